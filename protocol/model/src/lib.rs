@@ -1,0 +1,17 @@
+//! The nouns of lanchat: ids, names, sequence numbers, texts and limits.
+//!
+//! Values of these types are valid by construction: a name that exists has been parsed. This crate knows
+//! no wire, no clock, no store and nothing else of ours, so that every other crate can depend on it.
+
+mod id;
+pub mod limits;
+mod name;
+mod seq;
+mod text;
+mod timestamp;
+
+pub use id::{AccountId, BadId, ClientId, DeviceId, RoomId, ServerId};
+pub use name::{AccountName, BadName, DisplayName, LOBBY, RoomName};
+pub use seq::Seq;
+pub use text::{AwayReason, BadText, MessageText, Password};
+pub use timestamp::Timestamp;

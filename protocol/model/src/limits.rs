@@ -1,0 +1,159 @@
+//! Every bound of the system, in one table. The unit comes last in the name; the reason stands beside it.
+
+use std::time::Duration;
+
+// --- the wire -------------------------------------------------------------------------------------
+
+/// A line before login, newline included. Enough for a login, too little to be worth sending in bulk.
+pub const FRAME_BYTES_BEFORE_LOGIN_MAX: usize = 4 * 1024;
+/// A line after login, newline included: the largest message even if every byte of it is escaped as `\u00XX`
+/// would not fit, and need not; the largest message written plainly fits four times.
+pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// A line from the server, newline included: a page of history or a list of rooms. A client may refuse more.
+pub const SERVER_FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Objects and arrays inside each other. Our own frames need three.
+pub const JSON_DEPTH_MAX: usize = 16;
+/// The `id` of a request.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;
+/// A message body, in bytes of UTF-8: eight printed pages.
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// Why somebody is away: one line of a terminal.
+pub const AWAY_REASON_BYTES_MAX: usize = 200;
+/// Cursors in one `attach`.
+pub const CURSORS_MAX: usize = ROOMS_PER_ACCOUNT_MAX;
+
+// --- names ----------------------------------------------------------------------------------------
+
+/// An account or room name.
+pub const NAME_CHARS_MAX: usize = 32;
+/// A display name.
+pub const DISPLAY_NAME_CHARS_MAX: usize = 40;
+/// A server name: a DNS-SD instance label (RFC 6763 §4.1.1).
+pub const SERVER_NAME_BYTES_MAX: usize = 63;
+/// The label that a device gives itself at login.
+pub const DEVICE_LABEL_BYTES_MAX: usize = 64;
+/// A new password. NIST SP 800-63B §5.1.1.2 asks for at least 8.
+pub const PASSWORD_BYTES_MIN: usize = 8;
+/// A password: long enough for a passphrase, short enough to hash under attack.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+
+// --- rooms and the log ----------------------------------------------------------------------------
+
+/// Rooms that one account is in, private chats included. Bounds a session's cursors and its dirty set.
+pub const ROOMS_PER_ACCOUNT_MAX: usize = 512;
+/// Group rooms on a server: what one `rooms` answer can hold.
+pub const ROOMS_MAX: usize = 4096;
+/// Names in one `members` answer; the count is always whole.
+pub const MEMBERS_PAGE_MAX: usize = 1000;
+/// Entries in one `history` answer. With the largest bodies a page stops earlier, at [`PAGE_BYTES_MAX`].
+pub const HISTORY_PAGE_MAX: usize = 200;
+/// Entries that one read of the store returns to a session that is behind.
+pub const REPLAY_PAGE_MAX: usize = 200;
+/// Bodies in one page, added up: a page fits [`SERVER_FRAME_BYTES_MAX`] even when half of it is escapes.
+pub const PAGE_BYTES_MAX: usize = 512 * 1024;
+/// Lines shown on joining a room, unless the client asks for another number.
+pub const JOIN_TAIL_DEFAULT: u64 = 50;
+/// The largest tail that a client may ask for on joining.
+pub const JOIN_TAIL_MAX: u64 = 1000;
+/// Entries in a room's in-memory tail; a session that is further behind reads the store.
+pub const RING_ENTRIES_MAX: usize = 1024;
+/// Bodies in a room's in-memory tail, added up.
+pub const RING_BYTES_MAX: usize = 1024 * 1024;
+
+// --- queues ---------------------------------------------------------------------------------------
+
+/// Posts of one session that are not acknowledged yet. When full the socket is left unread: TCP pushes back on
+/// that sender alone.
+pub const UNACKED_PER_SESSION_MAX: usize = 32;
+/// Drafts that wait for the sequencer. When full, `submit` waits.
+pub const SEQUENCER_INBOX_MAX: usize = 4096;
+/// Drafts in one transaction: bounds the memory of a batch and the time that a shutdown waits for it.
+pub const BATCH_DRAFTS_MAX: usize = 1024;
+/// Jobs that wait for the store's writer thread. When full, the caller waits.
+pub const WRITER_INBOX_MAX: usize = 1024;
+/// Jobs that wait for the store's readers. When full, the caller waits.
+pub const READER_INBOX_MAX: usize = 256;
+/// Read-only connections of the store.
+pub const READERS_MAX: usize = 2;
+/// Bytes that are encoded before one write to a socket; more waits in the log, as a cursor.
+pub const WRITE_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Without a byte of progress in this time a write is given up, and the connection closed. It resumes by cursor.
+pub const WRITE_STALL_MAX: Duration = Duration::from_secs(60);
+/// Password hashes at work, at most, whatever the number of cores: each takes 19 MiB.
+pub const HASH_PERMITS_MAX: usize = 4;
+/// Logins that wait for a hash. When full: `busy`.
+pub const HASH_QUEUE_MAX: usize = 64;
+/// How long a login waits for a hash before it is told `busy`.
+pub const HASH_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Changes of presence kept for sessions that have not read them: one per account, latest value.
+pub const PRESENCE_ACCOUNTS_MAX: usize = 65_536;
+/// Typing marks kept: one per room and account, latest value. When full the oldest goes.
+pub const TYPING_MARKS_MAX: usize = 4096;
+
+// --- connections ----------------------------------------------------------------------------------
+
+/// Connections that have not logged in. When full the newest is closed.
+pub const CONNECTIONS_BEFORE_LOGIN_MAX: usize = 256;
+/// The same from one IPv4 address or IPv6 /64.
+pub const CONNECTIONS_BEFORE_LOGIN_PER_ADDRESS_MAX: usize = 16;
+/// Sessions on a server, unless `max_clients` says otherwise. Beyond it: `server_full`.
+pub const CLIENTS_DEFAULT: usize = 4096;
+/// From accept to the end of the TLS handshake.
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// From accept to a login, passwords typed by a person included.
+pub const LOGIN_MAX: Duration = Duration::from_secs(120);
+/// A server that has heard nothing for this long sends `ping`; after twice this long it closes.
+pub const KEEPALIVE: Duration = Duration::from_secs(30);
+/// From the signal to the exit of a server.
+pub const DRAIN_MAX: Duration = Duration::from_secs(4);
+/// Sessions that one login attempt may fail from one source before it is slowed.
+pub const LOGIN_FAILURES_FREE: u32 = 5;
+/// The longest wait between attempts for one account from one source.
+pub const LOGIN_DELAY_MAX: Duration = Duration::from_secs(60);
+/// Sources of failed logins remembered. When full the oldest goes.
+pub const LOGIN_SOURCES_MAX: usize = 4096;
+/// A device that has not been seen for this long must log in by password.
+pub const DEVICE_IDLE_MAX: Duration = Duration::from_secs(180 * 24 * 3600);
+/// Devices of one account. The least recently used goes.
+pub const DEVICES_PER_ACCOUNT_MAX: usize = 16;
+
+// --- presence and typing --------------------------------------------------------------------------
+
+/// A connection that is lost and back within this time is not announced.
+pub const FLAP: Duration = Duration::from_secs(15);
+/// Typing is shown for this long after the last mark.
+pub const TYPING_SHOWN: Duration = Duration::from_secs(6);
+/// A client marks typing at most this often.
+pub const TYPING_EVERY: Duration = Duration::from_secs(3);
+
+// --- the client -----------------------------------------------------------------------------------
+
+/// Posts that the client keeps until they are acknowledged. When full, input waits.
+pub const OUTBOX_MAX: usize = 10_000;
+/// Events between the client library and its user. When full the socket is left unread.
+pub const CLIENT_EVENTS_MAX: usize = 1024;
+/// How long discovery looks before it says "none".
+pub const DISCOVER_WINDOW: Duration = Duration::from_secs(3);
+/// Servers and addresses kept of one look around. When full the newest is ignored.
+pub const DISCOVERED_MAX: usize = 256;
+/// From the first connect to the last candidate given up.
+pub const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// The longest wait between attempts to reconnect.
+pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_agree_with_each_other() {
+        const {
+            assert!(FRAME_BYTES_BEFORE_LOGIN_MAX < FRAME_BYTES_MAX);
+            assert!(MESSAGE_BYTES_MAX * 2 + 1024 < FRAME_BYTES_MAX);
+            assert!(PAGE_BYTES_MAX * 2 < SERVER_FRAME_BYTES_MAX);
+            assert!(MESSAGE_BYTES_MAX <= PAGE_BYTES_MAX && MESSAGE_BYTES_MAX <= RING_BYTES_MAX);
+            assert!(JOIN_TAIL_DEFAULT <= JOIN_TAIL_MAX);
+        }
+        assert!(TYPING_EVERY < TYPING_SHOWN);
+    }
+}

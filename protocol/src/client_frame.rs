@@ -1,0 +1,218 @@
+//! What a client says (PROTOCOL §4 to §8). Fields are as they came: names are parsed by whoever acts on them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use lanchat_model::Seq;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{BadFrame, head};
+
+/// A password or token in a frame. `Debug` hides it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+macro_rules! client_frames {
+    ($($(#[$doc:meta])* $kind:literal $variant:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+            pub struct $variant {
+                /// Echoed by the answer (PROTOCOL §2).
+                pub id: String,
+                $($(#[$field_doc])* pub $field: $type,)*
+            }
+
+            impl From<$variant> for ClientFrame {
+                fn from(frame: $variant) -> Self {
+                    Self::$variant(frame)
+                }
+            }
+        )*
+
+        /// A frame from a client.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        #[serde(tag = "type")]
+        #[non_exhaustive]
+        pub enum ClientFrame {
+            $($(#[$doc])* #[serde(rename = $kind)] $variant($variant),)*
+        }
+
+        impl ClientFrame {
+            /// The value of `type`.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $kind,)*
+                }
+            }
+
+            /// The request id.
+            pub fn id(&self) -> &str {
+                match self {
+                    $(Self::$variant(frame) => &frame.id,)*
+                }
+            }
+
+            /// Decodes one line, without its newline.
+            ///
+            /// # Errors
+            /// [`BadFrame`] says what is wrong, and quotes the request id where one could be read.
+            pub fn decode(line: &[u8]) -> Result<Self, BadFrame> {
+                let head = head(line)?;
+                let id = head.request_id()?;
+                match &*head.kind {
+                    $($kind => serde_json::from_slice(line).map(Self::$variant),)*
+                    _ => return Err(BadFrame::unknown_type(&head.kind, id)),
+                }
+                .map_err(|error| BadFrame::fields(&head.kind, &error, Some(id)))
+            }
+        }
+    };
+}
+
+client_frames! {
+    /// Makes an account and logs in. Answer: [`Welcome`](crate::Welcome).
+    "register" Register {
+        /// The name to log in with.
+        username: String,
+        /// 8 to 256 bytes.
+        password: Secret,
+        /// What to be called; the name as typed if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        display_name: Option<String>,
+        /// What this device is called, for the owner's eyes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<String>,
+        /// Versions that the client speaks; `[1]` if absent.
+        #[serde(default = "default_versions", skip_serializing_if = "is_default_versions")]
+        versions: Vec<u32>,
+    }
+    /// Logs in by password. Answer: [`Welcome`](crate::Welcome).
+    "login" Login {
+        /// The account.
+        username: String,
+        /// Its password.
+        password: Secret,
+        /// What this device is called, for the owner's eyes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<String>,
+        /// Versions that the client speaks; `[1]` if absent.
+        #[serde(default = "default_versions", skip_serializing_if = "is_default_versions")]
+        versions: Vec<u32>,
+    }
+    /// Logs in by the device token of an earlier welcome. Answer: [`Welcome`](crate::Welcome).
+    "resume" Resume {
+        /// The latest token.
+        token: Secret,
+        /// Versions that the client speaks; `[1]` if absent.
+        #[serde(default = "default_versions", skip_serializing_if = "is_default_versions")]
+        versions: Vec<u32>,
+    }
+    /// Revokes this device's token and ends the session. Answer: [`Done`](crate::Done), then the connection closes.
+    "logout" Logout {}
+    /// Changes the password; all other devices are logged out. Answer: [`Done`](crate::Done).
+    "passwd" Passwd {
+        /// The password as it is.
+        old: Secret,
+        /// The password to be, 8 to 256 bytes.
+        new: Secret,
+    }
+    /// Starts delivery. Answer: [`Attached`](crate::Attached), then entries.
+    "attach" Attach {
+        /// The epoch that the cursors belong to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<String>,
+        /// Per room, the last seq that the client has. Entries after it are delivered.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        cursors: BTreeMap<String, Seq>,
+        /// How many of the last entries to deliver of a room without a cursor; 50 if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tail: Option<u64>,
+    }
+    /// Posts a message. Answer: [`Ack`](crate::Ack), once it is on disk. The id makes a resend harmless.
+    "send" Send {
+        /// `lobby`, or `@ana` for a private chat.
+        room: String,
+        /// The text.
+        message: String,
+        /// Whether the text is what the author does ("/me waves").
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        action: bool,
+    }
+    /// Says what was seen, for this device. Never moves back. Answer: [`Done`](crate::Done).
+    "mark" Mark {
+        /// The room.
+        room: String,
+        /// The last entry seen.
+        seq: Seq,
+    }
+    /// Enters a group room, made if there is none. Answer: [`Room`](crate::Room), then entries.
+    "join" Join {
+        /// The room.
+        room: String,
+        /// How many of the last entries to deliver; 50 if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tail: Option<u64>,
+    }
+    /// Leaves a group room. Answer: [`Done`](crate::Done).
+    "leave" Leave {
+        /// The room.
+        room: String,
+    }
+    /// Lists the group rooms. Answer: [`Rooms`](crate::Rooms).
+    "rooms" ListRooms {}
+    /// Lists the members of a room. Answer: [`Members`](crate::Members).
+    "members" ListMembers {
+        /// The room; everybody who is online if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<String>,
+    }
+    /// Reads older entries. Answer: [`History`](crate::History).
+    "history" ReadHistory {
+        /// The room.
+        room: String,
+        /// Only entries before this one; the latest if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Seq>,
+        /// At most this many; 50 if absent, 200 at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u64>,
+    }
+    /// Tells everybody that the account is away. Answer: [`Done`](crate::Done).
+    "away" Away {
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
+    /// Ends `away`. Answer: [`Done`](crate::Done).
+    "back" Back {}
+    /// Asks about an account. Answer: [`Whois`](crate::Whois).
+    "whois" AskWhois {
+        /// The account.
+        username: String,
+    }
+    /// Tells a room that the account is typing. No answer but an error.
+    "typing" MarkTyping {
+        /// The room.
+        room: String,
+    }
+    /// Asks for a sign of life. Answer: [`Pong`](crate::Pong), after all that was answered before it.
+    "ping" Ping {}
+    /// Says that the client leaves on purpose. Answer: [`Goodbye`](crate::Goodbye), then the connection closes.
+    "bye" Bye {}
+}
+
+fn default_versions() -> Vec<u32> {
+    vec![crate::version::DEFAULT]
+}
+
+fn is_default_versions(versions: &[u32]) -> bool {
+    versions == [crate::version::DEFAULT]
+}

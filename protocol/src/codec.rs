@@ -1,0 +1,161 @@
+//! NDJSON: bytes to lines, lines to frames, frames to bytes (PROTOCOL §2).
+
+use std::borrow::Cow;
+
+use lanchat_model::limits;
+use serde::{Deserialize, Serialize};
+
+use crate::error_code::ErrorCode;
+use crate::scan::deeper_than;
+
+/// A line that is no frame: what to tell the peer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {reason}", code.as_str())]
+pub struct BadFrame {
+    /// The code; its severity says whether the connection closes.
+    pub code: ErrorCode,
+    /// A sentence that says what to do.
+    pub reason: String,
+    /// The request id, where one could be read.
+    pub id: Option<String>,
+}
+
+impl BadFrame {
+    fn new(code: ErrorCode, reason: impl Into<String>, id: Option<String>) -> Self {
+        Self { code, reason: reason.into(), id }
+    }
+
+    pub(crate) fn unknown_type(kind: &str, id: String) -> Self {
+        let kind: String = kind.chars().filter(|c| c.is_ascii_graphic()).take(32).collect();
+        let reason =
+            format!("This server knows no frame of type '{kind}'. See PROTOCOL §4 to §8 for those it knows.");
+        Self::new(ErrorCode::UnknownType, reason, Some(id))
+    }
+
+    pub(crate) fn fields(kind: &str, error: &serde_json::Error, id: Option<String>) -> Self {
+        // serde quotes what it found, which may be anything: keep what is printable, and not much of it.
+        let detail: String = error.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
+        Self::new(
+            ErrorCode::BadFrame,
+            format!("The fields of '{kind}' are not as PROTOCOL says: {detail}."),
+            id,
+        )
+    }
+
+    /// A line over `limit` bytes.
+    pub(crate) fn too_long(limit: usize) -> Self {
+        let reason = format!("A line is at most {limit} bytes here, newline included. Send shorter frames.");
+        Self::new(ErrorCode::FrameTooLong, reason, None)
+    }
+}
+
+/// The two fields that every frame has.
+#[derive(Deserialize)]
+pub(crate) struct Head<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(crate) kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+}
+
+impl Head<'_> {
+    /// The id of a request: 1 to [`limits::REQUEST_ID_BYTES_MAX`] printable ASCII characters.
+    pub(crate) fn request_id(&self) -> Result<String, BadFrame> {
+        match self.id.as_deref() {
+            Some(id) if is_request_id(id) => Ok(id.to_owned()),
+            _ => Err(BadFrame::new(
+                ErrorCode::BadId,
+                "Every request carries an \"id\": a string of 1 to 64 printable ASCII characters without spaces.",
+                None,
+            )),
+        }
+    }
+}
+
+fn is_request_id(id: &str) -> bool {
+    (1..=limits::REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What kind of frame is this? Checks everything that does not depend on the kind.
+pub(crate) fn head(line: &[u8]) -> Result<Head<'_>, BadFrame> {
+    let text = std::str::from_utf8(line).map_err(|_| {
+        BadFrame::new(ErrorCode::NotUtf8, "The line is not valid UTF-8. Encode frames as UTF-8.", None)
+    })?;
+    if deeper_than(line, limits::JSON_DEPTH_MAX) {
+        let reason = format!("Objects and arrays go at most {} deep.", limits::JSON_DEPTH_MAX);
+        return Err(BadFrame::new(ErrorCode::TooDeep, reason, None));
+    }
+    serde_json::from_str(text).map_err(|error| not_a_frame(text, &error))
+}
+
+fn not_a_frame(text: &str, error: &serde_json::Error) -> BadFrame {
+    let is_object = error.is_data() && text.trim_start().starts_with('{');
+    if is_object {
+        let reason = "A frame has a \"type\" and, from a client, an \"id\", both strings and each once.";
+        return BadFrame::new(ErrorCode::BadFrame, reason, None);
+    }
+    let reason = "This is the lanchat port: it takes one JSON object per line, over TLS. See PROTOCOL §2.";
+    BadFrame::new(ErrorCode::NotJson, reason, None)
+}
+
+/// Appends `frame` as one line.
+pub fn encode(frame: &impl Serialize, out: &mut Vec<u8>) {
+    // Our frames have string keys and finite numbers, and a Vec does not fail: there is no error to pass on.
+    if serde_json::to_writer(&mut *out, frame).is_ok() {
+        out.push(b'\n');
+    }
+}
+
+/// Cuts a stream of bytes into lines, and refuses a line that is too long *before* its bytes are kept.
+///
+/// Empty lines are skipped, a `\r` before the newline is dropped. What is kept is less than the limit plus one push:
+/// a caller that pushes what one read gave keeps memory bounded.
+#[derive(Debug, Default)]
+pub struct LineBuffer {
+    buffer: Vec<u8>,
+    /// `buffer[..scanned]` holds no newline.
+    scanned: usize,
+    /// `buffer[..taken]` has been handed out.
+    taken: usize,
+}
+
+impl LineBuffer {
+    /// Takes in `bytes`. Call [`LineBuffer::next_line`] until it has none, before pushing more.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.taken);
+        self.scanned -= self.taken;
+        self.taken = 0;
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// How many bytes wait for their newline or for [`LineBuffer::next_line`].
+    pub fn pending(&self) -> usize {
+        self.buffer.len() - self.taken
+    }
+
+    /// The next whole line, without its newline.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FrameTooLong`] when a line, newline included, is over `limit` bytes, whole or not.
+    pub fn next_line(&mut self, limit: usize) -> Result<Option<&[u8]>, BadFrame> {
+        loop {
+            let Some(found) = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n') else {
+                self.scanned = self.buffer.len();
+                return if self.pending() >= limit { Err(BadFrame::too_long(limit)) } else { Ok(None) };
+            };
+            let (start, end) = (self.taken, self.scanned + found);
+            self.scanned = end + 1;
+            self.taken = end + 1;
+            if end + 1 - start > limit {
+                return Err(BadFrame::too_long(limit));
+            }
+            let line = &self.buffer[start..end];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if !line.is_empty() {
+                // Borrowed again by position: the borrow checker cannot see that the loop ends here.
+                let end = start + line.len();
+                return Ok(Some(&self.buffer[start..end]));
+            }
+        }
+    }
+}

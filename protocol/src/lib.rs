@@ -1,0 +1,21 @@
+//! The wire of lanchat, sans-IO: frames, their codec, error codes, versions and the mDNS beacon.
+//!
+//! Bytes in, frames out. This crate knows no socket, no runtime and nothing of what a frame sets in motion.
+//! `docs/PROTOCOL.md` is its specification; section numbers in comments refer to it.
+
+pub mod beacon;
+mod client_frame;
+mod codec;
+mod error_code;
+mod room_ref;
+mod scan;
+mod server_frame;
+mod time;
+pub mod version;
+
+pub use client_frame::*;
+pub use codec::{BadFrame, LineBuffer, encode};
+pub use error_code::{ErrorCode, Severity};
+pub use room_ref::RoomRef;
+pub use server_frame::*;
+pub use time::{format_timestamp, parse_timestamp};

@@ -1,0 +1,376 @@
+//! What a server says (PROTOCOL §3 to §9).
+
+use lanchat_model::Seq;
+use serde::{Deserialize, Serialize};
+
+use crate::client_frame::Secret;
+use crate::codec::{BadFrame, head};
+use crate::error_code::ErrorCode;
+
+macro_rules! server_frames {
+    ($($(#[$doc:meta])* $kind:literal $variant:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+            pub struct $variant {
+                $($(#[$field_doc])* pub $field: $type,)*
+            }
+
+            impl From<$variant> for ServerFrame {
+                fn from(frame: $variant) -> Self {
+                    Self::$variant(frame)
+                }
+            }
+        )*
+
+        /// A frame from a server.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        #[serde(tag = "type")]
+        #[non_exhaustive]
+        pub enum ServerFrame {
+            $($(#[$doc])* #[serde(rename = $kind)] $variant($variant),)*
+        }
+
+        impl ServerFrame {
+            /// The value of `type`.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $kind,)*
+                }
+            }
+
+            /// Decodes one line, without its newline. `None` is a type of a newer server, to be skipped.
+            ///
+            /// # Errors
+            /// [`BadFrame`] says what is wrong.
+            pub fn decode(line: &[u8]) -> Result<Option<Self>, BadFrame> {
+                let head = head(line)?;
+                match &*head.kind {
+                    $($kind => serde_json::from_slice(line).map(|frame| Some(Self::$variant(frame))),)*
+                    _ => return Ok(None),
+                }
+                .map_err(|error| BadFrame::fields(&head.kind, &error, None))
+            }
+        }
+    };
+}
+
+server_frames! {
+    /// The first frame of every connection.
+    "hello" Hello {
+        /// The id that pins and tokens are kept under, 32 hex digits.
+        server_id: String,
+        /// The name for people.
+        name: String,
+        /// Program and version.
+        software: String,
+        /// Versions that the server speaks.
+        versions: Vec<u32>,
+        /// `open` or `closed`.
+        registration: Registration,
+        /// Sessions that are logged in now.
+        online: u64,
+        /// The bounds that this server keeps.
+        limits: Limits,
+    }
+    /// Answers `register`, `login` and `resume`.
+    "welcome" Welcome {
+        /// The id of the request.
+        id: String,
+        /// The account, folded.
+        username: String,
+        /// What it is called.
+        display_name: String,
+        /// Whether it may administer this server.
+        admin: bool,
+        /// The device token to resume with next time. The one before stays valid until this one was used.
+        token: Secret,
+        /// The version that both sides speak from now on.
+        version: u32,
+        /// Changes when the server's history was restored from a backup: cursors of another epoch are worthless.
+        epoch: String,
+        /// Sessions that are logged in now, this one included.
+        online: u64,
+        /// The rooms that the account is in.
+        rooms: Vec<RoomState>,
+    }
+    /// Answers `attach`: delivery starts behind it.
+    "attached" Attached {
+        /// The id of the request.
+        id: String,
+        /// The epoch of the server.
+        epoch: String,
+        /// Where delivery starts in each room.
+        rooms: Vec<RoomState>,
+    }
+    /// A message, as an entry of a room's log.
+    "message" Message {
+        /// `lobby`, or `@ana` for the private chat with ana.
+        room: String,
+        /// The position in the room's log.
+        seq: Seq,
+        /// The id that its author gave it.
+        id: String,
+        /// The author.
+        username: String,
+        /// The text.
+        message: String,
+        /// When the server took it, RFC 3339 UTC.
+        ts: String,
+        /// Whether the text is what the author does.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        action: bool,
+    }
+    /// Somebody entered a room, as an entry of its log.
+    "joined" Joined {
+        /// The room.
+        room: String,
+        /// The position in the room's log.
+        seq: Seq,
+        /// Who.
+        username: String,
+        /// When, RFC 3339 UTC.
+        ts: String,
+    }
+    /// Somebody left a room, as an entry of its log.
+    "left" Left {
+        /// The room.
+        room: String,
+        /// The position in the room's log.
+        seq: Seq,
+        /// Who.
+        username: String,
+        /// When, RFC 3339 UTC.
+        ts: String,
+    }
+    /// Answers `send`: the message is on disk.
+    "ack" Ack {
+        /// The id of the message.
+        id: String,
+        /// Its room.
+        room: String,
+        /// Its position.
+        seq: Seq,
+        /// When the server took it, RFC 3339 UTC.
+        ts: String,
+    }
+    /// Answers a request that has nothing else to say.
+    "ok" Done {
+        /// The id of the request.
+        id: String,
+    }
+    /// Answers a request that was refused, or says why the connection closes.
+    "error" ErrorFrame {
+        /// The id of the request, where it could be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        /// Why, for programs.
+        code: ErrorCode,
+        /// Why, and what to do, for people.
+        reason: String,
+        /// Seconds to wait before another try.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
+        /// Whether the connection closes now.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fatal: bool,
+    }
+    /// The session has a room that it did not have: the answer to `join`, or news from another device or person.
+    "room" Room {
+        /// The id of the `join`, if this answers one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        /// The room.
+        #[serde(flatten)]
+        state: RoomState,
+    }
+    /// The session has a room no longer: it was left on another device.
+    "room_gone" RoomGone {
+        /// The room.
+        room: String,
+    }
+    /// Answers `rooms`.
+    "rooms" Rooms {
+        /// The id of the request.
+        id: String,
+        /// The group rooms, by name.
+        rooms: Vec<RoomSummary>,
+    }
+    /// Answers `members`.
+    "members" Members {
+        /// The id of the request.
+        id: String,
+        /// The room, if the request named one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<String>,
+        /// The members, those online first; at most 1000.
+        members: Vec<Member>,
+        /// How many there are in all.
+        total: u64,
+    }
+    /// Answers `history`.
+    "history" History {
+        /// The id of the request.
+        id: String,
+        /// The room.
+        room: String,
+        /// `message`, `joined` and `left` frames, oldest first.
+        entries: Vec<ServerFrame>,
+        /// Whether there are older ones.
+        more: bool,
+    }
+    /// What an account does now. Only the latest value is sent, to everybody.
+    "presence" Presence {
+        /// Who.
+        username: String,
+        /// `online`, `away` or `offline`.
+        state: PresenceState,
+        /// Why, if away.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// When last seen, if offline; RFC 3339 UTC.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_seen: Option<String>,
+        /// Accounts that are online or away now.
+        connected: u64,
+    }
+    /// Somebody is typing in a room; show it for six seconds or until a message of theirs.
+    "typing" Typing {
+        /// The room.
+        room: String,
+        /// Who.
+        username: String,
+    }
+    /// Answers `whois`.
+    "whois" Whois {
+        /// The id of the request.
+        id: String,
+        /// The account and what it does now.
+        #[serde(flatten)]
+        member: Member,
+        /// When the account was made, RFC 3339 UTC.
+        since: String,
+        /// Whether it may administer this server.
+        admin: bool,
+        /// How many sessions it has.
+        sessions: u64,
+    }
+    /// Answers `ping`.
+    "pong" Pong {
+        /// The id of the request.
+        id: String,
+    }
+    /// A sign of life on a quiet connection. Needs no answer.
+    "ping" KeepAlive {}
+    /// The connection closes on purpose.
+    "goodbye" Goodbye {
+        /// The id of the `bye`, if this answers one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        /// Seconds after which to come back, if the server goes down.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
+    }
+}
+
+impl<'de> Deserialize<'de> for ServerFrame {
+    /// A frame inside another one: only `history` does that, with entries.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        enum Entry {
+            Message(Message),
+            Joined(Joined),
+            Left(Left),
+        }
+        Ok(match Entry::deserialize(deserializer)? {
+            Entry::Message(frame) => frame.into(),
+            Entry::Joined(frame) => frame.into(),
+            Entry::Left(frame) => frame.into(),
+        })
+    }
+}
+
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Registration {
+    /// Everybody.
+    Open,
+    /// Nobody.
+    Closed,
+}
+
+/// What an account does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PresenceState {
+    /// Has a session, or lost the last one a moment ago.
+    Online,
+    /// Has a session and said that nobody sits at it.
+    Away,
+    /// Has no session.
+    Offline,
+}
+
+/// The bounds that a server keeps, in `hello`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// A line from a client that is logged in, newline included.
+    pub frame_bytes: u64,
+    /// A message.
+    pub message_bytes: u64,
+    /// Posts without an answer; beyond it the server stops reading.
+    pub unacked: u64,
+    /// Seconds for which to show that somebody is typing.
+    pub typing_seconds: u64,
+    /// Seconds of silence after which the server sends `ping`.
+    pub keepalive_seconds: u64,
+}
+
+/// A room as one session sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomState {
+    /// `lobby`, or `@ana`.
+    pub room: String,
+    /// The last position of its log.
+    pub head: Seq,
+    /// The last position that this device said it has seen.
+    pub mark: Seq,
+    /// The position behind which delivery starts; equals `head` in `welcome`, where nothing is delivered yet.
+    pub from: Seq,
+    /// How many accounts are in it.
+    pub members: u64,
+}
+
+/// A line of `rooms`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomSummary {
+    /// The room.
+    pub room: String,
+    /// How many accounts are in it.
+    pub members: u64,
+    /// How many of them are online or away.
+    pub online: u64,
+    /// Whether the asker is in it.
+    pub joined: bool,
+}
+
+/// A line of `members`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The account.
+    pub username: String,
+    /// What it is called.
+    pub display_name: String,
+    /// What it does.
+    pub state: PresenceState,
+    /// Why, if away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When last seen, if offline and known; RFC 3339 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<String>,
+}

@@ -1,0 +1,131 @@
+//! What a session may ask of the hub. No wire form: doors translate.
+
+use std::collections::BTreeMap;
+
+use lanchat_model::{AccountName, AwayReason, ClientId, DisplayName, MessageText, Password, RoomName, Seq};
+
+/// A room as its asker names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RoomView {
+    /// A group room.
+    Group(RoomName),
+    /// The private chat with this account.
+    Private(AccountName),
+}
+
+/// How a connection becomes a session.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// Make an account.
+    Register {
+        /// The name to log in with.
+        name: AccountName,
+        /// What to be called.
+        display_name: DisplayName,
+        /// The password to be.
+        password: Password,
+        /// What the device calls itself.
+        device: Option<String>,
+    },
+    /// By password.
+    Login {
+        /// The account.
+        name: AccountName,
+        /// The password as typed: not checked for length, so that a short one is simply wrong.
+        password: String,
+        /// What the device calls itself.
+        device: Option<String>,
+    },
+    /// By the token of an earlier welcome.
+    Resume {
+        /// The token, as text.
+        token: String,
+    },
+}
+
+/// What a session asks.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Command {
+    /// Revoke this device and end the session.
+    Logout,
+    /// Change the password; other devices are logged out.
+    ChangePassword {
+        /// The password as it is.
+        old: String,
+        /// The password to be.
+        new: Password,
+    },
+    /// Start delivery.
+    Attach {
+        /// The epoch that the cursors belong to.
+        epoch: Option<String>,
+        /// Per room the last seq that the client has.
+        cursors: BTreeMap<RoomView, Seq>,
+        /// How many of the last entries to deliver of rooms without a cursor.
+        tail: u64,
+    },
+    /// Post a message. The answer is an [`Event::Ack`](crate::Event::Ack), later.
+    Post {
+        /// Where.
+        room: RoomView,
+        /// Makes a resend idempotent.
+        client_id: ClientId,
+        /// What.
+        text: MessageText,
+        /// Whether it is what the author does.
+        action: bool,
+    },
+    /// Say what this device has seen.
+    Mark {
+        /// Where.
+        room: RoomView,
+        /// The last entry seen.
+        seq: Seq,
+    },
+    /// Enter a group room.
+    Join {
+        /// Which.
+        room: RoomName,
+        /// How many of the last entries to deliver.
+        tail: u64,
+    },
+    /// Leave a group room.
+    Leave {
+        /// Which.
+        room: RoomName,
+    },
+    /// List the group rooms.
+    Rooms,
+    /// List who is in a room, or who is online.
+    Members {
+        /// Which room; everybody who is online if none.
+        room: Option<RoomView>,
+    },
+    /// Read older entries.
+    History {
+        /// Where.
+        room: RoomView,
+        /// Only before this position.
+        before: Option<Seq>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Be away.
+    Away {
+        /// Why.
+        reason: Option<AwayReason>,
+    },
+    /// Be back.
+    Back,
+    /// Ask about an account.
+    Whois {
+        /// Whom.
+        name: AccountName,
+    },
+    /// Be typing.
+    Typing {
+        /// Where.
+        room: RoomView,
+    },
+}

@@ -1,0 +1,179 @@
+//! What the hub tells a session: answers, and what is delivered. No wire form: doors translate.
+
+use std::sync::Arc;
+
+use lanchat_model::{AccountName, AwayReason, ClientId, DisplayName, Seq, Timestamp};
+
+use crate::command::RoomView;
+use crate::entry::Entry;
+use crate::error::Error;
+
+/// What an account does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PresenceState {
+    /// Has a session, or lost its last one a moment ago.
+    Online,
+    /// Has a session and said that nobody sits at it.
+    Away(Option<AwayReason>),
+    /// Has no session; last seen then.
+    Offline(Option<Timestamp>),
+}
+
+/// A room as one session has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomState {
+    /// Which.
+    pub room: RoomView,
+    /// The last position of its log.
+    pub head: Seq,
+    /// What this device has seen.
+    pub mark: Seq,
+    /// Delivery starts behind it.
+    pub from: Seq,
+    /// How many accounts are in it.
+    pub members: u64,
+}
+
+/// What a new session is told.
+#[derive(Clone, Debug)]
+pub struct Welcome {
+    /// The account.
+    pub name: AccountName,
+    /// What it is called.
+    pub display_name: DisplayName,
+    /// Whether it may administer this server.
+    pub admin: bool,
+    /// The device token for next time, as text.
+    pub token: String,
+    /// The epoch of the server.
+    pub epoch: String,
+    /// Sessions now, this one included.
+    pub online: u64,
+    /// The rooms that the account is in.
+    pub rooms: Vec<RoomState>,
+}
+
+/// A line of the list of rooms.
+#[derive(Clone, Debug)]
+pub struct RoomSummary {
+    /// Which.
+    pub room: RoomView,
+    /// How many accounts are in it.
+    pub members: u64,
+    /// How many of them are online or away.
+    pub online: u64,
+    /// Whether the asker is in it.
+    pub joined: bool,
+}
+
+/// A line of a list of members.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The account.
+    pub name: AccountName,
+    /// What it is called.
+    pub display_name: DisplayName,
+    /// What it does.
+    pub state: PresenceState,
+}
+
+/// The answer to a command that has one at once.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// The session is over.
+    LoggedOut,
+    /// Delivery starts.
+    Attached {
+        /// The epoch of the server.
+        epoch: String,
+        /// Where delivery starts in each room.
+        rooms: Vec<RoomState>,
+    },
+    /// The draft was admitted: an [`Event::Ack`] or [`Event::Refused`] follows.
+    Admitted,
+    /// Nothing is to be said.
+    Silent,
+    /// The room was entered.
+    Room(RoomState),
+    /// The group rooms.
+    Rooms(Vec<RoomSummary>),
+    /// Who is in a room, or online.
+    Members {
+        /// Those that fit the page.
+        members: Vec<Member>,
+        /// How many there are.
+        total: u64,
+    },
+    /// Older entries.
+    History {
+        /// Where.
+        room: RoomView,
+        /// Oldest first.
+        entries: Vec<Arc<Entry>>,
+        /// Whether there are older ones.
+        more: bool,
+    },
+    /// About an account.
+    Whois {
+        /// The account and what it does.
+        member: Member,
+        /// When it was made.
+        since: Timestamp,
+        /// Whether it may administer this server.
+        admin: bool,
+        /// How many sessions it has.
+        sessions: u64,
+    },
+}
+
+/// What is delivered to a session without being the answer to the command at hand.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// An entry of a room that the session is attached to.
+    Entry {
+        /// The room as this session sees it.
+        room: RoomView,
+        /// The entry.
+        entry: Arc<Entry>,
+    },
+    /// A post of this session is on disk.
+    Ack {
+        /// Its room.
+        room: RoomView,
+        /// Its entry.
+        entry: Arc<Entry>,
+    },
+    /// A post of this session was refused.
+    Refused {
+        /// Which.
+        client_id: ClientId,
+        /// Why.
+        error: Error,
+    },
+    /// The session has a room that it did not have.
+    Room(RoomState),
+    /// The session has a room no longer.
+    RoomGone(RoomView),
+    /// What an account does now.
+    Presence {
+        /// Who.
+        name: AccountName,
+        /// What.
+        state: PresenceState,
+        /// Accounts that are online or away now.
+        connected: u64,
+    },
+    /// Somebody is typing.
+    Typing {
+        /// Where.
+        room: RoomView,
+        /// Who.
+        name: AccountName,
+    },
+    /// The device was logged out elsewhere; the session is over.
+    LoggedOut,
+}

@@ -1,0 +1,15 @@
+//! The domain of lanchat: accounts, sessions, rooms, the sequencer, presence.
+//!
+//! A room is an ordered log, a session is a set of cursors, delivery is reading. This crate knows no wire, no SQL, no
+//! socket and no file: what must be kept goes through [`port`], what must be said goes through [`Event`].
+
+mod command;
+mod entry;
+mod error;
+mod event;
+pub mod port;
+
+pub use command::{Command, Credentials, RoomView};
+pub use entry::{Body, Entry, WireForm};
+pub use error::{Error, FaultId, Refusal};
+pub use event::{Event, Member, PresenceState, Reply, RoomState, RoomSummary, Welcome};

@@ -1,0 +1,261 @@
+//! What the hub asks of a store. Small traits by capability, joined as [`Store`]; the hub holds `Arc<dyn Store>`.
+//!
+//! An implementation answers only after what it answers is durable: the hub acknowledges and fans out on its word.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use lanchat_model::{
+    AccountId, AccountName, AwayReason, ClientId, DeviceId, DisplayName, RoomId, RoomName, Seq, Timestamp,
+};
+
+use crate::entry::{Body, Entry};
+
+/// A boxed answer: noise beside an fsync, and the hub stays free of type parameters.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Why the store did not do what it was asked. What the asker did wrong is in the answer types instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No space: nothing of the request was kept; reading goes on.
+    #[error("the disk is full")]
+    Full,
+    /// Something else. The text is for the log, never for a peer.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+/// SHA-256 of a device token. The token itself is known to its device only.
+pub type TokenHash = [u8; 32];
+
+/// An account, as stored.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its row.
+    pub id: AccountId,
+    /// The name that it logs in with.
+    pub name: AccountName,
+    /// What it is called.
+    pub display_name: DisplayName,
+    /// Whether it may administer this server.
+    pub admin: bool,
+    /// The password, as an argon2id PHC string.
+    pub phc: PasswordHash,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When its last session ended, or was last known to live.
+    pub last_seen: Option<Timestamp>,
+    /// Set while it is away.
+    pub away: Option<Away>,
+}
+
+/// An argon2id PHC string (RFC 9106 §4). `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// Away, and perhaps why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Away {
+    /// Why.
+    pub reason: Option<AwayReason>,
+}
+
+/// An account to be made. It is put into the lobby, with an entry in the lobby's log, in the same transaction.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// The name to log in with.
+    pub name: AccountName,
+    /// What to be called.
+    pub display_name: DisplayName,
+    /// The hashed password.
+    pub phc: PasswordHash,
+    /// Whether it may administer this server.
+    pub admin: bool,
+}
+
+/// A device to be made, for an account that proved itself by password.
+#[derive(Clone, Debug)]
+pub struct NewDevice {
+    /// What the device calls itself.
+    pub label: Option<String>,
+    /// Hash of its first token.
+    pub token: TokenHash,
+}
+
+/// Accounts and their devices.
+pub trait Accounts: Send + Sync {
+    /// Makes an account and its first device. `None`: the name is taken. The entry is the one in the lobby's log.
+    fn register(&self, account: NewAccount, device: NewDevice) -> Answer<'_, Option<Registered>>;
+    /// The account of this name.
+    fn account(&self, name: AccountName) -> Answer<'_, Option<Account>>;
+    /// Makes a device. Beyond `limits::DEVICES_PER_ACCOUNT_MAX` the least recently used one goes.
+    fn add_device(&self, account: AccountId, device: NewDevice) -> Answer<'_, DeviceId>;
+    /// Finds the device that holds this token, and gives it `next` as the token to use from now on.
+    ///
+    /// A device has a *current* and a *next* token. Resuming with either works, and replaces the next one; resuming
+    /// with the next one makes it the current one. So a client that dies before it kept the new token still gets in.
+    /// A token older than the current one is a copy somebody made: the device is removed, and the answer is `None`.
+    fn resume(&self, token: TokenHash, next: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>>;
+    /// Removes a device.
+    fn remove_device(&self, device: DeviceId) -> Answer<'_, ()>;
+    /// Replaces the password hash. With `keep`, all devices but that one are removed; without, devices stay (the
+    /// hash was upgraded, the password is the same).
+    fn set_password(&self, account: AccountId, phc: PasswordHash, keep: Option<DeviceId>) -> Answer<'_, ()>;
+    /// Makes the account an administrator. `false`: there is no such account.
+    fn set_admin(&self, name: AccountName) -> Answer<'_, bool>;
+    /// Keeps what the account does, for the next start of the server: whether it is connected, away, last seen.
+    fn set_presence(
+        &self,
+        account: AccountId,
+        online: bool,
+        away: Option<Away>,
+        at: Timestamp,
+    ) -> Answer<'_, ()>;
+    /// The accounts that were connected when presence was last kept; at most `limits::PRESENCE_ACCOUNTS_MAX`.
+    fn online_at_last(&self) -> Answer<'_, Vec<Account>>;
+}
+
+/// An account that was just made.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// The account.
+    pub account: Account,
+    /// Its first device.
+    pub device: DeviceId,
+    /// What everybody in the lobby sees of it.
+    pub entry: Entry,
+}
+
+/// What a room is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomKind {
+    /// A room that has a name and takes anybody.
+    Group(RoomName),
+    /// A private chat: the two accounts, the one with the smaller id first.
+    Private([(AccountId, AccountName); 2]),
+}
+
+/// A room, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomRecord {
+    /// Its row.
+    pub id: RoomId,
+    /// What it is.
+    pub kind: RoomKind,
+    /// The last position of its log.
+    pub head: Seq,
+    /// How many accounts are in it.
+    pub members: u64,
+}
+
+/// A room that an account is in, for one of its devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MembershipRecord {
+    /// The room.
+    pub room: RoomRecord,
+    /// What the device has seen of it.
+    pub mark: Seq,
+}
+
+/// A line of the list of group rooms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRecord {
+    /// The room.
+    pub room: RoomRecord,
+    /// Whether the asker is in it.
+    pub joined: bool,
+}
+
+/// Who is in a room.
+#[derive(Clone, Debug)]
+pub struct MemberRecord {
+    /// The account.
+    pub id: AccountId,
+    /// Its name.
+    pub name: AccountName,
+    /// What it is called.
+    pub display_name: DisplayName,
+    /// When it was last seen.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// Rooms and who is in them.
+pub trait Rooms: Send + Sync {
+    /// The group room of this name.
+    fn group(&self, name: RoomName) -> Answer<'_, Option<RoomRecord>>;
+    /// The group room of this name, made if there is none and there are fewer than `limits::ROOMS_MAX`.
+    fn open_group(&self, name: RoomName) -> Answer<'_, Option<RoomRecord>>;
+    /// The private chat of two accounts, made if there is none; both are members. `None`: one of them is in
+    /// `limits::ROOMS_PER_ACCOUNT_MAX` rooms.
+    fn open_private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>>;
+    /// The private chat of two accounts, if there is one.
+    fn private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>>;
+    /// The rooms that an account is in, with the marks of a device.
+    fn memberships(&self, account: AccountId, device: DeviceId) -> Answer<'_, Vec<MembershipRecord>>;
+    /// All group rooms that somebody is in, and the lobby, by name.
+    fn groups(&self, asker: AccountId) -> Answer<'_, Vec<GroupRecord>>;
+    /// The members of a room by name, at most `limits::MEMBERS_PAGE_MAX`, those of `first` before all others.
+    fn members(&self, room: RoomId, first: Vec<AccountId>) -> Answer<'_, Vec<MemberRecord>>;
+    /// Moves a device's mark forward, never back.
+    fn mark(&self, device: DeviceId, room: RoomId, seq: Seq) -> Answer<'_, ()>;
+}
+
+/// What an author wants in a log.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The room.
+    pub room: RoomId,
+    /// Who wrote it.
+    pub author: AccountId,
+    /// The author's name, for the entry.
+    pub author_name: AccountName,
+    /// Makes a resend idempotent.
+    pub client_id: ClientId,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What became of a draft.
+#[derive(Clone, Debug)]
+pub enum Appended {
+    /// It is in the log, at `entry.seq`.
+    Fresh(Arc<Entry>),
+    /// The same post was in the log before: this is its entry.
+    Again(Arc<Entry>),
+    /// A `Joined` of a member, or a `Left` of somebody who was none: nothing to say.
+    Unchanged,
+    /// The author is not in the room.
+    NotAMember,
+    /// The author is in `limits::ROOMS_PER_ACCOUNT_MAX` rooms.
+    TooManyRooms,
+    /// The id stands for another post of this author.
+    IdReused,
+}
+
+/// The logs.
+pub trait Log: Send + Sync {
+    /// Appends drafts in order, in one transaction, and answers for each, in order. `seq` is taken in the
+    /// transaction; a [`Body::Joined`] makes the membership and a [`Body::Left`] ends it. An error: none is kept.
+    fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>>;
+    /// Entries after a position, oldest first: at most `limit`, and at most `limits::PAGE_BYTES_MAX` of bodies, but
+    /// at least one if there is one.
+    fn read_after(&self, room: RoomId, after: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>>;
+    /// Entries before a position, oldest first, bounded in the same way: the *latest* of those before it.
+    fn read_before(&self, room: RoomId, before: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>>;
+}
+
+/// All that the hub needs kept.
+pub trait Store: Accounts + Rooms + Log {
+    /// Changes if and only if history was restored or reset.
+    fn epoch(&self) -> Answer<'_, String>;
+    /// Writes out what is only in the journal. Called once, when the server stops.
+    fn checkpoint(&self) -> Answer<'_, ()>;
+}
