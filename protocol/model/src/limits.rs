@@ -71,6 +71,8 @@ pub const SEQUENCER_INBOX_MAX: usize = 4096;
 pub const BATCH_DRAFTS_MAX: usize = 1024;
 /// Jobs that wait for the store's writer thread. When full, the caller waits.
 pub const WRITER_INBOX_MAX: usize = 1024;
+/// Jobs that the store's writer puts into one transaction: a queue that never runs dry must not keep it open.
+pub const WRITER_BATCH_MAX: usize = 256;
 /// Jobs that wait for the store's readers. When full, the caller waits.
 pub const READER_INBOX_MAX: usize = 256;
 /// Read-only connections of the store.
@@ -116,6 +118,29 @@ pub const LOGIN_SOURCES_MAX: usize = 4096;
 pub const DEVICE_IDLE_MAX: Duration = Duration::from_secs(180 * 24 * 3600);
 /// Devices of one account. The least recently used goes.
 pub const DEVICES_PER_ACCOUNT_MAX: usize = 16;
+/// Tokens that a device has replaced and by which a copy of it is known. When full the oldest goes: by then nobody has
+/// used the account's own device through a thousand resumes of the copy.
+pub const SPENT_TOKENS_PER_DEVICE_MAX: usize = 1024;
+
+// --- identity and trust ---------------------------------------------------------------------------
+
+/// Pinned servers in one home. When full, a new server is refused until one is forgotten.
+pub const PINS_MAX: usize = 1024;
+/// A private file (key, pins, tokens). More is damage: pins of [`PINS_MAX`] servers are a quarter of it.
+pub const PRIVATE_FILE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Names and addresses in a certificate. Clients check the key, not these, so that the rest may be left out.
+pub const CERTIFICATE_NAMES_MAX: usize = 64;
+
+// --- the advert -----------------------------------------------------------------------------------
+
+/// How often the addresses of the host are looked at: how long a new one is missing from the certificate.
+pub const ADDRESSES_EVERY: Duration = Duration::from_secs(5);
+/// How long a server that stops waits for its advert to be withdrawn.
+pub const WITHDRAW_MAX: Duration = Duration::from_secs(1);
+/// The number after a server name that others on the network have too. When reached, the name stays contested.
+pub const NAME_SUFFIX_MAX: u32 = 99;
+/// The longest wait before an advertiser that died is started again.
+pub const ADVERTISER_DELAY_MAX: Duration = Duration::from_secs(60);
 
 // --- presence and typing --------------------------------------------------------------------------
 
@@ -132,6 +157,35 @@ pub const TYPING_EVERY: Duration = Duration::from_secs(3);
 pub const OUTBOX_MAX: usize = 10_000;
 /// Events between the client library and its user. When full the socket is left unread.
 pub const CLIENT_EVENTS_MAX: usize = 1024;
+/// Bytes of frames between the client library and its user. When full the socket is left unread.
+pub const CLIENT_EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Requests of one client that wait for their answers. When full, the next request waits.
+pub const CLIENT_REQUESTS_MAX: usize = 64;
+/// How long a request waits for its answer, a reconnect in between included.
+pub const REQUEST_MAX: Duration = Duration::from_secs(30);
+/// How long `bye` waits for `goodbye` before the client closes without it.
+pub const CLOSE_MAX: Duration = Duration::from_secs(2);
+/// A server that was silent for this long is gone: it sends `ping` after every [`KEEPALIVE`] of silence, and may
+/// miss one.
+pub const SILENCE_MAX: Duration = Duration::from_secs(75);
+/// Read marks of one room are sent at most this often, the latest one only.
+pub const MARK_EVERY: Duration = Duration::from_secs(1);
+/// Addresses that are tried for one server. When full the rest is ignored: an advert may claim any number.
+pub const CANDIDATES_MAX: usize = 32;
+/// Between the starts of two attempts to connect in one race: local links answer faster than this.
+pub const CANDIDATE_STAGGER: Duration = Duration::from_millis(50);
+/// Once an address has shown a wrong key, how long the others may still prove the right one.
+pub const CANDIDATE_GRACE: Duration = Duration::from_secs(2);
+/// Servers that a client remembers. When full the one used least recently goes; its pin stays.
+pub const REMEMBERED_SERVERS_MAX: usize = 256;
+/// Addresses remembered per server, the last good one first. When full the oldest goes.
+pub const REMEMBERED_ADDRESSES_MAX: usize = 8;
+/// The delay before the first attempt to reconnect is up to this; it doubles with every failure.
+pub const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(500);
+/// The longest wait that a client lets a server ask of it.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+/// A connection that lasted this long was a good one: the next loss is retried at once again.
+pub const LINK_STABLE: Duration = Duration::from_secs(5);
 /// How long discovery looks before it says "none".
 pub const DISCOVER_WINDOW: Duration = Duration::from_secs(3);
 /// Servers and addresses kept of one look around. When full the newest is ignored.

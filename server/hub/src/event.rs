@@ -102,6 +102,8 @@ pub enum Reply {
     Rooms(Vec<RoomSummary>),
     /// Who is in a room, or online.
     Members {
+        /// Which room; none: everybody who is online.
+        room: Option<RoomView>,
         /// Those that fit the page.
         members: Vec<Member>,
         /// How many there are.

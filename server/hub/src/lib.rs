@@ -4,12 +4,29 @@
 //! socket and no file: what must be kept goes through [`port`], what must be said goes through [`Event`].
 
 mod command;
+mod delivery;
 mod entry;
 mod error;
 mod event;
+mod hub;
+mod latest;
+mod mailbox;
+mod password;
 pub mod port;
+mod presence;
+mod registry;
+mod requests;
+mod room;
+mod sequencer;
+mod session;
+mod throttle;
+mod token;
+mod typing;
 
 pub use command::{Command, Credentials, RoomView};
 pub use entry::{Body, Entry, WireForm};
 pub use error::{Error, FaultId, Refusal};
 pub use event::{Event, Member, PresenceState, Reply, RoomState, RoomSummary, Welcome};
+pub use hub::{Hub, HubOptions};
+pub use session::Session;
+pub use throttle::Source;

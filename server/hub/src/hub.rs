@@ -1,0 +1,185 @@
+//! The hub: the handle that a server holds, and the way from credentials to a session.
+
+use std::sync::Arc;
+
+use lanchat_model::{AccountName, limits};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::command::Credentials;
+use crate::error::{Error, Refusal};
+use crate::event::Welcome;
+use crate::password::Hasher;
+use crate::port::{Account, NewAccount, NewDevice, Store};
+use crate::presence::Presence;
+use crate::registry::Registry;
+use crate::sequencer::{self, Sequencer};
+use crate::session::Session;
+use crate::throttle::{Source, Throttle};
+use crate::token::Token;
+use crate::typing::TypingBoard;
+
+/// What a server may set.
+#[derive(Clone, Debug)]
+pub struct HubOptions {
+    /// Sessions at once; beyond it [`Refusal::ServerFull`].
+    pub clients_max: usize,
+    /// Whether anybody may make an account.
+    pub registration_open: bool,
+}
+
+impl Default for HubOptions {
+    fn default() -> Self {
+        Self { clients_max: limits::CLIENTS_DEFAULT, registration_open: true }
+    }
+}
+
+/// The domain of one server. Cheap to clone; all clones are the same hub.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+/// What sessions share.
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) presence: Arc<Presence>,
+    pub(crate) typing: TypingBoard,
+    pub(crate) hasher: Hasher,
+    pub(crate) throttle: Throttle,
+    pub(crate) epoch: String,
+    options: HubOptions,
+    /// Taken by [`Hub::close`].
+    sequencer: std::sync::Mutex<Option<Sequencer>>,
+    tasks: Mutex<Option<(JoinHandle<()>, JoinHandle<()>)>>,
+}
+
+impl Hub {
+    /// Opens the domain over a store, and starts its sequencer and the keeper of its presence.
+    ///
+    /// # Errors
+    /// When the store does not answer, or there is no randomness.
+    pub async fn open(store: Arc<dyn Store>, options: HubOptions) -> Result<Self, Error> {
+        let epoch = store.epoch().await?;
+        let were_here = store.online_at_last().await?;
+        let hasher = Hasher::new().await?;
+        let registry = Arc::new(Registry::default());
+        let (sequencer, sequencing) = Sequencer::start(Arc::clone(&store), Arc::clone(&registry));
+        let (presence, keeping) = Presence::start(Arc::clone(&store), Arc::clone(&registry), were_here);
+        Ok(Self(Arc::new(Inner {
+            store,
+            registry,
+            presence,
+            typing: TypingBoard::new(),
+            hasher,
+            throttle: Throttle::default(),
+            epoch,
+            options,
+            sequencer: std::sync::Mutex::new(Some(sequencer)),
+            tasks: Mutex::new(Some((sequencing, keeping))),
+        })))
+    }
+
+    /// Makes a session. The only way to one.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] says what was wrong with the credentials, without telling an unknown account from a wrong
+    /// password.
+    pub async fn authenticate(
+        &self,
+        credentials: Credentials,
+        source: &Source,
+    ) -> Result<(Session, Welcome), Error> {
+        let next = Token::generate()?;
+        let (account, device) = match credentials {
+            Credentials::Register { name, display_name, password, device } => {
+                if !self.0.options.registration_open {
+                    return Err(Refusal::RegistrationClosed.into());
+                }
+                // A taken name is told before the work of hashing; the store decides when two ask at once.
+                if self.0.store.account(name.clone()).await?.is_some() {
+                    return Err(Refusal::NameTaken.into());
+                }
+                let phc = self.0.hasher.hash(password.as_bytes()).await?;
+                let account = NewAccount { name, display_name, phc, admin: false };
+                let device = NewDevice { label: device, token: next.hash() };
+                let registered = self.0.store.register(account, device).await?.ok_or(Refusal::NameTaken)?;
+                sequencer::show(&self.0.registry, &Arc::new(registered.entry));
+                (registered.account, registered.device)
+            }
+            Credentials::Login { name, password, device } => {
+                let account = self.verify(name, &password, source).await?;
+                let device = NewDevice { label: device, token: next.hash() };
+                let device = self.0.store.add_device(account.id, device).await?;
+                (account, device)
+            }
+            Credentials::Resume { token } => {
+                let token = Token::parse(&token).ok_or(Refusal::BadToken)?;
+                self.0.store.resume(token.hash(), next.hash()).await?.ok_or(Refusal::BadToken)?
+            }
+        };
+        Session::begin(Arc::clone(&self.0), account, device, next).await
+    }
+
+    /// The account, if the password is its own. Counts failures, and brings an outdated hash up to date.
+    async fn verify(&self, name: AccountName, password: &str, source: &Source) -> Result<Account, Error> {
+        if let Some(wait) = self.0.throttle.wait(&name, source) {
+            return Err(Refusal::SlowDown(wait).into());
+        }
+        let account = self.0.store.account(name.clone()).await?;
+        let matches = self.0.hasher.verify(password, account.as_ref().map(|account| &account.phc)).await?;
+        let Some(account) = account.filter(|_| matches) else {
+            self.0.throttle.failed(name, source.clone());
+            return Err(Refusal::WrongPassword.into());
+        };
+        self.0.throttle.succeeded(&name, source);
+        if Hasher::is_outdated(&account.phc) {
+            let phc = self.0.hasher.hash(password.as_bytes()).await?;
+            self.0.store.set_password(account.id, phc, None).await?;
+        }
+        Ok(account)
+    }
+
+    /// Makes an account an administrator. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn set_admin(&self, name: AccountName) -> Result<bool, Error> {
+        Ok(self.0.store.set_admin(name).await?)
+    }
+
+    /// Sessions that are logged in now.
+    pub fn online(&self) -> usize {
+        self.0.registry.count()
+    }
+
+    /// Stops the hub: what was admitted is committed, presence is stored as it is, the journal is written out.
+    /// Call it when all sessions are gone; a second call does nothing.
+    pub async fn close(&self) {
+        drop(self.0.take_sequencer());
+        let Some((sequencing, keeping)) = self.0.tasks.lock().await.take() else { return };
+        if let Err(error) = sequencing.await {
+            tracing::error!(%error, "the sequencer ended badly");
+        }
+        keeping.abort();
+        self.0.presence.save(&*self.0.store).await;
+        if let Err(error) = self.0.store.checkpoint().await {
+            tracing::warn!(%error, "the journal was not written out; the next start does it");
+        }
+    }
+}
+
+impl Inner {
+    /// The way into the logs, until the hub is closed.
+    pub(crate) fn sequencer(&self) -> Result<Sequencer, Error> {
+        let guard = self.sequencer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        guard.clone().ok_or_else(|| Error::fault(&"the hub is closed"))
+    }
+
+    fn take_sequencer(&self) -> Option<Sequencer> {
+        self.sequencer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn clients_max(&self) -> usize {
+        self.options.clients_max
+    }
+}

@@ -1,0 +1,252 @@
+//! Who is connected, as everybody is told. One presence per account, however many sessions it has.
+//!
+//! Not a log: the latest value per account, kept for the next start of the server, announced only when it lasts.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use lanchat_model::{AccountId, AccountName, DisplayName, Timestamp, limits};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use tracing::{info, warn};
+
+use crate::event::PresenceState;
+use crate::latest::Latest;
+use crate::port::{Account, Away, Store};
+use crate::registry::Registry;
+
+/// The presence of everybody.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    state: Mutex<State>,
+    registry: Arc<Registry>,
+    /// Wakes the keeper: something is to be stored, or a loss is to be watched.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Accounts that others are told to be here: with a session, or without one for less than `limits::FLAP`.
+    here: HashMap<AccountId, Record>,
+    feed: Latest<AccountName, PresenceState>,
+    /// Losses by age; each account that is here and has no session is in it at least once, with its last loss.
+    lost: VecDeque<(Instant, AccountId)>,
+    /// What the store does not know yet: the latest value per account, emptied by the keeper.
+    unsaved: BTreeMap<AccountId, Saved>,
+}
+
+#[derive(Debug)]
+struct Record {
+    name: AccountName,
+    display_name: DisplayName,
+    away: Option<Away>,
+    sessions: usize,
+    lost_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Saved {
+    online: bool,
+    away: Option<Away>,
+    at: Timestamp,
+}
+
+impl Presence {
+    /// Starts with the accounts that were here when the server stopped: they have `limits::FLAP` to come back before
+    /// anybody is told that they left. The task keeps presence in the store.
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        registry: Arc<Registry>,
+        were_here: Vec<Account>,
+    ) -> (Arc<Self>, JoinHandle<()>) {
+        let feed = Latest::new(limits::PRESENCE_ACCOUNTS_MAX);
+        let mut state = State { here: HashMap::new(), feed, lost: VecDeque::new(), unsaved: BTreeMap::new() };
+        let now = Instant::now();
+        for account in were_here {
+            state.lost.push_back((now, account.id));
+            state.here.insert(account.id, Record { sessions: 0, lost_at: Some(now), ..Record::of(&account) });
+        }
+        let presence = Arc::new(Self { state: Mutex::new(state), registry, changed: Notify::new() });
+        let keeper = tokio::spawn(keep(Arc::clone(&presence), store));
+        (presence, keeper)
+    }
+
+    /// A session of `account` begins.
+    pub(crate) fn arrive(&self, account: &Account) {
+        let mut state = self.lock();
+        let known = state.here.get_mut(&account.id);
+        if let Some(record) = known {
+            record.sessions += 1;
+            record.lost_at = None;
+            return;
+        }
+        let record = Record::of(account);
+        let shown = record.state();
+        state.here.insert(account.id, record);
+        self.announce(state, account.id, account.name.clone(), account.away.clone(), shown);
+    }
+
+    /// A session of `account` ended: on purpose, or because its connection was lost.
+    pub(crate) fn depart(&self, account: AccountId, on_purpose: bool) {
+        let mut state = self.lock();
+        let Some(record) = state.here.get_mut(&account) else { return };
+        record.sessions = record.sessions.saturating_sub(1);
+        if record.sessions > 0 {
+            return;
+        }
+        if on_purpose {
+            self.gone(state, account);
+        } else {
+            let now = Instant::now();
+            record.lost_at = Some(now);
+            state.lost.push_back((now, account));
+            drop(state);
+            self.changed.notify_one();
+        }
+    }
+
+    /// The account says that it is away, or back.
+    pub(crate) fn set_away(&self, account: AccountId, away: Option<Away>) {
+        let mut state = self.lock();
+        let Some(record) = state.here.get_mut(&account) else { return };
+        if record.away == away {
+            return;
+        }
+        record.away.clone_from(&away);
+        let (name, shown) = (record.name.clone(), record.state());
+        self.announce(state, account, name, away, shown);
+    }
+
+    /// What an account does; `last_seen` is what the store knows of it.
+    pub(crate) fn state_of(&self, account: AccountId, last_seen: Option<Timestamp>) -> PresenceState {
+        self.lock().here.get(&account).map_or(PresenceState::Offline(last_seen), Record::state)
+    }
+
+    /// Everybody who is here, by name.
+    pub(crate) fn here(&self) -> Vec<(AccountId, AccountName, DisplayName, PresenceState)> {
+        let row = |(id, record): (&AccountId, &Record)| {
+            (*id, record.name.clone(), record.display_name.clone(), record.state())
+        };
+        let mut all: Vec<_> = self.lock().here.iter().map(row).collect();
+        all.sort_by(|one, other| one.1.cmp(&other.1));
+        all
+    }
+
+    /// The version of the last change: where a new reader starts.
+    pub(crate) fn version(&self) -> u64 {
+        self.lock().feed.version()
+    }
+
+    /// What changed after `version`, the version to ask for next, and how many accounts are here.
+    pub(crate) fn since(&self, version: u64) -> (Vec<(AccountName, PresenceState)>, u64, u64) {
+        let state = self.lock();
+        let changes = state.feed.since(version).map(|(name, shown)| (name.clone(), shown.clone())).collect();
+        (changes, state.feed.version(), state.here.len() as u64)
+    }
+
+    /// Ends the grace of those who did not come back. The next moment to look, if there is one.
+    fn expire(&self) -> Option<Instant> {
+        loop {
+            let mut state = self.lock();
+            let (lost_at, account) = *state.lost.front()?;
+            let due = lost_at + limits::FLAP;
+            if due > Instant::now() {
+                return Some(due);
+            }
+            state.lost.pop_front();
+            if state.here.get(&account).is_some_and(|record| record.lost_at == Some(lost_at)) {
+                self.gone(state, account);
+            }
+        }
+    }
+
+    fn gone(&self, mut state: MutexGuard<'_, State>, account: AccountId) {
+        if let Some(record) = state.here.remove(&account) {
+            self.announce(state, account, record.name, record.away, PresenceState::Offline(Some(now())));
+        }
+    }
+
+    /// Tells everybody, the log and the keeper.
+    fn announce(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        account: AccountId,
+        name: AccountName,
+        away: Option<Away>,
+        shown: PresenceState,
+    ) {
+        let online = !matches!(shown, PresenceState::Offline(_));
+        let what = match shown {
+            PresenceState::Online => "online",
+            PresenceState::Away(_) => "away",
+            PresenceState::Offline(_) => "offline",
+        };
+        info!(account = %name, connected = state.here.len(), "{what}");
+        state.feed.put(name, shown);
+        state.unsaved.insert(account, Saved { online, away, at: now() });
+        drop(state);
+        self.registry.touch_all();
+        self.changed.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores what is not stored yet.
+    pub(crate) async fn save(&self, store: &dyn Store) {
+        loop {
+            let next = self.lock().unsaved.pop_first();
+            let Some((account, Saved { online, away, at })) = next else { return };
+            if let Err(error) = store.set_presence(account, online, away, at).await {
+                warn!(%error, "presence was not stored; the next change will be");
+                return;
+            }
+        }
+    }
+}
+
+impl Record {
+    /// The record of an account with one session.
+    fn of(account: &Account) -> Self {
+        Self {
+            name: account.name.clone(),
+            display_name: account.display_name.clone(),
+            away: account.away.clone(),
+            sessions: 1,
+            lost_at: None,
+        }
+    }
+
+    fn state(&self) -> PresenceState {
+        match &self.away {
+            Some(away) => PresenceState::Away(away.reason.clone()),
+            None => PresenceState::Online,
+        }
+    }
+}
+
+async fn keep(presence: Arc<Presence>, store: Arc<dyn Store>) {
+    loop {
+        let next = presence.expire();
+        presence.save(&*store).await;
+        let expired = async {
+            match next {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = presence.changed.notified() => {}
+            () = expired => {}
+        }
+    }
+}
+
+/// The wall clock, for people: order and timeouts never depend on it.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,149 @@
+//! Who is here: the sessions by account, and the rooms that somebody reads.
+//!
+//! Lock order: registry, then room, then mailbox. Never two rooms at once, and no lock across an await.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lanchat_model::{AccountId, DeviceId, RoomId, Seq};
+
+use crate::mailbox::Mailbox;
+use crate::room::Room;
+
+/// A session, for as long as this process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SessionId(u64);
+
+/// The whereabouts of everybody.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last: u64,
+    /// Bounded by the sessions that are allowed; each entry is one session.
+    sessions: HashMap<AccountId, HashMap<SessionId, (DeviceId, Arc<Mailbox>)>>,
+    count: usize,
+    /// Rooms with at least one reader: bounded by sessions × rooms per account.
+    rooms: HashMap<RoomId, Arc<Room>>,
+}
+
+impl Registry {
+    /// Adds a session, unless there are `limit` already.
+    pub(crate) fn enter(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        limit: usize,
+    ) -> Option<(SessionId, Arc<Mailbox>)> {
+        let mut state = self.lock();
+        if state.count >= limit {
+            return None;
+        }
+        state.count += 1;
+        state.last += 1;
+        let (id, mailbox) = (SessionId(state.last), Arc::new(Mailbox::default()));
+        state.sessions.entry(account).or_default().insert(id, (device, Arc::clone(&mailbox)));
+        Some((id, mailbox))
+    }
+
+    /// Removes a session and detaches it from its rooms.
+    pub(crate) fn exit(&self, account: AccountId, session: SessionId, rooms: impl Iterator<Item = RoomId>) {
+        let mut state = self.lock();
+        for room in rooms {
+            state.detach(session, room);
+        }
+        if let Some(of_account) = state.sessions.get_mut(&account) {
+            let removed = of_account.remove(&session).is_some();
+            if of_account.is_empty() {
+                state.sessions.remove(&account);
+            }
+            state.count -= usize::from(removed);
+        }
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().count
+    }
+
+    /// How many sessions an account has.
+    pub(crate) fn sessions_of(&self, account: AccountId) -> usize {
+        self.lock().sessions.get(&account).map_or(0, HashMap::len)
+    }
+
+    /// The room, made from its stored head if nobody reads it yet, with the session as a reader.
+    ///
+    /// A head that the caller read *before* this call may be stale: it reads again and calls [`Room::raise_head`].
+    pub(crate) fn attach(
+        &self,
+        session: SessionId,
+        account: AccountId,
+        mailbox: &Arc<Mailbox>,
+        room: RoomId,
+        head: Seq,
+    ) -> Arc<Room> {
+        let mut state = self.lock();
+        let room = state.rooms.entry(room).or_insert_with(|| Arc::new(Room::new(room, head)));
+        room.attach(session, account, mailbox);
+        Arc::clone(room)
+    }
+
+    /// Ends the reading of one room.
+    pub(crate) fn detach(&self, session: SessionId, room: RoomId) {
+        self.lock().detach(session, room);
+    }
+
+    /// The room, if somebody reads it.
+    pub(crate) fn room(&self, room: RoomId) -> Option<Arc<Room>> {
+        self.lock().rooms.get(&room).cloned()
+    }
+
+    /// The accounts that read a room.
+    pub(crate) fn accounts_in(&self, room: RoomId) -> BTreeSet<AccountId> {
+        self.room(room).map(|room| room.accounts()).unwrap_or_default()
+    }
+
+    /// Tells the sessions of an account that their rooms are other ones now.
+    pub(crate) fn memberships_changed(&self, account: AccountId) {
+        if let Some(sessions) = self.lock().sessions.get(&account) {
+            for (_, mailbox) in sessions.values() {
+                mailbox.leave(|waiting| waiting.memberships_changed = true);
+            }
+        }
+    }
+
+    /// Tells the sessions of an account on all devices but one that they are over.
+    pub(crate) fn log_out(&self, account: AccountId, keep: impl Fn(DeviceId) -> bool) {
+        if let Some(sessions) = self.lock().sessions.get(&account) {
+            for (device, mailbox) in sessions.values() {
+                if !keep(*device) {
+                    mailbox.leave(|waiting| waiting.logged_out = true);
+                }
+            }
+        }
+    }
+
+    /// Wakes everybody: presence changed.
+    pub(crate) fn touch_all(&self) {
+        for (_, mailbox) in self.lock().sessions.values().flat_map(HashMap::values) {
+            mailbox.leave(|waiting| waiting.latest_changed = true);
+        }
+    }
+
+    /// Every change under this lock is one insertion or removal: a panic leaves nothing half done.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// A room that nobody reads leaves memory; its log is in the store.
+    fn detach(&mut self, session: SessionId, room: RoomId) {
+        if self.rooms.get(&room).is_some_and(|found| found.detach(session)) {
+            self.rooms.remove(&room);
+        }
+    }
+}

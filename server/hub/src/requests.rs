@@ -1,0 +1,194 @@
+//! What a session does at the request of its peer, apart from delivery.
+
+use lanchat_model::{AccountName, ClientId, MessageText, Password, RoomName, Seq, limits};
+
+use crate::command::RoomView;
+use crate::entry::Body;
+use crate::error::{Error, Refusal};
+use crate::event::{Event, Member, Reply, RoomSummary};
+use crate::port::{Appended, Away, Draft, RoomRecord};
+use crate::session::Session;
+
+impl Session {
+    /// Admits a post. The first post to a private chat opens it, for both sides.
+    pub(crate) async fn post(
+        &mut self,
+        room: RoomView,
+        client_id: ClientId,
+        text: MessageText,
+        action: bool,
+    ) -> Result<Reply, Error> {
+        if let RoomView::Private(peer) = &room
+            && !self.seats.contains_key(&room)
+        {
+            self.open_private(peer.clone()).await?;
+        }
+        let draft = self.draft(self.seat(&room)?.room, client_id, Body::Message { text, action });
+        self.sequencer.post(draft, self.mailbox.clone(), room).await?;
+        self.unacked += 1;
+        Ok(Reply::Admitted)
+    }
+
+    async fn open_private(&mut self, peer: AccountName) -> Result<(), Error> {
+        if peer == self.account.name {
+            return Err(Refusal::NotWithYourself.into());
+        }
+        let other = self.hub.store.account(peer).await?.ok_or(Refusal::NoSuchAccount)?;
+        let opened = self.hub.store.open_private(self.account_id(), other.id).await?;
+        opened.ok_or(Refusal::TooManyRooms)?;
+        self.hub.registry.memberships_changed(other.id);
+        self.hub.registry.memberships_changed(self.account_id());
+        self.reconcile().await
+    }
+
+    fn draft(&self, room: lanchat_model::RoomId, client_id: ClientId, body: Body) -> Draft {
+        Draft { room, author: self.account.id, author_name: self.account.name.clone(), client_id, body }
+    }
+
+    /// A draft that nobody resends needs an id of its own all the same.
+    fn membership_draft(&self, room: lanchat_model::RoomId, body: Body) -> Result<Draft, Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| Error::fault(&error))?;
+        Ok(self.draft(room, ClientId::from_bytes(bytes), body))
+    }
+
+    pub(crate) async fn join(&mut self, name: RoomName, tail: u64) -> Result<Reply, Error> {
+        let view = RoomView::Group(name.clone());
+        if let Some(seat) = self.seats.get(&view) {
+            let from = seat.live.as_ref().map_or(seat.record.room.head, |live| live.cursor);
+            return Ok(Reply::Room(seat.state(&view, from)));
+        }
+        let room = self.hub.store.open_group(name).await?.ok_or(Refusal::TooManyRooms)?;
+        match self.sequencer.append(self.membership_draft(room.id, Body::Joined)?).await? {
+            Appended::TooManyRooms => return Err(Refusal::TooManyRooms.into()),
+            Appended::Fresh(_) | Appended::Again(_) | Appended::Unchanged => {}
+            Appended::NotAMember | Appended::IdReused => return Err(Error::fault(&"a join was not taken")),
+        }
+        self.reconcile().await?;
+        // The answer says it.
+        self.announced.retain(|event| !matches!(event, Event::Room(state) if state.room == view));
+        Ok(Reply::Room(self.start_at(&view, None, tail)))
+    }
+
+    pub(crate) async fn leave(&mut self, name: RoomName) -> Result<Reply, Error> {
+        if name.is_lobby() {
+            return Err(Refusal::LobbyStays.into());
+        }
+        let view = RoomView::Group(name);
+        let draft = self.membership_draft(self.seat(&view)?.room, Body::Left)?;
+        self.sequencer.append(draft).await?;
+        self.lose_seat(&view);
+        Ok(Reply::Done)
+    }
+
+    pub(crate) fn typing(&mut self, room: &RoomView) -> Result<Reply, Error> {
+        let room = self.seat(room)?.room;
+        if self.hub.typing.mark(room, self.account.name.clone())
+            && let Some(room) = self.hub.registry.room(room)
+        {
+            room.touch();
+        }
+        Ok(Reply::Silent)
+    }
+
+    /// A mark beyond the head would hide what comes: it is cut to the head.
+    pub(crate) async fn mark(&mut self, view: &RoomView, seq: Seq) -> Result<Reply, Error> {
+        let seat = self.seat(view)?;
+        let head = seat.live.as_ref().map_or(seat.record.room.head, |live| live.room.head());
+        self.hub.store.mark(self.device, seat.room, seq.min(head)).await?;
+        Ok(Reply::Done)
+    }
+
+    pub(crate) async fn rooms(&mut self) -> Result<Reply, Error> {
+        let groups = self.hub.store.groups(self.account_id()).await?;
+        let summary = |group: crate::port::GroupRecord| RoomSummary {
+            room: self.view_of(&group.room.kind),
+            members: group.room.members,
+            online: self.hub.registry.accounts_in(group.room.id).len() as u64,
+            joined: group.joined,
+        };
+        Ok(Reply::Rooms(groups.into_iter().map(summary).collect()))
+    }
+
+    pub(crate) async fn members(&mut self, view: Option<RoomView>) -> Result<Reply, Error> {
+        let here = self.hub.presence.here();
+        let Some(view) = view else {
+            let total = here.len() as u64;
+            let member = |(_, name, display_name, state)| Member { name, display_name, state };
+            let members = here.into_iter().map(member).take(limits::MEMBERS_PAGE_MAX).collect();
+            return Ok(Reply::Members { room: None, members, total });
+        };
+        let room = self.record(&view).await?;
+        let first = here.into_iter().map(|(id, ..)| id).collect();
+        let records = self.hub.store.members(room.id, first).await?;
+        let members = records.into_iter().map(|record| Member {
+            state: self.hub.presence.state_of(record.id, record.last_seen),
+            name: record.name,
+            display_name: record.display_name,
+        });
+        Ok(Reply::Members { room: Some(view), members: members.collect(), total: room.members })
+    }
+
+    /// A group room is listed, so who is in it is no secret; a private chat is nobody else's.
+    async fn record(&self, view: &RoomView) -> Result<RoomRecord, Error> {
+        let found = match view {
+            RoomView::Group(name) => self.hub.store.group(name.clone()).await?,
+            RoomView::Private(peer) => match self.hub.store.account(peer.clone()).await? {
+                Some(peer) => self.hub.store.private(self.account_id(), peer.id).await?,
+                None => return Err(Refusal::NoSuchAccount.into()),
+            },
+        };
+        Ok(found.ok_or(Refusal::NoSuchRoom)?)
+    }
+
+    pub(crate) async fn history(
+        &mut self,
+        view: RoomView,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Reply, Error> {
+        let room = self.seat(&view)?.room;
+        let limit = limit.clamp(1, limits::HISTORY_PAGE_MAX);
+        let entries = self.hub.store.read_before(room, before.unwrap_or(Seq::MAX), limit).await?;
+        let more = entries.first().is_some_and(|first| first.seq > Seq::ZERO.next());
+        Ok(Reply::History { room: view, entries, more })
+    }
+
+    pub(crate) fn set_away(&mut self, away: Option<Away>) -> Result<Reply, Error> {
+        self.hub.presence.set_away(self.account_id(), away);
+        Ok(Reply::Done)
+    }
+
+    pub(crate) async fn whois(&mut self, name: AccountName) -> Result<Reply, Error> {
+        let account = self.hub.store.account(name).await?.ok_or(Refusal::NoSuchAccount)?;
+        let state = self.hub.presence.state_of(account.id, account.last_seen);
+        Ok(Reply::Whois {
+            member: Member { name: account.name, display_name: account.display_name, state },
+            since: account.created,
+            admin: account.admin,
+            sessions: self.hub.registry.sessions_of(account.id) as u64,
+        })
+    }
+
+    /// The old password is asked for again, so that an unattended keyboard is not enough.
+    pub(crate) async fn change_password(&mut self, old: String, new: Password) -> Result<Reply, Error> {
+        let stored =
+            self.hub.store.account(self.account.name.clone()).await?.ok_or(Refusal::NoSuchAccount)?;
+        if !self.hub.hasher.verify(&old, Some(&stored.phc)).await? {
+            return Err(Refusal::WrongPassword.into());
+        }
+        let phc = self.hub.hasher.hash(new.as_bytes()).await?;
+        self.hub.store.set_password(self.account_id(), phc, Some(self.device)).await?;
+        let device = self.device;
+        self.hub.registry.log_out(self.account_id(), |other| other == device);
+        Ok(Reply::Done)
+    }
+
+    pub(crate) async fn log_out(&mut self) -> Result<Reply, Error> {
+        self.hub.store.remove_device(self.device).await?;
+        let device = self.device;
+        self.hub.registry.log_out(self.account_id(), |other| other != device);
+        self.leave_on_purpose();
+        Ok(Reply::LoggedOut)
+    }
+}

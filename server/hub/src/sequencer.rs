@@ -1,0 +1,131 @@
+//! The only writer of the logs: takes what waits, has it committed, and only then shows it to anyone.
+
+use std::sync::Arc;
+
+use lanchat_model::{AccountId, limits};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::command::RoomView;
+use crate::entry::{Body, Entry};
+use crate::error::Error;
+use crate::mailbox::{Mailbox, Outcome};
+use crate::port::{Appended, Draft, Store, StoreError};
+use crate::registry::Registry;
+
+/// A draft on its way into a log, and who wants to know what became of it.
+#[derive(Debug)]
+struct Admission {
+    draft: Draft,
+    asker: Asker,
+}
+
+#[derive(Debug)]
+enum Asker {
+    /// A session that posted and goes on.
+    Author { mailbox: Arc<Mailbox>, room: RoomView },
+    /// A session that waits for its membership to change.
+    Waiting(oneshot::Sender<Result<Appended, Error>>),
+}
+
+/// The way into the sequencer. When its inbox of `limits::SEQUENCER_INBOX_MAX` drafts is full, callers wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Sequencer {
+    inbox: mpsc::Sender<Admission>,
+}
+
+impl Sequencer {
+    /// Starts the sequencer. It ends, with everything committed that was admitted, when the last handle is dropped.
+    pub(crate) fn start(store: Arc<dyn Store>, registry: Arc<Registry>) -> (Self, JoinHandle<()>) {
+        let (inbox, admissions) = mpsc::channel(limits::SEQUENCER_INBOX_MAX);
+        (Self { inbox }, tokio::spawn(run(store, registry, admissions)))
+    }
+
+    /// Admits a post. Resolves when it has its place in the queue; what became of it is left in the mailbox.
+    pub(crate) async fn post(
+        &self,
+        draft: Draft,
+        mailbox: Arc<Mailbox>,
+        room: RoomView,
+    ) -> Result<(), Error> {
+        self.admit(Admission { draft, asker: Asker::Author { mailbox, room } }).await
+    }
+
+    /// Has a membership entry committed, in order with the posts.
+    pub(crate) async fn append(&self, draft: Draft) -> Result<Appended, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.admit(Admission { draft, asker: Asker::Waiting(answer) }).await?;
+        answered.await.map_err(|gone| Error::fault(&gone))?
+    }
+
+    async fn admit(&self, admission: Admission) -> Result<(), Error> {
+        self.inbox.send(admission).await.map_err(|_| Error::fault(&"the sequencer has stopped"))
+    }
+}
+
+/// The fsync that is under way is the batching window: what arrives meanwhile is the next batch.
+async fn run(store: Arc<dyn Store>, registry: Arc<Registry>, mut admissions: mpsc::Receiver<Admission>) {
+    let mut batch = Vec::new();
+    while admissions.recv_many(&mut batch, limits::BATCH_DRAFTS_MAX).await > 0 {
+        let (drafts, askers): (Vec<_>, Vec<_>) = batch.drain(..).map(|a| (a.draft, a.asker)).unzip();
+        // What `publish` needs of a draft once the store has it.
+        let stubs: Vec<_> = drafts.iter().map(|draft| (draft.author, draft.client_id)).collect();
+        match store.append(drafts).await {
+            Ok(results) => {
+                for ((result, asker), (author, client_id)) in results.into_iter().zip(askers).zip(stubs) {
+                    publish(&registry, author, &result);
+                    asker.answer(client_id, Ok(result));
+                }
+            }
+            Err(error) => {
+                let error = refusal(&error);
+                for (asker, (_, client_id)) in askers.into_iter().zip(stubs) {
+                    asker.answer(client_id, Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// Shows a committed entry to the sessions. Who became a member reads it, who ceased to be one does not.
+fn publish(registry: &Registry, author: AccountId, result: &Appended) {
+    let Appended::Fresh(entry) = result else { return };
+    let room = registry.room(entry.room);
+    match entry.body {
+        Body::Joined => registry.memberships_changed(author),
+        Body::Left => {
+            if let Some(room) = &room {
+                room.expel(author);
+            }
+            registry.memberships_changed(author);
+        }
+        Body::Message { .. } => {}
+    }
+    if let Some(room) = room {
+        room.advance(entry);
+    }
+}
+
+/// Shows an entry that the store committed by another way than the sequencer: the one of a registration.
+pub(crate) fn show(registry: &Registry, entry: &Arc<Entry>) {
+    if let Some(room) = registry.room(entry.room) {
+        room.advance(entry);
+    }
+}
+
+/// One fault id for the whole batch: one cause, one line in the log.
+fn refusal(error: &StoreError) -> Error {
+    Error::from(error.clone())
+}
+
+impl Asker {
+    fn answer(self, client_id: lanchat_model::ClientId, result: Result<Appended, Error>) {
+        match self {
+            Self::Author { mailbox, room } => {
+                mailbox.leave(|waiting| waiting.outcomes.push_back(Outcome { room, client_id, result }));
+            }
+            // A session that is gone needs no answer; the commit stands.
+            Self::Waiting(answer) => drop(answer.send(result)),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! A session: proof of a login, and a set of cursors. Only [`Hub::authenticate`](crate::Hub::authenticate) makes one.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use lanchat_model::{AccountId, DeviceId, RoomId, Seq, limits};
+
+use crate::command::{Command, RoomView};
+use crate::error::{Error, Refusal};
+use crate::event::{Event, Reply, RoomState, Welcome};
+use crate::hub::Inner;
+use crate::mailbox::Mailbox;
+use crate::port::{Account, MembershipRecord, RoomKind};
+use crate::registry::SessionId;
+use crate::room::Room;
+use crate::sequencer::Sequencer;
+use crate::token::Token;
+
+/// One logged-in connection.
+pub struct Session {
+    pub(crate) hub: Arc<Inner>,
+    pub(crate) sequencer: Sequencer,
+    pub(crate) account: Account,
+    pub(crate) device: DeviceId,
+    pub(crate) id: SessionId,
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// The rooms of the account. To have a seat is the permission to post there; the store checks once more.
+    pub(crate) seats: BTreeMap<RoomView, Seat>,
+    pub(crate) views: HashMap<RoomId, RoomView>,
+    /// Rooms to read from, in turn. Bounded by the seats.
+    pub(crate) dirty: VecDeque<RoomId>,
+    /// Rooms that came and went, to be told before anything else. Bounded by the seats: it is emptied by every batch.
+    pub(crate) announced: Vec<Event>,
+    /// Where presence and typing were read up to, once delivery has begun.
+    pub(crate) latest: Option<LatestCursor>,
+    /// Posts whose outcome has not been delivered. At most `limits::UNACKED_PER_SESSION_MAX`, by the listener's leave.
+    pub(crate) unacked: usize,
+    on_purpose: bool,
+}
+
+/// A room that the account is in.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) room: RoomId,
+    /// What the store knew when the seat was taken.
+    pub(crate) record: MembershipRecord,
+    /// Set once delivery has begun.
+    pub(crate) live: Option<Live>,
+}
+
+/// A room that is being read: everything up to `cursor` was handed out.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) room: Arc<Room>,
+    pub(crate) cursor: Seq,
+}
+
+/// Versions of presence and typing that were handed out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LatestCursor {
+    pub(crate) presence: u64,
+    pub(crate) typing: u64,
+}
+
+impl Session {
+    /// Enters the registry first and reads the memberships second, so that no change between the two is missed.
+    pub(crate) async fn begin(
+        hub: Arc<Inner>,
+        account: Account,
+        device: DeviceId,
+        token: Token,
+    ) -> Result<(Self, Welcome), Error> {
+        let sequencer = hub.sequencer()?;
+        let entered = hub.registry.enter(account.id, device, hub.clients_max());
+        let (id, mailbox) = entered.ok_or(Refusal::ServerFull)?;
+        hub.presence.arrive(&account);
+        let mut session = Self {
+            hub,
+            sequencer,
+            account,
+            device,
+            id,
+            mailbox,
+            seats: BTreeMap::new(),
+            views: HashMap::new(),
+            dirty: VecDeque::new(),
+            announced: Vec::new(),
+            latest: None,
+            unacked: 0,
+            on_purpose: false,
+        };
+        for record in session.memberships().await? {
+            session.take_seat(record);
+        }
+        let welcome = Welcome {
+            name: session.account.name.clone(),
+            display_name: session.account.display_name.clone(),
+            admin: session.account.admin,
+            token: token.expose(),
+            epoch: session.hub.epoch.clone(),
+            online: session.hub.registry.count() as u64,
+            rooms: session.seats.iter().map(|(view, seat)| seat.state(view, seat.record.room.head)).collect(),
+        };
+        Ok((session, welcome))
+    }
+
+    /// The name of the account, for logs.
+    pub fn name(&self) -> &lanchat_model::AccountName {
+        &self.account.name
+    }
+
+    /// Does what the peer asks. Posts are answered later, by [`Session::next_batch`].
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for what the peer did wrong, otherwise a fault of ours. The session goes on in both cases.
+    pub async fn submit(&mut self, command: Command) -> Result<Reply, Error> {
+        match command {
+            Command::Post { room, client_id, text, action } => self.post(room, client_id, text, action).await,
+            Command::Typing { room } => self.typing(&room),
+            Command::Mark { room, seq } => self.mark(&room, seq).await,
+            Command::Attach { epoch, cursors, tail } => self.attach(epoch, cursors, tail).await,
+            Command::Join { room, tail } => self.join(room, tail).await,
+            Command::Leave { room } => self.leave(room).await,
+            Command::Rooms => self.rooms().await,
+            Command::Members { room } => self.members(room).await,
+            Command::History { room, before, limit } => self.history(room, before, limit).await,
+            Command::Away { reason } => self.set_away(Some(crate::port::Away { reason })),
+            Command::Back => self.set_away(None),
+            Command::Whois { name } => self.whois(name).await,
+            Command::ChangePassword { old, new } => self.change_password(old, new).await,
+            Command::Logout => self.log_out().await,
+        }
+    }
+
+    /// Whether another post may be submitted. While not, the listener leaves the socket unread.
+    pub fn has_credit(&self) -> bool {
+        self.unacked < limits::UNACKED_PER_SESSION_MAX
+    }
+
+    /// Whether posts wait for their outcome.
+    pub fn has_unacked(&self) -> bool {
+        self.unacked > 0
+    }
+
+    /// Resolves when [`Session::next_batch`] has something to hand out.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn ready(&self) {
+        if self.dirty.is_empty() && self.announced.is_empty() {
+            self.mailbox.ready().await;
+        }
+    }
+
+    /// Says that the peer leaves on purpose: its absence is announced at once when the session is dropped.
+    pub fn leave_on_purpose(&mut self) {
+        self.on_purpose = true;
+    }
+
+    /// The account's rooms, with the marks of this device, as the store has them now.
+    pub(crate) async fn memberships(&self) -> Result<Vec<MembershipRecord>, Error> {
+        Ok(self.hub.store.memberships(self.account.id, self.device).await?)
+    }
+
+    /// How this account names a room.
+    pub(crate) fn view_of(&self, kind: &RoomKind) -> RoomView {
+        match kind {
+            RoomKind::Group(name) => RoomView::Group(name.clone()),
+            RoomKind::Private([one, other]) => {
+                let peer = if one.0 == self.account.id { other } else { one };
+                RoomView::Private(peer.1.clone())
+            }
+        }
+    }
+
+    /// Adds a room of the account; delivery of it has not begun.
+    pub(crate) fn take_seat(&mut self, record: MembershipRecord) -> RoomView {
+        let (view, room) = (self.view_of(&record.room.kind), record.room.id);
+        self.views.insert(room, view.clone());
+        self.seats.insert(view.clone(), Seat { room, record, live: None });
+        view
+    }
+
+    /// Removes a room of the account.
+    pub(crate) fn lose_seat(&mut self, view: &RoomView) {
+        if let Some(seat) = self.seats.remove(view) {
+            self.hub.registry.detach(self.id, seat.room);
+            self.views.remove(&seat.room);
+            self.dirty.retain(|room| *room != seat.room);
+        }
+    }
+
+    /// The seat, which is the permission.
+    pub(crate) fn seat(&self, view: &RoomView) -> Result<&Seat, Error> {
+        self.seats.get(view).ok_or(Error::Refused(Refusal::NotAMember))
+    }
+
+    pub(crate) fn account_id(&self) -> AccountId {
+        self.account.id
+    }
+}
+
+impl Seat {
+    /// The room as the peer is told of it; delivery starts behind `from`.
+    pub(crate) fn state(&self, view: &RoomView, from: Seq) -> RoomState {
+        let head = self.live.as_ref().map_or(self.record.room.head, |live| live.room.head());
+        RoomState {
+            room: view.clone(),
+            head,
+            mark: self.record.mark,
+            from,
+            members: self.record.room.members,
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.hub.registry.exit(self.account.id, self.id, self.views.keys().copied());
+        self.hub.presence.depart(self.account.id, self.on_purpose);
+    }
+}
