@@ -1,0 +1,198 @@
+//! The conversation of one native connection: hello, a login, then requests and deliveries.
+
+use std::sync::Arc;
+
+use lanchat_hub::{Error, Event, Reply, RoomView, Welcome};
+use lanchat_listener::{Closing, Dialect, Flow, Inbound};
+use lanchat_model::{ServerId, limits};
+use lanchat_protocol as wire;
+use wire::{BadFrame, ClientFrame, ErrorCode, ErrorFrame, LineBuffer, Registration, Severity, encode};
+
+use crate::{from_hub, to_hub};
+
+/// What a server says of itself in `hello`.
+#[derive(Clone, Debug)]
+pub struct ServerInfo {
+    /// The id that pins are kept under.
+    pub server_id: ServerId,
+    /// The name for people.
+    pub name: String,
+    /// Program and version.
+    pub software: String,
+    /// Whether accounts may be made.
+    pub registration: Registration,
+}
+
+pub(crate) struct NativeDialect {
+    info: Arc<ServerInfo>,
+    lines: LineBuffer,
+    /// Whether there is a session: what may be asked, and how long a line may be.
+    logged_in: bool,
+}
+
+impl NativeDialect {
+    pub(crate) fn new(info: Arc<ServerInfo>) -> Self {
+        Self { info, lines: LineBuffer::default(), logged_in: false }
+    }
+
+    fn line_limit(&self) -> usize {
+        if self.logged_in { limits::FRAME_BYTES_MAX } else { limits::FRAME_BYTES_BEFORE_LOGIN_MAX }
+    }
+
+    /// Decodes and, where the answer needs no hub, answers.
+    fn take(&self, frame: ClientFrame, out: &mut Vec<u8>) -> Inbound {
+        let id = frame.id().to_owned();
+        if let ClientFrame::Ping(_) = frame {
+            encode(&wire::ServerFrame::from(wire::Pong { id }), out);
+            return Inbound::Answered;
+        }
+        if let Some((code, reason)) = self.out_of_turn(&frame) {
+            return refuse(Some(id), code, reason.into(), out);
+        }
+        match to_hub::request(frame) {
+            Ok(request) => Inbound::Request(request),
+            Err(unfit) => refuse(Some(id), unfit.code, unfit.reason, out),
+        }
+    }
+
+    fn out_of_turn(&self, frame: &ClientFrame) -> Option<(ErrorCode, &'static str)> {
+        let is_login =
+            matches!(frame, ClientFrame::Register(_) | ClientFrame::Login(_) | ClientFrame::Resume(_));
+        match (self.logged_in, is_login) {
+            (true, true) => Some((
+                ErrorCode::AlreadyLoggedIn,
+                "This connection is logged in. Open another one for another account.",
+            )),
+            (false, false) if !matches!(frame, ClientFrame::Bye(_)) => {
+                Some((ErrorCode::LoginRequired, "Log in first: register, login or resume."))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn refuse(id: Option<String>, code: ErrorCode, reason: String, out: &mut Vec<u8>) -> Inbound {
+    let fatal = code.severity() == Severity::Violation;
+    say(ErrorFrame { id, code, reason, retry_after: None, fatal }, out);
+    if fatal { Inbound::Broken { code: code.as_str() } } else { Inbound::Answered }
+}
+
+fn say(frame: impl Into<wire::ServerFrame>, out: &mut Vec<u8>) {
+    encode(&frame.into(), out);
+}
+
+/// Says an error; a violation closes the connection.
+fn say_error(id: Option<&str>, error: &Error, out: &mut Vec<u8>) -> Flow {
+    let frame = from_hub::error(id, error);
+    let flow = if frame.fatal { Flow::Close } else { Flow::Continue };
+    say(frame, out);
+    flow
+}
+
+impl Dialect for NativeDialect {
+    fn greet(&mut self, online: u64, out: &mut Vec<u8>) {
+        let limits = wire::Limits {
+            frame_bytes: limits::FRAME_BYTES_MAX as u64,
+            message_bytes: limits::MESSAGE_BYTES_MAX as u64,
+            unacked: limits::UNACKED_PER_SESSION_MAX as u64,
+            typing_seconds: limits::TYPING_SHOWN.as_secs(),
+            keepalive_seconds: limits::KEEPALIVE.as_secs(),
+        };
+        let ServerInfo { server_id, name, software, registration } = &*self.info;
+        let hello = wire::Hello {
+            server_id: server_id.to_string(),
+            name: name.clone(),
+            software: software.clone(),
+            versions: wire::version::SUPPORTED.to_vec(),
+            registration: *registration,
+            online,
+            limits,
+        };
+        say(hello, out);
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        self.lines.push(bytes);
+    }
+
+    fn next_inbound(&mut self, out: &mut Vec<u8>) -> Inbound {
+        let decoded = match self.lines.next_line(self.line_limit()) {
+            Ok(None) => return Inbound::Incomplete,
+            Ok(Some(line)) => ClientFrame::decode(line),
+            Err(too_long) => Err(too_long),
+        };
+        match decoded {
+            Ok(frame) => self.take(frame, out),
+            Err(BadFrame { code, reason, id }) => refuse(id, code, reason, out),
+        }
+    }
+
+    fn welcome(&mut self, tag: &str, result: Result<Welcome, Error>, out: &mut Vec<u8>) -> Flow {
+        match result {
+            Ok(welcome) => {
+                self.logged_in = true;
+                say(from_hub::welcome(tag, welcome), out);
+                Flow::Continue
+            }
+            Err(error) => say_error(Some(tag), &error, out),
+        }
+    }
+
+    fn reply(&mut self, tag: &str, result: Result<Reply, Error>, out: &mut Vec<u8>) -> Flow {
+        match result {
+            Ok(reply) => {
+                let flow = if matches!(reply, Reply::LoggedOut) { Flow::Close } else { Flow::Continue };
+                if let Some(frame) = from_hub::reply(tag, reply) {
+                    say(frame, out);
+                }
+                flow
+            }
+            Err(error) => say_error(Some(tag), &error, out),
+        }
+    }
+
+    fn deliver(&mut self, event: &Event, out: &mut Vec<u8>) -> Flow {
+        match event {
+            // The same bytes for every member of a group room: encoded once, then shared.
+            Event::Entry { room: room @ RoomView::Group(_), entry } => {
+                let encoded = entry.wire_form(|| {
+                    let mut bytes = Vec::new();
+                    encode(&from_hub::entry(room, entry), &mut bytes);
+                    bytes
+                });
+                out.extend_from_slice(encoded);
+            }
+            Event::LoggedOut => {
+                say(from_hub::logged_out(), out);
+                return Flow::Close;
+            }
+            other => say(from_hub::event(other), out),
+        }
+        Flow::Continue
+    }
+
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        say(wire::KeepAlive {}, out);
+    }
+
+    fn close(&mut self, why: Closing<'_>, out: &mut Vec<u8>) {
+        match why {
+            Closing::Bye { tag } => say(wire::Goodbye { id: Some(tag.to_owned()), retry_after: None }, out),
+            Closing::Drain { retry_after } => {
+                say(wire::Goodbye { id: None, retry_after: Some(retry_after) }, out)
+            }
+            Closing::LoginTimeout => {
+                let reason = format!(
+                    "Nobody logged in within {} seconds. Connect again.",
+                    limits::LOGIN_MAX.as_secs()
+                );
+                refuse(None, ErrorCode::LoginTimeout, reason, out);
+            }
+            Closing::Fault(error) => {
+                let mut frame = from_hub::error(None, error);
+                frame.fatal = true;
+                say(frame, out);
+            }
+        }
+    }
+}

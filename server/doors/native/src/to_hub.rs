@@ -1,0 +1,181 @@
+//! Frames to commands: where names and texts are parsed, and refused by name.
+
+use std::collections::BTreeMap;
+
+use lanchat_hub::{Command, Credentials, RoomView};
+use lanchat_listener::Request;
+use lanchat_model::{
+    AwayReason, BadName, BadText, ClientId, DisplayName, MessageText, Password, RoomName, limits,
+};
+use lanchat_protocol::{ClientFrame, ErrorCode, RoomRef, version};
+
+/// A frame that is well formed and still cannot be meant.
+#[derive(Debug)]
+pub(crate) struct Unfit {
+    pub(crate) code: ErrorCode,
+    pub(crate) reason: String,
+}
+
+impl Unfit {
+    fn new(code: ErrorCode, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+
+    fn name(error: &BadName) -> Self {
+        let code = if *error == BadName::Reserved { ErrorCode::NameReserved } else { ErrorCode::BadName };
+        Self::new(code, format!("{}. Choose another one.", capitalised(&error.to_string())))
+    }
+
+    fn message(error: BadText) -> Self {
+        Self::new(ErrorCode::BadMessage, format!("{}. Nothing was sent.", capitalised(&error.to_string())))
+    }
+
+    fn password(error: BadText) -> Self {
+        let reason = match error {
+            BadText::TooShort { least, .. } => {
+                format!("A password has at least {least} bytes. Choose a longer one.")
+            }
+            _ => {
+                format!("A password has at most {} bytes. Choose a shorter one.", limits::PASSWORD_BYTES_MAX)
+            }
+        };
+        Self::new(ErrorCode::BadPassword, reason)
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// What the hub is asked. `ping` asks it nothing and does not come here.
+pub(crate) fn request(frame: ClientFrame) -> Result<Request, Unfit> {
+    let tag = frame.id().to_owned();
+    let credentials = match frame {
+        ClientFrame::Register(frame) => {
+            speaks_our_version(&frame.versions)?;
+            let name = frame.username.parse().map_err(|error| Unfit::name(&error))?;
+            let display_name = frame.display_name.as_deref().unwrap_or(&frame.username);
+            let display_name: DisplayName = display_name.parse().map_err(|error| Unfit::name(&error))?;
+            let password = Password::parse(&frame.password.0).map_err(Unfit::password)?;
+            Credentials::Register { name, display_name, password, device: label(frame.device) }
+        }
+        ClientFrame::Login(frame) => {
+            speaks_our_version(&frame.versions)?;
+            let name = frame.username.parse().map_err(|error| Unfit::name(&error))?;
+            Credentials::Login { name, password: frame.password.0, device: label(frame.device) }
+        }
+        ClientFrame::Resume(frame) => {
+            speaks_our_version(&frame.versions)?;
+            Credentials::Resume { token: frame.token.0 }
+        }
+        ClientFrame::Bye(_) => return Ok(Request::Bye { tag }),
+        other => return command(other).map(|command| Request::Command { tag, command }),
+    };
+    Ok(Request::Authenticate { tag, credentials })
+}
+
+fn command(frame: ClientFrame) -> Result<Command, Unfit> {
+    Ok(match frame {
+        ClientFrame::Logout(_) => Command::Logout,
+        ClientFrame::Passwd(frame) => Command::ChangePassword {
+            old: frame.old.0,
+            new: Password::parse(&frame.new.0).map_err(Unfit::password)?,
+        },
+        ClientFrame::Attach(frame) => Command::Attach {
+            epoch: frame.epoch,
+            cursors: cursors(&frame.cursors),
+            tail: frame.tail.unwrap_or(limits::JOIN_TAIL_DEFAULT),
+        },
+        ClientFrame::Send(frame) => Command::Post {
+            room: room(&frame.room)?,
+            client_id: client_id(&frame.id)?,
+            text: MessageText::parse(&frame.message).map_err(Unfit::message)?,
+            action: frame.action,
+        },
+        ClientFrame::Mark(frame) => Command::Mark { room: room(&frame.room)?, seq: frame.seq },
+        ClientFrame::Join(frame) => {
+            Command::Join { room: group(&frame.room)?, tail: frame.tail.unwrap_or(limits::JOIN_TAIL_DEFAULT) }
+        }
+        ClientFrame::Leave(frame) => Command::Leave { room: group(&frame.room)? },
+        ClientFrame::ListRooms(_) => Command::Rooms,
+        ClientFrame::ListMembers(frame) => {
+            Command::Members { room: frame.room.as_deref().map(room).transpose()? }
+        }
+        ClientFrame::ReadHistory(frame) => Command::History {
+            room: room(&frame.room)?,
+            before: frame.before,
+            limit: frame.limit.map_or(50, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+        },
+        ClientFrame::Away(frame) => {
+            Command::Away { reason: frame.reason.as_deref().map(away_reason).transpose()? }
+        }
+        ClientFrame::Back(_) => Command::Back,
+        ClientFrame::AskWhois(frame) => {
+            Command::Whois { name: frame.username.parse().map_err(|error| Unfit::name(&error))? }
+        }
+        ClientFrame::MarkTyping(frame) => Command::Typing { room: room(&frame.room)? },
+        other => {
+            let reason = format!("'{}' is not possible here.", other.kind());
+            return Err(Unfit::new(ErrorCode::UnknownType, reason));
+        }
+    })
+}
+
+fn speaks_our_version(theirs: &[u32]) -> Result<(), Unfit> {
+    if version::negotiate(theirs).is_some() {
+        return Ok(());
+    }
+    let reason = format!(
+        "This server speaks versions {:?} of the protocol. Use a program that does.",
+        version::SUPPORTED
+    );
+    Err(Unfit::new(ErrorCode::UnsupportedVersion, reason))
+}
+
+fn room(text: &str) -> Result<RoomView, Unfit> {
+    match text.parse::<RoomRef>() {
+        Ok(RoomRef::Group(name)) => Ok(RoomView::Group(name)),
+        Ok(RoomRef::Private(peer)) => Ok(RoomView::Private(peer)),
+        // "@server": nobody can have this name, so nobody has it.
+        Err(BadName::Reserved) => Err(Unfit::new(ErrorCode::NoSuchAccount, "Nobody here has this name.")),
+        Err(error) => Err(Unfit::name(&error)),
+    }
+}
+
+fn group(text: &str) -> Result<RoomName, Unfit> {
+    match room(text)? {
+        RoomView::Group(name) => Ok(name),
+        RoomView::Private(_) => {
+            let reason = "A private chat is neither joined nor left: send to it, or do not.";
+            Err(Unfit::new(ErrorCode::NotPossible, reason))
+        }
+    }
+}
+
+/// Cursors of rooms that cannot exist are as good as absent.
+fn cursors(theirs: &BTreeMap<String, lanchat_model::Seq>) -> BTreeMap<RoomView, lanchat_model::Seq> {
+    theirs.iter().filter_map(|(name, seq)| Some((room(name).ok()?, *seq))).collect()
+}
+
+fn client_id(text: &str) -> Result<ClientId, Unfit> {
+    text.parse().map_err(|_| {
+        let reason =
+            "The id of a message is 32 lower-case hex digits: a UUID without hyphens, new for every message.";
+        Unfit::new(ErrorCode::BadId, reason)
+    })
+}
+
+fn away_reason(text: &str) -> Result<AwayReason, Unfit> {
+    AwayReason::parse(text).map_err(Unfit::message)
+}
+
+/// A label is for its owner's eyes: cut rather than refused.
+fn label(text: Option<String>) -> Option<String> {
+    let clean: String = text?.chars().filter(|c| !c.is_control()).collect();
+    let mut end = clean.len().min(limits::DEVICE_LABEL_BYTES_MAX);
+    while !clean.is_char_boundary(end) {
+        end -= 1;
+    }
+    Some(clean[..end].to_owned())
+}

@@ -1,0 +1,188 @@
+//! Accept: a permit first, the TLS handshake in a task of its own, never a wait for one peer on behalf of another.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanchat_hub::Hub;
+use lanchat_model::limits;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::admission::{Anteroom, Place, source_of};
+use crate::door::Door;
+use crate::pump::Pump;
+use crate::stream::Stream;
+
+/// Connections that the kernel keeps for us before they are accepted.
+const BACKLOG: i32 = 1024;
+/// After a failed accept, most likely for want of descriptors: those that end meanwhile free some.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Binds a socket. `[::]` takes IPv4 as well.
+///
+/// # Errors
+/// As the operating system says; the caller adds the address.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // On Unix: restart without waiting for old connections to be forgotten. On Windows it would share the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Accepts connections and serves them until told to stop.
+pub struct Listener {
+    sockets: Vec<TcpListener>,
+    acceptor: TlsAcceptor,
+    doors: Arc<[Arc<dyn Door>]>,
+    hub: Hub,
+    anteroom: Arc<Anteroom>,
+}
+
+impl Listener {
+    /// Serves `sockets` with `doors`, each chosen by ALPN.
+    pub fn new(
+        sockets: Vec<TcpListener>,
+        tls: Arc<ServerConfig>,
+        doors: Vec<Arc<dyn Door>>,
+        hub: Hub,
+    ) -> Self {
+        Self { sockets, acceptor: TlsAcceptor::from(tls), doors: doors.into(), hub, anteroom: Arc::default() }
+    }
+
+    /// Serves until `shutdown`; then stops accepting, lets every connection say goodbye, and resolves when all are
+    /// gone, after `limits::DRAIN_MAX` at the latest.
+    pub async fn serve(self, shutdown: CancellationToken) {
+        let (connections, accepting, cut) =
+            (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
+        let Self { sockets, acceptor, doors, hub, anteroom } = self;
+        for socket in sockets {
+            let entrance = Entrance {
+                acceptor: acceptor.clone(),
+                doors: Arc::clone(&doors),
+                hub: hub.clone(),
+                anteroom: Arc::clone(&anteroom),
+                connections: connections.clone(),
+                shutdown: shutdown.clone(),
+                cut: cut.clone(),
+            };
+            accepting.spawn(entrance.accept(socket));
+        }
+        accepting.close();
+        accepting.wait().await;
+        connections.close();
+        if timeout(limits::DRAIN_MAX, connections.wait()).await.is_err() {
+            warn!(connections = connections.len(), "some peers took too long to say goodbye to");
+            cut.cancel();
+            connections.wait().await;
+        }
+    }
+}
+
+/// What one accepting task needs.
+#[derive(Clone)]
+struct Entrance {
+    acceptor: TlsAcceptor,
+    doors: Arc<[Arc<dyn Door>]>,
+    hub: Hub,
+    anteroom: Arc<Anteroom>,
+    connections: TaskTracker,
+    shutdown: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl Entrance {
+    async fn accept(self, socket: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = socket.accept() => accepted,
+                () = self.shutdown.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.admit(stream, peer),
+                Err(error) => {
+                    warn!(%error, "accept failed");
+                    tokio::select! {
+                        () = sleep(ACCEPT_PAUSE) => {}
+                        () = self.shutdown.cancelled() => return,
+                    }
+                }
+            }
+        }
+    }
+
+    /// A peer without a place is closed, not left hanging.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        let Some(place) = self.anteroom.enter(&source_of(peer)) else {
+            debug!(%peer, "too many connections before login");
+            return;
+        };
+        let (this, cut) = (self.clone(), self.cut.clone());
+        self.connections.spawn(async move {
+            tokio::select! {
+                () = this.serve(stream, peer, place) => {}
+                () = cut.cancelled() => {}
+            }
+        });
+    }
+
+    async fn serve(self, stream: TcpStream, peer: SocketAddr, place: Place) {
+        let accepted_at = Instant::now();
+        if let Err(error) = tune(&stream) {
+            debug!(%peer, %error, "socket options were refused");
+        }
+        let handshake = timeout_at(accepted_at + limits::HANDSHAKE_MAX, self.acceptor.accept(stream));
+        let stream = tokio::select! {
+            done = handshake => match done {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return debug!(%peer, %error, "TLS handshake failed"),
+                Err(_) => return debug!(%peer, "TLS handshake took too long"),
+            },
+            () = self.shutdown.cancelled() => return,
+        };
+        let alpn = stream.get_ref().1.alpn_protocol();
+        let Some(door) = self.doors.iter().find(|door| Some(door.alpn()) == alpn) else {
+            // rustls refuses a wrong ALPN by itself, but lets none at all pass. No application byte for those.
+            return debug!(%peer, "no ALPN protocol");
+        };
+        let pump = Pump {
+            dialect: door.open(),
+            stream: Stream::new(stream),
+            hub: self.hub,
+            source: source_of(peer),
+            place: Some(place),
+            login_deadline: accepted_at + limits::LOGIN_MAX,
+            shutdown: self.shutdown,
+            session: None,
+            out: Vec::new(),
+            last_sent: Instant::now(),
+        };
+        pump.run().await;
+    }
+}
+
+/// A peer that vanished without a word is noticed by TCP: by its silence, or by what it leaves unacknowledged.
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(limits::KEEPALIVE).with_interval(limits::KEEPALIVE / 3),
+    )?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(limits::WRITE_STALL_MAX))?;
+    Ok(())
+}
