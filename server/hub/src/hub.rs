@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lanchat_model::{AccountName, limits};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::command::Credentials;
 use crate::error::{Error, Refusal};
@@ -157,8 +158,11 @@ impl Hub {
     pub async fn close(&self) {
         drop(self.0.take_sequencer());
         let Some((sequencing, keeping)) = self.0.tasks.lock().await.take() else { return };
-        if let Err(error) = sequencing.await {
-            tracing::error!(%error, "the sequencer ended badly");
+        // It ends when the last session is gone; one that is not cannot hold up the exit for ever.
+        match timeout(limits::DRAIN_MAX, sequencing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the sequencer ended badly"),
+            Err(_) => tracing::warn!("some sessions did not end; what they had posted is committed all the same"),
         }
         keeping.abort();
         self.0.presence.save(&*self.0.store).await;

@@ -1,0 +1,330 @@
+//! The hub through its public face, with a paused clock and a store in memory.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod memory_store;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lanchat_hub::{
+    Body, Command, Credentials, Error, Event, Hub, HubOptions, PresenceState, Refusal, Reply, RoomView,
+    Session, Source, Welcome,
+};
+use lanchat_model::{ClientId, MessageText, Password, RoomName, Seq, limits};
+use memory_store::MemoryStore;
+use tokio::time::{advance, timeout};
+
+const PASSWORD: &str = "correct horse";
+
+async fn hub() -> (Hub, Arc<MemoryStore>) {
+    let store = MemoryStore::new();
+    (Hub::open(store.clone(), HubOptions::default()).await.unwrap(), store)
+}
+
+fn here() -> Source {
+    Source("127.0.0.1".into())
+}
+
+async fn register(hub: &Hub, name: &str) -> (Session, Welcome) {
+    let credentials = Credentials::Register {
+        name: name.parse().unwrap(),
+        display_name: name.parse().unwrap(),
+        password: Password::parse(PASSWORD).unwrap(),
+        device: None,
+    };
+    hub.authenticate(credentials, &here()).await.unwrap()
+}
+
+async fn log_in(hub: &Hub, name: &str) -> (Session, Welcome) {
+    let password = PASSWORD.into();
+    let credentials = Credentials::Login { name: name.parse().unwrap(), password, device: None };
+    hub.authenticate(credentials, &here()).await.unwrap()
+}
+
+async fn attach(session: &mut Session) {
+    let command = Command::Attach { epoch: None, cursors: BTreeMap::new(), tail: 0 };
+    assert!(matches!(session.submit(command).await.unwrap(), Reply::Attached { .. }));
+}
+
+fn lobby() -> RoomView {
+    RoomView::Group(RoomName::lobby())
+}
+
+fn private(name: &str) -> RoomView {
+    RoomView::Private(name.parse().unwrap())
+}
+
+fn post(room: RoomView, number: u128, text: &str) -> Command {
+    let client_id = ClientId::from_bytes(number.to_be_bytes());
+    Command::Post { room, client_id, text: MessageText::parse(text).unwrap(), action: false }
+}
+
+/// Everything that is delivered until nothing more is ready.
+async fn drain(session: &mut Session) -> Vec<Event> {
+    let mut events = Vec::new();
+    while timeout(std::time::Duration::from_millis(1), session.ready()).await.is_ok() {
+        events.extend(session.next_batch().await.unwrap());
+    }
+    events
+}
+
+fn texts(events: &[Event]) -> Vec<(RoomView, u64, String)> {
+    let text = |event: &Event| match event {
+        Event::Entry { room, entry } => match &entry.body {
+            Body::Message { text, .. } => Some((room.clone(), entry.seq.get(), text.as_str().to_owned())),
+            _ => None,
+        },
+        _ => None,
+    };
+    events.iter().filter_map(text).collect()
+}
+
+fn presence_of(events: &[Event], who: &str) -> Vec<PresenceState> {
+    let state = |event: &Event| match event {
+        Event::Presence { name, state, .. } if name.as_str() == who => Some(state.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(state).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_is_acknowledged_and_read_by_everybody_in_order() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    attach(&mut ana).await;
+    attach(&mut bob).await;
+    for number in 1..=5 {
+        ana.submit(post(lobby(), number, &format!("line {number}"))).await.unwrap();
+    }
+    let (seen_by_ana, seen_by_bob) = (drain(&mut ana).await, drain(&mut bob).await);
+    assert_eq!(texts(&seen_by_ana), texts(&seen_by_bob));
+    assert_eq!(texts(&seen_by_bob).len(), 5);
+    let acks = seen_by_ana.iter().filter(|event| matches!(event, Event::Ack { .. })).count();
+    assert_eq!(acks, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resend_has_the_same_ack_and_one_copy() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    attach(&mut ana).await;
+    for _ in 0..2 {
+        ana.submit(post(lobby(), 7, "once")).await.unwrap();
+    }
+    ana.submit(post(lobby(), 7, "another text")).await.unwrap();
+    let events = drain(&mut ana).await;
+    let acked: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Ack { entry, .. } => Some(entry.seq),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(acked.len(), 2);
+    assert_eq!(acked[0], acked[1]);
+    assert_eq!(texts(&events).len(), 1);
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::Refused { error: Error::Refused(Refusal::IdReused), .. }))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_far_behind_the_ring_reads_everything_once_in_order() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut slow, _) = register(&hub, "slow").await;
+    attach(&mut ana).await;
+    attach(&mut slow).await;
+    let count = 3 * limits::RING_ENTRIES_MAX as u128;
+    for number in 0..count {
+        while !ana.has_credit() {
+            drain(&mut ana).await;
+        }
+        ana.submit(post(lobby(), number, "x")).await.unwrap();
+    }
+    drain(&mut ana).await;
+    let seqs: Vec<u64> = texts(&drain(&mut slow).await).into_iter().map(|(_, seq, _)| seq).collect();
+    assert_eq!(seqs.len() as u128, count);
+    assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "no gap, no double");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_private_message_waits_for_its_reader_on_each_device() {
+    let (hub, _) = hub().await;
+    let (bob, _) = register(&hub, "bob").await;
+    drop(bob);
+    let (mut ana, _) = register(&hub, "ana").await;
+    ana.submit(post(private("bob"), 1, "for later")).await.unwrap();
+    drain(&mut ana).await;
+    for _ in 0..2 {
+        let (mut bob, welcome) = log_in(&hub, "bob").await;
+        let room = welcome.rooms.iter().find(|room| room.room == private("ana")).unwrap();
+        assert_eq!((room.head.get(), room.mark), (1, Seq::ZERO));
+        let cursors = BTreeMap::from([(private("ana"), room.mark)]);
+        bob.submit(Command::Attach { epoch: None, cursors, tail: 0 }).await.unwrap();
+        assert_eq!(texts(&drain(&mut bob).await), [(private("ana"), 1, "for later".to_owned())]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_private_chat_that_opens_under_a_session_is_delivered_from_its_first_line() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    attach(&mut bob).await;
+    for number in 0..20 {
+        ana.submit(post(private("bob"), number, "psst")).await.unwrap();
+    }
+    drain(&mut ana).await;
+    let events = drain(&mut bob).await;
+    assert!(events.iter().any(|event| matches!(event, Event::Room(state) if state.room == private("ana"))));
+    assert_eq!(texts(&events).len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_left_sees_nothing_that_comes_after() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    attach(&mut bob).await;
+    let den: RoomName = "den".parse().unwrap();
+    for session in [&mut ana, &mut bob] {
+        session.submit(Command::Join { room: den.clone(), tail: 50 }).await.unwrap();
+    }
+    drain(&mut bob).await;
+    bob.submit(Command::Leave { room: den.clone() }).await.unwrap();
+    ana.submit(post(RoomView::Group(den.clone()), 1, "bob is gone")).await.unwrap();
+    drain(&mut ana).await;
+    assert!(texts(&drain(&mut bob).await).is_empty());
+    let view = RoomView::Group(den);
+    for command in [
+        post(view.clone(), 2, "let me in"),
+        Command::History { room: view.clone(), before: None, limit: 10 },
+        Command::Mark { room: view.clone(), seq: Seq::ZERO },
+        Command::Typing { room: view },
+    ] {
+        assert_eq!(bob.submit(command).await.unwrap_err(), Error::Refused(Refusal::NotAMember));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_is_told_to_the_author_and_shown_to_nobody() {
+    let (hub, store) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    attach(&mut ana).await;
+    store.fill_disk(true);
+    ana.submit(post(lobby(), 1, "lost?")).await.unwrap();
+    let events = drain(&mut ana).await;
+    assert!(events.iter().any(|event| matches!(event, Event::Refused { error: Error::ReadOnly, .. })));
+    assert!(texts(&events).is_empty());
+    store.fill_disk(false);
+    ana.submit(post(lobby(), 1, "lost?")).await.unwrap();
+    assert_eq!(texts(&drain(&mut ana).await).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_connection_that_is_back_in_time_is_not_announced() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    attach(&mut ana).await;
+    let (bob, _) = register(&hub, "bob").await;
+    assert_eq!(presence_of(&drain(&mut ana).await, "bob"), [PresenceState::Online]);
+    drop(bob);
+    advance(limits::FLAP - std::time::Duration::from_secs(1)).await;
+    let (bob, _) = log_in(&hub, "bob").await;
+    advance(limits::FLAP * 2).await;
+    assert!(presence_of(&drain(&mut ana).await, "bob").is_empty(), "a flap is no news");
+    drop(bob);
+    advance(limits::FLAP * 2).await;
+    let told = presence_of(&drain(&mut ana).await, "bob");
+    assert!(matches!(told[..], [PresenceState::Offline(Some(_))]), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_is_announced_at_once_and_several_sessions_are_one_presence() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    attach(&mut ana).await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    let (mut laptop, _) = log_in(&hub, "bob").await;
+    assert_eq!(presence_of(&drain(&mut ana).await, "bob"), [PresenceState::Online]);
+    laptop.leave_on_purpose();
+    drop(laptop);
+    assert!(presence_of(&drain(&mut ana).await, "bob").is_empty());
+    bob.leave_on_purpose();
+    drop(bob);
+    assert!(matches!(presence_of(&drain(&mut ana).await, "bob")[..], [PresenceState::Offline(_)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn away_outlives_a_restart_and_a_restart_is_not_announced() {
+    let store = MemoryStore::new();
+    let hub = Hub::open(store.clone(), HubOptions::default()).await.unwrap();
+    let (mut bob, _) = register(&hub, "bob").await;
+    bob.submit(Command::Away { reason: None }).await.unwrap();
+    let (ana, _) = register(&hub, "ana").await;
+    drop((ana, bob));
+    hub.close().await;
+
+    let hub = Hub::open(store, HubOptions::default()).await.unwrap();
+    let (mut ana, _) = log_in(&hub, "ana").await;
+    attach(&mut ana).await;
+    let (_bob, _) = log_in(&hub, "bob").await;
+    assert!(presence_of(&drain(&mut ana).await, "bob").is_empty());
+    let Reply::Members { members, total, .. } = ana.submit(Command::Members { room: None }).await.unwrap()
+    else {
+        panic!("no members");
+    };
+    assert_eq!(total, 2);
+    assert_eq!(members[1].state, PresenceState::Away(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn typing_reaches_the_room_and_nobody_else() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    let (mut eve, _) = register(&hub, "eve").await;
+    for session in [&mut ana, &mut bob, &mut eve] {
+        attach(session).await;
+    }
+    ana.submit(post(private("bob"), 1, "hi")).await.unwrap();
+    drain(&mut ana).await;
+    drain(&mut bob).await;
+    ana.submit(Command::Typing { room: private("bob") }).await.unwrap();
+    let typing =
+        |events: Vec<Event>| events.into_iter().filter(|event| matches!(event, Event::Typing { .. })).count();
+    assert_eq!(typing(drain(&mut bob).await), 1);
+    assert_eq!(typing(drain(&mut eve).await), 0);
+    assert_eq!(typing(drain(&mut ana).await), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_server_says_so() {
+    let options = HubOptions { clients_max: 1, registration_open: true };
+    let hub = Hub::open(MemoryStore::new(), options).await.unwrap();
+    let (ana, welcome) = register(&hub, "ana").await;
+    let resume = || Credentials::Resume { token: welcome.token.clone() };
+    let refused = hub.authenticate(resume(), &here()).await.err().unwrap();
+    assert_eq!(refused, Error::Refused(Refusal::ServerFull));
+    drop(ana);
+    assert!(hub.authenticate(resume(), &here()).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn cursors_of_another_epoch_are_not_believed() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let cursors = BTreeMap::from([(lobby(), Seq::ZERO)]);
+    for (epoch, from) in [("another", 1), ("epoch-1", 0)] {
+        let command = Command::Attach { epoch: Some(epoch.into()), cursors: cursors.clone(), tail: 0 };
+        let Reply::Attached { rooms, .. } = ana.submit(command).await.unwrap() else {
+            panic!("not attached")
+        };
+        assert_eq!(rooms[0].from.get(), from, "{epoch}");
+    }
+}

@@ -1,0 +1,288 @@
+//! A store in memory: the hub's ports without a disk, so that the hub is tested with a paused clock.
+//!
+//! It answers at once and never fails, unless told to. What it keeps is gone when it is dropped.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use lanchat_hub::port::*;
+use lanchat_hub::{Body, Entry, WireForm};
+use lanchat_model::*;
+
+#[derive(Default)]
+pub(crate) struct MemoryStore(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    accounts: Vec<Account>,
+    devices: Vec<(AccountId, TokenHash, TokenHash)>,
+    rooms: Vec<(RoomKind, Vec<Arc<Entry>>)>,
+    memberships: BTreeSet<(RoomId, AccountId)>,
+    marks: HashMap<(DeviceId, RoomId), Seq>,
+    posts: BTreeMap<(AccountId, ClientId), Arc<Entry>>,
+    online: BTreeSet<AccountId>,
+    disk_is_full: bool,
+}
+
+fn answer<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
+    Box::pin(std::future::ready(Ok(value)))
+}
+
+fn index(id: i64) -> usize {
+    usize::try_from(id).expect("ids of this store are indices")
+}
+
+impl MemoryStore {
+    pub(crate) fn new() -> Arc<Self> {
+        let store = Self::default();
+        store.lock().rooms.push((RoomKind::Group(RoomName::lobby()), Vec::new()));
+        Arc::new(store)
+    }
+
+    pub(crate) fn fill_disk(&self, full: bool) {
+        self.lock().disk_is_full = full;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no test panics in the store")
+    }
+}
+
+impl State {
+    fn record(&self, room: RoomId) -> RoomRecord {
+        let (kind, log) = &self.rooms[index(room.0)];
+        let members = self.memberships.iter().filter(|(of, _)| *of == room).count() as u64;
+        RoomRecord { id: room, kind: kind.clone(), head: head(log), members }
+    }
+
+    fn find(&self, kind: &RoomKind) -> Option<RoomRecord> {
+        let found = self.rooms.iter().position(|(known, _)| known == kind)?;
+        Some(self.record(RoomId(found as i64)))
+    }
+
+    fn open(&mut self, kind: RoomKind) -> RoomRecord {
+        if self.find(&kind).is_none() {
+            self.rooms.push((kind.clone(), Vec::new()));
+        }
+        self.find(&kind).expect("it was just made")
+    }
+
+    fn pair(&self, one: AccountId, other: AccountId) -> RoomKind {
+        let mut pair = [one, other].map(|id| (id, self.accounts[index(id.0)].name.clone()));
+        pair.sort();
+        RoomKind::Private(pair)
+    }
+
+    fn append(&mut self, draft: Draft) -> Appended {
+        if let Some(known) = self.posts.get(&(draft.author, draft.client_id)) {
+            let same = known.room == draft.room && known.body == draft.body;
+            return if same { Appended::Again(Arc::clone(known)) } else { Appended::IdReused };
+        }
+        let seat = (draft.room, draft.author);
+        let changed = match draft.body {
+            Body::Joined => self.memberships.insert(seat),
+            Body::Left => self.memberships.remove(&seat),
+            _ if !self.memberships.contains(&seat) => return Appended::NotAMember,
+            _ => true,
+        };
+        if !changed {
+            return Appended::Unchanged;
+        }
+        let log = &mut self.rooms[index(draft.room.0)].1;
+        let entry = Arc::new(Entry {
+            room: draft.room,
+            seq: head(log).next(),
+            client_id: draft.client_id,
+            author: draft.author_name,
+            at: Timestamp(0),
+            body: draft.body,
+            form: WireForm::default(),
+        });
+        log.push(Arc::clone(&entry));
+        self.posts.insert((draft.author, draft.client_id), Arc::clone(&entry));
+        Appended::Fresh(entry)
+    }
+}
+
+fn head(log: &[Arc<Entry>]) -> Seq {
+    log.last().map_or(Seq::ZERO, |entry| entry.seq)
+}
+
+impl Accounts for MemoryStore {
+    fn register(&self, new: NewAccount, device: NewDevice) -> Answer<'_, Option<Registered>> {
+        let mut state = self.lock();
+        if state.accounts.iter().any(|account| account.name == new.name) {
+            return answer(None);
+        }
+        let id = AccountId(state.accounts.len() as i64);
+        let account = Account {
+            id,
+            name: new.name.clone(),
+            display_name: new.display_name,
+            admin: new.admin,
+            phc: new.phc,
+            created: Timestamp(0),
+            last_seen: None,
+            away: None,
+        };
+        state.accounts.push(account.clone());
+        let client_id = ClientId::from_bytes([0xff - id.0 as u8; 16]);
+        let draft =
+            Draft { room: RoomId(0), author: id, author_name: new.name, client_id, body: Body::Joined };
+        let Appended::Fresh(entry) = state.append(draft) else { panic!("a new account was in the lobby") };
+        state.devices.push((id, device.token, device.token));
+        let device = DeviceId(state.devices.len() as i64 - 1);
+        answer(Some(Registered { account, device, entry: (*entry).clone() }))
+    }
+
+    fn account(&self, name: AccountName) -> Answer<'_, Option<Account>> {
+        answer(self.lock().accounts.iter().find(|account| account.name == name).cloned())
+    }
+
+    fn add_device(&self, account: AccountId, device: NewDevice) -> Answer<'_, DeviceId> {
+        let mut state = self.lock();
+        state.devices.push((account, device.token, device.token));
+        answer(DeviceId(state.devices.len() as i64 - 1))
+    }
+
+    fn resume(&self, token: TokenHash, next: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>> {
+        let mut state = self.lock();
+        let found =
+            state.devices.iter().position(|(_, current, upcoming)| token == *current || token == *upcoming);
+        let Some(found) = found else { return answer(None) };
+        let account = state.devices[found].0;
+        state.devices[found] = (account, token, next);
+        answer(Some((state.accounts[index(account.0)].clone(), DeviceId(found as i64))))
+    }
+
+    fn remove_device(&self, device: DeviceId) -> Answer<'_, ()> {
+        let device = &mut self.lock().devices[index(device.0)];
+        (device.1, device.2) = ([0; 32], [0; 32]);
+        answer(())
+    }
+
+    fn set_password(&self, account: AccountId, phc: PasswordHash, _keep: Option<DeviceId>) -> Answer<'_, ()> {
+        self.lock().accounts[index(account.0)].phc = phc;
+        answer(())
+    }
+
+    fn set_admin(&self, name: AccountName) -> Answer<'_, bool> {
+        let mut state = self.lock();
+        let found = state.accounts.iter_mut().find(|account| account.name == name);
+        answer(found.map(|account| account.admin = true).is_some())
+    }
+
+    fn set_presence(
+        &self,
+        account: AccountId,
+        online: bool,
+        away: Option<Away>,
+        at: Timestamp,
+    ) -> Answer<'_, ()> {
+        let mut state = self.lock();
+        if online {
+            state.online.insert(account)
+        } else {
+            state.online.remove(&account)
+        };
+        let account = &mut state.accounts[index(account.0)];
+        (account.away, account.last_seen) = (away, Some(at));
+        answer(())
+    }
+
+    fn online_at_last(&self) -> Answer<'_, Vec<Account>> {
+        let state = self.lock();
+        answer(state.online.iter().map(|id| state.accounts[index(id.0)].clone()).collect())
+    }
+}
+
+impl Rooms for MemoryStore {
+    fn group(&self, name: RoomName) -> Answer<'_, Option<RoomRecord>> {
+        answer(self.lock().find(&RoomKind::Group(name)))
+    }
+
+    fn open_group(&self, name: RoomName) -> Answer<'_, Option<RoomRecord>> {
+        answer(Some(self.lock().open(RoomKind::Group(name))))
+    }
+
+    fn open_private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>> {
+        let mut state = self.lock();
+        let kind = state.pair(one, other);
+        let room = state.open(kind);
+        state.memberships.extend([(room.id, one), (room.id, other)]);
+        answer(Some(room))
+    }
+
+    fn private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>> {
+        let state = self.lock();
+        answer(state.find(&state.pair(one, other)))
+    }
+
+    fn memberships(&self, account: AccountId, device: DeviceId) -> Answer<'_, Vec<MembershipRecord>> {
+        let state = self.lock();
+        let mine = state.memberships.iter().filter(|(_, member)| *member == account).map(|(room, _)| *room);
+        let mark = |room| state.marks.get(&(device, room)).copied().unwrap_or_default();
+        answer(mine.map(|room| MembershipRecord { room: state.record(room), mark: mark(room) }).collect())
+    }
+
+    fn groups(&self, asker: AccountId) -> Answer<'_, Vec<GroupRecord>> {
+        let state = self.lock();
+        let groups = (0..state.rooms.len()).map(|id| state.record(RoomId(id as i64)));
+        let groups = groups.filter(|room| matches!(room.kind, RoomKind::Group(_)));
+        let line =
+            |room: RoomRecord| GroupRecord { joined: state.memberships.contains(&(room.id, asker)), room };
+        answer(groups.map(line).collect())
+    }
+
+    fn members(&self, room: RoomId, _first: Vec<AccountId>) -> Answer<'_, Vec<MemberRecord>> {
+        let state = self.lock();
+        let of_room = state.memberships.iter().filter(|(of, _)| *of == room);
+        let member = |account: &Account| MemberRecord {
+            id: account.id,
+            name: account.name.clone(),
+            display_name: account.display_name.clone(),
+            last_seen: account.last_seen,
+        };
+        answer(of_room.map(|(_, id)| member(&state.accounts[index(id.0)])).collect())
+    }
+
+    fn mark(&self, device: DeviceId, room: RoomId, seq: Seq) -> Answer<'_, ()> {
+        let mut state = self.lock();
+        let mark = state.marks.entry((device, room)).or_default();
+        *mark = seq.max(*mark);
+        answer(())
+    }
+}
+
+impl Log for MemoryStore {
+    fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
+        let mut state = self.lock();
+        if state.disk_is_full {
+            return Box::pin(std::future::ready(Err(StoreError::Full)));
+        }
+        answer(drafts.into_iter().map(|draft| state.append(draft)).collect())
+    }
+
+    fn read_after(&self, room: RoomId, after: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>> {
+        let state = self.lock();
+        let log = state.rooms[index(room.0)].1.iter();
+        answer(log.filter(|entry| entry.seq > after).take(limit).cloned().collect())
+    }
+
+    fn read_before(&self, room: RoomId, before: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>> {
+        let state = self.lock();
+        let older: Vec<_> =
+            state.rooms[index(room.0)].1.iter().filter(|entry| entry.seq < before).cloned().collect();
+        answer(older[older.len().saturating_sub(limit)..].to_vec())
+    }
+}
+
+impl Store for MemoryStore {
+    fn epoch(&self) -> Answer<'_, String> {
+        answer("epoch-1".into())
+    }
+
+    fn checkpoint(&self) -> Answer<'_, ()> {
+        answer(())
+    }
+}
