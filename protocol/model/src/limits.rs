@@ -118,8 +118,8 @@ pub const LOGIN_SOURCES_MAX: usize = 4096;
 pub const DEVICE_IDLE_MAX: Duration = Duration::from_secs(180 * 24 * 3600);
 /// Devices of one account. The least recently used goes.
 pub const DEVICES_PER_ACCOUNT_MAX: usize = 16;
-/// Tokens that a device has replaced and by which a copy of it is known. When full the oldest goes: by then nobody has
-/// used the account's own device through a thousand resumes of the copy.
+/// Replaced tokens of a device, kept because whoever shows one holds a copy. When full the oldest goes: a thief
+/// would have to resume that often before the owner does once.
 pub const SPENT_TOKENS_PER_DEVICE_MAX: usize = 1024;
 
 // --- identity and trust ---------------------------------------------------------------------------
@@ -165,9 +165,15 @@ pub const CLIENT_REQUESTS_MAX: usize = 64;
 pub const REQUEST_MAX: Duration = Duration::from_secs(30);
 /// How long `bye` waits for `goodbye` before the client closes without it.
 pub const CLOSE_MAX: Duration = Duration::from_secs(2);
-/// A server that was silent for this long is gone: it sends `ping` after every [`KEEPALIVE`] of silence, and may
-/// miss one.
-pub const SILENCE_MAX: Duration = Duration::from_secs(75);
+/// A server that was silent for two and a half times as long as it promised to be at most is gone; but never sooner
+/// than this, whatever it promised.
+pub const SILENCE_MIN: Duration = Duration::from_secs(10);
+/// The longest silence that a client takes for life, whatever the server promised.
+pub const SILENCE_MAX: Duration = Duration::from_secs(600);
+/// After a fault of the server, such as a full disk, a post is sent again after this long.
+pub const RESEND_AFTER: Duration = Duration::from_secs(5);
+/// How long a login by token waits for another program that is doing the same with the same home.
+pub const TOKEN_LOCK_MAX: Duration = Duration::from_secs(10);
 /// Read marks of one room are sent at most this often, the latest one only.
 pub const MARK_EVERY: Duration = Duration::from_secs(1);
 /// Addresses that are tried for one server. When full the rest is ignored: an advert may claim any number.
@@ -181,11 +187,21 @@ pub const REMEMBERED_SERVERS_MAX: usize = 256;
 /// Addresses remembered per server, the last good one first. When full the oldest goes.
 pub const REMEMBERED_ADDRESSES_MAX: usize = 8;
 /// The delay before the first attempt to reconnect is up to this; it doubles with every failure.
-pub const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(500);
+pub const RECONNECT_DELAY_MIN: Duration = Duration::from_secs(1);
 /// The longest wait that a client lets a server ask of it.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// A connection that lasted this long was a good one: the next loss is retried at once again.
 pub const LINK_STABLE: Duration = Duration::from_secs(5);
+/// Rows that wait for a terminal or a pipe to take them. When full the client reads no more events.
+pub const OUTPUT_ROWS_MAX: usize = 4096;
+/// Lines that were typed and wait for those before them. When full the editor, or the pipe, waits.
+pub const INPUT_LINES_MAX: usize = 64;
+/// A line from a pipe: the largest message, and a command before it. A longer one is refused.
+pub const INPUT_LINE_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 128;
+/// Lines in the input history. When full the oldest goes.
+pub const INPUT_HISTORY_MAX: usize = 1000;
+/// An own message that is not acknowledged after this long is said to wait.
+pub const ACK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long discovery looks before it says "none".
 pub const DISCOVER_WINDOW: Duration = Duration::from_secs(3);
 /// Servers and addresses kept of one look around. When full the newest is ignored.

@@ -1,0 +1,261 @@
+//! Accounts and devices: `port::Accounts` in SQL.
+
+use lanchat_hub::Body;
+use lanchat_hub::port::{
+    Account, Accounts, Answer, Away, NewAccount, NewDevice, PasswordHash, Registered, TokenHash,
+};
+use lanchat_model::{
+    AccountId, AccountName, AwayReason, ClientId, DeviceId, LOBBY, RoomId, Timestamp, limits,
+};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use crate::log::{NewEntry, push};
+use crate::rooms::enter;
+use crate::row::{invalid, limit_value, parsed, timestamp};
+use crate::sqlite::SqliteStore;
+
+impl Accounts for SqliteStore {
+    fn register(&self, account: NewAccount, device: NewDevice) -> Answer<'_, Option<Registered>> {
+        self.write(move |conn, clock| register(conn, account, &device, clock()))
+    }
+
+    fn account(&self, name: AccountName) -> Answer<'_, Option<Account>> {
+        self.read(move |conn| {
+            let mut statement = conn.prepare_cached(select_account!("WHERE name = ?1"))?;
+            statement.query_row([name.as_str()], account_of).optional()
+        })
+    }
+
+    fn add_device(&self, account: AccountId, device: NewDevice) -> Answer<'_, DeviceId> {
+        self.write(move |conn, clock| add_device(conn, account, &device, clock()))
+    }
+
+    fn resume(&self, token: TokenHash, next: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>> {
+        self.write(move |conn, clock| resume(conn, &token, &next, clock()))
+    }
+
+    fn remove_device(&self, device: DeviceId) -> Answer<'_, ()> {
+        self.write(move |conn, _| remove_device(conn, device))
+    }
+
+    fn set_password(&self, account: AccountId, phc: PasswordHash, keep: Option<DeviceId>) -> Answer<'_, ()> {
+        self.write(move |conn, _| {
+            conn.prepare_cached("UPDATE accounts SET phc = ?2 WHERE id = ?1")?
+                .execute(params![account.0, phc.0])?;
+            if let Some(device) = keep {
+                conn.prepare_cached("DELETE FROM devices WHERE account = ?1 AND id <> ?2")?
+                    .execute([account.0, device.0])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn set_admin(&self, name: AccountName) -> Answer<'_, bool> {
+        self.write(move |conn, _| {
+            let mut statement = conn.prepare_cached("UPDATE accounts SET admin = 1 WHERE name = ?1")?;
+            Ok(statement.execute([name.as_str()])? > 0)
+        })
+    }
+
+    fn set_presence(
+        &self,
+        account: AccountId,
+        online: bool,
+        away: Option<Away>,
+        at: Timestamp,
+    ) -> Answer<'_, ()> {
+        self.write(move |conn, _| {
+            let mut statement = conn.prepare_cached(
+                "UPDATE accounts SET online = :online, away = :away, away_reason = :reason, last_seen_ms = :at
+                 WHERE id = :account",
+            )?;
+            statement.execute(named_params! {
+                ":account": account.0,
+                ":online": online,
+                ":away": away.is_some(),
+                ":reason": away.as_ref().and_then(|away| away.reason.as_ref()).map(AwayReason::as_str),
+                ":at": at.0,
+            })?;
+            Ok(())
+        })
+    }
+
+    fn online_at_last(&self) -> Answer<'_, Vec<Account>> {
+        self.read(move |conn| {
+            let mut statement =
+                conn.prepare_cached(select_account!("WHERE online = 1 ORDER BY id LIMIT ?1"))?;
+            statement.query_map([limit_value(limits::PRESENCE_ACCOUNTS_MAX)], account_of)?.collect()
+        })
+    }
+}
+
+/// Selects what [`account_of`] reads.
+macro_rules! select_account {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, name, display_name, admin, phc, created_ms, last_seen_ms, away, away_reason
+             FROM accounts ",
+            $rest
+        )
+    };
+}
+use select_account;
+
+fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
+    let reason = row.get_ref(8)?.as_str_or_null()?;
+    let reason = reason.map(AwayReason::parse).transpose().map_err(|error| invalid(8, Type::Text, error))?;
+    let away: bool = row.get(7)?;
+    Ok(Account {
+        id: AccountId(row.get(0)?),
+        name: parsed(row, 1)?,
+        display_name: parsed(row, 2)?,
+        admin: row.get(3)?,
+        phc: PasswordHash(row.get(4)?),
+        created: timestamp(row, 5)?,
+        last_seen: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+        away: away.then_some(Away { reason }),
+    })
+}
+
+fn register(
+    conn: &Connection,
+    account: NewAccount,
+    device: &NewDevice,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Registered>> {
+    let mut statement = conn.prepare_cached(
+        "INSERT INTO accounts (name, display_name, phc, admin, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (name) DO NOTHING RETURNING id",
+    )?;
+    let values =
+        params![account.name.as_str(), account.display_name.as_str(), account.phc.0, account.admin, now.0];
+    let Some(id) = statement.query_row(values, |row| row.get(0).map(AccountId)).optional()? else {
+        return Ok(None);
+    };
+    let device = add_device(conn, id, device, now)?;
+    let (lobby, client_id) = conn
+        .prepare_cached("SELECT id, randomblob(16) FROM rooms WHERE name = ?1")?
+        .query_row([LOBBY], |row| Ok((RoomId(row.get(0)?), ClientId::from_bytes(row.get(1)?))))?;
+    enter(conn, lobby, id)?;
+    let entry = NewEntry {
+        room: lobby,
+        author: id,
+        author_name: account.name.clone(),
+        client_id,
+        at: now,
+        body: Body::Joined,
+    };
+    let account = Account {
+        id,
+        name: account.name,
+        display_name: account.display_name,
+        admin: account.admin,
+        phc: account.phc,
+        created: now,
+        last_seen: None,
+        away: None,
+    };
+    Ok(Some(Registered { account, device, entry: push(conn, entry)? }))
+}
+
+fn add_device(
+    conn: &Connection,
+    account: AccountId,
+    device: &NewDevice,
+    now: Timestamp,
+) -> rusqlite::Result<DeviceId> {
+    // The new one makes `DEVICES_PER_ACCOUNT_MAX`.
+    conn.prepare_cached(
+        "DELETE FROM devices WHERE id IN (
+             SELECT id FROM devices WHERE account = ?1
+             ORDER BY last_used_ms DESC, id DESC LIMIT -1 OFFSET ?2)",
+    )?
+    .execute([account.0, limit_value(limits::DEVICES_PER_ACCOUNT_MAX) - 1])?;
+    conn.prepare_cached(
+        "INSERT INTO devices (account, label, token, created_ms, last_used_ms) VALUES (?1, ?2, ?3, ?4, ?4)
+         RETURNING id",
+    )?
+    .query_row(params![account.0, device.label, device.token, now.0], |row| row.get(0).map(DeviceId))
+}
+
+fn remove_device(conn: &Connection, device: DeviceId) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM devices WHERE id = ?1")?.execute([device.0])?;
+    Ok(())
+}
+
+/// A device, found by a token that it may use.
+struct Holder {
+    device: DeviceId,
+    account: AccountId,
+    used_next: bool,
+    last_used: Timestamp,
+}
+
+fn resume(
+    conn: &Connection,
+    token: &TokenHash,
+    next: &TokenHash,
+    now: Timestamp,
+) -> rusqlite::Result<Option<(Account, DeviceId)>> {
+    let holder = conn
+        .prepare_cached(
+            "SELECT id, account, token <> ?1, last_used_ms FROM devices WHERE token = ?1 OR next_token = ?1",
+        )?
+        .query_row([token], |row| {
+            Ok(Holder {
+                device: DeviceId(row.get(0)?),
+                account: AccountId(row.get(1)?),
+                used_next: row.get(2)?,
+                last_used: timestamp(row, 3)?,
+            })
+        })
+        .optional()?;
+    let Some(holder) = holder else {
+        remove_copied(conn, token)?;
+        return Ok(None);
+    };
+    let idle = now.0.saturating_sub(holder.last_used.0);
+    if u128::try_from(idle).is_ok_and(|idle| idle > limits::DEVICE_IDLE_MAX.as_millis()) {
+        remove_device(conn, holder.device)?;
+        return Ok(None);
+    }
+    if holder.used_next {
+        rotate(conn, holder.device)?;
+    }
+    conn.prepare_cached("UPDATE devices SET next_token = ?2, last_used_ms = ?3 WHERE id = ?1")?
+        .execute(params![holder.device.0, next, now.0])?;
+    let account =
+        conn.prepare_cached(select_account!("WHERE id = ?1"))?.query_row([holder.account.0], account_of)?;
+    Ok(Some((account, holder.device)))
+}
+
+/// Makes the next token the current one, and the current one a spent one.
+fn rotate(conn: &Connection, device: DeviceId) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO spent_tokens (device, rotation, token)
+         SELECT id, rotation, token FROM devices WHERE id = ?1",
+    )?
+    .execute([device.0])?;
+    conn.prepare_cached(
+        "UPDATE devices SET token = next_token, next_token = NULL, rotation = rotation + 1 WHERE id = ?1",
+    )?
+    .execute([device.0])?;
+    conn.prepare_cached(
+        "DELETE FROM spent_tokens WHERE device = ?1
+         AND rotation < (SELECT rotation FROM devices WHERE id = ?1) - ?2",
+    )?
+    .execute([device.0, limit_value(limits::SPENT_TOKENS_PER_DEVICE_MAX)])?;
+    Ok(())
+}
+
+/// Removes the device whose spent token somebody kept.
+fn remove_copied(conn: &Connection, token: &TokenHash) -> rusqlite::Result<()> {
+    let removed = conn
+        .prepare_cached("DELETE FROM devices WHERE id = (SELECT device FROM spent_tokens WHERE token = ?1)")?
+        .execute([token])?;
+    if removed > 0 {
+        tracing::warn!("a device token was used that its device had replaced; the device is logged out");
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! The write-ahead log as the writer tends it: short while the server runs, empty when it stops.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use lanchat_hub::port::StoreError;
+use rusqlite::hooks::Wal;
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, ErrorCode, MAIN_DB};
+
+use crate::fault::{Severity, severity};
+
+/// Pages in the journal from which it is copied into the database, as far as readers allow: 4 MiB.
+const PAGES_SOFT_MAX: i32 = 1000;
+/// Pages from which the copying waits for readers, so that a stream of them cannot make the journal
+/// grow for ever: 64 MiB, what `journal_size_limit` keeps on disk.
+const PAGES_HARD_MAX: i32 = 16_000;
+
+/// The writer's connection and the length of its journal.
+pub(crate) struct Journal {
+    conn: Connection,
+    pages: Arc<AtomicI32>,
+}
+
+impl Journal {
+    /// Watches the journal of `conn`.
+    pub(crate) fn of(mut conn: Connection) -> rusqlite::Result<Self> {
+        let pages = Arc::new(AtomicI32::new(0));
+        let seen = Arc::clone(&pages);
+        conn.wal_hook(Some(move |_: &mut Wal, pages: i32| {
+            seen.store(pages, Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(Self { conn, pages })
+    }
+
+    /// The connection.
+    pub(crate) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// Checkpoints if the journal has grown long. A full disk or a busy reader only postpones it.
+    ///
+    /// # Errors
+    /// The cause, when the disk failed: a checkpoint that is tried again after a failed fsync
+    /// proves nothing.
+    pub(crate) fn keep_short(&self) -> Result<(), String> {
+        let mode = match self.pages.load(Ordering::Relaxed) {
+            pages if pages >= PAGES_HARD_MAX => CheckpointMode::RESTART,
+            pages if pages >= PAGES_SOFT_MAX => CheckpointMode::PASSIVE,
+            _ => return Ok(()),
+        };
+        if let Err(error) = self.checkpoint(mode)? {
+            tracing::warn!(%error, "checkpoint postponed");
+        }
+        Ok(())
+    }
+
+    /// Copies all of the journal into the database and cuts its file to nothing.
+    ///
+    /// # Errors
+    /// As [`Journal::keep_short`]; what only postpones it is the inner error.
+    pub(crate) fn empty(&self) -> Result<Result<(), StoreError>, String> {
+        self.checkpoint(CheckpointMode::TRUNCATE)
+    }
+
+    fn checkpoint(&self, mode: CheckpointMode) -> Result<Result<(), StoreError>, String> {
+        let Err(error) = self.conn.wal_checkpoint_v2(Some(MAIN_DB), mode) else {
+            return Ok(Ok(()));
+        };
+        match (severity(&error), error.sqlite_error_code()) {
+            (Severity::Full, _) => Ok(Err(StoreError::Full)),
+            (_, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)) => {
+                Ok(Err(StoreError::Failed("a reader kept the journal".into())))
+            }
+            _ => Err(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Brings a database to the schema of this program: one transaction a step, never a step back.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::OpenError;
+use crate::fault::refusal;
+use crate::open::{create_private, sync_folder};
+
+/// Stands in every database of ours (`PRAGMA application_id`): "LANC".
+const APPLICATION_ID: i64 = 0x4c41_4e43;
+
+/// One step: brings a database to the schema whose number is its place in the list, from 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Migration {
+    /// Its file, without `.sql`.
+    pub(crate) name: &'static str,
+    /// What it does.
+    pub(crate) sql: &'static str,
+}
+
+/// All steps, in order. A released one never changes; a test compares the list with the folder.
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[Migration { name: "0001_init", sql: include_str!("../../../migrations/0001_init.sql") }];
+
+/// Applies the steps that the database lacks. Keeps a copy of a database that is not new before the
+/// first of them.
+pub(crate) fn migrate(conn: &mut Connection, path: &Path, steps: &[Migration]) -> Result<(), OpenError> {
+    let known = number(steps.len());
+    let found = schema_version(conn, path)?;
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    if found == known {
+        return Ok(());
+    }
+    if found > 0 {
+        keep_copy(conn, path, known)?;
+    }
+    // A step that rebuilds a table must be able to drop it; each step is checked as a whole
+    // instead.
+    conn.pragma_update(None, "foreign_keys", false).map_err(|error| refusal(path, &error))?;
+    for (version, step) in (1..).zip(steps).filter(|(version, _)| *version > found) {
+        apply(conn, path, version, step)?;
+        tracing::info!(step = step.name, "database migrated");
+    }
+    conn.pragma_update(None, "foreign_keys", true).map_err(|error| refusal(path, &error))
+}
+
+/// The schema that the database has; 0 for an empty file. Refuses what is not ours.
+fn schema_version(conn: &Connection, path: &Path) -> Result<i64, OpenError> {
+    let ask = |sql: &str| {
+        conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|error| refusal(path, &error))
+    };
+    let version = ask("PRAGMA user_version")?;
+    let ours = match version {
+        0 => ask("SELECT count(*) FROM sqlite_schema")? == 0,
+        _ => ask("PRAGMA application_id")? == APPLICATION_ID,
+    };
+    if ours { Ok(version) } else { Err(OpenError::Foreign { path: path.to_owned() }) }
+}
+
+fn apply(conn: &mut Connection, path: &Path, version: i64, step: &Migration) -> Result<(), OpenError> {
+    let stopped = |detail| OpenError::Migration { path: path.to_owned(), step: step.name, detail };
+    let failed = |error: rusqlite::Error| match refusal(path, &error) {
+        OpenError::Failed { detail, .. } => stopped(detail),
+        named => named,
+    };
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    transaction.execute_batch(step.sql).map_err(failed)?;
+    let dangling: i64 = transaction
+        .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
+        .map_err(failed)?;
+    if dangling > 0 {
+        return Err(stopped(format!("{dangling} rows would refer to nothing")));
+    }
+    transaction.pragma_update(None, "user_version", version).map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+/// Copies the database to `lanchat.db.before-vN`, for going back to the earlier program.
+fn keep_copy(conn: &Connection, path: &Path, target: i64) -> Result<(), OpenError> {
+    let copy = beside(path, &format!(".before-v{target}"));
+    let partial = beside(path, &format!(".before-v{target}.partial"));
+    let failed = |source| OpenError::Io { path: partial.clone(), source };
+    if partial.exists() {
+        fs::remove_file(&partial).map_err(failed)?;
+    }
+    let Some(target) = partial.to_str() else {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidFilename, "the path is not UTF-8")));
+    };
+    let file = create_private(&partial)?;
+    // SQLite fills an empty file that exists and keeps its mode.
+    conn.execute("VACUUM INTO ?1", [target]).map_err(|error| refusal(&partial, &error))?;
+    file.sync_all().map_err(failed)?;
+    fs::rename(&partial, &copy).map_err(failed)?;
+    sync_folder(path)?;
+    tracing::info!(copy = %copy.display(), "copy of the database kept");
+    Ok(())
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn number(len: usize) -> i64 {
+    i64::try_from(len).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::open::open_writer;
+
+    const FIRST: Migration = MIGRATIONS[0];
+    const SECOND: Migration =
+        Migration { name: "0002_more", sql: "CREATE TABLE more (id INTEGER PRIMARY KEY)" };
+
+    fn ask<T: rusqlite::types::FromSql>(conn: &Connection, sql: &str) -> T {
+        conn.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// A database of schema 1 in a folder of its own.
+    fn first() -> (tempfile::TempDir, PathBuf, Connection) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lanchat.db");
+        let mut conn = open_writer(&path).unwrap();
+        migrate(&mut conn, &path, &[FIRST]).unwrap();
+        (dir, path, conn)
+    }
+
+    #[test]
+    fn the_list_is_the_folder() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+        let mut files: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".sql"))
+            .collect();
+        files.sort();
+        let listed: Vec<_> = MIGRATIONS.iter().map(|step| format!("{}.sql", step.name)).collect();
+        assert_eq!(files, listed);
+        for (version, step) in (1..).zip(MIGRATIONS) {
+            assert!(step.name.starts_with(&format!("{version:04}_")), "{} is number {version}", step.name);
+        }
+    }
+
+    #[test]
+    fn a_copy_is_kept_before_an_upgrade_and_not_of_a_new_database() {
+        let (dir, path, mut conn) = first();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let epoch: String = ask(&conn, "SELECT epoch FROM meta");
+
+        migrate(&mut conn, &path, &[FIRST, SECOND]).unwrap();
+        assert_eq!(ask::<i64>(&conn, "PRAGMA user_version"), 2);
+        assert_eq!(ask::<i64>(&conn, "SELECT count(*) FROM more"), 0);
+        assert_eq!(ask::<i64>(&conn, "PRAGMA foreign_keys"), 1);
+
+        let kept = beside(&path, ".before-v2");
+        let copy = Connection::open(&kept).unwrap();
+        assert_eq!(ask::<i64>(&copy, "PRAGMA user_version"), 1);
+        assert_eq!(ask::<String>(&copy, "SELECT epoch FROM meta"), epoch);
+        assert!(!beside(&path, ".before-v2.partial").exists());
+        #[cfg(unix)]
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(kept).unwrap().permissions()) & 0o777,
+            0o600
+        );
+    }
+
+    #[test]
+    fn a_copy_that_was_cut_short_is_made_again() {
+        let (_dir, path, mut conn) = first();
+        fs::write(beside(&path, ".before-v2.partial"), "half a copy").unwrap();
+        fs::write(beside(&path, ".before-v2"), "a copy of an earlier attempt").unwrap();
+        migrate(&mut conn, &path, &[FIRST, SECOND]).unwrap();
+        let copy = Connection::open(beside(&path, ".before-v2")).unwrap();
+        assert_eq!(ask::<i64>(&copy, "PRAGMA user_version"), 1);
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_database_as_it_was() {
+        for sql in [
+            "CREATE TABLE half (id INTEGER PRIMARY KEY); SELECT nonsense;",
+            // A mark of a device that there is not.
+            "INSERT INTO marks (device, room, seq) VALUES (7, 1, 0)",
+        ] {
+            let (_dir, path, mut conn) = first();
+            let bad = Migration { name: "0002_bad", sql };
+            let error = migrate(&mut conn, &path, &[FIRST, bad]).unwrap_err();
+            assert!(matches!(error, OpenError::Migration { step: "0002_bad", .. }), "{error}");
+            assert_eq!(ask::<i64>(&conn, "PRAGMA user_version"), 1);
+            assert_eq!(ask::<i64>(&conn, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"), 0);
+            assert_eq!(ask::<i64>(&conn, "SELECT count(*) FROM marks"), 0);
+        }
+    }
+
+    #[test]
+    fn a_migrated_database_is_left_alone() {
+        let (dir, path, mut conn) = first();
+        migrate(&mut conn, &path, &[FIRST]).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

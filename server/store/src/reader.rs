@@ -1,0 +1,109 @@
+//! A few threads that read, each with a connection of its own, from one bounded inbox.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use lanchat_hub::port::StoreError;
+use lanchat_model::limits;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::writer::words;
+
+/// A question that answers its asker by itself.
+type Question = Box<dyn FnOnce(&Connection) + Send>;
+
+/// The threads that read, seen from outside.
+pub(crate) struct Readers {
+    inbox: Option<mpsc::Sender<Question>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Readers {
+    /// Starts a thread for each connection.
+    pub(crate) fn start(connections: Vec<Connection>) -> std::io::Result<Self> {
+        let (inbox, questions) = mpsc::channel(limits::READER_INBOX_MAX);
+        let questions = Arc::new(Mutex::new(questions));
+        let mut readers = Self { inbox: Some(inbox), threads: Vec::with_capacity(connections.len()) };
+        for conn in connections {
+            let questions = Arc::clone(&questions);
+            let builder = thread::Builder::new().name("store-reader".into());
+            readers.threads.push(builder.spawn(move || serve(&conn, &questions))?);
+        }
+        Ok(readers)
+    }
+
+    /// Answers by `work`, which sees one state of the database per statement: never a commit by
+    /// half, and always all commits that were answered before. Waits while the inbox is full.
+    /// Cancel safe.
+    pub(crate) async fn run<F, T>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let question: Question = Box::new(move |conn| {
+            let result = catch_unwind(AssertUnwindSafe(|| work(conn)))
+                .map_err(|panic| format!("a question panicked: {}", words(panic.as_ref())))
+                .and_then(|result| result.map_err(|error| error.to_string()));
+            // Nobody waits any more: nothing is lost with an answer.
+            let _ = reply.send(result.map_err(StoreError::Failed));
+        });
+        let inbox = self.inbox.as_ref().ok_or_else(stopped)?;
+        inbox.send(question).await.map_err(|_| stopped())?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+impl Drop for Readers {
+    /// Waits for the questions that were admitted.
+    fn drop(&mut self) {
+        self.inbox = None;
+        for thread in self.threads.drain(..) {
+            // Panics are caught where they happen; what is left is a thread that has ended.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Failed("the readers have stopped".into())
+}
+
+fn serve(conn: &Connection, questions: &Mutex<mpsc::Receiver<Question>>) {
+    loop {
+        // One thread waits for the next question, the others for it: the lock is not held while a
+        // question is answered.
+        let question = questions.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+        match question {
+            Some(question) => question(conn),
+            None => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::open::{open_reader, open_writer};
+
+    #[tokio::test]
+    async fn readers_cannot_write_and_outlive_a_question_that_panics() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lanchat.db");
+        open_writer(&path).unwrap().execute_batch("CREATE TABLE t (body TEXT) STRICT").unwrap();
+        let readers = Readers::start(vec![open_reader(&path).unwrap()]).unwrap();
+
+        let wrote = readers.run(|conn| conn.execute("INSERT INTO t VALUES ('x')", [])).await;
+        assert!(matches!(wrote, Err(StoreError::Failed(_))), "{wrote:?}");
+        let panicked = readers.run(|_| -> rusqlite::Result<()> { panic!("a canary") }).await;
+        assert!(
+            matches!(&panicked, Err(StoreError::Failed(why)) if why.contains("a canary")),
+            "{panicked:?}"
+        );
+        let count =
+            |conn: &Connection| conn.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0));
+        assert_eq!(readers.run(count).await, Ok(0));
+    }
+}

@@ -1,0 +1,207 @@
+//! Rooms, memberships and marks: `port::Rooms` in SQL.
+
+use std::fmt::Write as _;
+
+use lanchat_hub::port::{Answer, GroupRecord, MemberRecord, MembershipRecord, RoomKind, RoomRecord, Rooms};
+use lanchat_model::{AccountId, DeviceId, LOBBY, RoomId, RoomName, Seq, Timestamp, limits};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use crate::row::{limit_value, parsed, seq, seq_value};
+use crate::sqlite::SqliteStore;
+
+/// How fresh `devices.last_used_ms` is kept by marks: a day, so that most marks write one row and
+/// not two.
+const USED_STEP_MS: i64 = 24 * 3600 * 1000;
+
+impl Rooms for SqliteStore {
+    fn group(&self, name: RoomName) -> Answer<'_, Option<RoomRecord>> {
+        self.read(move |conn| group(conn, &name))
+    }
+
+    fn open_group(&self, name: RoomName) -> Answer<'_, Option<RoomRecord>> {
+        self.write(move |conn, _| {
+            if let Some(room) = group(conn, &name)? {
+                return Ok(Some(room));
+            }
+            let mut statement = conn.prepare_cached(
+                "INSERT INTO rooms (name) SELECT ?1 WHERE (SELECT count(name) FROM rooms) < ?2",
+            )?;
+            statement.execute(params![name.as_str(), limit_value(limits::ROOMS_MAX)])?;
+            group(conn, &name)
+        })
+    }
+
+    fn open_private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>> {
+        self.write(move |conn, _| open_private(conn, one, other))
+    }
+
+    fn private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>> {
+        self.read(move |conn| private(conn, one, other))
+    }
+
+    fn memberships(&self, account: AccountId, device: DeviceId) -> Answer<'_, Vec<MembershipRecord>> {
+        self.read(move |conn| {
+            let mut statement = conn.prepare_cached(select_room!(
+                ", coalesce(marks.seq, 0)",
+                "JOIN memberships ON memberships.room = rooms.id
+                 LEFT JOIN marks ON marks.room = rooms.id AND marks.device = ?2
+                 WHERE memberships.account = ?1 ORDER BY rooms.id"
+            ))?;
+            let record = |row: &Row<'_>| Ok(MembershipRecord { room: room_of(row)?, mark: seq(row, 8)? });
+            statement.query_map([account.0, device.0], record)?.collect()
+        })
+    }
+
+    fn groups(&self, asker: AccountId) -> Answer<'_, Vec<GroupRecord>> {
+        self.read(move |conn| {
+            let mut statement = conn.prepare_cached(select_room!(
+                ", EXISTS (SELECT 1 FROM memberships WHERE room = rooms.id AND account = ?1)",
+                "WHERE rooms.name IS NOT NULL AND (rooms.members > 0 OR rooms.name = ?2)
+                 ORDER BY rooms.name LIMIT ?3"
+            ))?;
+            let values = params![asker.0, LOBBY, limit_value(limits::ROOMS_MAX)];
+            let record = |row: &Row<'_>| Ok(GroupRecord { room: room_of(row)?, joined: row.get(8)? });
+            statement.query_map(values, record)?.collect()
+        })
+    }
+
+    fn members(&self, room: RoomId, first: Vec<AccountId>) -> Answer<'_, Vec<MemberRecord>> {
+        self.read(move |conn| {
+            let mut statement = conn.prepare_cached(
+                "SELECT accounts.id, name, display_name, last_seen_ms
+                 FROM memberships JOIN accounts ON accounts.id = memberships.account
+                 WHERE room = :room
+                 ORDER BY accounts.id NOT IN (SELECT value FROM json_each(:first)), name LIMIT :limit",
+            )?;
+            let values = named_params! {
+                ":room": room.0,
+                ":first": json(&first),
+                ":limit": limit_value(limits::MEMBERS_PAGE_MAX),
+            };
+            statement.query_map(values, member_of)?.collect()
+        })
+    }
+
+    fn mark(&self, device: DeviceId, room: RoomId, seq: Seq) -> Answer<'_, ()> {
+        self.write(move |conn, clock| {
+            // Nothing happens for a device that was removed meanwhile. Nobody has seen what is not
+            // in the log.
+            conn.prepare_cached(
+                "INSERT INTO marks (device, room, seq)
+                 SELECT devices.id, rooms.id, min(rooms.head, ?3) FROM devices, rooms
+                 WHERE devices.id = ?1 AND rooms.id = ?2
+                 ON CONFLICT (device, room) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",
+            )?
+            .execute([device.0, room.0, seq_value(seq)])?;
+            let now = clock();
+            conn.prepare_cached("UPDATE devices SET last_used_ms = ?2 WHERE id = ?1 AND last_used_ms < ?3")?
+                .execute([device.0, now.0, now.0.saturating_sub(USED_STEP_MS)])?;
+            Ok(())
+        })
+    }
+}
+
+/// Selects what [`room_of`] reads in columns 0 to 7, and perhaps more behind it.
+macro_rules! select_room {
+    ($more:literal, $rest:literal) => {
+        concat!(
+            "SELECT rooms.id, rooms.name, rooms.head, rooms.members, one.id, one.name, other.id, other.name",
+            $more,
+            " FROM rooms
+             LEFT JOIN accounts AS one ON one.id = rooms.one
+             LEFT JOIN accounts AS other ON other.id = rooms.other ",
+            $rest
+        )
+    };
+}
+use select_room;
+
+fn room_of(row: &Row<'_>) -> rusqlite::Result<RoomRecord> {
+    let kind = match row.get_ref(1)?.as_str_or_null()? {
+        Some(_) => RoomKind::Group(parsed(row, 1)?),
+        None => RoomKind::Private([
+            (AccountId(row.get(4)?), parsed(row, 5)?),
+            (AccountId(row.get(6)?), parsed(row, 7)?),
+        ]),
+    };
+    let members: u32 = row.get(3)?;
+    Ok(RoomRecord { id: RoomId(row.get(0)?), kind, head: seq(row, 2)?, members: members.into() })
+}
+
+fn member_of(row: &Row<'_>) -> rusqlite::Result<MemberRecord> {
+    Ok(MemberRecord {
+        id: AccountId(row.get(0)?),
+        name: parsed(row, 1)?,
+        display_name: parsed(row, 2)?,
+        last_seen: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+    })
+}
+
+fn group(conn: &Connection, name: &RoomName) -> rusqlite::Result<Option<RoomRecord>> {
+    let mut statement = conn.prepare_cached(select_room!("", "WHERE rooms.name = ?1"))?;
+    statement.query_row([name.as_str()], room_of).optional()
+}
+
+fn private(conn: &Connection, one: AccountId, other: AccountId) -> rusqlite::Result<Option<RoomRecord>> {
+    let mut statement =
+        conn.prepare_cached(select_room!("", "WHERE rooms.one = min(?1, ?2) AND rooms.other = max(?1, ?2)"))?;
+    statement.query_row([one.0, other.0], room_of).optional()
+}
+
+fn open_private(conn: &Connection, one: AccountId, other: AccountId) -> rusqlite::Result<Option<RoomRecord>> {
+    if let Some(room) = private(conn, one, other)? {
+        return Ok(Some(room));
+    }
+    if !has_space(conn, one)? || !has_space(conn, other)? {
+        return Ok(None);
+    }
+    let room = conn
+        .prepare_cached("INSERT INTO rooms (one, other) VALUES (min(?1, ?2), max(?1, ?2)) RETURNING id")?
+        .query_row([one.0, other.0], |row| row.get(0).map(RoomId))?;
+    enter(conn, room, one)?;
+    enter(conn, room, other)?;
+    private(conn, one, other)
+}
+
+/// Whether an account may be in one more room.
+pub(crate) fn has_space(conn: &Connection, account: AccountId) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT count(*) < ?2 FROM memberships WHERE account = ?1")?
+        .query_row([account.0, limit_value(limits::ROOMS_PER_ACCOUNT_MAX)], |row| row.get(0))
+}
+
+/// Whether an account is in a room.
+pub(crate) fn is_member(conn: &Connection, room: RoomId, account: AccountId) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM memberships WHERE room = ?1 AND account = ?2")?
+        .exists([room.0, account.0])
+}
+
+/// Whether a room is one that anybody may enter.
+pub(crate) fn is_group(conn: &Connection, room: RoomId) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM rooms WHERE id = ?1 AND name IS NOT NULL")?.exists([room.0])
+}
+
+/// Makes an account that is not in a room a member.
+pub(crate) fn enter(conn: &Connection, room: RoomId, account: AccountId) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT INTO memberships (room, account) VALUES (?1, ?2)")?
+        .execute([room.0, account.0])?;
+    Ok(())
+}
+
+/// Ends a membership.
+pub(crate) fn leave(conn: &Connection, room: RoomId, account: AccountId) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM memberships WHERE room = ?1 AND account = ?2")?
+        .execute([room.0, account.0])?;
+    Ok(())
+}
+
+/// Ids as a JSON array: the form in which SQL takes a list as one value.
+fn json(ids: &[AccountId]) -> String {
+    let mut list = String::from("[");
+    for (place, id) in ids.iter().enumerate() {
+        let comma = if place == 0 { "" } else { "," };
+        // Writing to a String cannot fail.
+        let _ = write!(list, "{comma}{}", id.0);
+    }
+    list.push(']');
+    list
+}

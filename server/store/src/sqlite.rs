@@ -1,0 +1,101 @@
+//! The store as a whole: a database file, its writer and its readers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lanchat_hub::port::{Answer, Store};
+use lanchat_model::{Timestamp, limits};
+use rusqlite::Connection;
+
+use crate::clock::{Clock, wall};
+use crate::error::OpenError;
+use crate::fault::refusal;
+use crate::migrate::{MIGRATIONS, migrate};
+use crate::open::{open_reader, open_writer, turn_journal_on};
+use crate::reader::Readers;
+use crate::writer::Writer;
+
+/// The file of the database, in the data directory.
+const FILE_NAME: &str = "lanchat.db";
+
+/// All that a server keeps, in one SQLite database.
+///
+/// Every answer to a change comes after its commit is on disk. Dropping the store waits, on the
+/// thread that drops it, until all that was admitted is done.
+pub struct SqliteStore {
+    epoch: String,
+    clock: Clock,
+    readers: Readers,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Opens `lanchat.db` in the folder `dir`, which exists; makes it if there is none, migrates it
+    /// if it is older.
+    ///
+    /// Blocks. One store per folder at a time: whoever opens it holds the lock of the data
+    /// directory.
+    ///
+    /// # Errors
+    /// [`OpenError`], in words for whoever runs the server.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        Self::open_with_clock(dir, wall)
+    }
+
+    /// As [`SqliteStore::open`], with another clock than the one on the wall.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_with_clock(
+        dir: &Path,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Result<Self, OpenError> {
+        let path = dir.join(FILE_NAME);
+        let mut conn = open_writer(&path)?;
+        migrate(&mut conn, &path, MIGRATIONS)?;
+        turn_journal_on(&conn, &path)?;
+        let epoch = conn
+            .query_row("SELECT epoch FROM meta", [], |row| row.get(0))
+            .map_err(|error| refusal(&path, &error))?;
+        let connections = (0..limits::READERS_MAX).map(|_| open_reader(&path)).collect::<Result<_, _>>()?;
+        let no_thread = |source| OpenError::Io { path: path.clone(), source };
+        let readers = Readers::start(connections).map_err(no_thread)?;
+        let writer = Writer::start(conn).map_err(no_thread)?;
+        Ok(Self { epoch, clock: Arc::new(clock), readers, writer })
+    }
+
+    /// Completes, with the cause, when the store can write no longer: the process must stop and
+    /// start again, which recovers all that was ever answered. Until then every change is answered
+    /// with an error. Cancel safe.
+    pub async fn failed(&self) -> String {
+        self.writer.failed().await
+    }
+
+    /// Changes something: `work` runs whole or not at all, and is on disk when the answer comes.
+    pub(crate) fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, &Clock) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let clock = Arc::clone(&self.clock);
+        Box::pin(self.writer.run(move |conn| work(conn, &clock)))
+    }
+
+    /// Asks something.
+    pub(crate) fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        Box::pin(self.readers.run(work))
+    }
+}
+
+impl Store for SqliteStore {
+    fn epoch(&self) -> Answer<'_, String> {
+        let epoch = self.epoch.clone();
+        Box::pin(async { Ok(epoch) })
+    }
+
+    fn checkpoint(&self) -> Answer<'_, ()> {
+        Box::pin(self.writer.checkpoint())
+    }
+}

@@ -1,0 +1,260 @@
+//! The one thread that writes. Takes all that waits, commits it as one transaction, and only then
+//! answers.
+//!
+//! There is no delay to make batches larger: while one commit waits for the disk the next batch
+//! gathers by itself. A disk that is full fails the batch and nothing else. Any other failed commit
+//! or checkpoint, and any panic, ends the thread for good, because a disk that failed an fsync once
+//! may call the next one good with the data gone: the process must stop and recover from what is on
+//! disk, which [`Writer::failed`] tells it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::{self, JoinHandle};
+
+use lanchat_hub::port::StoreError;
+use lanchat_model::limits;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::fault::{Severity, severity};
+use crate::journal::Journal;
+
+/// What the thread is asked.
+enum Order {
+    Write(Box<dyn Job>),
+    Checkpoint(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// Work on the database whose answer waits for the commit.
+trait Job: Send {
+    /// Does the work, inside a savepoint. Called once.
+    fn run(&mut self, conn: &Connection) -> rusqlite::Result<()>;
+    /// Answers: with what the work returned, or with the error that undid it.
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+/// A closure as a [`Job`].
+struct Call<F, T> {
+    work: Option<F>,
+    value: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F, T> Job for Call<F, T>
+where
+    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
+    T: Send,
+{
+    fn run(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        if let Some(work) = self.work.take() {
+            self.value = Some(work(conn)?);
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Self { value, reply, .. } = *self;
+        // Nobody waits any more: the work is done all the same.
+        let _ = reply.send(outcome.and_then(|()| value.ok_or_else(stopped)));
+    }
+}
+
+/// A job, and what became of it in its savepoint.
+struct Slot {
+    job: Box<dyn Job>,
+    outcome: Result<(), StoreError>,
+}
+
+/// Why a whole batch was undone.
+enum Undone {
+    /// The next batch may fare better.
+    ForNow(StoreError),
+    /// The thread must end.
+    ForGood(String),
+}
+
+impl Undone {
+    fn by(error: &rusqlite::Error) -> Self {
+        match severity(error) {
+            Severity::Full => Self::ForNow(StoreError::Full),
+            Severity::Statement => Self::ForNow(StoreError::Failed(error.to_string())),
+            Severity::Fatal => Self::ForGood(error.to_string()),
+        }
+    }
+}
+
+/// The thread that writes, seen from outside.
+pub(crate) struct Writer {
+    inbox: Option<mpsc::Sender<Order>>,
+    failure: watch::Receiver<Option<String>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread. It owns `conn` until the writer is dropped.
+    pub(crate) fn start(conn: Connection) -> std::io::Result<Self> {
+        let (inbox, orders) = mpsc::channel(limits::WRITER_INBOX_MAX);
+        let (report, failure) = watch::channel(None);
+        let thread = thread::Builder::new().name("store-writer".into()).spawn(move || {
+            if let Err(cause) = serve(conn, orders) {
+                tracing::error!(%cause, "the store can no longer write; the server must be started again");
+                report.send_replace(Some(cause));
+            }
+        })?;
+        Ok(Self { inbox: Some(inbox), failure, thread: Some(thread) })
+    }
+
+    /// Runs `work` in a transaction and answers when it is on disk. Waits while the inbox is full.
+    ///
+    /// Cancel safe: dropped before the work is admitted, nothing is done; dropped later, the work
+    /// is done whole.
+    pub(crate) async fn run<F, T>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.send(Order::Write(Box::new(Call { work: Some(work), value: None, reply }))).await?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Moves all of the journal into the database.
+    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Order::Checkpoint(reply)).await?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Completes, with the cause, when the thread can write no longer. Cancel safe.
+    pub(crate) async fn failed(&self) -> String {
+        let mut failure = self.failure.clone();
+        match failure.wait_for(Option::is_some).await {
+            Ok(cause) => cause.clone().unwrap_or_default(),
+            // Without a word it ends only when it is dropped, and then nobody can be here, or by a panic.
+            Err(_) => "the writer ended unexpectedly".into(),
+        }
+    }
+
+    async fn send(&self, order: Order) -> Result<(), StoreError> {
+        match &self.inbox {
+            Some(inbox) => inbox.send(order).await.map_err(|_| stopped()),
+            None => Err(stopped()),
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// Waits for what was admitted, so that whoever opens the database next finds it at rest.
+    fn drop(&mut self) {
+        self.inbox = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic outside of a job was reported by the hook; there is nothing left to undo.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Failed("the writer has stopped".into())
+}
+
+/// The life of the thread. An error is a failure for good.
+fn serve(conn: Connection, mut orders: mpsc::Receiver<Order>) -> Result<(), String> {
+    let journal = Journal::of(conn).map_err(|error| error.to_string())?;
+    while let Some(first) = orders.blocking_recv() {
+        let (mut batch, checkpoints) = gather(first, &mut orders);
+        let undone = commit(journal.conn(), &mut batch).err();
+        let failure = match undone {
+            Some(Undone::ForGood(cause)) => {
+                answer(batch, &Err(StoreError::Failed(cause.clone())));
+                return Err(cause);
+            }
+            Some(Undone::ForNow(error)) => Err(error),
+            None => Ok(()),
+        };
+        answer(batch, &failure);
+        // After the answers: nobody waits for a checkpoint who does not ask for it.
+        journal.keep_short()?;
+        for reply in checkpoints {
+            let _ = reply.send(journal.empty()?);
+        }
+    }
+    Ok(())
+}
+
+/// The first order and all that wait behind it, up to `limits::WRITER_BATCH_MAX`; the rest stays in
+/// the inbox.
+fn gather(
+    first: Order,
+    orders: &mut mpsc::Receiver<Order>,
+) -> (Vec<Slot>, Vec<oneshot::Sender<Result<(), StoreError>>>) {
+    let (mut batch, mut checkpoints) = (Vec::new(), Vec::new());
+    let mut next = Some(first);
+    while let Some(order) = next {
+        match order {
+            Order::Write(job) => batch.push(Slot { job, outcome: Ok(()) }),
+            Order::Checkpoint(reply) => checkpoints.push(reply),
+        }
+        let room = batch.len() + checkpoints.len() < limits::WRITER_BATCH_MAX;
+        next = if room { orders.try_recv().ok() } else { None };
+    }
+    (batch, checkpoints)
+}
+
+fn answer(batch: Vec<Slot>, failure: &Result<(), StoreError>) {
+    for Slot { job, outcome } in batch {
+        job.finish(failure.clone().and(outcome));
+    }
+}
+
+/// Runs and commits a batch. On an error nothing of it is kept.
+fn commit(conn: &Connection, batch: &mut [Slot]) -> Result<(), Undone> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let done = run_all(conn, batch).and_then(|()| {
+        conn.execute_batch("COMMIT").map_err(|error| match severity(&error) {
+            Severity::Full => Undone::ForNow(StoreError::Full),
+            _ => Undone::ForGood(error.to_string()),
+        })
+    });
+    if done.is_err() && !conn.is_autocommit() {
+        conn.execute_batch("ROLLBACK").map_err(|error| Undone::ForGood(error.to_string()))?;
+    }
+    done
+}
+
+fn run_all(conn: &Connection, batch: &mut [Slot]) -> Result<(), Undone> {
+    conn.execute_batch("BEGIN IMMEDIATE").map_err(|error| Undone::by(&error))?;
+    for slot in batch {
+        slot.outcome = run_one(conn, slot.job.as_mut())?;
+    }
+    Ok(())
+}
+
+/// Runs a job in a savepoint: one that fails by itself is undone by itself, and the others go on.
+fn run_one(conn: &Connection, job: &mut dyn Job) -> Result<Result<(), StoreError>, Undone> {
+    let step = |sql| conn.execute_batch(sql).map_err(|error| Undone::by(&error));
+    step("SAVEPOINT job")?;
+    let error = match catch_unwind(AssertUnwindSafe(|| job.run(conn))) {
+        Ok(Ok(())) => return step("RELEASE job").map(Ok),
+        Ok(Err(error)) => error,
+        Err(panic) => return Err(Undone::ForGood(format!("a job panicked: {}", words(panic.as_ref())))),
+    };
+    // Some errors end the transaction by themselves, and with it what the earlier jobs did.
+    if severity(&error) != Severity::Statement || conn.is_autocommit() {
+        return Err(Undone::by(&error));
+    }
+    step("ROLLBACK TO job")?;
+    step("RELEASE job")?;
+    Ok(Err(StoreError::Failed(error.to_string())))
+}
+
+/// What a panic said.
+pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! The suite that every store passes, run for [`SqliteStore`].
+
+mod scene;
+mod suite;
+
+use std::sync::Arc;
+
+use lanchat_hub::port::Store;
+use lanchat_store::SqliteStore;
+
+/// A test for each case, on a store of its own.
+macro_rules! conformance {
+    ($($part:ident: $($case:ident)*;)*) => { $($(
+        #[tokio::test]
+        async fn $case() {
+            let dir = tempfile::tempdir().unwrap();
+            let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
+            suite::$part::$case(store).await;
+        }
+    )*)* };
+}
+
+conformance! {
+    accounts:
+        a_name_has_one_owner
+        whoever_registers_is_in_the_lobby
+        an_account_is_kept_as_it_was_made
+        a_device_resumes_with_its_current_and_its_next_token
+        an_old_token_betrays_a_copy
+        an_account_has_a_bounded_number_of_devices
+        a_removed_device_is_gone
+        a_new_password_logs_other_devices_out
+        an_administrator_is_made_by_name
+        presence_is_kept;
+    rooms:
+        a_group_is_made_once
+        a_private_chat_is_one_room_for_two
+        a_private_chat_takes_nobody_else
+        marks_move_forward_per_device
+        the_list_has_the_rooms_that_somebody_is_in
+        members_come_by_name_the_first_ones_first
+        a_long_list_of_members_keeps_the_first_ones
+        an_account_is_in_a_bounded_number_of_rooms
+        a_server_has_a_bounded_number_of_groups;
+    logs:
+        drafts_are_numbered_in_order
+        a_resend_is_answered_as_the_first_time
+        a_resend_in_the_same_batch_is_one_entry
+        an_id_stands_for_one_post_of_one_author
+        only_members_write
+        pages_are_bounded_in_entries
+        pages_are_bounded_in_bytes
+        many_authors_at_once_keep_their_order
+        the_store_has_an_epoch;
+}

@@ -1,0 +1,275 @@
+//! What survives: crashes, restarts, upgrades. What does not: damaged files, newer files, devices
+//! that rest too long.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
+
+mod scene;
+
+use std::fs;
+use std::future::poll_fn;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Poll;
+
+use lanchat_hub::port::{Accounts, Appended, Log, NewDevice, Rooms, Store};
+use lanchat_model::{RoomName, Seq, Timestamp, limits};
+use lanchat_store::{OpenError, SqliteStore};
+use rusqlite::Connection;
+use scene::{append, draft, facts, fresh, fresh_name, fresh_token, group, join, message, person, seqs};
+use tempfile::tempdir;
+
+/// Copies the files of a database that is open, as a crash would leave them.
+fn crash(from: &Path, to: &Path) {
+    for name in ["lanchat.db", "lanchat.db-wal"] {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
+/// The words of a refusal.
+fn refusal(dir: &Path) -> (OpenError, String) {
+    match SqliteStore::open(dir) {
+        Ok(_) => panic!("opened"),
+        Err(error) => {
+            let words = error.to_string();
+            (error, words)
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_survives_a_crash() {
+    let (dir, after) = (tempdir().unwrap(), tempdir().unwrap());
+    let store = SqliteStore::open(dir.path()).unwrap();
+    let ana = person(&store, "ana").await;
+    let room = group(&store, &fresh_name("room")).await.id;
+    join(&store, &ana, room).await;
+    let post = draft(&ana, room, message("kept"));
+    let acked = fresh(append(&store, post.clone()).await);
+    store.mark(ana.device, room, acked.seq).await.unwrap();
+    crash(dir.path(), after.path());
+
+    let recovered = SqliteStore::open(after.path()).unwrap();
+    assert_eq!(recovered.epoch().await.unwrap(), store.epoch().await.unwrap());
+    assert_eq!(facts(&recovered.read_after(room, Seq::ZERO, 9).await.unwrap()[1]), facts(&acked));
+    assert!(recovered.memberships(ana.id, ana.device).await.unwrap().iter().any(|m| m.mark == acked.seq));
+    let Appended::Again(again) = append(&recovered, post).await else { panic!("posted twice") };
+    assert_eq!(facts(&again), facts(&acked));
+    assert!(recovered.resume(ana.token, fresh_token()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_store_that_is_dropped_finishes_what_it_took() {
+    let dir = tempdir().unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
+    let ana = person(&store, "ana").await;
+    let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
+    for n in 0..20 {
+        let mut appending = store.append(vec![draft(&ana, lobby.id, message(&format!("line {n}")))]);
+        // One poll hands the draft over; nobody waits for the answer.
+        poll_fn(|context| {
+            let _ = appending.as_mut().poll(context);
+            Poll::Ready(())
+        })
+        .await;
+    }
+    drop(store);
+
+    let store = SqliteStore::open(dir.path()).unwrap();
+    let page = store.read_after(lobby.id, lobby.head, 100).await.unwrap();
+    let head = lobby.head.get();
+    assert_eq!(seqs(&page), (head + 1..=head + 20).collect::<Vec<_>>());
+    assert!(page.iter().enumerate().all(|(n, entry)| entry.body == message(&format!("line {n}"))));
+}
+
+#[tokio::test]
+async fn a_checkpoint_leaves_nothing_in_the_journal() {
+    let (dir, after) = (tempdir().unwrap(), tempdir().unwrap());
+    let store = SqliteStore::open(dir.path()).unwrap();
+    let ana = person(&store, "ana").await;
+    store.checkpoint().await.unwrap();
+    assert_eq!(fs::metadata(dir.path().join("lanchat.db-wal")).unwrap().len(), 0);
+    fs::copy(dir.path().join("lanchat.db"), after.path().join("lanchat.db")).unwrap();
+    let copied = SqliteStore::open(after.path()).unwrap();
+    assert!(copied.account(ana.name).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_device_that_rests_too_long_is_logged_out() {
+    let day = 24 * 3600 * 1000;
+    let rest = i64::try_from(limits::DEVICE_IDLE_MAX.as_millis()).unwrap();
+    let dir = tempdir().unwrap();
+    let time = Arc::new(AtomicI64::new(1_000_000));
+    let now = Arc::clone(&time);
+    let store =
+        SqliteStore::open_with_clock(dir.path(), move || Timestamp(now.load(Ordering::Relaxed))).unwrap();
+    let (ana, bo) = (person(&store, "ana").await, person(&store, "bo").await);
+    let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
+
+    time.fetch_add(rest, Ordering::Relaxed);
+    let next = fresh_token();
+    assert!(store.resume(ana.token, next).await.unwrap().is_some(), "just in time");
+    // Bo's device was connected all the while, and says what it sees.
+    store.mark(bo.device, lobby.id, lobby.head).await.unwrap();
+    time.fetch_add(day, Ordering::Relaxed);
+    assert!(store.resume(bo.token, fresh_token()).await.unwrap().is_some());
+
+    time.fetch_add(rest - day + 1, Ordering::Relaxed);
+    assert!(store.resume(next, fresh_token()).await.unwrap().is_none(), "a millisecond too late");
+    assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_least_recently_used_device_makes_room() {
+    let dir = tempdir().unwrap();
+    let time = Arc::new(AtomicI64::new(0));
+    let now = Arc::clone(&time);
+    let store =
+        SqliteStore::open_with_clock(dir.path(), move || Timestamp(now.fetch_add(1, Ordering::Relaxed)))
+            .unwrap();
+    let ana = person(&store, "ana").await;
+    let second = fresh_token();
+    store.add_device(ana.id, NewDevice { label: None, token: second }).await.unwrap();
+    for _ in 2..limits::DEVICES_PER_ACCOUNT_MAX {
+        store.add_device(ana.id, NewDevice { label: None, token: fresh_token() }).await.unwrap();
+    }
+    let next = fresh_token();
+    assert!(store.resume(ana.token, next).await.unwrap().is_some());
+    store.add_device(ana.id, NewDevice { label: None, token: fresh_token() }).await.unwrap();
+    assert!(store.resume(second, fresh_token()).await.unwrap().is_none(), "the first one was used since");
+    assert!(store.resume(next, fresh_token()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn spent_tokens_are_bounded() {
+    let dir = tempdir().unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
+    let ana = person(&store, "ana").await;
+    let mut tokens = vec![ana.token];
+    for _ in 0..limits::SPENT_TOKENS_PER_DEVICE_MAX + 3 {
+        let next = fresh_token();
+        assert!(store.resume(tokens[tokens.len() - 1], next).await.unwrap().is_some());
+        tokens.push(next);
+    }
+    let conn = Connection::open(dir.path().join("lanchat.db")).unwrap();
+    let kept: isize = conn.query_row("SELECT count(*) FROM spent_tokens", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, limits::SPENT_TOKENS_PER_DEVICE_MAX.cast_signed());
+    // The oldest is forgotten and proves nothing; the oldest that is kept still does.
+    assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_none());
+    assert!(store.resume(tokens[tokens.len() - 1], fresh_token()).await.unwrap().is_some());
+    assert!(store.resume(tokens[3], fresh_token()).await.unwrap().is_none());
+    assert!(store.resume(tokens[tokens.len() - 1], fresh_token()).await.unwrap().is_none());
+}
+
+#[test]
+fn a_newer_database_is_refused_and_left_alone() {
+    let dir = tempdir().unwrap();
+    drop(SqliteStore::open(dir.path()).unwrap());
+    let conn = Connection::open(dir.path().join("lanchat.db")).unwrap();
+    conn.pragma_update(None, "user_version", 99).unwrap();
+    drop(conn);
+    let before = fs::read(dir.path().join("lanchat.db")).unwrap();
+    let (error, words) = refusal(dir.path());
+    assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{words}");
+    assert!(words.contains("99") && words.contains("newer version"), "{words}");
+    assert_eq!(fs::read(dir.path().join("lanchat.db")).unwrap(), before);
+}
+
+#[test]
+fn a_database_of_another_program_is_refused_and_left_alone() {
+    let dir = tempdir().unwrap();
+    let conn = Connection::open(dir.path().join("lanchat.db")).unwrap();
+    conn.execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
+    drop(conn);
+    let before = fs::read(dir.path().join("lanchat.db")).unwrap();
+    let (error, words) = refusal(dir.path());
+    assert!(matches!(error, OpenError::Foreign { .. }), "{words}");
+    assert_eq!(fs::read(dir.path().join("lanchat.db")).unwrap(), before);
+}
+
+#[test]
+fn a_damaged_database_is_refused_in_words() {
+    let dir = tempdir().unwrap();
+    drop(SqliteStore::open(dir.path()).unwrap());
+    let path = dir.path().join("lanchat.db");
+    let whole = fs::read(&path).unwrap();
+    let mut schema = whole.clone();
+    schema[100..4096].fill(0xff);
+    for damaged in [&b"This was a database once, and then a disk went bad."[..], &schema] {
+        fs::write(&path, damaged).unwrap();
+        let (error, words) = refusal(dir.path());
+        assert!(matches!(error, OpenError::Damaged { .. }), "{words}");
+        assert!(words.contains("lanchat.db") && words.contains("backup"), "{words}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_refused_in_words() {
+    let dir = tempdir().unwrap();
+    let (error, words) = refusal(&dir.path().join("nowhere"));
+    assert!(matches!(error, OpenError::Io { .. }), "{words}");
+    assert!(words.contains("Check that the folder exists"), "{words}");
+}
+
+#[cfg(unix)]
+mod modes {
+    //! Files that only their owner may read.
+
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Names the folder, for the process whose umask is open.
+    const FOLDER: &str = "LANCHAT_STORE_TEST_FOLDER";
+
+    fn modes(dir: &Path) -> Vec<(String, u32)> {
+        let mut modes: Vec<_> = fs::read_dir(dir)
+            .unwrap()
+            .map(|file| file.unwrap())
+            .map(|file| {
+                let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+                (file.file_name().into_string().unwrap(), mode)
+            })
+            .collect();
+        modes.sort();
+        modes
+    }
+
+    #[tokio::test]
+    #[ignore = "run by `files_are_private_whatever_the_umask`, in a process whose umask is open"]
+    async fn make_files() {
+        let dir = std::env::var_os(FOLDER).unwrap();
+        let dir = Path::new(&dir);
+        let store = SqliteStore::open(dir).unwrap();
+        person(&store, "ana").await;
+        let private = ["lanchat.db", "lanchat.db-shm", "lanchat.db-wal"].map(|name| (name.to_owned(), 0o600));
+        assert_eq!(modes(dir), private);
+        fs::write(dir.join("witness"), "").unwrap();
+    }
+
+    #[test]
+    fn files_are_private_whatever_the_umask() {
+        let dir = tempdir().unwrap();
+        let output = Command::new("sh")
+            .args(["-c", "umask 000; exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "modes::make_files", "--ignored"])
+            .env(FOLDER, dir.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        // The umask was open indeed.
+        assert!(modes(dir.path()).contains(&("witness".into(), 0o666)));
+    }
+
+    #[test]
+    fn a_file_that_others_could_read_is_closed() {
+        let dir = tempdir().unwrap();
+        drop(SqliteStore::open(dir.path()).unwrap());
+        let path = dir.path().join("lanchat.db");
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        drop(SqliteStore::open(dir.path()).unwrap());
+        assert!(modes(dir.path()).contains(&("lanchat.db".into(), 0o600)));
+    }
+}

@@ -1,0 +1,89 @@
+//! Databases as earlier releases made them, brought to the schema of today.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
+
+use std::path::Path;
+
+use lanchat_hub::Body;
+use lanchat_hub::port::{Accounts, Log, RoomKind, Rooms, Store, TokenHash};
+use lanchat_model::{AccountId, DeviceId, MessageText, RoomId, RoomName, Seq, Timestamp};
+use lanchat_store::SqliteStore;
+use rusqlite::Connection;
+
+/// While the fixture was written.
+const THEN: Timestamp = Timestamp(1_763_694_100_000);
+
+/// Makes a database of schema 1 in `dir`.
+fn thaw(dir: &Path) {
+    let conn = Connection::open(dir.join("lanchat.db")).unwrap();
+    conn.execute_batch(include_str!("fixtures/v1.sql")).unwrap();
+}
+
+fn open(dir: &Path) -> SqliteStore {
+    SqliteStore::open_with_clock(dir, || THEN).unwrap()
+}
+
+/// The token with this number in the fixture: 64 decimal digits, read as 32 bytes of hex.
+fn token(number: u8) -> TokenHash {
+    let mut token = [0; 32];
+    token[31] = number / 10 * 16 + number % 10;
+    token
+}
+
+/// All that a schema is made of, as SQL.
+fn schema(dir: &Path) -> Vec<(String, String, Option<String>)> {
+    let conn = Connection::open(dir.join("lanchat.db")).unwrap();
+    let mut statement =
+        conn.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_frozen_database_becomes_one_of_today() {
+    let (frozen, fresh) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    thaw(frozen.path());
+    drop(open(frozen.path()));
+    drop(open(fresh.path()));
+    assert_eq!(schema(frozen.path()), schema(fresh.path()));
+}
+
+#[tokio::test]
+async fn what_was_kept_in_schema_1_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    thaw(dir.path());
+    let store = open(dir.path());
+    assert_eq!(store.epoch().await.unwrap(), "00112233445566778899aabbccddeeff");
+
+    let ana = store.account("ana".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((ana.id, ana.admin, ana.display_name.as_str()), (AccountId(1), true, "Ána"));
+    let online = store.online_at_last().await.unwrap();
+    let reason = |place: usize| online[place].away.clone().unwrap().reason.map(|r| r.as_str().to_owned());
+    assert_eq!((online.len(), reason(0), reason(1)), (2, Some("at lunch".into()), None));
+
+    let rooms = store.memberships(AccountId(2), DeviceId(2)).await.unwrap();
+    let facts: Vec<_> =
+        rooms.iter().map(|m| (m.room.id.0, m.room.head.get(), m.room.members, m.mark.get())).collect();
+    assert_eq!(facts, [(1, 5, 3, 5), (3, 1, 2, 1)]);
+    assert!(matches!(&rooms[1].room.kind, RoomKind::Private([(AccountId(1), _), (AccountId(2), _)])));
+    let garden: RoomName = "garden".parse().unwrap();
+    assert_eq!(store.group(garden).await.unwrap().unwrap().members, 0);
+
+    let log = store.read_after(RoomId(1), Seq::ZERO, 10).await.unwrap();
+    let text = MessageText::parse("waves 🦀").unwrap();
+    assert_eq!(log[3].body, Body::Message { text, action: true });
+    assert_eq!(log[3].client_id.to_string(), "0193500000007000800000000000000d");
+    assert_eq!((log.len(), log[3].author.as_str(), log[3].at), (5, "bo", Timestamp(1_763_690_480_000)));
+}
+
+#[tokio::test]
+async fn devices_of_schema_1_still_resume() {
+    let dir = tempfile::tempdir().unwrap();
+    thaw(dir.path());
+    let store = open(dir.path());
+    for (current, next) in [(1, 91), (5, 92), (23, 93)] {
+        assert!(store.resume(token(current), token(next)).await.unwrap().is_some(), "token {current}");
+    }
+    assert!(store.resume(token(20), token(94)).await.unwrap().is_none());
+    assert!(store.resume(token(93), token(95)).await.unwrap().is_none(), "its spent token was shown");
+}

@@ -1,0 +1,107 @@
+//! People, rooms and posts for the tests of a store. Names, tokens and ids are fresh at every call.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lanchat_hub::port::{Appended, Draft, NewAccount, NewDevice, PasswordHash, RoomRecord, Store, TokenHash};
+use lanchat_hub::{Body, Entry};
+use lanchat_model::{AccountId, AccountName, ClientId, DeviceId, MessageText, RoomId, RoomName};
+
+/// A number that no other call gets.
+fn unique() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A name that nobody has.
+pub(crate) fn fresh_name(stem: &str) -> String {
+    format!("{stem}-{:08}", unique())
+}
+
+/// A token that nobody has.
+pub(crate) fn fresh_token() -> TokenHash {
+    let mut token = [7; 32];
+    token[..8].copy_from_slice(&unique().to_be_bytes());
+    token
+}
+
+/// An id that no post has.
+pub(crate) fn fresh_id() -> ClientId {
+    ClientId::from_bytes(u128::from(unique()).to_be_bytes())
+}
+
+/// Somebody, with one device.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) id: AccountId,
+    pub(crate) name: AccountName,
+    pub(crate) device: DeviceId,
+    pub(crate) token: TokenHash,
+}
+
+/// What to register.
+pub(crate) fn newcomer(name: &str) -> NewAccount {
+    NewAccount {
+        name: name.parse().unwrap(),
+        display_name: "Ana Мария".parse().unwrap(),
+        phc: PasswordHash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into()),
+        admin: false,
+    }
+}
+
+pub(crate) fn device(token: TokenHash) -> NewDevice {
+    NewDevice { label: Some("laptop".into()), token }
+}
+
+/// Registers somebody whose name starts with `stem`.
+pub(crate) async fn person(store: &dyn Store, stem: &str) -> Person {
+    let token = fresh_token();
+    let made = store.register(newcomer(&fresh_name(stem)), device(token)).await.unwrap().unwrap();
+    Person { id: made.account.id, name: made.account.name, device: made.device, token }
+}
+
+/// The group room `name`, made if need be.
+pub(crate) async fn group(store: &dyn Store, name: &str) -> RoomRecord {
+    let name: RoomName = name.parse().unwrap();
+    store.open_group(name).await.unwrap().unwrap()
+}
+
+pub(crate) fn message(text: &str) -> Body {
+    Body::Message { text: MessageText::parse(text).unwrap(), action: false }
+}
+
+pub(crate) fn draft(author: &Person, room: RoomId, body: Body) -> Draft {
+    Draft { room, author: author.id, author_name: author.name.clone(), client_id: fresh_id(), body }
+}
+
+/// Appends one draft.
+pub(crate) async fn append(store: &dyn Store, draft: Draft) -> Appended {
+    let mut answers = store.append(vec![draft]).await.unwrap();
+    assert_eq!(answers.len(), 1);
+    answers.remove(0)
+}
+
+/// Makes somebody a member.
+pub(crate) async fn join(store: &dyn Store, person: &Person, room: RoomId) -> Arc<Entry> {
+    fresh(append(store, draft(person, room, Body::Joined)).await)
+}
+
+/// The entry of a draft that was taken.
+pub(crate) fn fresh(appended: Appended) -> Arc<Entry> {
+    match appended {
+        Appended::Fresh(entry) => entry,
+        other => panic!("not taken: {other:?}"),
+    }
+}
+
+/// What can be compared of an entry.
+pub(crate) fn facts(entry: &Entry) -> (RoomId, u64, ClientId, &str, i64, &Body) {
+    (entry.room, entry.seq.get(), entry.client_id, entry.author.as_str(), entry.at.0, &entry.body)
+}
+
+/// The positions of a page.
+pub(crate) fn seqs(page: &[Arc<Entry>]) -> Vec<u64> {
+    page.iter().map(|entry| entry.seq.get()).collect()
+}

@@ -1,0 +1,188 @@
+//! Cases of `port::Log`, and of the store as a whole.
+
+use std::sync::Arc;
+
+use lanchat_hub::Body;
+use lanchat_hub::port::{Appended, Draft, Store};
+use lanchat_model::{MessageText, RoomId, RoomName, Seq, limits};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use crate::scene::{Person, append, draft, facts, fresh, fresh_name, group, join, message, person, seqs};
+
+/// Somebody in a room of their own, whose log has one entry.
+async fn author(store: &dyn Store) -> (Person, RoomId) {
+    let ana = person(store, "ana").await;
+    let room = group(store, &fresh_name("room")).await.id;
+    assert_eq!(join(store, &ana, room).await.seq.get(), 1);
+    (ana, room)
+}
+
+/// Appends messages with these texts.
+async fn say(store: &dyn Store, author: &Person, room: RoomId, texts: impl Iterator<Item = String>) {
+    let drafts = texts.map(|text| draft(author, room, message(&text))).collect();
+    assert!(store.append(drafts).await.unwrap().iter().all(|answer| matches!(answer, Appended::Fresh(_))));
+}
+
+fn at(seq: u64) -> Seq {
+    Seq::try_from(seq).unwrap()
+}
+
+pub(crate) async fn drafts_are_numbered_in_order(store: Arc<dyn Store>) {
+    let (ana, room) = author(&*store).await;
+    let elsewhere = group(&*store, &fresh_name("room")).await.id;
+    let action = Body::Message { text: MessageText::parse("waves\n🦀").unwrap(), action: true };
+    let drafts = vec![
+        draft(&ana, room, message("one")),
+        draft(&ana, elsewhere, Body::Joined),
+        draft(&ana, room, action.clone()),
+        draft(&ana, elsewhere, message("there")),
+        draft(&ana, room, Body::Left),
+    ];
+    let ids: Vec<_> = drafts.iter().map(|draft| draft.client_id).collect();
+    let entries: Vec<_> = store.append(drafts).await.unwrap().into_iter().map(fresh).collect();
+    assert_eq!(seqs(&entries), [2, 1, 3, 2, 4]);
+    assert_eq!(entries.iter().map(|entry| entry.client_id).collect::<Vec<_>>(), ids);
+
+    let log = store.read_after(room, Seq::ZERO, 10).await.unwrap();
+    assert_eq!(seqs(&log), [1, 2, 3, 4]);
+    assert_eq!(log[2].body, action);
+    for (read, answered) in log[1..].iter().zip([&entries[0], &entries[2], &entries[4]]) {
+        assert_eq!(facts(read), facts(answered));
+    }
+}
+
+pub(crate) async fn a_resend_is_answered_as_the_first_time(store: Arc<dyn Store>) {
+    let (ana, room) = author(&*store).await;
+    let post = draft(&ana, room, message("once"));
+    let first = fresh(append(&*store, post.clone()).await);
+    for _ in 0..2 {
+        let Appended::Again(again) = append(&*store, post.clone()).await else { panic!("not a resend") };
+        assert_eq!(facts(&again), facts(&first));
+    }
+    // Also by somebody who left meanwhile: it was acknowledged, and stays so.
+    append(&*store, draft(&ana, room, Body::Left)).await;
+    assert!(matches!(append(&*store, post).await, Appended::Again(_)));
+    assert_eq!(seqs(&store.read_after(room, Seq::ZERO, 10).await.unwrap()), [1, 2, 3]);
+}
+
+pub(crate) async fn a_resend_in_the_same_batch_is_one_entry(store: Arc<dyn Store>) {
+    let (ana, room) = author(&*store).await;
+    let post = draft(&ana, room, message("once"));
+    let answers = store.append(vec![post.clone(), post]).await.unwrap();
+    let [Appended::Fresh(first), Appended::Again(again)] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!(facts(first), facts(again));
+}
+
+pub(crate) async fn an_id_stands_for_one_post_of_one_author(store: Arc<dyn Store>) {
+    let (ana, room) = author(&*store).await;
+    let bo = person(&*store, "bo").await;
+    join(&*store, &bo, room).await;
+    let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap().id;
+    let post = draft(&ana, room, message("this"));
+    let text = MessageText::parse("this").unwrap();
+    fresh(append(&*store, post.clone()).await);
+    let others = [
+        Draft { body: message("that"), ..post.clone() },
+        Draft { body: Body::Message { text, action: true }, ..post.clone() },
+        Draft { room: lobby, ..post.clone() },
+        Draft { body: Body::Left, ..post.clone() },
+    ];
+    for other in others {
+        assert!(matches!(append(&*store, other).await, Appended::IdReused));
+    }
+    let same_id = Draft { author: bo.id, author_name: bo.name.clone(), ..post };
+    assert_eq!(fresh(append(&*store, same_id).await).seq, at(4), "ids of different authors are different");
+}
+
+pub(crate) async fn only_members_write(store: Arc<dyn Store>) {
+    let (ana, room) = author(&*store).await;
+    let bo = person(&*store, "bo").await;
+    assert!(matches!(append(&*store, draft(&bo, room, message("hi"))).await, Appended::NotAMember));
+    assert!(matches!(append(&*store, draft(&bo, room, Body::Left)).await, Appended::Unchanged));
+    assert!(matches!(append(&*store, draft(&ana, room, Body::Joined)).await, Appended::Unchanged));
+    let nowhere = RoomId(i64::MAX);
+    for body in [message("hi"), Body::Joined] {
+        assert!(matches!(append(&*store, draft(&bo, nowhere, body)).await, Appended::NotAMember));
+    }
+    // In one batch each draft sees what the ones before it did.
+    let bodies = [Body::Joined, message("hi"), Body::Left, message("again")];
+    let drafts = bodies.map(|body| draft(&bo, room, body)).into();
+    let answers = store.append(drafts).await.unwrap();
+    let [Appended::Fresh(_), Appended::Fresh(_), Appended::Fresh(left), Appended::NotAMember] = &answers[..]
+    else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(left.seq, at(4), "a refusal takes no place in the log");
+}
+
+pub(crate) async fn pages_are_bounded_in_entries(store: Arc<dyn Store>) {
+    let (ana, room) = author(&*store).await;
+    say(&*store, &ana, room, (2..=10).map(|n| format!("line {n}"))).await;
+    let after = async |seq, limit| seqs(&store.read_after(room, at(seq), limit).await.unwrap());
+    let before = async |seq, limit| seqs(&store.read_before(room, at(seq), limit).await.unwrap());
+    assert_eq!(after(0, 3).await, [1, 2, 3]);
+    assert_eq!(after(8, 3).await, [9, 10]);
+    assert_eq!(after(10, 3).await, [0; 0]);
+    assert_eq!(before(10, 3).await, [7, 8, 9]);
+    assert_eq!(before(3, 3).await, [1, 2]);
+    assert_eq!(before(1, 3).await, [0; 0]);
+    assert_eq!(before(Seq::MAX.get(), 2).await, [9, 10]);
+    assert_eq!(after(0, 0).await, [0; 0]);
+    assert_eq!(store.read_after(RoomId(i64::MAX), Seq::ZERO, 3).await.unwrap().len(), 0);
+}
+
+pub(crate) async fn pages_are_bounded_in_bytes(store: Arc<dyn Store>) {
+    let (ana, room) = author(&*store).await;
+    let fit = limits::PAGE_BYTES_MAX / limits::MESSAGE_BYTES_MAX;
+    let largest = "x".repeat(limits::MESSAGE_BYTES_MAX);
+    say(&*store, &ana, room, (0..fit + 5).map(|_| largest.clone())).await;
+    let head = fit as u64 + 6;
+    // The first entry weighs nothing.
+    let oldest: Vec<u64> = (1..=fit as u64 + 1).collect();
+    assert_eq!(seqs(&store.read_after(room, Seq::ZERO, 500).await.unwrap()), oldest);
+    let latest: Vec<u64> = (head + 1 - fit as u64..=head).collect();
+    assert_eq!(seqs(&store.read_before(room, Seq::MAX, 500).await.unwrap()), latest);
+}
+
+pub(crate) async fn many_authors_at_once_keep_their_order(store: Arc<dyn Store>) {
+    const AUTHORS: usize = 16;
+    const POSTS: usize = 40;
+    let room = group(&*store, &fresh_name("room")).await.id;
+    let start = Arc::new(Barrier::new(AUTHORS));
+    let mut writing = JoinSet::new();
+    for _ in 0..AUTHORS {
+        let author = person(&*store, "ana").await;
+        join(&*store, &author, room).await;
+        let (store, start) = (Arc::clone(&store), Arc::clone(&start));
+        writing.spawn(async move {
+            start.wait().await;
+            let mut acked = Vec::new();
+            for n in 0..POSTS {
+                let entry = fresh(append(&*store, draft(&author, room, message(&n.to_string()))).await);
+                // What is answered can be read, at once and by anybody.
+                let page = store.read_after(room, entry.seq.back(1), 1).await.unwrap();
+                assert_eq!(facts(&page[0]), facts(&entry));
+                acked.push(entry.seq.get());
+            }
+            (author.name, acked)
+        });
+    }
+    let acked = writing.join_all().await;
+    let total = AUTHORS * (POSTS + 1);
+    let log = store.read_after(room, Seq::ZERO, total + 1).await.unwrap();
+    assert_eq!(seqs(&log), (1..=total as u64).collect::<Vec<_>>());
+    for (author, acked) in acked {
+        let own = log.iter().filter(|entry| entry.author == author).skip(1);
+        assert_eq!(own.map(|entry| entry.seq.get()).collect::<Vec<_>>(), acked, "in the order of the acks");
+        assert!(acked.is_sorted());
+    }
+}
+
+pub(crate) async fn the_store_has_an_epoch(store: Arc<dyn Store>) {
+    let epoch = store.epoch().await.unwrap();
+    assert!(epoch.len() == 32 && epoch.bytes().all(|b| b.is_ascii_hexdigit()), "{epoch}");
+    assert_eq!(store.epoch().await.unwrap(), epoch);
+    store.checkpoint().await.unwrap();
+    assert!(store.group(RoomName::lobby()).await.unwrap().is_some());
+}

@@ -1,0 +1,164 @@
+//! Cases of `port::Rooms`.
+
+use std::sync::Arc;
+
+use lanchat_hub::Body;
+use lanchat_hub::port::{Appended, RoomKind, Store};
+use lanchat_model::{LOBBY, RoomName, Seq, limits};
+use tokio::task::JoinSet;
+
+use crate::scene::{append, device, draft, fresh_name, fresh_token, group, join, message, person};
+
+pub(crate) async fn a_group_is_made_once(store: Arc<dyn Store>) {
+    let name: RoomName = fresh_name("room").parse().unwrap();
+    assert_eq!(store.group(name.clone()).await.unwrap(), None);
+    let made = store.open_group(name.clone()).await.unwrap().unwrap();
+    assert_eq!((&made.kind, made.head, made.members), (&RoomKind::Group(name.clone()), Seq::ZERO, 0));
+    assert_eq!(store.open_group(name.clone()).await.unwrap().as_ref(), Some(&made));
+    assert_eq!(store.group(name).await.unwrap(), Some(made));
+    let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
+    assert_eq!(store.open_group(RoomName::lobby()).await.unwrap(), Some(lobby));
+}
+
+pub(crate) async fn a_private_chat_is_one_room_for_two(store: Arc<dyn Store>) {
+    let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
+    assert_eq!(store.private(ana.id, bo.id).await.unwrap(), None);
+    let room = store.open_private(bo.id, ana.id).await.unwrap().unwrap();
+    let pair = [(ana.id, ana.name.clone()), (bo.id, bo.name.clone())];
+    assert_eq!((&room.kind, room.members), (&RoomKind::Private(pair), 2));
+    assert_eq!(store.open_private(ana.id, bo.id).await.unwrap().as_ref(), Some(&room));
+    assert_eq!(store.private(bo.id, ana.id).await.unwrap().as_ref(), Some(&room));
+    for person in [&ana, &bo] {
+        let rooms = store.memberships(person.id, person.device).await.unwrap();
+        assert!(rooms.iter().any(|membership| membership.room == room));
+    }
+    assert!(store.groups(ana.id).await.unwrap().iter().all(|listed| listed.room.id != room.id));
+}
+
+pub(crate) async fn a_private_chat_takes_nobody_else(store: Arc<dyn Store>) {
+    let (ana, bo, eve) =
+        (person(&*store, "ana").await, person(&*store, "bo").await, person(&*store, "eve").await);
+    let room = store.open_private(ana.id, bo.id).await.unwrap().unwrap();
+    for body in [Body::Joined, message("hi")] {
+        assert!(matches!(append(&*store, draft(&eve, room.id, body)).await, Appended::NotAMember));
+    }
+    assert_eq!(store.private(ana.id, bo.id).await.unwrap(), Some(room));
+}
+
+pub(crate) async fn marks_move_forward_per_device(store: Arc<dyn Store>) {
+    let ana = person(&*store, "ana").await;
+    let other = store.add_device(ana.id, device(fresh_token())).await.unwrap();
+    let room = group(&*store, &fresh_name("room")).await.id;
+    join(&*store, &ana, room).await;
+    for text in ["one", "two", "three"] {
+        append(&*store, draft(&ana, room, message(text))).await;
+    }
+    // Given, and what stands there afterwards. 99 is beyond the log: nobody has seen what is not
+    // written.
+    for (given, kept) in [(2, 2), (1, 2), (3, 3), (99, 4), (0, 4)] {
+        store.mark(ana.device, room, Seq::try_from(given).unwrap()).await.unwrap();
+        let mark_of = async |device| {
+            let rooms = store.memberships(ana.id, device).await.unwrap();
+            rooms.iter().find(|membership| membership.room.id == room).unwrap().mark.get()
+        };
+        assert_eq!((mark_of(ana.device).await, mark_of(other).await), (kept, 0), "after {given}");
+    }
+    store.remove_device(other).await.unwrap();
+    store.mark(other, room, Seq::ZERO.next()).await.unwrap();
+}
+
+pub(crate) async fn the_list_has_the_rooms_that_somebody_is_in(store: Arc<dyn Store>) {
+    let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
+    let (busy, empty) = (fresh_name("busy"), fresh_name("empty"));
+    let room = group(&*store, &busy).await.id;
+    group(&*store, &empty).await;
+    join(&*store, &ana, room).await;
+    let listed = async |asker| {
+        let list = store.groups(asker).await.unwrap();
+        let name = |kind: &RoomKind| match kind {
+            RoomKind::Group(name) => name.as_str().to_owned(),
+            RoomKind::Private(_) => panic!("a private chat in the list"),
+        };
+        let lines: Vec<_> =
+            list.iter().map(|line| (name(&line.room.kind), line.room.members, line.joined)).collect();
+        assert!(lines.is_sorted_by_key(|line| line.0.clone()), "{lines:?}");
+        lines
+    };
+    let of_ana = listed(ana.id).await;
+    assert!(of_ana.contains(&(busy.clone(), 1, true)));
+    assert!(of_ana.iter().any(|line| line.0 == LOBBY && line.2));
+    assert!(!of_ana.iter().any(|line| line.0 == empty));
+    assert!(listed(bo.id).await.contains(&(busy.clone(), 1, false)));
+
+    append(&*store, draft(&ana, room, Body::Left)).await;
+    assert!(!listed(ana.id).await.iter().any(|line| line.0 == busy), "the last one left");
+}
+
+pub(crate) async fn members_come_by_name_the_first_ones_first(store: Arc<dyn Store>) {
+    let room = group(&*store, &fresh_name("room")).await.id;
+    let mut people = Vec::new();
+    for stem in ["dora", "ana", "carl", "bo"] {
+        let person = person(&*store, stem).await;
+        join(&*store, &person, room).await;
+        people.push(person);
+    }
+    let stranger = person(&*store, "eve").await;
+    let stems = async |first| -> Vec<String> {
+        let members = store.members(room, first).await.unwrap();
+        members.iter().map(|member| member.name.as_str().split('-').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(stems(Vec::new()).await, ["ana", "bo", "carl", "dora"]);
+    let first = vec![people[0].id, people[3].id, stranger.id];
+    assert_eq!(stems(first).await, ["bo", "dora", "ana", "carl"]);
+}
+
+pub(crate) async fn a_long_list_of_members_keeps_the_first_ones(store: Arc<dyn Store>) {
+    let mut joining = JoinSet::new();
+    for _ in 0..=limits::MEMBERS_PAGE_MAX {
+        let store = Arc::clone(&store);
+        joining.spawn(async move { person(&*store, "ana").await });
+    }
+    joining.join_all().await;
+    let last = person(&*store, "zoe").await;
+    let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
+    assert!(lobby.members > limits::MEMBERS_PAGE_MAX as u64, "the count is whole");
+    let page = store.members(lobby.id, vec![last.id]).await.unwrap();
+    assert_eq!((page.len(), page[0].id), (limits::MEMBERS_PAGE_MAX, last.id));
+}
+
+pub(crate) async fn an_account_is_in_a_bounded_number_of_rooms(store: Arc<dyn Store>) {
+    let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
+    let mut opening = JoinSet::new();
+    // The lobby is one of them.
+    for _ in 0..limits::ROOMS_PER_ACCOUNT_MAX {
+        let store = Arc::clone(&store);
+        opening.spawn(async move { group(&*store, &fresh_name("room")).await.id });
+    }
+    let rooms = opening.join_all().await;
+    let drafts = rooms.iter().map(|room| draft(&ana, *room, Body::Joined)).collect();
+    let answers = store.append(drafts).await.unwrap();
+    let (last, others) = answers.split_last().unwrap();
+    assert!(others.iter().all(|answer| matches!(answer, Appended::Fresh(_))));
+    assert!(matches!(last, Appended::TooManyRooms));
+    for (one, other) in [(ana.id, bo.id), (bo.id, ana.id)] {
+        assert_eq!(store.open_private(one, other).await.unwrap(), None);
+    }
+    append(&*store, draft(&ana, rooms[0], Body::Left)).await;
+    assert!(store.open_private(ana.id, bo.id).await.unwrap().is_some());
+}
+
+pub(crate) async fn a_server_has_a_bounded_number_of_groups(store: Arc<dyn Store>) {
+    let mut opening = JoinSet::new();
+    for _ in 0..limits::ROOMS_MAX {
+        let store = Arc::clone(&store);
+        opening.spawn(async move { store.open_group(fresh_name("room").parse().unwrap()).await.unwrap() });
+    }
+    let opened = opening.join_all().await;
+    // The lobby was there before, so at least one is refused; those that are there can still be
+    // opened.
+    let made = opened.iter().flatten().count();
+    assert!(made < limits::ROOMS_MAX);
+    let RoomKind::Group(name) = &opened.iter().flatten().next().unwrap().kind else { panic!("no group") };
+    assert!(store.open_group(name.clone()).await.unwrap().is_some());
+    assert_eq!(store.open_group(fresh_name("room").parse().unwrap()).await.unwrap(), None);
+}
