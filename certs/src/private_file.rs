@@ -1,0 +1,182 @@
+//! Private files: read only if nobody else may read them, written whole or not at all, 0600 whatever the umask.
+//!
+//! On Windows the folder's access list decides who may read; the checks of owner bits are for Unix.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use lanchat_model::limits;
+use tempfile::NamedTempFile;
+
+/// Why a private file was not read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrivateFileError {
+    /// The system said no.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Group or others have a right to the file.
+    #[error(
+        "others may use {path} (mode {mode:03o}): if nobody had access to it, run `chmod 600 {path}`",
+        path = path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A symbolic link, a folder or a device stands where the file should.
+    #[error("{} is not a regular file: move it away, or put the file itself in its place", .0.display())]
+    NotAFile(PathBuf),
+    /// Over `limits::PRIVATE_FILE_BYTES_MAX`.
+    #[error("{} is larger than any file that this program writes: restore it from a backup", .0.display())]
+    TooLarge(PathBuf),
+}
+
+impl PrivateFileError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+}
+
+/// Reads a private file whole. `None`: there is no such file. Blocks.
+///
+/// # Errors
+/// [`PrivateFileError`] when the file is no regular file, others may use it, it is too large or unreadable.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, PrivateFileError> {
+    let named = match fs::symlink_metadata(path) {
+        Ok(named) => named,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(PrivateFileError::io("read", path)(error)),
+    };
+    if !named.file_type().is_file() {
+        return Err(PrivateFileError::NotAFile(path.to_owned()));
+    }
+    let file = File::open(path).map_err(PrivateFileError::io("read", path))?;
+    let opened = file.metadata().map_err(PrivateFileError::io("read", path))?;
+    check(path, &named, &opened)?;
+    let mut bytes = Vec::new();
+    let most = limits::PRIVATE_FILE_BYTES_MAX as u64;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(PrivateFileError::io("read", path))?;
+    if bytes.len() as u64 > most {
+        return Err(PrivateFileError::TooLarge(path.to_owned()));
+    }
+    Ok(Some(bytes))
+}
+
+/// Writes a private file, in place of the one that is there: a crash leaves the old one or the new one. Blocks
+/// until the disk has it.
+///
+/// # Errors
+/// [`PrivateFileError`] when the system refuses; the file is then as it was before.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
+    let folder = folder_of(path);
+    let mut file = NamedTempFile::new_in(folder).map_err(PrivateFileError::io("write into", folder))?;
+    own_only(file.as_file())
+        .and_then(|()| file.write_all(bytes))
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(PrivateFileError::io("write", path))?;
+    file.persist(path).map_err(|error| PrivateFileError::io("write", path)(error.error))?;
+    sync_folder(folder)
+}
+
+/// Makes sure that a rename into `folder` outlives a power cut.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), PrivateFileError> {
+    // Windows has no such call for folders, and journals renames by itself.
+    if cfg!(unix) {
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(PrivateFileError::io("flush", folder))?;
+    }
+    Ok(())
+}
+
+/// The folder that `path` is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(unix)]
+fn check(path: &Path, named: &fs::Metadata, opened: &fs::Metadata) -> Result<(), PrivateFileError> {
+    use std::os::unix::fs::MetadataExt;
+
+    // The name may have been turned into a link between the look at it and the opening of it.
+    if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
+        return Err(PrivateFileError::NotAFile(path.to_owned()));
+    }
+    let mode = opened.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(PrivateFileError::Exposed { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check(path: &Path, _named: &fs::Metadata, opened: &fs::Metadata) -> Result<(), PrivateFileError> {
+    if opened.is_file() { Ok(()) } else { Err(PrivateFileError::NotAFile(path.to_owned())) }
+}
+
+#[cfg(unix)]
+fn own_only(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+
+    file.set_permissions(fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn own_only(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        assert!(read(&path).unwrap().is_none());
+        write(&path, b"one, and longer").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(read(&path).unwrap().unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        write(&path, &vec![b'x'; limits::PRIVATE_FILE_BYTES_MAX + 1]).unwrap();
+        assert!(matches!(read(&path), Err(PrivateFileError::TooLarge(_))));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_folders_and_exposed_files_are_refused() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        write(&path, b"x").unwrap();
+        let link = folder.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert!(matches!(read(&link), Err(PrivateFileError::NotAFile(_))));
+        assert!(matches!(read(folder.path()), Err(PrivateFileError::NotAFile(_))));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+}
