@@ -1,0 +1,261 @@
+//! The server as a whole: built from options, run until told to stop. It knows no command line.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanchat_certs::{CertificateSlot, Fingerprint, Identity, IdentityError, server_config};
+use lanchat_door_native::ServerInfo;
+use lanchat_hub::{Hub, HubOptions};
+use lanchat_listener::{Door, Listener};
+use lanchat_model::{AccountName, ServerId, limits};
+use lanchat_store::{OpenError, SqliteStore};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::advertise::{Advert, advertise};
+use crate::banner::Banner;
+use crate::data_dir::{DataDir, DataDirError};
+use crate::doors::doors;
+use crate::follow::{follow, issue};
+use crate::interfaces::{InterfaceRule, Neighbourhood};
+use crate::sockets::{self, BindError};
+
+/// What a server is built from.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where to listen. Empty: on all addresses of the host, at the default port.
+    pub listen: Vec<SocketAddr>,
+    /// What the server is called: at most `limits::SERVER_NAME_BYTES_MAX`, no control characters.
+    pub name: String,
+    /// Which interfaces to be found through.
+    pub interfaces: InterfaceRule,
+    /// Whether to be advertised.
+    pub mdns: bool,
+    /// Sessions at a time.
+    pub clients_max: usize,
+    /// Whether anybody may make an account.
+    pub registration_open: bool,
+}
+
+/// Why a server did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// The data directory was refused.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// There is no usable key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The database was refused.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// The domain did not start, or refused a request of the host.
+    #[error(transparent)]
+    Hub(#[from] lanchat_hub::Error),
+    /// A socket was not bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The store can write no longer.
+    #[error("the database failed ({0}): start the server again; all that was acknowledged is kept")]
+    StoreFailed(String),
+    /// A part of the server ended that should not.
+    #[error("a part of the server crashed ({0}): this is a defect, please report it with the log")]
+    Crashed(String),
+}
+
+/// A server that is ready: bound, but not accepting yet.
+pub struct App {
+    options: Options,
+    sockets: Vec<TcpListener>,
+    doors: Vec<Arc<dyn Door>>,
+    neighbourhood: Neighbourhood,
+    slot: Arc<CertificateSlot>,
+    store: Arc<SqliteStore>,
+    handle: AppHandle,
+    /// The last to be dropped: the lock on all of the above.
+    data: DataDir,
+}
+
+/// What a program that hosts a server may ask of it while it runs. Cheap to clone.
+#[derive(Clone)]
+pub struct AppHandle {
+    hub: Hub,
+    server_id: ServerId,
+    fingerprint: Fingerprint,
+    addresses: Arc<[SocketAddr]>,
+}
+
+impl App {
+    /// Opens or makes all that a server needs, and binds its sockets. From here on peers can connect; they are
+    /// answered once [`App::run`] runs.
+    ///
+    /// # Errors
+    /// [`AppError`], in words that say what to do.
+    pub async fn build(options: Options) -> Result<Self, AppError> {
+        let path = options.data.clone();
+        let opened = tokio::task::spawn_blocking(move || open(&path));
+        let (data, identity, store) =
+            opened.await.map_err(|error| AppError::Crashed(error.to_string()))??;
+
+        let neighbourhood = Neighbourhood::look(&options.interfaces);
+        let slot = issue(Arc::new(identity), &neighbourhood)?;
+        let sockets = sockets::bind(&options.listen)?;
+        let bound = |socket: &TcpListener| {
+            socket.local_addr().map_err(|source| BindError { address: ([0, 0, 0, 0], 0).into(), source })
+        };
+        let addresses: Arc<[SocketAddr]> = sockets.iter().map(bound).collect::<Result<_, _>>()?;
+
+        let store = Arc::new(store);
+        let hub_options =
+            HubOptions { clients_max: options.clients_max, registration_open: options.registration_open };
+        let hub = Hub::open(Arc::clone(&store) as _, hub_options).await?;
+        let (server_id, fingerprint) = (slot.server_id(), slot.fingerprint());
+        let doors = doors(ServerInfo {
+            server_id,
+            name: options.name.clone(),
+            software: format!("lanchatd/{}", env!("CARGO_PKG_VERSION")),
+            registration: lanchat_door_native::registration(options.registration_open),
+        });
+        let handle = AppHandle { hub, server_id, fingerprint, addresses };
+        Ok(Self { options, sockets, doors, neighbourhood, slot, store, handle, data })
+    }
+
+    /// A handle that outlives the app, to be taken before [`App::run`].
+    pub fn handle(&self) -> AppHandle {
+        self.handle.clone()
+    }
+
+    /// The addresses that are listened on, with the ports that were really taken.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.handle.addresses
+    }
+
+    /// The id of the server.
+    pub fn server_id(&self) -> ServerId {
+        self.handle.server_id
+    }
+
+    /// The fingerprint of its key.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.handle.fingerprint
+    }
+
+    /// What to tell the people: name, addresses, fingerprint, and what to type on another machine. Ends with a line
+    /// `listening on ADDR:PORT` for each socket.
+    pub fn banner(&self) -> String {
+        let banner = Banner {
+            name: &self.options.name,
+            fingerprint: self.fingerprint(),
+            sockets: self.addresses(),
+            neighbourhood: &self.neighbourhood,
+            mdns: self.options.mdns,
+        };
+        banner.to_string()
+    }
+
+    /// Serves until `shutdown` is cancelled, then stops in order.
+    ///
+    /// # Errors
+    /// [`AppError::StoreFailed`] or [`AppError::Crashed`] when it had to stop by itself. What was acknowledged is
+    /// kept in any case.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), AppError> {
+        let Self { options, sockets, doors, neighbourhood, slot, store, handle, data } = self;
+        let stop = shutdown.child_token();
+        let alpn: Vec<&[u8]> = doors.iter().map(|door| door.alpn()).collect();
+        let listener = Listener::new(sockets, server_config(&slot, &alpn), doors, handle.hub.clone());
+        info!(id = %handle.server_id, data = %data.path().display(), "serving");
+
+        let mut parts = JoinSet::new();
+        parts.spawn(listener.serve(stop.clone()));
+        parts.spawn(follow(slot, options.interfaces.clone(), neighbourhood, stop.clone()));
+        if options.mdns && !handle.addresses.iter().all(|socket| socket.ip().is_loopback()) {
+            let advert = Advert {
+                server_id: handle.server_id,
+                name: options.name,
+                sockets: handle.addresses.to_vec(),
+                rule: options.interfaces,
+            };
+            parts.spawn(advertise(advert, stop.clone()));
+        }
+
+        let outcome = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            cause = store.failed() => Err(AppError::StoreFailed(cause)),
+            ended = parts.join_next() => match ended {
+                Some(Err(error)) => Err(AppError::Crashed(error.to_string())),
+                // Told to stop, a part may be faster than this task.
+                _ if stop.is_cancelled() => Ok(()),
+                _ => Err(AppError::Crashed("it ended by itself".into())),
+            },
+        };
+        if let Err(error) = &outcome {
+            error!(%error, "the server has to stop");
+        }
+        wind_down(stop, parts, &handle.hub).await;
+        // The store before the lock, and not on a thread of the runtime: it waits for what it has begun.
+        drop(handle);
+        let _ = tokio::task::spawn_blocking(move || drop((store, data))).await;
+        outcome
+    }
+}
+
+/// The order of a stop: nobody new; the sessions and the network are told goodbye, at the same time; what was admitted
+/// is committed; the journal is written out.
+async fn wind_down(stop: CancellationToken, mut parts: JoinSet<()>, hub: &Hub) {
+    info!("stopping");
+    stop.cancel();
+    // The listener bounds its own drain by the same limit, and the advertiser needs less.
+    let slack = Duration::from_millis(200);
+    let gone = async { while parts.join_next().await.is_some() {} };
+    if timeout(limits::DRAIN_MAX + slack, gone).await.is_err() {
+        warn!("some parts of the server did not stop in time");
+        parts.abort_all();
+    }
+    hub.close().await;
+    info!("stopped");
+}
+
+fn open(path: &Path) -> Result<(DataDir, Identity, SqliteStore), AppError> {
+    let data = DataDir::open(path)?;
+    let identity = Identity::load_or_create(&data.identity())?;
+    let store = SqliteStore::open(data.path())?;
+    Ok((data, identity, store))
+}
+
+impl AppHandle {
+    /// Makes an account an administrator. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// [`AppError::Hub`] when the store does not answer.
+    pub async fn set_admin(&self, name: AccountName) -> Result<bool, AppError> {
+        Ok(self.hub.set_admin(name).await?)
+    }
+
+    /// Sessions that are logged in now.
+    pub fn online(&self) -> usize {
+        self.hub.online()
+    }
+
+    /// The addresses that are listened on.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The id of the server.
+    pub fn server_id(&self) -> ServerId {
+        self.server_id
+    }
+
+    /// The fingerprint of its key.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+}

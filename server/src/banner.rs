@@ -1,0 +1,135 @@
+//! The banner: what a person needs to know to get others in.
+
+use std::fmt::{self, Display, Formatter};
+use std::net::{IpAddr, SocketAddr};
+
+use lanchat_certs::Fingerprint;
+
+use crate::interfaces::Neighbourhood;
+
+/// What the server says of itself when it is ready.
+#[derive(Debug)]
+pub(crate) struct Banner<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) sockets: &'a [SocketAddr],
+    pub(crate) neighbourhood: &'a Neighbourhood,
+    pub(crate) mdns: bool,
+}
+
+impl Display for Banner<'_> {
+    /// Ends with one line `listening on ADDR:PORT` per socket, which programs may read.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "lanchat server {:?}, version {}", self.name, env!("CARGO_PKG_VERSION"))?;
+        writeln!(f, "fingerprint: {}", self.fingerprint.words())?;
+        let reached = self.neighbourhood.reached_by(self.sockets);
+        for (address, there) in &reached {
+            writeln!(f, "address: {} ({})", without_scope(*there), address.interface)?;
+        }
+        match reached.iter().find(|(address, _)| !address.is_link_local()).or(reached.first()) {
+            Some((address, there)) => {
+                // A link-local address needs the interface of whoever connects, which only they know.
+                let scope = if address.is_link_local() { "%INTERFACE" } else { "" };
+                self.invite(f, &with_scope(*there, scope))?;
+            }
+            None => self.explain_loneliness(f)?,
+        }
+        for socket in self.sockets {
+            writeln!(f, "listening on {socket}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Banner<'_> {
+    fn invite(&self, f: &mut Formatter<'_>, there: &str) -> fmt::Result {
+        writeln!(f, "on another machine of this network, type one of:")?;
+        if self.mdns {
+            writeln!(f, "    lanchat")?;
+        }
+        writeln!(f, "    lanchat --server {there}")?;
+        writeln!(f, "    lanchat lanchat://{there}/#{}", self.fingerprint)
+    }
+
+    fn explain_loneliness(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.sockets.iter().all(|socket| socket.ip().is_loopback()) {
+            return writeln!(
+                f,
+                "only programs on this host can reach this server: --listen [::]:7072 lets others in"
+            );
+        }
+        let left_out: Vec<&str> = self.neighbourhood.left_out.iter().map(String::as_str).collect();
+        if left_out.is_empty() {
+            writeln!(
+                f,
+                "this host has no network address that the server listens on: no other machine can find it"
+            )
+        } else {
+            let names = left_out.join(", ");
+            writeln!(
+                f,
+                "not advertised: this host has only virtual or excluded network interfaces ({names})"
+            )?;
+            writeln!(f, "to be found through one of them, start the server with --iface NAME")
+        }
+    }
+}
+
+fn without_scope(there: SocketAddr) -> SocketAddr {
+    SocketAddr::new(there.ip(), there.port())
+}
+
+fn with_scope(there: SocketAddr, scope: &str) -> String {
+    match there.ip() {
+        IpAddr::V6(ip) => format!("[{ip}{scope}]:{}", there.port()),
+        IpAddr::V4(_) => there.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interfaces::HostAddress;
+
+    fn shown(addresses: &[&str], left_out: &[&str], socket: &str, mdns: bool) -> String {
+        let address = |ip: &&str| HostAddress { interface: "eth0".into(), ip: ip.parse().unwrap(), index: 2 };
+        let neighbourhood = Neighbourhood {
+            addresses: addresses.iter().map(address).collect(),
+            left_out: left_out.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let banner = Banner {
+            name: "lab",
+            fingerprint: Fingerprint::from_bytes([0; 32]),
+            sockets: &[socket.parse().unwrap()],
+            neighbourhood: &neighbourhood,
+            mdns,
+        };
+        banner.to_string()
+    }
+
+    #[test]
+    fn the_banner_says_what_to_type() {
+        let banner = shown(&["10.0.0.1", "fe80::1"], &[], "[::]:7072", true);
+        let lines: Vec<&str> = banner.lines().collect();
+        assert_eq!(lines[1], "fingerprint: abandon-abandon-abandon-abandon-abandon-abandon");
+        assert!(lines.contains(&"address: 10.0.0.1:7072 (eth0)"), "{banner}");
+        assert!(lines.contains(&"address: [fe80::1]:7072 (eth0)"), "{banner}");
+        assert!(lines.contains(&"    lanchat"), "{banner}");
+        assert!(lines.contains(&"    lanchat --server 10.0.0.1:7072"), "{banner}");
+        let link = format!("    lanchat lanchat://10.0.0.1:7072/#{}", "00".repeat(32));
+        assert!(lines.contains(&&*link), "{banner}");
+        assert_eq!(lines.last(), Some(&"listening on [::]:7072"));
+    }
+
+    #[test]
+    fn without_an_advert_the_address_is_needed() {
+        assert!(!shown(&["10.0.0.1"], &[], "[::]:7072", false).lines().any(|line| line == "    lanchat"));
+        assert!(shown(&["fe80::1"], &[], "[::]:7", true).contains("--server [fe80::1%INTERFACE]:7\n"));
+    }
+
+    #[test]
+    fn a_server_that_nobody_can_reach_says_why() {
+        assert!(shown(&[], &["docker0"], "[::]:7072", true).contains("(docker0)\n"));
+        assert!(shown(&["10.0.0.1"], &[], "127.0.0.1:7072", true).contains("--listen"));
+    }
+}

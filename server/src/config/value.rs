@@ -1,0 +1,73 @@
+//! Values: their defaults, and how each is read from texts. Errors say what would be right.
+
+use std::net::{Ipv6Addr, SocketAddr};
+
+use lanchat_model::limits;
+use lanchat_protocol::beacon;
+
+/// `[::]` takes IPv4 as well.
+pub(crate) fn default_listen() -> SocketAddr {
+    SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), beacon::DEFAULT_PORT)
+}
+
+/// The name of the host, without its domain.
+pub(super) fn default_name() -> String {
+    let host = hostname::get().ok().and_then(|host| host.into_string().ok()).unwrap_or_default();
+    let first = host.split('.').next().unwrap_or_default();
+    parse_name(first).unwrap_or_else(|_| "lanchat".into())
+}
+
+fn one(texts: &[String]) -> Result<&str, String> {
+    match texts {
+        [text] => Ok(text),
+        _ => Err(format!("one value is needed, not {}", texts.len())),
+    }
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() {
+        return Err("a name cannot be empty".into());
+    }
+    if name.len() > limits::SERVER_NAME_BYTES_MAX {
+        return Err(format!("a name has at most {} bytes", limits::SERVER_NAME_BYTES_MAX));
+    }
+    if name.chars().any(char::is_control) {
+        return Err("a name cannot hold control characters".into());
+    }
+    Ok(name.to_owned())
+}
+
+/// `ADDR:PORT`, one or more.
+pub(super) fn addresses(texts: &[String]) -> Result<Vec<SocketAddr>, String> {
+    let address = |text: &String| {
+        text.parse().map_err(|_| format!("`{text}` is not ADDR:PORT, such as 0.0.0.0:7072 or [::]:7072"))
+    };
+    match texts {
+        [] => Err("at least one ADDR:PORT is needed".into()),
+        texts => texts.iter().map(address).collect(),
+    }
+}
+
+/// A number of sessions.
+pub(super) fn clients(texts: &[String]) -> Result<usize, String> {
+    let text = one(texts)?;
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("`{text}` is not a number of at least 1")),
+    }
+}
+
+/// One of two words: the first one is `true`.
+pub(super) fn choice(texts: &[String], [yes, no]: [&str; 2]) -> Result<bool, String> {
+    match one(texts)? {
+        text if text == yes => Ok(true),
+        text if text == no => Ok(false),
+        text => Err(format!("`{text}` is neither {yes} nor {no}")),
+    }
+}
+
+/// A server name: one line, at most `limits::SERVER_NAME_BYTES_MAX`.
+pub(super) fn name(texts: &[String]) -> Result<String, String> {
+    parse_name(one(texts)?)
+}

@@ -1,0 +1,177 @@
+//! The data directory: one folder that holds all that a server keeps, for one server at a time, and for nobody else.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use etcetera::AppStrategy;
+
+const LOCK_FILE: &str = "lock";
+const CONFIG_FILE: &str = "lanchat.toml";
+const IDENTITY_FOLDER: &str = "identity";
+
+/// Why a data directory was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataDirError {
+    /// There is no home directory to put it in.
+    #[error("there is no home directory for the data: name a directory with --data DIR or LANCHAT_DATA")]
+    NoHome,
+    /// The system said no.
+    #[error("cannot use the data directory {}: {source}", path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something else has this name.
+    #[error("the data directory {} is not a directory: name another one with --data DIR", .0.display())]
+    NotADirectory(PathBuf),
+    /// Group or others have a right to it.
+    #[error(
+        "others may use the data directory {path} (mode {mode:03o}), which holds messages and the key of the server: \
+         run `chmod 700 {path}`",
+        path = path.display()
+    )]
+    Exposed {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Another server is at work in it.
+    #[error(
+        "another server uses the data directory {}: stop it first, or give this one a directory of its own with \
+         --data DIR", .0.display()
+    )]
+    InUse(PathBuf),
+}
+
+/// A data directory that is checked and locked. The lock ends when this is dropped, and when the process dies.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    /// Held, never read.
+    _lock: File,
+}
+
+impl DataDir {
+    /// Where the data is unless told otherwise: by the conventions of the platform, on Linux
+    /// `~/.local/share/lanchat`.
+    ///
+    /// # Errors
+    /// [`DataDirError::NoHome`].
+    pub fn default_path() -> Result<PathBuf, DataDirError> {
+        let names = etcetera::AppStrategyArgs {
+            top_level_domain: "org".into(),
+            author: "lanchat".into(),
+            app_name: "lanchat".into(),
+        };
+        let strategy = etcetera::app_strategy::choose_native_strategy(names);
+        Ok(strategy.map_err(|_| DataDirError::NoHome)?.data_dir())
+    }
+
+    /// Opens the directory, made 0700 if it is missing, and locks it. Blocks.
+    ///
+    /// # Errors
+    /// [`DataDirError`] when it is no directory, others may use it, another server has locked it, or the system
+    /// refuses.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        let refused = |source| DataDirError::Io { path: path.to_owned(), source };
+        create(path).map_err(refused)?;
+        let found = fs::metadata(path).map_err(refused)?;
+        if !found.is_dir() {
+            return Err(DataDirError::NotADirectory(path.to_owned()));
+        }
+        check_mode(path, &found)?;
+        let lock = File::options().create(true).append(true).open(path.join(LOCK_FILE)).map_err(refused)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(refused(source)),
+        }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of the key and the id.
+    pub(crate) fn identity(&self) -> PathBuf {
+        self.path.join(IDENTITY_FOLDER)
+    }
+
+    /// The settings file of the data directory at `path`, whether it exists or not.
+    pub(crate) fn config_file(path: &Path) -> PathBuf {
+        path.join(CONFIG_FILE)
+    }
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.recursive(true).create(path) {
+        // A file has the name: told apart by the caller.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(unix)]
+fn check_mode(path: &Path, found: &fs::Metadata) -> Result<(), DataDirError> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = found.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(DataDirError::Exposed { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// Elsewhere the access list of the user's profile decides.
+#[cfg(not(unix))]
+fn check_mode(_path: &Path, _found: &fs::Metadata) -> Result<(), DataDirError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_server_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/data");
+        let first = DataDir::open(&path).unwrap();
+        assert!(matches!(DataDir::open(&path), Err(DataDirError::InUse(_))));
+        drop(first);
+        assert!(DataDir::open(&path).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_no_data_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "x").unwrap();
+        assert!(matches!(DataDir::open(&path), Err(DataDirError::NotADirectory(_))));
+        assert!(matches!(DataDir::open(&path.join("below")), Err(DataDirError::Io { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_others_may_use_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        drop(DataDir::open(&path).unwrap());
+        for mode in [0o701, 0o740, 0o755, 0o770] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = DataDir::open(&path).unwrap_err();
+            assert!(error.to_string().contains("chmod 700"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Which network interfaces reach the neighbours: real ones, unless told otherwise.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use if_addrs::{IfOperStatus, Interface};
+
+/// Beginnings of the names of interfaces that lead to containers, virtual machines and tunnels. Whoever is there is
+/// not on this network, and an address there is none that a neighbour can reach.
+const VIRTUAL: [&str; 25] = [
+    "awdl",
+    "br-",
+    "cali",
+    "cni",
+    "docker",
+    "flannel",
+    "ipsec",
+    "kube",
+    "llw",
+    "lxc",
+    "lxdbr",
+    "nordlynx",
+    "podman",
+    "ppp",
+    "tailscale",
+    "tap",
+    "tun",
+    "utun",
+    "vboxnet",
+    "vEthernet",
+    "veth",
+    "virbr",
+    "vmnet",
+    "wg",
+    "zt",
+];
+
+/// Which interfaces to use, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceRule {
+    /// These and no others, of whatever kind. Empty: all real ones.
+    pub only: Vec<String>,
+    /// Never these, whatever else is said.
+    pub except: Vec<String>,
+}
+
+impl InterfaceRule {
+    /// Whether the interface of this name is to be used.
+    pub fn admits(&self, name: &str) -> bool {
+        let named = |list: &[String]| list.iter().any(|listed| listed == name);
+        !named(&self.except) && if self.only.is_empty() { !is_virtual(name) } else { named(&self.only) }
+    }
+}
+
+fn is_virtual(name: &str) -> bool {
+    VIRTUAL.iter().any(|beginning| name.starts_with(beginning))
+}
+
+/// An address of this host on one of its interfaces.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct HostAddress {
+    /// The name of the interface.
+    pub(crate) interface: String,
+    /// The address.
+    pub(crate) ip: IpAddr,
+    /// The index of the interface, which an IPv6 link-local address has no meaning without.
+    pub(crate) index: u32,
+}
+
+impl HostAddress {
+    /// Whether it is an IPv6 link-local address (RFC 4291 §2.5.6).
+    pub(crate) fn is_link_local(&self) -> bool {
+        matches!(self.ip, IpAddr::V6(ip) if is_link_local(ip))
+    }
+}
+
+fn is_link_local(ip: Ipv6Addr) -> bool {
+    ip.segments()[0] & 0xffc0 == 0xfe80
+}
+
+/// The addresses of this host that neighbours may reach it at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Neighbourhood {
+    /// IPv4 first, link-local last: the order in which people should try them.
+    pub(crate) addresses: Vec<HostAddress>,
+    /// Interfaces that are up, and that the rule leaves out.
+    pub(crate) left_out: BTreeSet<String>,
+}
+
+impl Neighbourhood {
+    /// Looks at the interfaces that are up. An interface list that cannot be read is empty: the next look is soon.
+    pub(crate) fn look(rule: &InterfaceRule) -> Self {
+        Self::of(if_addrs::get_if_addrs().unwrap_or_default(), rule)
+    }
+
+    fn of(interfaces: Vec<Interface>, rule: &InterfaceRule) -> Self {
+        let mut found = Self::default();
+        // Some drivers do not say whether they are up.
+        let up = |one: &Interface| matches!(one.oper_status, IfOperStatus::Up | IfOperStatus::Unknown);
+        for one in interfaces.into_iter().filter(|one| up(one) && !one.is_loopback()) {
+            if rule.admits(&one.name) {
+                let ip = one.ip();
+                found.addresses.push(HostAddress { interface: one.name, ip, index: one.index.unwrap_or(0) });
+            } else {
+                found.left_out.insert(one.name);
+            }
+        }
+        found
+            .addresses
+            .sort_by_key(|address| (address.is_link_local(), address.ip.is_ipv6(), address.clone()));
+        found.addresses.dedup();
+        found
+    }
+
+    /// The addresses at which a neighbour reaches one of the sockets, with the port.
+    pub(crate) fn reached_by(&self, sockets: &[SocketAddr]) -> Vec<(&HostAddress, SocketAddr)> {
+        let mut reached: Vec<(&HostAddress, SocketAddr)> = Vec::new();
+        for address in &self.addresses {
+            for socket in sockets.iter().filter(|socket| takes(socket, address.ip)) {
+                let there = match address.ip {
+                    IpAddr::V6(ip) if is_link_local(ip) => {
+                        SocketAddrV6::new(ip, socket.port(), 0, address.index).into()
+                    }
+                    ip => SocketAddr::new(ip, socket.port()),
+                };
+                if !reached.contains(&(address, there)) {
+                    reached.push((address, there));
+                }
+            }
+        }
+        reached
+    }
+}
+
+/// Whether a socket takes connections to `ip`. `[::]` takes IPv4 as well.
+pub(crate) fn takes(socket: &SocketAddr, ip: IpAddr) -> bool {
+    match socket.ip() {
+        IpAddr::V6(bound) if bound.is_unspecified() => true,
+        IpAddr::V4(bound) if bound.is_unspecified() => ip.is_ipv4(),
+        bound => bound == ip,
+    }
+}
+
+// On Windows an interface has one field more.
+#[cfg(test)]
+#[cfg(not(windows))]
+mod tests {
+    use if_addrs::{IfAddr, Ifv4Addr, Ifv6Addr};
+
+    use super::*;
+
+    fn interface(name: &str, ip: &str, oper_status: IfOperStatus) -> Interface {
+        let addr = match ip.parse().unwrap() {
+            IpAddr::V4(ip) => IfAddr::V4(Ifv4Addr {
+                ip,
+                netmask: [255, 255, 255, 0].into(),
+                prefixlen: 24,
+                broadcast: None,
+            }),
+            IpAddr::V6(ip) => {
+                IfAddr::V6(Ifv6Addr { ip, netmask: Ipv6Addr::UNSPECIFIED, prefixlen: 64, broadcast: None })
+            }
+        };
+        Interface { name: name.into(), addr, index: Some(7), oper_status, is_p2p: false }
+    }
+
+    fn host() -> Vec<Interface> {
+        vec![
+            interface("lo", "127.0.0.1", IfOperStatus::Unknown),
+            interface("eth0", "fe80::1", IfOperStatus::Up),
+            interface("eth0", "10.0.0.1", IfOperStatus::Up),
+            interface("wlan0", "10.0.1.1", IfOperStatus::Down),
+            interface("docker0", "172.17.0.1", IfOperStatus::Up),
+            interface("wg0", "10.9.0.1", IfOperStatus::Unknown),
+        ]
+    }
+
+    fn rule(only: &[&str], except: &[&str]) -> InterfaceRule {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        InterfaceRule { only: list(only), except: list(except) }
+    }
+
+    #[test]
+    fn real_interfaces_only_unless_others_are_named() {
+        let used = |rule: &InterfaceRule| {
+            let found = Neighbourhood::of(host(), rule);
+            found.addresses.iter().map(|address| address.ip.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(used(&rule(&[], &[])), ["10.0.0.1", "fe80::1"]);
+        assert_eq!(used(&rule(&["docker0", "wg0"], &[])), ["172.17.0.1", "10.9.0.1"]);
+        assert_eq!(used(&rule(&[], &["eth0"])), [""; 0]);
+        assert_eq!(used(&rule(&["eth0"], &["eth0"])), [""; 0]);
+        let left_out = Neighbourhood::of(host(), &rule(&[], &[])).left_out;
+        assert_eq!(left_out.into_iter().collect::<Vec<_>>(), ["docker0", "wg0"]);
+    }
+
+    #[test]
+    fn a_socket_is_reached_where_it_listens() {
+        let found = Neighbourhood::of(host(), &rule(&[], &[]));
+        let reached = |sockets: &[&str]| {
+            let sockets: Vec<SocketAddr> = sockets.iter().map(|socket| socket.parse().unwrap()).collect();
+            found.reached_by(&sockets).iter().map(|(_, there)| there.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(reached(&["[::]:7072"]), ["10.0.0.1:7072", "[fe80::1%7]:7072"]);
+        assert_eq!(reached(&["0.0.0.0:1", "[::]:1"]), ["10.0.0.1:1", "[fe80::1%7]:1"]);
+        assert_eq!(reached(&["10.0.0.1:9"]), ["10.0.0.1:9"]);
+        assert_eq!(reached(&["127.0.0.1:9"]), [""; 0]);
+    }
+}

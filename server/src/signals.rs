@@ -1,0 +1,47 @@
+//! The signals that ask the server to stop.
+
+use tokio_util::sync::CancellationToken;
+
+/// Cancels `shutdown` at the first signal to stop: Ctrl-C, and on Unix SIGTERM (what service managers send) and SIGHUP
+/// (the terminal is gone).
+///
+/// # Errors
+/// When the system takes no handler.
+pub fn stop_on_signal(shutdown: CancellationToken) -> std::io::Result<()> {
+    let signal = signal()?;
+    tokio::spawn(async move {
+        signal.await;
+        shutdown.cancel();
+    });
+    Ok(())
+}
+
+#[cfg(unix)]
+fn signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}
+
+#[cfg(windows)]
+fn signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::windows::{ctrl_c, ctrl_close, ctrl_shutdown};
+
+    let (mut interrupt, mut close, mut power) = (ctrl_c()?, ctrl_close()?, ctrl_shutdown()?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = close.recv() => {}
+            _ = power.recv() => {}
+        }
+    })
+}

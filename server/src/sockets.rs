@@ -1,0 +1,67 @@
+//! Binds what the server listens on, and falls back where the default is asked for and the host has no IPv6.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::net::TcpListener;
+
+use crate::config::default_listen;
+
+/// Why a socket was not bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}{}", hint(source))]
+pub struct BindError {
+    /// Where.
+    pub address: SocketAddr,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            " (another program has this port: stop it, or choose another one with --listen; port 0 takes a free one)"
+        }
+        io::ErrorKind::AddrNotAvailable => " (this host has no such address)",
+        io::ErrorKind::PermissionDenied => {
+            " (ports below 1024 are for root: choose a higher one with --listen)"
+        }
+        _ => "",
+    }
+}
+
+/// Binds all of `addresses`; none means the default port on all addresses of the host.
+pub(crate) fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
+    if !addresses.is_empty() {
+        return addresses.iter().copied().map(bind_one).collect();
+    }
+    let default = default_listen();
+    match bind_one(default) {
+        Err(error) if error.source.kind() != io::ErrorKind::AddrInUse => {
+            tracing::info!(%error, "no IPv6 on this host");
+            Ok(vec![bind_one(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), default.port()))?])
+        }
+        socket => Ok(vec![socket?]),
+    }
+}
+
+fn bind_one(address: SocketAddr) -> Result<TcpListener, BindError> {
+    lanchat_listener::bind(address).map_err(|source| BindError { address, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_that_was_asked_for_is_bound_or_nothing() {
+        let loopback = "127.0.0.1:0".parse().unwrap();
+        let sockets = bind(&[loopback, loopback]).unwrap();
+        let taken = sockets[1].local_addr().unwrap();
+        assert_ne!(sockets[0].local_addr().unwrap(), taken);
+        let error = bind(&[loopback, taken]).unwrap_err();
+        assert_eq!(error.address, taken);
+        assert!(error.to_string().contains("--listen"), "{error}");
+    }
+}
