@@ -215,6 +215,7 @@ server_frames! {
         /// The room.
         room: String,
         /// `message`, `joined` and `left` frames, oldest first.
+        #[serde(deserialize_with = "entries")]
         entries: Vec<ServerFrame>,
         /// Whether there are older ones.
         more: bool,
@@ -273,22 +274,24 @@ server_frames! {
     }
 }
 
-impl<'de> Deserialize<'de> for ServerFrame {
-    /// A frame inside another one: only `history` does that, with entries.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(tag = "type", rename_all = "snake_case")]
-        enum Entry {
-            Message(Message),
-            Joined(Joined),
-            Left(Left),
-        }
-        Ok(match Entry::deserialize(deserializer)? {
-            Entry::Message(frame) => frame.into(),
-            Entry::Joined(frame) => frame.into(),
-            Entry::Left(frame) => frame.into(),
-        })
+/// Frames inside a frame: only `history` does that, with entries. Kinds of a newer server are skipped.
+fn entries<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<ServerFrame>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(tag = "type", rename_all = "snake_case")]
+    enum Entry {
+        Message(Message),
+        Joined(Joined),
+        Left(Left),
+        #[serde(other)]
+        Unknown,
     }
+    let known = |entry| match entry {
+        Entry::Message(frame) => Some(frame.into()),
+        Entry::Joined(frame) => Some(frame.into()),
+        Entry::Left(frame) => Some(frame.into()),
+        Entry::Unknown => None,
+    };
+    Ok(Vec::<Entry>::deserialize(deserializer)?.into_iter().filter_map(known).collect())
 }
 
 /// Who may make an account.

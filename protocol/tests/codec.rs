@@ -97,6 +97,13 @@ fn unknown_fields_are_ignored_and_unknown_server_frames_skipped() {
     let frame = ClientFrame::decode(br#"{"type":"ping","id":"1","mood":{"a":[1,2.5,null]}}"#).unwrap();
     assert_eq!((frame.kind(), frame.id()), ("ping", "1"));
     assert_eq!(ServerFrame::decode(br#"{"type":"confetti"}"#).unwrap(), None);
+    let history = br#"{"type":"history","id":"1","room":"lobby","more":false,"entries":[
+        {"type":"confetti","room":"lobby","seq":1},
+        {"type":"joined","room":"lobby","seq":2,"username":"ana","ts":"2026-11-21T05:00:00.123Z"}]}"#;
+    let Some(ServerFrame::History(history)) = ServerFrame::decode(history).unwrap() else {
+        panic!("no history")
+    };
+    assert_eq!(history.entries.len(), 1);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanchat_certs::{CertificateSlot, Fingerprint, Identity, IdentityError, server_config};
-use lanchat_door_native::ServerInfo;
 use lanchat_hub::{Hub, HubOptions};
 use lanchat_listener::{Door, Listener};
 use lanchat_model::{AccountName, ServerId, limits};
@@ -20,7 +19,7 @@ use tracing::{error, info, warn};
 use crate::advertise::{Advert, advertise};
 use crate::banner::Banner;
 use crate::data_dir::{DataDir, DataDirError};
-use crate::doors::doors;
+use crate::doors::{Introduction, doors};
 use crate::follow::{follow, issue};
 use crate::interfaces::{InterfaceRule, Neighbourhood};
 use crate::sockets::{self, BindError};
@@ -118,11 +117,10 @@ impl App {
             HubOptions { clients_max: options.clients_max, registration_open: options.registration_open };
         let hub = Hub::open(Arc::clone(&store) as _, hub_options).await?;
         let (server_id, fingerprint) = (slot.server_id(), slot.fingerprint());
-        let doors = doors(ServerInfo {
+        let doors = doors(Introduction {
             server_id,
             name: options.name.clone(),
-            software: format!("lanchatd/{}", env!("CARGO_PKG_VERSION")),
-            registration: lanchat_door_native::registration(options.registration_open),
+            registration_open: options.registration_open,
         });
         let handle = AppHandle { hub, server_id, fingerprint, addresses };
         Ok(Self { options, sockets, doors, neighbourhood, slot, store, handle, data })

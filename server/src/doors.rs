@@ -2,10 +2,24 @@
 
 use std::sync::Arc;
 
-use lanchat_door_native::ServerInfo;
 use lanchat_listener::Door;
+use lanchat_model::ServerId;
+
+/// What every door may say of the server.
+pub(crate) struct Introduction {
+    pub(crate) server_id: ServerId,
+    pub(crate) name: String,
+    pub(crate) registration_open: bool,
+}
 
 /// All doors, the preferred one first.
-pub(crate) fn doors(info: ServerInfo) -> Vec<Arc<dyn Door>> {
-    vec![lanchat_door_native::door(info)]
+pub(crate) fn doors(of: Introduction) -> Vec<Arc<dyn Door>> {
+    let Introduction { server_id, name, registration_open } = of;
+    let software = format!("lanchatd/{}", env!("CARGO_PKG_VERSION"));
+    vec![lanchat_door_native::door(lanchat_door_native::ServerInfo {
+        server_id,
+        name,
+        software,
+        registration_open,
+    })]
 }

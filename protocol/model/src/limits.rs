@@ -104,7 +104,8 @@ pub const CLIENTS_DEFAULT: usize = 4096;
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// From accept to a login, passwords typed by a person included.
 pub const LOGIN_MAX: Duration = Duration::from_secs(120);
-/// A server that has heard nothing for this long sends `ping`; after twice this long it closes.
+/// A server that has sent nothing for this long sends `ping`. A client that hears nothing for 2.5 times as long takes the
+/// link for dead; a server leaves that to TCP (keep-alive, [`WRITE_STALL_MAX`]).
 pub const KEEPALIVE: Duration = Duration::from_secs(30);
 /// From the signal to the exit of a server.
 pub const DRAIN_MAX: Duration = Duration::from_secs(4);

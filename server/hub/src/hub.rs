@@ -15,7 +15,7 @@ use crate::port::{Account, NewAccount, NewDevice, Store};
 use crate::presence::Presence;
 use crate::registry::Registry;
 use crate::sequencer::{self, Sequencer};
-use crate::session::Session;
+use crate::session::{Login, Session};
 use crate::throttle::{Source, Throttle};
 use crate::token::Token;
 use crate::typing::TypingBoard;
@@ -90,6 +90,7 @@ impl Hub {
         credentials: Credentials,
         source: &Source,
     ) -> Result<(Session, Welcome), Error> {
+        let place = self.0.registry.reserve(self.0.options.clients_max).ok_or(Refusal::ServerFull)?;
         let next = Token::generate()?;
         let (account, device) = match credentials {
             Credentials::Register { name, display_name, password, device } => {
@@ -108,7 +109,7 @@ impl Hub {
                 (registered.account, registered.device)
             }
             Credentials::Login { name, password, device } => {
-                let account = self.verify(name, &password, source).await?;
+                let account = self.0.verify(name, &password, source).await?;
                 let device = NewDevice { label: device, token: next.hash() };
                 let device = self.0.store.add_device(account.id, device).await?;
                 (account, device)
@@ -118,26 +119,8 @@ impl Hub {
                 self.0.store.resume(token.hash(), next.hash()).await?.ok_or(Refusal::BadToken)?
             }
         };
-        Session::begin(Arc::clone(&self.0), account, device, next).await
-    }
-
-    /// The account, if the password is its own. Counts failures, and brings an outdated hash up to date.
-    async fn verify(&self, name: AccountName, password: &str, source: &Source) -> Result<Account, Error> {
-        if let Some(wait) = self.0.throttle.wait(&name, source) {
-            return Err(Refusal::SlowDown(wait).into());
-        }
-        let account = self.0.store.account(name.clone()).await?;
-        let matches = self.0.hasher.verify(password, account.as_ref().map(|account| &account.phc)).await?;
-        let Some(account) = account.filter(|_| matches) else {
-            self.0.throttle.failed(name, source.clone());
-            return Err(Refusal::WrongPassword.into());
-        };
-        self.0.throttle.succeeded(&name, source);
-        if Hasher::is_outdated(&account.phc) {
-            let phc = self.0.hasher.hash(password.as_bytes()).await?;
-            self.0.store.set_password(account.id, phc, None).await?;
-        }
-        Ok(account)
+        let login = Login { account, device, source: source.clone(), place };
+        Session::begin(Arc::clone(&self.0), login, next).await
     }
 
     /// Makes an account an administrator. `false`: there is no such account.
@@ -162,7 +145,9 @@ impl Hub {
         match timeout(limits::DRAIN_MAX, sequencing).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the sequencer ended badly"),
-            Err(_) => tracing::warn!("some sessions did not end; what they had posted is committed all the same"),
+            Err(_) => {
+                tracing::warn!("some sessions did not end; what they had posted is committed all the same")
+            }
         }
         keeping.abort();
         self.0.presence.save(&*self.0.store).await;
@@ -173,6 +158,30 @@ impl Hub {
 }
 
 impl Inner {
+    /// The account, if the password is its own. Counts failures, and brings an outdated hash up to date.
+    pub(crate) async fn verify(
+        &self,
+        name: AccountName,
+        password: &str,
+        source: &Source,
+    ) -> Result<Account, Error> {
+        if let Some(wait) = self.throttle.wait(&name, source) {
+            return Err(Refusal::SlowDown(wait).into());
+        }
+        let account = self.store.account(name.clone()).await?;
+        let matches = self.hasher.verify(password, account.as_ref().map(|account| &account.phc)).await?;
+        let Some(account) = account.filter(|_| matches) else {
+            self.throttle.failed(name, source.clone());
+            return Err(Refusal::WrongPassword.into());
+        };
+        self.throttle.succeeded(&name, source);
+        if Hasher::is_outdated(&account.phc) {
+            let phc = self.hasher.hash(password.as_bytes()).await?;
+            self.store.set_password(account.id, phc, None).await?;
+        }
+        Ok(account)
+    }
+
     /// The way into the logs, until the hub is closed.
     pub(crate) fn sequencer(&self) -> Result<Sequencer, Error> {
         let guard = self.sequencer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -181,9 +190,5 @@ impl Inner {
 
     fn take_sequencer(&self) -> Option<Sequencer> {
         self.sequencer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
-    }
-
-    pub(crate) fn clients_max(&self) -> usize {
-        self.options.clients_max
     }
 }

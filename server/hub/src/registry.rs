@@ -14,6 +14,18 @@ use crate::room::Room;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SessionId(u64);
 
+/// A place that is kept for a session until it enters; given up when dropped before.
+#[derive(Debug)]
+pub(crate) struct Place(Option<Arc<Registry>>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(registry) = self.0.take() {
+            registry.lock().count -= 1;
+        }
+    }
+}
+
 /// The whereabouts of everybody.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
@@ -25,28 +37,37 @@ struct State {
     last: u64,
     /// Bounded by the sessions that are allowed; each entry is one session.
     sessions: HashMap<AccountId, HashMap<SessionId, (DeviceId, Arc<Mailbox>)>>,
+    /// Sessions, and places that are kept for them.
     count: usize,
     /// Rooms with at least one reader: bounded by sessions × rooms per account.
     rooms: HashMap<RoomId, Arc<Room>>,
 }
 
 impl Registry {
-    /// Adds a session, unless there are `limit` already.
-    pub(crate) fn enter(
-        &self,
-        account: AccountId,
-        device: DeviceId,
-        limit: usize,
-    ) -> Option<(SessionId, Arc<Mailbox>)> {
+    /// Keeps a place for a session, unless `limit` are taken already. Before anything is stored for its sake.
+    pub(crate) fn reserve(self: &Arc<Self>, limit: usize) -> Option<Place> {
         let mut state = self.lock();
         if state.count >= limit {
             return None;
         }
         state.count += 1;
+        Some(Place(Some(Arc::clone(self))))
+    }
+
+    /// Adds a session in its place.
+    pub(crate) fn enter(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        mut place: Place,
+    ) -> (SessionId, Arc<Mailbox>) {
+        // From here on the place is given up by `exit`.
+        place.0 = None;
+        let mut state = self.lock();
         state.last += 1;
         let (id, mailbox) = (SessionId(state.last), Arc::new(Mailbox::default()));
         state.sessions.entry(account).or_default().insert(id, (device, Arc::clone(&mailbox)));
-        Some((id, mailbox))
+        (id, mailbox)
     }
 
     /// Removes a session and detaches it from its rooms.

@@ -170,13 +170,10 @@ impl Session {
         })
     }
 
-    /// The old password is asked for again, so that an unattended keyboard is not enough.
+    /// The old password is asked for again, so that an unattended keyboard is not enough; guessing it is as slow as
+    /// guessing at the login.
     pub(crate) async fn change_password(&mut self, old: String, new: Password) -> Result<Reply, Error> {
-        let stored =
-            self.hub.store.account(self.account.name.clone()).await?.ok_or(Refusal::NoSuchAccount)?;
-        if !self.hub.hasher.verify(&old, Some(&stored.phc)).await? {
-            return Err(Refusal::WrongPassword.into());
-        }
+        self.hub.verify(self.account.name.clone(), &old, &self.source).await?;
         let phc = self.hub.hasher.hash(new.as_bytes()).await?;
         self.hub.store.set_password(self.account_id(), phc, Some(self.device)).await?;
         let device = self.device;

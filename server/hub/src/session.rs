@@ -11,9 +11,10 @@ use crate::event::{Event, Reply, RoomState, Welcome};
 use crate::hub::Inner;
 use crate::mailbox::Mailbox;
 use crate::port::{Account, MembershipRecord, RoomKind};
-use crate::registry::SessionId;
+use crate::registry::{Place, SessionId};
 use crate::room::Room;
 use crate::sequencer::Sequencer;
+use crate::throttle::Source;
 use crate::token::Token;
 
 /// One logged-in connection.
@@ -22,6 +23,7 @@ pub struct Session {
     pub(crate) sequencer: Sequencer,
     pub(crate) account: Account,
     pub(crate) device: DeviceId,
+    pub(crate) source: Source,
     pub(crate) id: SessionId,
     pub(crate) mailbox: Arc<Mailbox>,
     /// The rooms of the account. To have a seat is the permission to post there; the store checks once more.
@@ -36,6 +38,14 @@ pub struct Session {
     /// Posts whose outcome has not been delivered. At most `limits::UNACKED_PER_SESSION_MAX`, by the listener's leave.
     pub(crate) unacked: usize,
     on_purpose: bool,
+}
+
+/// What credentials proved.
+pub(crate) struct Login {
+    pub(crate) account: Account,
+    pub(crate) device: DeviceId,
+    pub(crate) source: Source,
+    pub(crate) place: Place,
 }
 
 /// A room that the account is in.
@@ -64,21 +74,17 @@ pub(crate) struct LatestCursor {
 
 impl Session {
     /// Enters the registry first and reads the memberships second, so that no change between the two is missed.
-    pub(crate) async fn begin(
-        hub: Arc<Inner>,
-        account: Account,
-        device: DeviceId,
-        token: Token,
-    ) -> Result<(Self, Welcome), Error> {
+    pub(crate) async fn begin(hub: Arc<Inner>, login: Login, token: Token) -> Result<(Self, Welcome), Error> {
+        let Login { account, device, source, place } = login;
         let sequencer = hub.sequencer()?;
-        let entered = hub.registry.enter(account.id, device, hub.clients_max());
-        let (id, mailbox) = entered.ok_or(Refusal::ServerFull)?;
+        let (id, mailbox) = hub.registry.enter(account.id, device, place);
         hub.presence.arrive(&account);
         let mut session = Self {
             hub,
             sequencer,
             account,
             device,
+            source,
             id,
             mailbox,
             seats: BTreeMap::new(),

@@ -311,7 +311,16 @@ async fn a_full_server_says_so() {
     let resume = || Credentials::Resume { token: welcome.token.clone() };
     let refused = hub.authenticate(resume(), &here()).await.err().unwrap();
     assert_eq!(refused, Error::Refused(Refusal::ServerFull));
+    let bob = || Credentials::Register {
+        name: "bob".parse().unwrap(),
+        display_name: "Bob".parse().unwrap(),
+        password: Password::parse(PASSWORD).unwrap(),
+        device: None,
+    };
+    assert_eq!(hub.authenticate(bob(), &here()).await.err().unwrap(), Error::Refused(Refusal::ServerFull));
     drop(ana);
+    // Nothing was stored for the sake of a session that could not be.
+    assert!(hub.authenticate(bob(), &here()).await.is_ok());
     assert!(hub.authenticate(resume(), &here()).await.is_ok());
 }
 

@@ -4,35 +4,25 @@ use std::sync::Arc;
 
 use lanchat_hub::{Error, Event, Reply, RoomView, Welcome};
 use lanchat_listener::{Closing, Dialect, Flow, Inbound};
-use lanchat_model::{ServerId, limits};
+use lanchat_model::limits;
 use lanchat_protocol as wire;
 use wire::{BadFrame, ClientFrame, ErrorCode, ErrorFrame, LineBuffer, Registration, Severity, encode};
 
+use crate::door::ServerInfo;
 use crate::{from_hub, to_hub};
-
-/// What a server says of itself in `hello`.
-#[derive(Clone, Debug)]
-pub struct ServerInfo {
-    /// The id that pins are kept under.
-    pub server_id: ServerId,
-    /// The name for people.
-    pub name: String,
-    /// Program and version.
-    pub software: String,
-    /// Whether accounts may be made.
-    pub registration: Registration,
-}
 
 pub(crate) struct NativeDialect {
     info: Arc<ServerInfo>,
     lines: LineBuffer,
     /// Whether there is a session: what may be asked, and how long a line may be.
     logged_in: bool,
+    /// The version that the peer's login agreed on.
+    version: u32,
 }
 
 impl NativeDialect {
     pub(crate) fn new(info: Arc<ServerInfo>) -> Self {
-        Self { info, lines: LineBuffer::default(), logged_in: false }
+        Self { info, lines: LineBuffer::default(), logged_in: false, version: wire::version::DEFAULT }
     }
 
     fn line_limit(&self) -> usize {
@@ -40,7 +30,7 @@ impl NativeDialect {
     }
 
     /// Decodes and, where the answer needs no hub, answers.
-    fn take(&self, frame: ClientFrame, out: &mut Vec<u8>) -> Inbound {
+    fn take(&mut self, frame: ClientFrame, out: &mut Vec<u8>) -> Inbound {
         let id = frame.id().to_owned();
         if let ClientFrame::Ping(_) = frame {
             encode(&wire::ServerFrame::from(wire::Pong { id }), out);
@@ -48,6 +38,12 @@ impl NativeDialect {
         }
         if let Some((code, reason)) = self.out_of_turn(&frame) {
             return refuse(Some(id), code, reason.into(), out);
+        }
+        if let Some(theirs) = versions_of(&frame) {
+            match wire::version::negotiate(theirs) {
+                Some(version) => self.version = version,
+                None => return refuse(Some(id), ErrorCode::UnsupportedVersion, unsupported_version(), out),
+            }
         }
         match to_hub::request(frame) {
             Ok(request) => Inbound::Request(request),
@@ -69,6 +65,23 @@ impl NativeDialect {
             _ => None,
         }
     }
+}
+
+/// The versions that a login offers.
+fn versions_of(frame: &ClientFrame) -> Option<&[u32]> {
+    match frame {
+        ClientFrame::Register(frame) => Some(&frame.versions),
+        ClientFrame::Login(frame) => Some(&frame.versions),
+        ClientFrame::Resume(frame) => Some(&frame.versions),
+        _ => None,
+    }
+}
+
+fn unsupported_version() -> String {
+    format!(
+        "This server speaks versions {:?} of the protocol. Use a program that does.",
+        wire::version::SUPPORTED
+    )
 }
 
 fn refuse(id: Option<String>, code: ErrorCode, reason: String, out: &mut Vec<u8>) -> Inbound {
@@ -98,13 +111,13 @@ impl Dialect for NativeDialect {
             typing_seconds: limits::TYPING_SHOWN.as_secs(),
             keepalive_seconds: limits::KEEPALIVE.as_secs(),
         };
-        let ServerInfo { server_id, name, software, registration } = &*self.info;
+        let ServerInfo { server_id, name, software, registration_open } = &*self.info;
         let hello = wire::Hello {
             server_id: server_id.to_string(),
             name: name.clone(),
             software: software.clone(),
             versions: wire::version::SUPPORTED.to_vec(),
-            registration: *registration,
+            registration: if *registration_open { Registration::Open } else { Registration::Closed },
             online,
             limits,
         };
@@ -131,7 +144,7 @@ impl Dialect for NativeDialect {
         match result {
             Ok(welcome) => {
                 self.logged_in = true;
-                say(from_hub::welcome(tag, welcome), out);
+                say(from_hub::welcome(tag, self.version, welcome), out);
                 Flow::Continue
             }
             Err(error) => say_error(Some(tag), &error, out),

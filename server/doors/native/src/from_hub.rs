@@ -27,14 +27,14 @@ pub(crate) fn entry(view: &RoomView, entry: &Entry) -> ServerFrame {
     }
 }
 
-pub(crate) fn welcome(id: &str, welcome: Welcome) -> ServerFrame {
+pub(crate) fn welcome(id: &str, version: u32, welcome: Welcome) -> ServerFrame {
     wire::Welcome {
         id: id.to_owned(),
         username: welcome.name.to_string(),
         display_name: welcome.display_name.as_str().to_owned(),
         admin: welcome.admin,
         token: wire::Secret(welcome.token),
-        version: wire::version::DEFAULT,
+        version,
         epoch: welcome.epoch,
         online: welcome.online,
         rooms: welcome.rooms.iter().map(room_state).collect(),

@@ -7,7 +7,7 @@ use lanchat_listener::Request;
 use lanchat_model::{
     AwayReason, BadName, BadText, ClientId, DisplayName, MessageText, Password, RoomName, limits,
 };
-use lanchat_protocol::{ClientFrame, ErrorCode, RoomRef, version};
+use lanchat_protocol::{ClientFrame, ErrorCode, RoomRef};
 
 /// A frame that is well formed and still cannot be meant.
 #[derive(Debug)]
@@ -53,7 +53,6 @@ pub(crate) fn request(frame: ClientFrame) -> Result<Request, Unfit> {
     let tag = frame.id().to_owned();
     let credentials = match frame {
         ClientFrame::Register(frame) => {
-            speaks_our_version(&frame.versions)?;
             let name = frame.username.parse().map_err(|error| Unfit::name(&error))?;
             let display_name = frame.display_name.as_deref().unwrap_or(&frame.username);
             let display_name: DisplayName = display_name.parse().map_err(|error| Unfit::name(&error))?;
@@ -61,14 +60,10 @@ pub(crate) fn request(frame: ClientFrame) -> Result<Request, Unfit> {
             Credentials::Register { name, display_name, password, device: label(frame.device) }
         }
         ClientFrame::Login(frame) => {
-            speaks_our_version(&frame.versions)?;
             let name = frame.username.parse().map_err(|error| Unfit::name(&error))?;
             Credentials::Login { name, password: frame.password.0, device: label(frame.device) }
         }
-        ClientFrame::Resume(frame) => {
-            speaks_our_version(&frame.versions)?;
-            Credentials::Resume { token: frame.token.0 }
-        }
+        ClientFrame::Resume(frame) => Credentials::Resume { token: frame.token.0 },
         ClientFrame::Bye(_) => return Ok(Request::Bye { tag }),
         other => return command(other).map(|command| Request::Command { tag, command }),
     };
@@ -120,17 +115,6 @@ fn command(frame: ClientFrame) -> Result<Command, Unfit> {
             return Err(Unfit::new(ErrorCode::UnknownType, reason));
         }
     })
-}
-
-fn speaks_our_version(theirs: &[u32]) -> Result<(), Unfit> {
-    if version::negotiate(theirs).is_some() {
-        return Ok(());
-    }
-    let reason = format!(
-        "This server speaks versions {:?} of the protocol. Use a program that does.",
-        version::SUPPORTED
-    );
-    Err(Unfit::new(ErrorCode::UnsupportedVersion, reason))
 }
 
 fn room(text: &str) -> Result<RoomView, Unfit> {
