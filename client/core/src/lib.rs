@@ -1,1 +1,63 @@
-//! Placeholder.
+//! The client library of lanchat: finds a server, trusts its key, and holds a session that survives
+//! lost connections.
+//!
+//! For front ends and bots. It knows no terminal and prints nothing.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use lanchat_client::{AttachPolicy, Client, Event, Home, Options, Secret, connect};
+//!
+//! let home = Home::open(std::path::Path::new("/var/lib/echo-bot"))?;
+//! let connection = connect(&"pi.local".parse()?, &home).await?;
+//! // A person would compare `connection.fingerprint().words()` here, if `connection.decision()` is `First`.
+//! let trusted = connection.trust(&home)?;
+//! let (client, mut events) = Client::start(trusted, home, Options::default());
+//! client.login("echo", &Secret("correct horse".into())).await?;
+//! client.attach(AttachPolicy::default()).await?;
+//! client.send("lobby", "Hello.", false).await?;
+//! while let Some(event) = events.next().await {
+//!     if let Event::Frame { line, .. } = event {
+//!         // One line of JSON, as in PROTOCOL §5.
+//!         let _ = line;
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Nothing secret can be sent to a server that is not trusted: a [`Client`] is made from a
+//! [`Trusted`] connection, and that only from a [`Connection`] whose key was pinned by
+//! [`Connection::trust`].
+
+mod attach;
+mod attempt;
+mod backoff;
+mod client;
+mod connect;
+mod delivery;
+mod discover;
+mod driver;
+mod error;
+mod event;
+mod home;
+mod link;
+mod marks;
+mod outbox;
+mod reconnect;
+mod requests;
+mod servers;
+mod target;
+
+pub use attach::AttachPolicy;
+pub use client::{Client, Options, Settled};
+pub use connect::{Connection, Probe, Trusted, connect, probe};
+pub use discover::{Discovered, Discovery, discover};
+pub use error::{
+    BadTarget, ConnectError, DiscoverError, HomeError, KeyChange, RequestError, SendError, Unanswered,
+};
+pub use event::{Event, Events, Session};
+pub use home::Home;
+pub use lanchat_certs::{Decision, Fingerprint, Pin, Pins};
+pub use lanchat_protocol::Secret;
+pub use servers::Server;
+pub use target::Target;

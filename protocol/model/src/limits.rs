@@ -203,8 +203,14 @@ pub const INPUT_LINE_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 128;
 pub const INPUT_HISTORY_MAX: usize = 1000;
 /// An own message that is not acknowledged after this long is said to wait.
 pub const ACK_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a client that leaves waits for what it has sent.
+pub const LINGER_MAX: Duration = Duration::from_secs(5);
 /// How long discovery looks before it says "none".
 pub const DISCOVER_WINDOW: Duration = Duration::from_secs(3);
+/// How long the other servers of a network are waited for once the first has answered.
+pub const DISCOVER_GRACE: Duration = Duration::from_millis(800);
+/// How long an advert may grow before it is told: its addresses come one by one, and the first may be a dead one.
+pub const DISCOVER_SETTLE: Duration = Duration::from_millis(150);
 /// Servers and addresses kept of one look around. When full the newest is ignored.
 pub const DISCOVERED_MAX: usize = 256;
 /// From the first connect to the last candidate given up.

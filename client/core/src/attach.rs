@@ -1,0 +1,160 @@
+//! Where delivery starts in each room, and how far it has come.
+
+use std::collections::BTreeMap;
+
+use lanchat_model::{Seq, limits};
+use lanchat_protocol::RoomState;
+
+/// How much of each room's log a new session is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttachPolicy {
+    /// At least so many of the last entries, seen or not, for context.
+    pub tail: u64,
+    /// At most so many of a group room, however much was missed. Private chats are always shown
+    /// from the last entry that was seen.
+    pub missed_max: u64,
+}
+
+impl AttachPolicy {
+    /// Shows at least `tail` entries of every room, and at most `missed_max` of a group room.
+    pub const fn new(tail: u64, missed_max: u64) -> Self {
+        Self { tail, missed_max }
+    }
+
+    /// The position behind which delivery of `room` starts.
+    pub fn start(&self, room: &RoomState) -> Seq {
+        let context = room.head.back(self.tail);
+        let private = room.room.starts_with('@');
+        if private {
+            return room.mark.min(context);
+        }
+        // Nothing seen yet: a newcomer, who missed nothing.
+        if room.mark == Seq::ZERO {
+            return context;
+        }
+        room.mark.min(context).max(room.head.back(self.missed_max))
+    }
+}
+
+impl Default for AttachPolicy {
+    /// What a person wants: a screen of context, and not more of what was missed than can be read.
+    fn default() -> Self {
+        Self::new(limits::JOIN_TAIL_DEFAULT, limits::JOIN_TAIL_MAX)
+    }
+}
+
+/// Per room the last position that was delivered.
+#[derive(Debug, Default)]
+pub(crate) struct Cursors(BTreeMap<String, Seq>);
+
+/// What an entry is, by its position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The one that is due: the cursor has moved onto it.
+    Next,
+    /// One that was delivered before.
+    Again,
+    /// One of a room that is not delivered.
+    Elsewhere,
+    /// One that comes too early: those before it are missing.
+    Gap,
+}
+
+impl Cursors {
+    /// Sets where delivery of `room` starts. `false`: there are as many rooms as there can be.
+    pub(crate) fn set(&mut self, room: &str, seq: Seq) -> bool {
+        if self.0.len() >= limits::ROOMS_PER_ACCOUNT_MAX && !self.0.contains_key(room) {
+            return false;
+        }
+        self.0.insert(room.to_owned(), seq);
+        true
+    }
+
+    /// The last position delivered of `room`.
+    pub(crate) fn of(&self, room: &str) -> Option<Seq> {
+        self.0.get(room).copied()
+    }
+
+    /// Forgets `room`.
+    pub(crate) fn remove(&mut self, room: &str) {
+        self.0.remove(room);
+    }
+
+    /// Keeps only the rooms that `keep` says.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.0.retain(|room, _| keep(room));
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// A copy, as `attach` takes it.
+    pub(crate) fn to_map(&self) -> BTreeMap<String, Seq> {
+        self.0.clone()
+    }
+
+    /// Takes the entry at `seq` of `room`.
+    pub(crate) fn step(&mut self, room: &str, seq: Seq) -> Step {
+        match self.0.get_mut(room) {
+            None => Step::Elsewhere,
+            Some(cursor) if seq <= *cursor => Step::Again,
+            Some(cursor) if seq == cursor.next() => {
+                *cursor = seq;
+                Step::Next
+            }
+            Some(_) => Step::Gap,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seq(n: u64) -> Seq {
+        Seq::try_from(n).unwrap()
+    }
+
+    fn room(name: &str, head: u64, mark: u64) -> RoomState {
+        RoomState { room: name.into(), head: seq(head), mark: seq(mark), from: seq(head), members: 1 }
+    }
+
+    #[test]
+    fn delivery_starts_at_what_was_missed_or_at_the_context() {
+        let policy = AttachPolicy::new(50, 200);
+        let start = |name, head, mark| policy.start(&room(name, head, mark)).get();
+        assert_eq!(start("lobby", 1000, 0), 950, "a newcomer sees the tail");
+        assert_eq!(start("lobby", 1000, 990), 950, "little missed: the tail");
+        assert_eq!(start("lobby", 1000, 900), 900, "more missed: all of it");
+        assert_eq!(start("lobby", 1000, 10), 800, "too much missed: the latest");
+        assert_eq!(start("lobby", 10, 10), 0);
+        assert_eq!(start("@ana", 1000, 10), 10, "a private chat is never cut");
+        assert_eq!(start("@ana", 1000, 0), 0);
+        assert_eq!(start("lobby", 10, 99), 0, "a mark beyond the head, after a restore");
+    }
+
+    #[test]
+    fn each_position_is_taken_once_and_in_order() {
+        let mut cursors = Cursors::default();
+        assert!(cursors.set("lobby", seq(4)));
+        assert_eq!(cursors.step("lobby", seq(5)), Step::Next);
+        assert_eq!(cursors.step("lobby", seq(5)), Step::Again);
+        assert_eq!(cursors.step("lobby", seq(1)), Step::Again);
+        assert_eq!(cursors.step("lobby", seq(7)), Step::Gap);
+        assert_eq!(cursors.step("lobby", seq(6)), Step::Next);
+        assert_eq!(cursors.step("attic", seq(1)), Step::Elsewhere);
+    }
+
+    #[test]
+    fn rooms_are_bounded() {
+        let mut cursors = Cursors::default();
+        for n in 0..limits::ROOMS_PER_ACCOUNT_MAX {
+            assert!(cursors.set(&format!("r{n}"), Seq::ZERO));
+        }
+        assert!(!cursors.set("one-more", Seq::ZERO));
+        assert!(cursors.set("r0", seq(1)));
+    }
+}

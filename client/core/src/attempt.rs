@@ -1,0 +1,158 @@
+//! One attempt at one address: TCP, TLS 1.3 with our protocol, the key, and the greeting.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lanchat_certs::{Decision, Fingerprint, Observed, Policy, Refused, alpn_of, client_config};
+use lanchat_model::{ServerId, limits};
+use lanchat_protocol::{ErrorCode, Hello, LineBuffer, ServerFrame, version};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::connect::Connection;
+use crate::target::Target;
+
+/// Bytes taken from the socket at a time.
+const READ_BYTES: usize = 4096;
+
+/// Why an address did not give a connection.
+pub(crate) enum Failure {
+    /// Nothing answers there.
+    Unanswered(String),
+    /// The server is pinned to another key.
+    Changed { server_id: ServerId, pinned: Fingerprint, presented: Fingerprint },
+    /// It is not the key that was demanded.
+    Unexpected { expected: Fingerprint, presented: Fingerprint },
+    /// It is not the server that was meant.
+    WrongServer { expected: ServerId, presented: ServerId },
+    /// The server has no place.
+    Full { reason: String, retry_after: Option<Duration> },
+    /// No version in common.
+    Version(Vec<u32>),
+    /// Something else answers, or a server that breaks the protocol.
+    NotLanchat(String),
+}
+
+fn not_lanchat(reason: impl Into<String>) -> Failure {
+    Failure::NotLanchat(reason.into())
+}
+
+/// Connects to `address` and reads the greeting. The caller sets the deadline.
+pub(crate) async fn attempt(
+    address: SocketAddr,
+    target: &Target,
+    policy: &Policy,
+) -> Result<Connection, Failure> {
+    let unanswered = |error: std::io::Error| Failure::Unanswered(plain(&error));
+    let tcp = TcpStream::connect(address).await.map_err(unanswered)?;
+    tcp.set_nodelay(true).map_err(unanswered)?;
+    let (mut stream, observed) = shake_hands(tcp, address, policy).await?;
+    if let Some(expected) = target.server_id
+        && expected != observed.server_id
+    {
+        return Err(Failure::WrongServer { expected, presented: observed.server_id });
+    }
+    let mut received = LineBuffer::default();
+    let (hello, hello_line) = read_hello(&mut stream, &mut received).await?;
+    if hello.server_id != observed.server_id.to_string() {
+        return Err(not_lanchat("it greets under another id than its certificate has"));
+    }
+    if version::negotiate(&hello.versions).is_none() {
+        return Err(Failure::Version(hello.versions));
+    }
+    let Observed { server_id, fingerprint, decision } = observed;
+    let target = target.clone();
+    Ok(Connection { stream, received, hello, hello_line, server_id, fingerprint, decision, address, target })
+}
+
+async fn shake_hands(
+    tcp: TcpStream,
+    address: SocketAddr,
+    policy: &Policy,
+) -> Result<(TlsStream<TcpStream>, Observed), Failure> {
+    let (config, observation) = client_config(policy.clone(), &[version::ALPN]);
+    let handshake = TlsConnector::from(config).connect(address.ip().into(), tcp);
+    let outcome = tokio::time::timeout(limits::HANDSHAKE_MAX, handshake).await;
+    let judged = observation.outcome();
+    if let Some(Err(refused)) = judged {
+        return Err(refusal(refused));
+    }
+    let stream = match outcome {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(not_lanchat(format!("the TLS handshake failed: {}", plain(&error)))),
+        Err(_) => return Err(Failure::Unanswered("it does not finish the TLS handshake".to_owned())),
+    };
+    // A server that chose no protocol is not refused by TLS (RFC 7301 §3.2), so it is refused here.
+    if alpn_of(stream.get_ref().1) != Ok(version::ALPN) {
+        return Err(not_lanchat("it speaks TLS, but not the lanchat protocol"));
+    }
+    match judged {
+        Some(Ok(observed)) if !matches!(observed.decision, Decision::Changed { .. }) => {
+            Ok((stream, observed))
+        }
+        _ => Err(not_lanchat("it did not prove its key")),
+    }
+}
+
+fn refusal(refused: Refused) -> Failure {
+    match refused {
+        Refused::Changed { server_id, pinned, offered } => {
+            Failure::Changed { server_id, pinned, presented: offered }
+        }
+        Refused::Unexpected { expected, offered, .. } => Failure::Unexpected { expected, presented: offered },
+        other => not_lanchat(other.to_string()),
+    }
+}
+
+/// The first frame, which has to be `hello`; a server that has no place says so instead.
+async fn read_hello(
+    stream: &mut TlsStream<TcpStream>,
+    received: &mut LineBuffer,
+) -> Result<(Hello, String), Failure> {
+    let line = loop {
+        if let Some(line) =
+            received.next_line(limits::FRAME_BYTES_MAX).map_err(|bad| not_lanchat(bad.reason))?
+        {
+            break line.to_vec();
+        }
+        let mut bytes = [0; READ_BYTES];
+        let count = stream.read(&mut bytes).await.map_err(|error| Failure::Unanswered(plain(&error)))?;
+        if count == 0 {
+            return Err(Failure::Unanswered("it closed the connection without a word".to_owned()));
+        }
+        received.push(&bytes[..count]);
+    };
+    let frame = ServerFrame::decode(&line).map_err(|bad| not_lanchat(bad.reason))?;
+    match frame {
+        Some(ServerFrame::Hello(hello)) => Ok((hello, String::from_utf8_lossy(&line).into_owned())),
+        Some(ServerFrame::ErrorFrame(error)) if error.code == ErrorCode::ServerFull => Err(Failure::Full {
+            reason: error.reason,
+            retry_after: error.retry_after.map(Duration::from_secs),
+        }),
+        Some(ServerFrame::ErrorFrame(error)) => Err(not_lanchat(error.reason)),
+        _ => Err(not_lanchat("it does not greet with 'hello'")),
+    }
+}
+
+/// An error of the system in words that a person can act on.
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+
+    match error.kind() {
+        ErrorKind::ConnectionRefused => {
+            "nothing listens there: is lanchatd running, on this port?".to_owned()
+        }
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+            "no way leads there: are both computers on the same network?".to_owned()
+        }
+        ErrorKind::TimedOut => {
+            "no answer: is the computer on, and does its firewall allow the port?".to_owned()
+        }
+        ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => {
+            "the connection was cut".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,296 @@
+//! From a target to a connection whose key is known: all addresses are raced, and nothing is sent
+//! before the key, the protocol and the greeting are right.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lanchat_certs::{Decision, Fingerprint, Pins, Policy};
+use lanchat_model::{ServerId, limits};
+use lanchat_protocol::{Hello, LineBuffer};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
+
+use crate::attempt::{Failure, attempt};
+use crate::error::{ConnectError, KeyChange, Unanswered};
+use crate::home::Home;
+use crate::target::{Place, Target};
+
+/// A server that answered, proved that it holds its key, and greeted. Nothing was sent to it yet,
+/// and nothing can be before it is trusted.
+pub struct Connection {
+    pub(crate) stream: TlsStream<TcpStream>,
+    /// What came behind `hello`.
+    pub(crate) received: LineBuffer,
+    pub(crate) hello: Hello,
+    pub(crate) hello_line: String,
+    pub(crate) server_id: ServerId,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) decision: Decision,
+    pub(crate) address: SocketAddr,
+    pub(crate) target: Target,
+}
+
+impl Connection {
+    /// What the server says of itself.
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// The id in its certificate, which is the one in `hello`.
+    pub fn server_id(&self) -> ServerId {
+        self.server_id
+    }
+
+    /// The key that it holds.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// Whether it was met before.
+    pub fn decision(&self) -> Decision {
+        self.decision
+    }
+
+    /// Whether a link demanded this very key, so that there is nothing to compare.
+    pub fn is_invited(&self) -> bool {
+        self.target.expected == Some(self.fingerprint)
+    }
+
+    /// Where it answered.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Trusts the server: at a first meeting its key is pinned now, before any secret can be sent.
+    /// Notes the address. Blocks for a few file operations.
+    ///
+    /// # Errors
+    /// [`ConnectError::Home`] when the pin or the address cannot be kept; the connection is then
+    /// closed.
+    pub fn trust(self, home: &Home) -> Result<Trusted, ConnectError> {
+        home.pin(self.server_id, self.fingerprint, &self.hello.name, self.is_invited())?;
+        let typed = match self.target.places() {
+            [Place::Name(..), ..] if self.target.typed => Some(self.target.to_string()),
+            _ => None,
+        };
+        home.remember(self.server_id, &self.hello.name, self.address, typed.as_deref())?;
+        Ok(Trusted(self))
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("server_id", &self.server_id)
+            .field("fingerprint", &self.fingerprint)
+            .field("decision", &self.decision)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A connection to a server whose key is pinned: the only kind that secrets can be sent over.
+#[derive(Debug)]
+pub struct Trusted(pub(crate) Connection);
+
+impl Trusted {
+    /// What the server says of itself.
+    pub fn hello(&self) -> &Hello {
+        &self.0.hello
+    }
+
+    /// Its id.
+    pub fn server_id(&self) -> ServerId {
+        self.0.server_id
+    }
+
+    /// Where it answered.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+}
+
+/// What a look at a server found.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// What the server says of itself, `online` included.
+    pub hello: Hello,
+    /// The id in its certificate.
+    pub server_id: ServerId,
+    /// The key that it holds.
+    pub fingerprint: Fingerprint,
+    /// Whether it was met before.
+    pub decision: Decision,
+    /// Where it answered.
+    pub address: SocketAddr,
+}
+
+/// Looks at a server without logging in: connects, reads its greeting, and closes. Cancel safe.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn probe(target: &Target, home: &Home) -> Result<Probe, ConnectError> {
+    let Connection { hello, server_id, fingerprint, decision, address, .. } = connect(target, home).await?;
+    Ok(Probe { hello, server_id, fingerprint, decision, address })
+}
+
+/// Connects to a server at whichever of its addresses answers first with the right key, within
+/// `limits::CONNECT_MAX`. Nothing is sent before [`Connection::trust`]. Cancel safe: given up, all
+/// attempts end.
+///
+/// A typed address that belongs to a known server is held to that server's key: it never becomes a
+/// new server unnoticed.
+///
+/// # Errors
+/// [`ConnectError`]; a wrong key is told before anything else that went wrong.
+pub async fn connect(target: &Target, home: &Home) -> Result<Connection, ConnectError> {
+    let until = Instant::now() + limits::CONNECT_MAX;
+    let (candidates, mut failures) = resolve(target, until).await;
+    let known = Known::find(target, &candidates, home)?;
+    let mut race = JoinSet::new();
+    for (nth, address) in (0_u32..).zip(candidates) {
+        let (target, known) = (target.clone(), known.clone());
+        race.spawn(async move {
+            tokio::time::sleep(limits::CANDIDATE_STAGGER * nth).await;
+            let outcome = tokio::time::timeout_at(until, attempt(address, &target, &known.policy)).await;
+            let outcome = outcome.unwrap_or_else(|_| {
+                let seconds = limits::CONNECT_MAX.as_secs();
+                Err(Failure::Unanswered(format!("no answer within {seconds} seconds")))
+            });
+            (address, outcome)
+        });
+    }
+    let mut until = until + Duration::from_secs(1);
+    let mut refused: Option<ConnectError> = None;
+    // The race ends with its first winner: dropping the set ends the other attempts.
+    while let Ok(Some(finished)) = tokio::time::timeout_at(until, race.join_next()).await {
+        match finished {
+            Ok((_, Ok(connection))) => return Ok(connection),
+            Ok((address, Err(Failure::Unanswered(reason)))) => {
+                failures.push(Unanswered { address: Some(address), reason });
+            }
+            Ok((address, Err(failure))) => {
+                let error = known.judge(address, failure);
+                until = until.min(Instant::now() + limits::CANDIDATE_GRACE);
+                refused = Some(match refused {
+                    Some(before) if rank(&before) >= rank(&error) => before,
+                    _ => error,
+                });
+            }
+            Err(died) => failures.push(Unanswered { address: None, reason: died.to_string() }),
+        }
+    }
+    Err(refused
+        .unwrap_or_else(|| ConnectError::Unreachable { target: target.to_string(), attempts: failures }))
+}
+
+/// What is more important to be told.
+fn rank(error: &ConnectError) -> u8 {
+    match error {
+        ConnectError::KeyChanged(_) => 5,
+        ConnectError::UnexpectedKey { .. } => 4,
+        ConnectError::WrongServer { .. } => 3,
+        ConnectError::ServerFull { .. } => 2,
+        ConnectError::UnsupportedVersion { .. } => 1,
+        _ => 0,
+    }
+}
+
+/// All addresses of a target, and why some of its names have none.
+async fn resolve(target: &Target, until: Instant) -> (Vec<SocketAddr>, Vec<Unanswered>) {
+    let mut addresses = Vec::new();
+    let mut failures = Vec::new();
+    for place in target.places() {
+        match place {
+            Place::Address(address) => addresses.push(*address),
+            Place::Name(name, port) => {
+                // Half of the time that is left, so that the addresses behind a dead name are still
+                // tried.
+                let patience = until.duration_since(Instant::now()) / 2;
+                let looked_up = tokio::net::lookup_host((name.as_str(), *port));
+                match tokio::time::timeout(patience, looked_up).await {
+                    Ok(Ok(found)) => addresses.extend(found),
+                    Ok(Err(_)) => failures.push(unresolved(name)),
+                    Err(_) => failures.push(unresolved(name)),
+                }
+            }
+        }
+    }
+    let mut candidates: Vec<SocketAddr> = Vec::new();
+    for address in addresses {
+        if !candidates.contains(&address) && candidates.len() < limits::CANDIDATES_MAX {
+            candidates.push(address);
+        }
+    }
+    (candidates, failures)
+}
+
+fn unresolved(name: &str) -> Unanswered {
+    Unanswered {
+        address: None,
+        reason: format!("no computer is known by the name '{name}': give its address"),
+    }
+}
+
+/// What is known of a target before it answers.
+#[derive(Clone)]
+struct Known {
+    policy: Policy,
+    pins: Pins,
+    /// The server that the target is held to, because it was reached there before.
+    server_id: Option<ServerId>,
+}
+
+impl Known {
+    fn find(target: &Target, candidates: &[SocketAddr], home: &Home) -> Result<Self, ConnectError> {
+        let pins = home.pins()?;
+        let mut server_id = target.server_id;
+        if server_id.is_none() && target.typed && target.expected.is_none() {
+            let mut texts: Vec<String> = target.places().iter().map(Place::to_string).collect();
+            texts.extend(candidates.iter().map(SocketAddr::to_string));
+            // The latest server comes first, which is the one that is there if an address was
+            // handed on.
+            server_id = home.servers()?.into_iter().map(|server| (server.id, server.addresses)).find_map(
+                |(id, addresses)| addresses.iter().any(|known| texts.contains(known)).then_some(id),
+            );
+        }
+        let pinned = server_id.and_then(|id| pins.get(id)).map(|pin| pin.fingerprint);
+        let policy = Policy { expected: target.expected.or(pinned), pins: pins.fingerprints() };
+        Ok(Self { policy, pins, server_id: pinned.and(server_id) })
+    }
+
+    /// What a failure means, given what was known.
+    fn judge(&self, address: SocketAddr, failure: Failure) -> ConnectError {
+        match failure {
+            Failure::Changed { server_id, pinned, presented } => {
+                self.changed(server_id, pinned, presented, address)
+            }
+            Failure::Unexpected { expected, presented } => match self.server_id {
+                Some(server_id) => self.changed(server_id, expected, presented, address),
+                None => ConnectError::UnexpectedKey { expected, presented, address },
+            },
+            Failure::WrongServer { expected, presented } => {
+                ConnectError::WrongServer { expected, presented, address }
+            }
+            Failure::Full { reason, retry_after } => ConnectError::ServerFull { reason, retry_after },
+            Failure::Version(theirs) => ConnectError::UnsupportedVersion { theirs },
+            Failure::Unanswered(reason) | Failure::NotLanchat(reason) => {
+                ConnectError::NotLanchat { address, reason }
+            }
+        }
+    }
+
+    fn changed(
+        &self,
+        server_id: ServerId,
+        pinned: Fingerprint,
+        presented: Fingerprint,
+        address: SocketAddr,
+    ) -> ConnectError {
+        let name = self.pins.get(server_id).map(|pin| pin.name.clone()).unwrap_or_default();
+        ConnectError::KeyChanged(Box::new(KeyChange { server_id, name, pinned, presented, address }))
+    }
+}

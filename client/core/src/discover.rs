@@ -1,0 +1,286 @@
+//! Looks for servers by mDNS (RFC 6762, RFC 6763). Whatever it finds is a hint: anybody on the link
+//! may advertise anything, and only the key says who is who.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::time::Duration;
+
+use lanchat_model::{ServerId, limits};
+use lanchat_protocol::beacon::{Beacon, SERVICE_TYPE};
+use mdns_sd::{Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::error::DiscoverError;
+
+/// What an advert says of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovered {
+    /// The id that it claims.
+    pub server_id: ServerId,
+    /// The name that it claims. A stranger's text.
+    pub name: String,
+    /// The protocol versions that it claims.
+    pub versions: Vec<u32>,
+    /// The port.
+    pub port: u16,
+    /// Every address it may have, the likeliest first; at most `limits::CANDIDATES_MAX`.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// What a look around finds, as it comes.
+#[derive(Debug)]
+pub struct Discovery {
+    found: mpsc::Receiver<Discovered>,
+}
+
+impl Discovery {
+    /// The next server, or one that came before with more addresses: same id and same name. `None`
+    /// once the window is over. Cancel safe.
+    pub async fn next(&mut self) -> Option<Discovered> {
+        self.found.recv().await
+    }
+
+    /// All servers of the window, each once, by name.
+    pub async fn all(mut self) -> Vec<Discovered> {
+        let mut servers = BTreeMap::new();
+        while let Some(found) = self.next().await {
+            servers.insert((found.name.clone(), found.server_id), found);
+        }
+        servers.into_values().collect()
+    }
+}
+
+/// Looks around for as long as `window`. Stops when the [`Discovery`] is dropped. Needs a tokio
+/// runtime.
+///
+/// # Errors
+/// [`DiscoverError::Mdns`] when this computer does not let anybody listen for adverts.
+pub fn discover(window: Duration) -> Result<Discovery, DiscoverError> {
+    let browser = Browser::start()?;
+    let (sender, found) = mpsc::channel(limits::DISCOVERED_MAX);
+    tokio::spawn(look(browser, sender, Instant::now() + window));
+    Ok(Discovery { found })
+}
+
+/// A daemon that browses, ended when it is dropped.
+struct Browser {
+    daemon: ServiceDaemon,
+    events: Receiver<ServiceEvent>,
+}
+
+impl Browser {
+    fn start() -> Result<Self, DiscoverError> {
+        let failed = |error: mdns_sd::Error| DiscoverError::Mdns(error.to_string());
+        let daemon = ServiceDaemon::new().map_err(failed)?;
+        let events = daemon.browse(SERVICE_TYPE).map_err(failed)?;
+        Ok(Self { daemon, events })
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // An error says that the daemon is gone already.
+        let _ = self.daemon.shutdown();
+    }
+}
+
+async fn look(mut browser: Browser, sender: mpsc::Sender<Discovered>, until: Instant) {
+    let mut seen = Seen::default();
+    let mut rebuilt = false;
+    loop {
+        let event = tokio::select! {
+            event = browser.events.recv_async() => event,
+            () = tokio::time::sleep_until(seen.due.unwrap_or(until).min(until)) => {
+                let over = Instant::now() >= until;
+                for news in seen.take_news() {
+                    if sender.send(news).await.is_err() {
+                        return;
+                    }
+                }
+                if over {
+                    return;
+                }
+                continue;
+            }
+            () = sender.closed() => return,
+        };
+        match event {
+            Ok(ServiceEvent::ServiceResolved(service)) => {
+                if let Some(found) = read(&service) {
+                    seen.merge(found);
+                }
+            }
+            Ok(_) => {}
+            // The daemon died. Once may be a malformed packet; twice is somebody at it.
+            Err(_) if !rebuilt => match Browser::start() {
+                Ok(fresh) => {
+                    rebuilt = true;
+                    browser = fresh;
+                }
+                Err(error) => return tracing::warn!(%error, "discovery ends early"),
+            },
+            Err(_) => return tracing::warn!("discovery ends early: the mDNS daemon died twice"),
+        }
+    }
+}
+
+/// What was found so far. At most `limits::DISCOVERED_MAX` servers: when full, new ones are
+/// ignored.
+#[derive(Default)]
+struct Seen {
+    servers: BTreeMap<Key, Discovered>,
+    /// Those that were not told yet, as they are now.
+    news: BTreeSet<Key>,
+    /// When to tell them.
+    due: Option<Instant>,
+}
+
+/// One server is one id with one name: a copied id under another name is a server of its own.
+type Key = (ServerId, String);
+
+impl Seen {
+    /// Puts an advert with what is known of the same server.
+    fn merge(&mut self, found: Discovered) {
+        let key = (found.server_id, found.name.clone());
+        let full = self.servers.len() >= limits::DISCOVERED_MAX;
+        let grown = match self.servers.get_mut(&key) {
+            None if full => false,
+            None => {
+                self.servers.insert(key.clone(), found);
+                true
+            }
+            Some(known) => {
+                let before = known.addresses.len();
+                known.addresses.extend(found.addresses);
+                arrange(&mut known.addresses);
+                known.addresses.len() > before
+            }
+        };
+        if grown {
+            self.news.insert(key);
+            self.due.get_or_insert(Instant::now() + limits::DISCOVER_SETTLE);
+        }
+    }
+
+    fn take_news(&mut self) -> Vec<Discovered> {
+        self.due = None;
+        let news = std::mem::take(&mut self.news);
+        news.iter().filter_map(|key| self.servers.get(key).cloned()).collect()
+    }
+}
+
+/// Reads an advert. `None`: it is not one of ours, or names no address.
+fn read(service: &ResolvedService) -> Option<Discovered> {
+    let Beacon { server_id, name, versions } = Beacon::from_txt(|key| service.get_property_val_str(key))?;
+    let port = service.get_port();
+    let interfaces = interfaces_with_link_local();
+    let mut addresses: Vec<SocketAddr> =
+        service.get_addresses().iter().flat_map(|ip| candidates(ip, port, &interfaces)).collect();
+    arrange(&mut addresses);
+    if port == 0 || addresses.is_empty() {
+        return None;
+    }
+    Some(Discovered { server_id, name, versions, port, addresses })
+}
+
+/// IPv4 first, link-local and loopback last: the fewer traps a kind of address has, the earlier it
+/// is tried. Each once, at most `limits::CANDIDATES_MAX`.
+fn arrange(addresses: &mut Vec<SocketAddr>) {
+    addresses.sort_by_key(|address| (kind(address.ip()), *address));
+    addresses.dedup();
+    addresses.truncate(limits::CANDIDATES_MAX);
+}
+
+/// The addresses to try for one address of an advert. A link-local one means something only
+/// together with an interface (RFC 4007 §6), and the interface that mDNS names may be the wrong one
+/// if there are several: it is tried first, the others after it.
+fn candidates(ip: &ScopedIp, port: u16, interfaces: &[u32]) -> Vec<SocketAddr> {
+    match ip {
+        ScopedIp::V6(v6) if v6.addr().is_unicast_link_local() => {
+            let named = v6.scope_id().index;
+            let others = interfaces.iter().copied().filter(|index| *index != named);
+            let scopes = [named].into_iter().filter(|index| *index != 0).chain(others);
+            scopes.map(|scope| SocketAddr::V6(SocketAddrV6::new(*v6.addr(), port, 0, scope))).collect()
+        }
+        other => vec![SocketAddr::new(other.to_ip_addr(), port)],
+    }
+}
+
+fn kind(ip: IpAddr) -> u8 {
+    match ip {
+        IpAddr::V4(v4) if v4.is_loopback() => 4,
+        IpAddr::V4(v4) if v4.is_link_local() => 2,
+        IpAddr::V4(_) => 0,
+        IpAddr::V6(v6) if v6.is_loopback() => 4,
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => 3,
+        IpAddr::V6(_) => 1,
+    }
+}
+
+fn interfaces_with_link_local() -> Vec<u32> {
+    let mut indices: Vec<u32> = if_addrs::get_if_addrs()
+        .unwrap_or_default()
+        .iter()
+        .filter(|interface| matches!(interface.ip(), IpAddr::V6(v6) if v6.is_unicast_link_local()))
+        .filter_map(|interface| interface.index)
+        .collect();
+    indices.sort_unstable();
+    indices.dedup();
+    indices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(id: u8, name: &str, host: u8) -> Discovered {
+        let addresses = vec![SocketAddr::from(([192, 0, 2, host], 7072))];
+        Discovered {
+            server_id: ServerId::from_bytes([id; 16]),
+            name: name.to_owned(),
+            versions: vec![1],
+            port: 7072,
+            addresses,
+        }
+    }
+
+    #[test]
+    fn one_server_is_news_once_and_again_only_with_more_addresses() {
+        let mut seen = Seen::default();
+        seen.merge(found(1, "lab", 2));
+        seen.merge(found(1, "lab", 1));
+        assert!(seen.due.is_some());
+        let news = seen.take_news();
+        assert_eq!(news.len(), 1);
+        let shown: Vec<String> = news[0].addresses.iter().map(SocketAddr::to_string).collect();
+        assert_eq!(shown, ["192.0.2.1:7072", "192.0.2.2:7072"]);
+        seen.merge(found(1, "lab", 1));
+        assert!(seen.due.is_none() && seen.take_news().is_empty());
+        seen.merge(found(2, "lab", 1));
+        assert_eq!(seen.take_news().len(), 1, "another id is another server");
+    }
+
+    #[test]
+    fn a_flood_of_adverts_is_bounded() {
+        let mut seen = Seen::default();
+        for n in 0..10_000 {
+            seen.merge(found(1, &format!("fake {n}"), 1));
+        }
+        for host in 0..=255 {
+            seen.merge(found(1, "fake 0", host));
+        }
+        let news = seen.take_news();
+        assert_eq!(news.len(), limits::DISCOVERED_MAX);
+        assert!(news.iter().all(|found| found.addresses.len() <= limits::CANDIDATES_MAX));
+    }
+
+    #[test]
+    fn a_link_local_address_is_tried_on_every_interface() {
+        let ip = ScopedIp::from(IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]));
+        let shown: Vec<String> = candidates(&ip, 9, &[2, 3]).iter().map(SocketAddr::to_string).collect();
+        assert_eq!(shown, ["[fe80::1%2]:9", "[fe80::1%3]:9"]);
+        let ip = ScopedIp::from(IpAddr::from([192, 0, 2, 1]));
+        assert_eq!(candidates(&ip, 9, &[2, 3]).len(), 1);
+    }
+}

@@ -1,0 +1,308 @@
+//! The task that owns the connection: one loop over the socket, the requests of the handles, and
+//! the clock.
+//!
+//! Whatever it waits for, it keeps doing the rest: a blocked write does not stop reading, and a
+//! user who does not read events stops reading only.
+
+mod frames;
+mod session;
+mod transport;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use lanchat_certs::Fingerprint;
+use lanchat_model::{ServerId, limits};
+use lanchat_protocol::{Bye, ClientFrame, ErrorCode, Mark, MarkTyping, Secret};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::attach::AttachPolicy;
+use crate::backoff::Backoff;
+use crate::client::Shared;
+use crate::connect::Trusted;
+use crate::delivery::Delivery;
+use crate::error::RequestError;
+use crate::event::{Event, EventQueue, Place, Session};
+use crate::home::{Home, TokenLock};
+use crate::link::{Link, LinkEvent};
+use crate::marks::Marks;
+use crate::outbox::{Outbox, Post};
+use crate::requests::{Asker, LoggedIn, Request, Requests};
+use crate::servers::Login;
+use crate::target::Target;
+
+pub(crate) use crate::requests::Answer;
+
+/// What a handle asks of the driver.
+pub(crate) enum Command {
+    /// Register, or log in by password.
+    LogIn { frame: ClientFrame, reply: oneshot::Sender<LoggedIn> },
+    /// Log in by the token that is kept.
+    Resume { login: (Login, TokenLock), reply: oneshot::Sender<LoggedIn> },
+    /// Start delivery.
+    Attach { policy: AttachPolicy, reply: oneshot::Sender<Answer> },
+    /// Anything else that has an answer.
+    Request { frame: ClientFrame, reply: oneshot::Sender<Answer> },
+    /// A message for the outbox.
+    Post(Post),
+    /// A sign of typing.
+    Typing(MarkTyping),
+}
+
+/// How far a connection that is up has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The server has greeted; nobody is logged in on this connection.
+    Greeted,
+    /// The session is being resumed by this request.
+    Resuming(u64),
+    /// Delivery is being started again by this request.
+    Attaching(u64),
+    /// Posts and requests may go.
+    Ready,
+}
+
+/// An account that is logged in, connected or not.
+struct Account {
+    session: Session,
+    token: Secret,
+}
+
+/// See the module.
+pub(crate) struct Driver {
+    home: Home,
+    /// Whether a lost server is looked for by mDNS.
+    rediscover: bool,
+    shared: Arc<Shared>,
+    inbox: mpsc::Receiver<Command>,
+    /// `None` once nobody reads events.
+    queue: Option<EventQueue>,
+    /// Events that wait for room in the queue; while there are any, the socket is left unread. At
+    /// most what one frame gives rise to: a few, or a refusal per post.
+    waiting: VecDeque<Event>,
+    /// Which server this is, for as long as the client lives: no other is ever accepted.
+    server_id: ServerId,
+    fingerprint: Fingerprint,
+    target: Target,
+    link: Link,
+    phase: Phase,
+    /// Posts that the server lets a session have on the wire.
+    window: usize,
+    account: Option<Account>,
+    /// Held from the use of a token until the next one is kept.
+    token_lock: Option<TokenLock>,
+    delivery: Delivery,
+    outbox: Outbox,
+    requests: Requests,
+    marks: Marks,
+    backoff: Backoff,
+    /// Whether a loss was told that has not been made good yet.
+    away: bool,
+    /// When to stop, if a handle asked for it.
+    closing: Option<Instant>,
+    /// Whether there is nothing left to do.
+    over: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        trusted: Trusted,
+        home: Home,
+        rediscover: bool,
+        shared: Arc<Shared>,
+        inbox: mpsc::Receiver<Command>,
+        queue: EventQueue,
+    ) -> Self {
+        let mut driver = Self {
+            home,
+            rediscover,
+            shared,
+            inbox,
+            queue: Some(queue),
+            waiting: VecDeque::new(),
+            server_id: trusted.0.server_id,
+            fingerprint: trusted.0.fingerprint,
+            target: trusted.0.target.clone(),
+            link: Link::Idle,
+            phase: Phase::Greeted,
+            window: 1,
+            account: None,
+            token_lock: None,
+            delivery: Delivery::default(),
+            outbox: Outbox::default(),
+            requests: Requests::default(),
+            marks: Marks::default(),
+            backoff: Backoff::default(),
+            away: false,
+            closing: None,
+            over: false,
+        };
+        driver.made(trusted);
+        driver
+    }
+
+    /// Runs until the client is closed, all handles are gone, or the server can be trusted no
+    /// longer.
+    pub(crate) async fn run(mut self) {
+        while !self.over {
+            self.write();
+            self.turn().await;
+        }
+        let Self { shared, inbox, mut requests, mut outbox, link, queue, waiting, closing, .. } = self;
+        // From here on handles are told that the client has stopped.
+        drop(inbox);
+        shared.logged_in.store(false, Ordering::Relaxed);
+        shared.places.close();
+        requests.fail_all(|| RequestError::Stopped);
+        drop(outbox.drain());
+        let until = closing.unwrap_or_else(|| Instant::now() + limits::CLOSE_MAX);
+        if let Link::Up(wire) = link {
+            let _ = tokio::time::timeout_at(until, wire.shut_down()).await;
+        }
+        let Some(queue) = queue else { return };
+        for event in waiting {
+            let place = tokio::select! {
+                place = queue.place_for(&event) => place,
+                () = shared.closing.cancelled() => return,
+            };
+            let Some(place) = place else { return };
+            place.put(event);
+        }
+    }
+
+    /// Waits for the next thing to do, and does it.
+    async fn turn(&mut self) {
+        let backlog = self.link.wire().map_or(0, |wire| wire.backlog());
+        let takes_commands =
+            self.closing.is_none() && self.requests.has_room() && backlog < limits::WRITE_BUFFER_BYTES_MAX;
+        let reads = self.waiting.is_empty();
+        let (mark_due, held) = (self.marks.due(), self.outbox.held());
+        tokio::select! {
+            () = self.shared.closing.cancelled(), if self.closing.is_none() => self.close(),
+            () = sleep_until(self.closing) => self.over = true,
+            place = place_for(self.queue.as_ref(), self.waiting.front()) => self.deliver(place),
+            event = self.link.next(reads) => match event {
+                LinkEvent::Line(line) => self.heard(&line).await,
+                LinkEvent::Broken(reason) => self.lost(&reason, None),
+                LinkEvent::Made(outcome) => self.connected(*outcome),
+                LinkEvent::Due => self.connect(),
+            },
+            command = self.inbox.recv(), if takes_commands => match command {
+                Some(command) => self.obey(command),
+                None => self.close(),
+            },
+            () = self.shared.seen_changed.notified() => self.marks.changed(),
+            () = sleep_until(mark_due) => self.send_marks(),
+            () = sleep_until(held) => self.outbox.release(),
+        }
+    }
+
+    /// Puts on the wire whatever may go.
+    fn write(&mut self) {
+        let Link::Up(wire) = &mut self.link else { return };
+        match self.phase {
+            Phase::Greeted => self.requests.unsent(false).for_each(|frame| wire.put(frame)),
+            Phase::Resuming(_) | Phase::Attaching(_) => {}
+            Phase::Ready => {
+                self.requests.unsent(true).for_each(|frame| wire.put(frame));
+                while wire.backlog() < limits::WRITE_BUFFER_BYTES_MAX
+                    && let Some(post) = self.outbox.next(self.window)
+                {
+                    wire.put_line(&post.line);
+                }
+            }
+        }
+    }
+
+    /// Queues an event for the user.
+    fn tell(&mut self, event: Event) {
+        // After `close` nobody waits for events; what is on its way in the queue can still be read.
+        if self.queue.is_some() && self.closing.is_none() {
+            self.waiting.push_back(event);
+        }
+    }
+
+    fn deliver(&mut self, place: Option<Place>) {
+        match place {
+            Some(place) => {
+                if let Some(event) = self.waiting.pop_front() {
+                    place.put(event);
+                }
+            }
+            None => {
+                self.queue = None;
+                self.waiting.clear();
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::LogIn { frame, reply } => self.log_in(frame, reply, None),
+            Command::Resume { login, reply } => self.log_in_by_token(login, reply),
+            Command::Request { frame, reply } if self.account.is_some() => {
+                self.requests.insert(Request::new(frame, Asker::User(reply)));
+            }
+            Command::Attach { policy, reply } if self.account.is_some() => self.attach(policy, reply),
+            Command::Request { reply, .. } | Command::Attach { reply, .. } => {
+                drop(reply.send(Err(RequestError::NotLoggedIn)));
+            }
+            Command::Post(post) if self.account.is_some() => self.outbox.push(post),
+            Command::Post(post) => self.refuse(
+                post,
+                ErrorCode::LoginRequired,
+                "You are not logged in: log in, then send it again.",
+            ),
+            Command::Typing(frame) => {
+                if let (Phase::Ready, Some(wire)) = (self.phase, self.link.wire()) {
+                    wire.put(&frame.into());
+                }
+            }
+        }
+    }
+
+    /// Takes a post out of the game, and tells why.
+    fn refuse(&mut self, post: Post, code: ErrorCode, reason: &str) {
+        self.shared.refused.fetch_add(1, Ordering::Relaxed);
+        let Post { id, room, .. } = post;
+        self.tell(Event::Refused { id, room, code, reason: reason.to_owned() });
+    }
+
+    /// Sends what was seen, once it can be.
+    fn send_marks(&mut self) {
+        let (Phase::Ready, Some(wire)) = (self.phase, self.link.wire()) else { return self.marks.postpone() };
+        for (room, seq) in self.marks.take(&self.shared.seen) {
+            // What was not delivered cannot have been seen.
+            if let Some(cursor) = self.delivery.cursors.of(&room) {
+                wire.put(&Mark { id: self.shared.request_id(), room, seq: seq.min(cursor) }.into());
+            }
+        }
+    }
+
+    /// Says goodbye, if there is somebody to say it to.
+    fn close(&mut self) {
+        self.send_marks();
+        let Some(wire) = self.link.wire() else { return self.over = true };
+        wire.put(&Bye { id: self.shared.request_id() }.into());
+        self.closing = Some(Instant::now() + limits::CLOSE_MAX);
+        self.waiting.clear();
+    }
+}
+
+/// A place for the event that waits the longest; `None`: nobody reads. Never, if nothing waits.
+async fn place_for(queue: Option<&EventQueue>, event: Option<&Event>) -> Option<Place> {
+    match (queue, event) {
+        (Some(queue), Some(event)) => queue.place_for(event).await,
+        _ => std::future::pending().await,
+    }
+}
+
+/// Until then; for ever, if there is no time.
+async fn sleep_until(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,248 @@
+//! What the server says, and what follows from it.
+
+use std::time::Duration;
+
+use lanchat_model::{ClientId, Seq, limits};
+use lanchat_protocol::{
+    Ack, ClientFrame, ErrorCode, ErrorFrame, Goodbye, Leave, Ping, Room, ServerFrame, Severity,
+};
+use tokio::time::Instant;
+
+use super::{Driver, Phase};
+use crate::attach::Step;
+use crate::error::{ConnectError, RequestError};
+use crate::event::Event;
+use crate::requests::{Asker, Request};
+
+/// A gap: the server is asked again from the last entry that came, on a fresh connection.
+const LEFT_OUT: &str = "the server left out a message; it is asked again";
+
+/// What a request of a user led to, apart from its answer.
+enum Outcome {
+    /// Nothing.
+    Nothing,
+    /// A room was left.
+    Left(String),
+    /// The session was ended.
+    LoggedOut,
+}
+
+impl Driver {
+    /// Takes one line from the server.
+    pub(super) async fn heard(&mut self, line: &[u8]) {
+        let frame = match ServerFrame::decode(line) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return self.unknown(line),
+            Err(bad) => return self.lost(&format!("the server breaks the protocol: {}", bad.reason), None),
+        };
+        // A frame that decodes is UTF-8.
+        let text = || String::from_utf8_lossy(line).into_owned();
+        match frame {
+            ServerFrame::Welcome(welcome) => self.welcomed(welcome, line).await,
+            ServerFrame::Attached(attached) => self.attached(attached, text()),
+            ServerFrame::Message(ref entry) => self.entry(&entry.room.clone(), entry.seq, frame, text()),
+            ServerFrame::Joined(ref entry) => self.entry(&entry.room.clone(), entry.seq, frame, text()),
+            ServerFrame::Left(ref entry) => self.entry(&entry.room.clone(), entry.seq, frame, text()),
+            ServerFrame::Ack(ack) => self.acked(ack, text()),
+            ServerFrame::ErrorFrame(error) => self.refused(error, text()).await,
+            ServerFrame::Room(room) => self.room(room, text()),
+            ServerFrame::RoomGone(ref gone) => {
+                self.delivery.cursors.remove(&gone.room);
+                self.tell(Event::Frame { frame, line: text() });
+            }
+            ServerFrame::KeepAlive(_) => {
+                // An answer is not asked for, but a server that never hears anything may think that
+                // nobody is there.
+                let ping = Ping { id: self.shared.request_id() };
+                if let Some(wire) = self.link.wire() {
+                    wire.put(&ping.into());
+                }
+            }
+            ServerFrame::Goodbye(goodbye) => self.goodbye(&goodbye),
+            ServerFrame::Presence(_) | ServerFrame::Typing(_) => {
+                self.tell(Event::Frame { frame, line: text() });
+            }
+            frame => self.answered(frame, text()).await,
+        }
+    }
+
+    /// An entry of a room's log: each is told once, in order, and never one without those before
+    /// it.
+    fn entry(&mut self, room: &str, seq: Seq, frame: ServerFrame, line: String) {
+        match self.delivery.cursors.step(room, seq) {
+            Step::Next => self.tell(Event::Frame { frame, line }),
+            Step::Again => {}
+            Step::Elsewhere => tracing::debug!(%seq, "an entry of a room that is not delivered"),
+            Step::Gap => self.lost(LEFT_OUT, None),
+        }
+    }
+
+    /// A frame of a newer server is skipped; if it is an entry, the cursor moves over it (PROTOCOL
+    /// §11).
+    fn unknown(&mut self, line: &[u8]) {
+        #[derive(serde::Deserialize)]
+        struct Position {
+            room: String,
+            seq: Seq,
+        }
+        let Ok(Position { room, seq }) = serde_json::from_slice(line) else { return };
+        if self.delivery.cursors.step(&room, seq) == Step::Gap {
+            self.lost(LEFT_OUT, None);
+        }
+    }
+
+    fn acked(&mut self, ack: Ack, line: String) {
+        let post = ack.id.parse().ok().and_then(|id: ClientId| self.outbox.settle(id));
+        let Some(post) = post else { return tracing::debug!("an ack of a message that is settled") };
+        let seq = ack.seq;
+        self.tell(Event::Frame { frame: ack.into(), line });
+        self.tell(Event::Acked { id: post.id, room: post.room.clone(), seq });
+    }
+
+    /// The session has a room that it did not have.
+    fn room(&mut self, room: Room, line: String) {
+        if !self.delivery.entered(&room.state) {
+            return self.lost("the server breaks the protocol: it puts this account in too many rooms", None);
+        }
+        let request = room.id.as_deref().and_then(|id| self.requests.take(id));
+        self.tell(Event::Frame { frame: room.clone().into(), line });
+        if let Some(request) = request {
+            answer(request, room.into());
+        }
+    }
+
+    /// The answer to a request that has no other consequence than those of [`Outcome`].
+    async fn answered(&mut self, frame: ServerFrame, line: String) {
+        let id = match &frame {
+            ServerFrame::Done(done) => &done.id,
+            ServerFrame::Rooms(rooms) => &rooms.id,
+            ServerFrame::Members(members) => &members.id,
+            ServerFrame::History(history) => &history.id,
+            ServerFrame::Whois(whois) => &whois.id,
+            // `pong`, or a greeting that comes twice.
+            _ => return,
+        };
+        // An answer to a request of the library itself is of no interest to anybody.
+        let Some(request) = self.requests.take(id) else { return };
+        let outcome = match (&frame, &request.frame) {
+            (ServerFrame::Done(_), ClientFrame::Leave(Leave { room, .. })) => Outcome::Left(room.clone()),
+            (ServerFrame::Done(_), ClientFrame::Logout(_)) => Outcome::LoggedOut,
+            _ => Outcome::Nothing,
+        };
+        self.tell(Event::Frame { frame: frame.clone(), line });
+        match outcome {
+            Outcome::Nothing => {}
+            Outcome::Left(room) => self.delivery.cursors.remove(&room),
+            Outcome::LoggedOut => self.logged_out("You logged out.").await,
+        }
+        answer(request, frame);
+    }
+
+    async fn refused(&mut self, error: ErrorFrame, line: String) {
+        let fatal = error.fatal.then(|| error.clone());
+        let id = error.id.clone().unwrap_or_default();
+        let own = match self.phase {
+            Phase::Resuming(number) | Phase::Attaching(number) => id == number.to_string(),
+            Phase::Greeted | Phase::Ready => false,
+        };
+        if own {
+            return self.not_attached(error).await;
+        }
+        if let Ok(id) = id.parse::<ClientId>() {
+            self.post_refused(id, &error, line);
+        } else if let Some(request) = self.requests.take(&id) {
+            self.tell(Event::Frame { frame: error.clone().into(), line });
+            self.request_refused(request, error).await;
+        } else if fatal.is_none() {
+            tracing::debug!(code = error.code.as_str(), "a request of the library was refused");
+        }
+        if let Some(error) = fatal {
+            self.ended(error).await;
+        }
+    }
+
+    /// The request to resume or to start delivery was refused.
+    async fn not_attached(&mut self, error: ErrorFrame) {
+        match self.delivery.reply.take() {
+            // A user asked for it, and nothing is lost: the user decides.
+            Some(reply) if !error.fatal && !self.away => {
+                self.phase = Phase::Ready;
+                self.delivery.policy = None;
+                drop(reply.send(Err(refusal(error))));
+            }
+            reply => {
+                self.delivery.reply = reply;
+                self.not_resumed(error).await;
+            }
+        }
+    }
+
+    /// A post was not taken: for good, or because the server has a fault and takes it later
+    /// (PROTOCOL §6).
+    fn post_refused(&mut self, id: ClientId, error: &ErrorFrame, line: String) {
+        if error.code.severity() == Severity::Fault {
+            let retry_in = error.retry_after.map_or(limits::RESEND_AFTER, Duration::from_secs);
+            let retry_in = retry_in.min(limits::RETRY_AFTER_MAX);
+            let Some(room) = self.outbox.defer(id, Instant::now() + retry_in) else { return };
+            self.tell(Event::Frame { frame: error.clone().into(), line });
+            self.tell(Event::Deferred { id, room, code: error.code, reason: error.reason.clone(), retry_in });
+        } else if let Some(post) = self.outbox.settle(id) {
+            self.tell(Event::Frame { frame: error.clone().into(), line });
+            self.refuse(post, error.code, &error.reason);
+        }
+    }
+
+    async fn request_refused(&mut self, request: Request, error: ErrorFrame) {
+        if let Asker::LogIn { token: Some(token), .. } = &request.asker
+            && error.code == ErrorCode::BadToken
+        {
+            self.drop_login(token.clone()).await;
+        }
+        request.fail(refusal(error));
+    }
+
+    /// The server closes the connection, and says why.
+    async fn ended(&mut self, error: ErrorFrame) {
+        match error.code {
+            ErrorCode::LoggedOut => self.logged_out(&error.reason).await,
+            ErrorCode::LoginTimeout => {
+                // A login that crossed with it on the way was not read, and goes on the next
+                // connection.
+                self.requests.unsend();
+                self.lost(&error.reason, None);
+            }
+            ErrorCode::UnsupportedVersion => {
+                self.stop(ConnectError::UnsupportedVersion { theirs: Vec::new() })
+            }
+            _ => {
+                if self.account.is_none() {
+                    // What else could it be about than the login that waits?
+                    self.requests.fail_all(|| refusal(error.clone()));
+                }
+                self.lost(&error.reason, error.retry_after.map(Duration::from_secs));
+            }
+        }
+    }
+
+    fn goodbye(&mut self, goodbye: &Goodbye) {
+        if self.closing.is_some() {
+            self.over = true;
+            return;
+        }
+        self.lost("the server goes down", goodbye.retry_after.map(Duration::from_secs));
+    }
+}
+
+fn refusal(error: ErrorFrame) -> RequestError {
+    let retry_after = error.retry_after.map(Duration::from_secs);
+    RequestError::Refused { code: error.code, reason: error.reason, retry_after }
+}
+
+/// Gives a request its answer.
+fn answer(request: Request, frame: ServerFrame) {
+    match request.asker {
+        // An error says that the asker waits no longer.
+        Asker::User(reply) => drop(reply.send(Ok(frame))),
+        Asker::LogIn { reply, .. } => drop(reply.send(Err(RequestError::BadAnswer(frame.kind())))),
+    }
+}

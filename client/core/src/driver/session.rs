@@ -1,0 +1,260 @@
+//! Logging in, resuming, attaching and being logged out.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use lanchat_model::limits;
+use lanchat_protocol::{
+    Attach, Attached, ClientFrame, ErrorCode, ErrorFrame, Resume, Secret, Welcome, version,
+};
+use tokio::sync::oneshot;
+
+use super::{Account, Driver, Phase};
+use crate::attach::AttachPolicy;
+use crate::delivery::Broken;
+use crate::error::{ConnectError, HomeError, RequestError};
+use crate::event::{Event, Session};
+use crate::home::TokenLock;
+use crate::link::Link;
+use crate::requests::{Answer, Asker, LoggedIn, Request};
+use crate::servers::Login;
+
+impl Driver {
+    /// A user wants to register or to log in.
+    pub(super) fn log_in(
+        &mut self,
+        frame: ClientFrame,
+        reply: oneshot::Sender<LoggedIn>,
+        token: Option<Secret>,
+    ) {
+        let request = Request::new(frame, Asker::LogIn { reply, token });
+        if self.account.is_some() {
+            return request.fail(RequestError::Refused {
+                code: ErrorCode::AlreadyLoggedIn,
+                reason: "You are logged in already. Log out first.".to_owned(),
+                retry_after: None,
+            });
+        }
+        self.requests.insert(request);
+        if matches!(self.link, Link::Idle) {
+            self.connect();
+        }
+    }
+
+    /// A user wants to log in by the token that is kept.
+    pub(super) fn log_in_by_token(&mut self, login: (Login, TokenLock), reply: oneshot::Sender<LoggedIn>) {
+        let (Login { token, .. }, lock) = login;
+        self.token_lock = Some(lock);
+        let (_, frame) = self.resume_frame(token.clone());
+        self.log_in(frame, reply, Some(token));
+    }
+
+    /// A new connection for the session that there is, if there is one. `kept` is what the folder
+    /// has: another program may have used the token of this one, and kept the next.
+    pub(super) fn resume_session(&mut self, kept: Option<(Login, TokenLock)>) {
+        let Some(account) = &mut self.account else { return };
+        if let Some((Login { account: name, token }, lock)) = kept
+            && name == account.session.username
+        {
+            account.token = token;
+            self.token_lock = Some(lock);
+        }
+        let token = account.token.clone();
+        let (id, frame) = self.resume_frame(token);
+        if let Some(wire) = self.link.wire() {
+            wire.put(&frame);
+            self.phase = Phase::Resuming(id);
+        }
+    }
+
+    fn resume_frame(&self, token: Secret) -> (u64, ClientFrame) {
+        let number = self.shared.request_number();
+        let frame = Resume { id: number.to_string(), token, versions: version::SUPPORTED.to_vec() };
+        (number, frame.into())
+    }
+
+    /// A user wants delivery to start.
+    pub(super) fn attach(&mut self, policy: AttachPolicy, reply: oneshot::Sender<Answer>) {
+        if self.delivery.started {
+            let reason = "Delivery has started already, and goes on by itself.".to_owned();
+            let refused = RequestError::Refused { code: ErrorCode::NotPossible, reason, retry_after: None };
+            return drop(reply.send(Err(refused)));
+        }
+        self.delivery.policy = Some(policy);
+        self.delivery.reply = Some(reply);
+        // While a session is being resumed, its delivery is started as soon as that is done.
+        if self.phase == Phase::Ready {
+            self.start_delivery();
+        }
+    }
+
+    fn start_delivery(&mut self) {
+        let (Some(account), Some(wire)) = (&self.account, self.link.wire()) else { return };
+        self.delivery.plan(&account.session.rooms);
+        let number = self.shared.request_number();
+        let epoch = Some(account.session.epoch.clone());
+        let frame = Attach { id: number.to_string(), epoch, cursors: self.delivery.to_map(), tail: None };
+        wire.put(&frame.into());
+        self.phase = Phase::Attaching(number);
+    }
+
+    /// The server has let somebody in.
+    pub(super) async fn welcomed(&mut self, welcome: Welcome, line: &[u8]) {
+        let resuming = matches!(self.phase, Phase::Resuming(id) if welcome.id == id.to_string());
+        let request = self.requests.take(&welcome.id);
+        if !resuming && request.is_none() {
+            return tracing::debug!("a welcome that nobody asked for");
+        }
+        if let Err(reason) = check(&welcome) {
+            request.into_iter().for_each(|request| request.fail(RequestError::BadAnswer("welcome")));
+            return if version::SUPPORTED.contains(&welcome.version) {
+                self.lost(reason, None);
+            } else {
+                self.stop(ConnectError::UnsupportedVersion { theirs: vec![welcome.version] });
+            };
+        }
+        let token = welcome.token.clone();
+        let kept = self.keep_login(&welcome.username, &token).await;
+        self.token_lock = None;
+        let session = Session::from(welcome);
+        if let Err(error) = kept {
+            if let Some(request) = request {
+                // Nothing of this login would be left for next time: better to say so than to go on
+                // as if.
+                self.link = Link::Idle;
+                return request.fail(error.into());
+            }
+            tracing::warn!(%error, "the new token is not kept: this device may have to log in by password next time");
+        }
+        let broken = self.delivery.welcome(&session.epoch, &session.rooms);
+        self.reset(broken);
+        self.account = Some(Account { session: session.clone(), token });
+        self.shared.logged_in.store(true, Ordering::Relaxed);
+        if let Some(request) = request {
+            self.phase = Phase::Ready;
+            self.tell(Event::LoggedIn { session: session.clone(), line: without_token(line) });
+            if let Asker::LogIn { reply, .. } = request.asker {
+                // An error says that the user waits no longer; the session is there all the same.
+                drop(reply.send(Ok(session)));
+            }
+        } else if self.delivery.policy.is_some() {
+            self.start_delivery();
+        } else {
+            self.resumed(None);
+        }
+    }
+
+    /// The server has started delivery.
+    pub(super) fn attached(&mut self, attached: Attached, line: String) {
+        if !matches!(self.phase, Phase::Attaching(id) if attached.id == id.to_string()) {
+            return tracing::debug!("an 'attached' that nobody asked for");
+        }
+        if attached.rooms.len() > limits::ROOMS_PER_ACCOUNT_MAX {
+            return self.lost("the server breaks the protocol: it lists too many rooms", None);
+        }
+        let broken = self.delivery.attached(&attached);
+        self.reset(broken);
+        if let Some(reply) = self.delivery.reply.take() {
+            self.tell(Event::Frame { frame: attached.clone().into(), line });
+            drop(reply.send(Ok(attached.clone().into())));
+        }
+        self.resumed(Some(attached));
+    }
+
+    /// Everything goes again.
+    fn resumed(&mut self, attached: Option<Attached>) {
+        self.phase = Phase::Ready;
+        self.marks.resume();
+        if std::mem::take(&mut self.away)
+            && let Some(account) = &self.account
+        {
+            let session = account.session.clone();
+            self.tell(Event::Resumed { session, attached });
+        }
+    }
+
+    fn reset(&mut self, broken: Vec<Broken>) {
+        for (room, reason) in broken {
+            self.tell(Event::Reset { room, reason: reason.to_owned() });
+        }
+    }
+
+    /// The server has refused to resume, or to start delivery again.
+    pub(super) async fn not_resumed(&mut self, error: ErrorFrame) {
+        let retry_after = error.retry_after.map(Duration::from_secs);
+        if !matches!(error.code, ErrorCode::BadToken | ErrorCode::LoggedOut) {
+            return self.lost(&error.reason, retry_after);
+        }
+        self.logged_out(&error.reason).await;
+    }
+
+    /// There is no session any more. What is not settled will not be sent: whoever logs in next may
+    /// be somebody else.
+    pub(super) async fn logged_out(&mut self, reason: &str) {
+        let Some(account) = self.account.take() else { return };
+        self.drop_login(account.token).await;
+        self.shared.logged_in.store(false, Ordering::Relaxed);
+        self.link = Link::Idle;
+        self.phase = Phase::Greeted;
+        self.token_lock = None;
+        self.away = false;
+        if let Some(reply) = self.delivery.reply.take() {
+            drop(reply.send(Err(RequestError::NotLoggedIn)));
+        }
+        self.delivery.forget();
+        self.requests.fail_all(|| RequestError::NotLoggedIn);
+        let unsent: Vec<_> = self.outbox.drain().collect();
+        for post in unsent {
+            self.refuse(
+                post,
+                ErrorCode::LoggedOut,
+                "You were logged out before it was sent. Log in and send it again.",
+            );
+        }
+        self.tell(Event::LoggedOut { reason: reason.to_owned() });
+    }
+
+    async fn keep_login(&self, account: &str, token: &Secret) -> Result<(), HomeError> {
+        let (id, account, token) = (self.server_id, account.to_owned(), token.clone());
+        self.home.blocking(move |home| home.keep_login(id, &account, &token)).await
+    }
+
+    /// Forgets a token that is no longer good.
+    pub(super) async fn drop_login(&self, token: Secret) {
+        let id = self.server_id;
+        if let Err(error) = self.home.blocking(move |home| home.drop_login(id, &token)).await {
+            // The server takes it no longer, so that no harm can come of it.
+            tracing::warn!(%error, "the old token stays in the folder");
+        }
+    }
+}
+
+/// What makes a welcome one that cannot be lived with.
+fn check(welcome: &Welcome) -> Result<(), &'static str> {
+    if !version::SUPPORTED.contains(&welcome.version) {
+        return Err("the server chose a version of the protocol that it was not offered");
+    }
+    if welcome.rooms.len() > limits::ROOMS_PER_ACCOUNT_MAX {
+        return Err("the server breaks the protocol: it lists too many rooms");
+    }
+    Ok(())
+}
+
+/// The line of a welcome for the eyes of others.
+fn without_token(line: &[u8]) -> String {
+    let Ok(serde_json::Value::Object(mut welcome)) = serde_json::from_slice(line) else {
+        return String::new();
+    };
+    welcome.remove("token");
+    serde_json::Value::Object(welcome).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_line_of_a_welcome_is_shown_without_its_token() {
+        let shown =
+            super::without_token(br#"{"type":"welcome","token":"canary","username":"ana","new":[1]}"#);
+        assert_eq!(shown, r#"{"new":[1],"type":"welcome","username":"ana"}"#);
+    }
+}

@@ -1,0 +1,111 @@
+//! The connection comes and goes.
+
+use std::time::Duration;
+
+use lanchat_model::limits;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Driver, Phase};
+use crate::connect::{Connection, Trusted};
+use crate::error::{ConnectError, RequestError};
+use crate::event::Event;
+use crate::link::{Link, Wire};
+use crate::reconnect::{Reached, Way};
+
+impl Driver {
+    /// Takes over a connection that was made.
+    pub(super) fn made(&mut self, trusted: Trusted) {
+        let Trusted(Connection { stream, received, hello, hello_line, address, .. }) = trusted;
+        self.window = usize::try_from(hello.limits.unacked).unwrap_or(usize::MAX);
+        // A server that takes none at all would never get one.
+        self.window = self.window.clamp(1, limits::UNACKED_PER_SESSION_MAX);
+        self.target = self.target.clone().bound_to(self.server_id, self.fingerprint, address);
+        self.link = Link::Up(Box::new(Wire::new(stream, received, &hello.limits)));
+        self.phase = Phase::Greeted;
+        self.tell(Event::Connected { hello, address, line: hello_line });
+    }
+
+    /// The attempt to connect has ended.
+    pub(super) fn connected(&mut self, outcome: Result<Reached, ConnectError>) {
+        match outcome {
+            Ok(Reached { trusted, login }) => {
+                self.made(trusted);
+                self.resume_session(login);
+            }
+            Err(error) if is_final(&error) => self.stop(error),
+            Err(error) if self.account.is_some() => {
+                let asked = match &error {
+                    ConnectError::ServerFull { retry_after, .. } => *retry_after,
+                    _ => None,
+                };
+                self.lost(&error.to_string(), asked);
+            }
+            Err(error) => {
+                // Only a login can have asked for this connection.
+                self.link = Link::Idle;
+                let reason = error.to_string();
+                self.requests.fail_all(|| RequestError::Unreachable(reason.clone()));
+            }
+        }
+    }
+
+    /// Makes a connection.
+    pub(super) fn connect(&mut self) {
+        let way = Way {
+            home: self.home.clone(),
+            server_id: self.server_id,
+            target: self.target.clone(),
+            rediscover: self.rediscover,
+            resume: self.account.is_some(),
+        };
+        self.link = Link::Connecting(AbortOnDropHandle::new(tokio::spawn(way.go())));
+    }
+
+    /// The connection is gone, or could not be made: whatever was on it will be on the next one.
+    pub(super) fn lost(&mut self, reason: &str, retry_after: Option<Duration>) {
+        if self.closing.is_some() {
+            self.over = true;
+            return;
+        }
+        let stable = self.link.wire().is_some_and(|wire| wire.since.elapsed() >= limits::LINK_STABLE);
+        if stable && self.phase == Phase::Ready {
+            self.backoff.reset();
+        }
+        self.phase = Phase::Greeted;
+        self.token_lock = None;
+        self.requests.interrupt();
+        self.outbox.rewind();
+        if self.account.is_none() {
+            tracing::debug!(reason, "connection lost before login");
+            self.link = Link::Idle;
+            // Nobody is logged in, so nobody needs a connection before the next login.
+            if self.requests.login_waits() {
+                self.connect();
+            }
+            return;
+        }
+        let retry_in = self.backoff.next(retry_after);
+        self.link = Link::Waiting(Instant::now() + retry_in);
+        let reason = reason.to_owned();
+        let told = std::mem::replace(&mut self.away, true);
+        self.tell(if told { Event::Retrying { reason, retry_in } } else { Event::Lost { reason, retry_in } });
+    }
+
+    /// There is no use in going on.
+    pub(super) fn stop(&mut self, error: ConnectError) {
+        self.link = Link::Idle;
+        self.tell(Event::Stopped { error });
+        self.over = true;
+    }
+}
+
+/// Whether another attempt cannot end better, or must not be made.
+fn is_final(error: &ConnectError) -> bool {
+    matches!(
+        error,
+        ConnectError::KeyChanged(_)
+            | ConnectError::UnexpectedKey { .. }
+            | ConnectError::UnsupportedVersion { .. }
+    )
+}

@@ -1,0 +1,270 @@
+//! Why something did not work, in words for the person who has to do something about it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lanchat_certs::private_file::PrivateFileError;
+use lanchat_certs::{Fingerprint, PinsError};
+use lanchat_model::{BadName, BadText, ServerId};
+use lanchat_protocol::ErrorCode;
+
+/// Why the state folder or a file in it cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HomeError {
+    /// Something else stands where the folder should.
+    #[error("{} is not a folder: move it away, or choose another folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// Group or others have a right to the folder.
+    #[error("others may use {path} (mode {mode:03o}): run `chmod 700 {path}`", path = path.display())]
+    Exposed {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The folder belongs to somebody else.
+    #[error("{} belongs to another user: choose a folder of your own", .0.display())]
+    NotOwned(PathBuf),
+    /// The list of servers cannot be understood.
+    #[error(
+        "{path} is damaged ({detail}): restore it from a backup, or move it away to be asked for your passwords again",
+        path = path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The pins cannot be used.
+    #[error(transparent)]
+    Pins(#[from] PinsError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
+    /// The system said no.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Why a text names no server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadTarget {
+    /// No host.
+    #[error("no host: write HOST, HOST:PORT, [IPV6]:PORT or lanchat://HOST:PORT/#KEY")]
+    Empty,
+    /// Not a host name and not an address.
+    #[error("'{0}' is neither a host name nor an address: write HOST, HOST:PORT or [IPV6]:PORT")]
+    Host(String),
+    /// Not a port.
+    #[error("'{0}' is no port: a port is a number from 1 to 65535")]
+    Port(String),
+    /// Not an interface of this computer.
+    #[error("this computer has no network interface '{0}': `ip link` lists them")]
+    Interface(String),
+    /// Not the fingerprint of a key.
+    #[error("the part of the link behind '#' is no key: it has 64 hex digits; copy the link whole")]
+    Key,
+}
+
+/// Why one address of a server did not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The address; `None` if the host name could not be resolved.
+    pub address: Option<SocketAddr>,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// A server that is known shows another key than before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the key of server '{name}' has CHANGED: somebody may be posing as it, or it was set up anew. \
+     Known: {} ({pinned}). Shown now: {} ({presented}). Nothing was sent. Ask whoever runs the server",
+    pinned.words(), presented.words()
+)]
+pub struct KeyChange {
+    /// The server that is known.
+    pub server_id: ServerId,
+    /// Its name, as it was when it was trusted. A stranger's text.
+    pub name: String,
+    /// The key that is known.
+    pub pinned: Fingerprint,
+    /// The key that was shown.
+    pub presented: Fingerprint,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// Why there is no connection to a server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No address answered.
+    #[error("cannot reach {target}: {}", list(attempts))]
+    Unreachable {
+        /// What was to be reached.
+        target: String,
+        /// Why not, per address.
+        attempts: Vec<Unanswered>,
+    },
+    /// A server that is known shows another key than before, or another server stands where a known
+    /// one was. Nothing was sent to it.
+    #[error(transparent)]
+    KeyChanged(Box<KeyChange>),
+    /// The server is not the one that the link stands for. Nothing was sent to it.
+    #[error(
+        "the server at {address} is not the one of this link. Expected: {} ({expected}). Shown: {} ({presented}). \
+         Nothing was sent. Ask for a new link",
+        expected.words(), presented.words()
+    )]
+    UnexpectedKey {
+        /// The key in the link.
+        expected: Fingerprint,
+        /// The key that was shown.
+        presented: Fingerprint,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// Another server answers than the advert says. Nothing was sent to it.
+    #[error(
+        "the server at {address} is another one ({presented}) than its advert says ({expected}): \
+             the advert is old or false; look again"
+    )]
+    WrongServer {
+        /// The id that was looked for.
+        expected: ServerId,
+        /// The id that was shown.
+        presented: ServerId,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// Something answers, but it does not speak lanchat, or speaks it wrongly.
+    #[error("what answers at {address} is not a lanchat server that can be talked to: {reason}")]
+    NotLanchat {
+        /// Where.
+        address: SocketAddr,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The server says that it has no place.
+    #[error("{reason}")]
+    ServerFull {
+        /// The server's own words.
+        reason: String,
+        /// When to try again.
+        retry_after: Option<Duration>,
+    },
+    /// The server speaks only versions of the protocol that this program does not.
+    #[error(
+        "the server speaks versions {theirs:?} of the protocol, this program {:?}: update the older of the two",
+        lanchat_protocol::version::SUPPORTED
+    )]
+    UnsupportedVersion {
+        /// The versions that the server speaks.
+        theirs: Vec<u32>,
+    },
+    /// The state folder cannot be used, so nothing can be trusted.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+}
+
+fn list(attempts: &[Unanswered]) -> String {
+    let parts: Vec<String> = attempts
+        .iter()
+        .map(|attempt| match attempt.address {
+            Some(address) => format!("{address}: {}", attempt.reason),
+            None => attempt.reason.clone(),
+        })
+        .collect();
+    if parts.is_empty() { "it has no address".to_owned() } else { parts.join("; ") }
+}
+
+/// Why the network cannot be searched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiscoverError {
+    /// mDNS could not be started.
+    #[error("cannot look for servers ({0}): give the address, as in `lanchat --server HOST`")]
+    Mdns(String),
+}
+
+/// Why a request was not granted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The server refused.
+    #[error("{reason}")]
+    Refused {
+        /// Why, for programs.
+        code: ErrorCode,
+        /// Why, and what to do, for people.
+        reason: String,
+        /// When to try again.
+        retry_after: Option<Duration>,
+    },
+    /// Nobody is logged in.
+    #[error("you are not logged in: register or log in first")]
+    NotLoggedIn,
+    /// No token is kept for this server.
+    #[error("this device is not logged in on this server: log in with your password")]
+    NoToken,
+    /// No answer in time; the request was given up.
+    #[error("no answer from the server: try again when the connection is back")]
+    Disconnected,
+    /// The connection broke while the server was at it, and the request is not one to repeat
+    /// unasked.
+    #[error("the connection was lost before the answer came, so it may or may not be done: try again")]
+    Interrupted,
+    /// The server cannot be reached: in words, why.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The client has stopped.
+    #[error("the client has stopped: start it again")]
+    Stopped,
+    /// The server answered with something else.
+    #[error("the server answered with '{0}', which is no answer to this: it may need an update")]
+    BadAnswer(&'static str),
+    /// A name is not one.
+    #[error("{0}")]
+    Name(#[from] BadName),
+    /// The token could not be kept.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+}
+
+/// Why a message cannot be sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The text cannot be a message.
+    #[error("{0}")]
+    Text(#[from] BadText),
+    /// The room cannot be one.
+    #[error("{0}")]
+    Room(#[from] BadName),
+    /// The text is over what this server takes.
+    #[error("the message is {bytes} bytes long on the wire; this server takes {limit}: split it")]
+    TooLong {
+        /// The length of the frame or of the text.
+        bytes: usize,
+        /// The bound of the server.
+        limit: usize,
+    },
+    /// Nobody is logged in.
+    #[error("you are not logged in: register or log in first")]
+    NotLoggedIn,
+    /// The client has stopped.
+    #[error("the client has stopped: start it again")]
+    Stopped,
+}

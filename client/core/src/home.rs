@@ -1,0 +1,259 @@
+//! The state folder: which servers are known, by which keys, and the tokens to log in to them
+//! again.
+//!
+//! Several programs may use one folder at a time: every change takes a lock, reads the file again,
+//! changes it, and replaces it whole. All methods block for a few file operations.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use lanchat_certs::{Fingerprint, Pin, Pins};
+use lanchat_model::{ServerId, Timestamp, limits};
+use lanchat_protocol::Secret;
+
+use crate::error::HomeError;
+use crate::servers::{Login, Server, ServersFile};
+
+const PINS: &str = "pins.json";
+const SERVERS: &str = "servers.json";
+
+/// How often to look whether another program is done with a token: it takes that one a round trip
+/// and an fsync.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// The right to use the token of a server, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct TokenLock {
+    _file: File,
+}
+
+/// The state folder of one user. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Home {
+    folder: Arc<Path>,
+}
+
+impl Home {
+    /// Opens the folder at `path`, made with mode 0700 if there is none, and checks what is in it.
+    ///
+    /// # Errors
+    /// [`HomeError`] when others may use the folder, or a file in it is damaged: nothing is then
+    /// trusted.
+    pub fn open(path: &Path) -> Result<Self, HomeError> {
+        match fs::metadata(path) {
+            Ok(found) => check(path, &found)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => make(path)?,
+            Err(source) => return Err(HomeError::Io { action: "open", path: path.to_owned(), source }),
+        }
+        let home = Self { folder: path.into() };
+        home.pins()?;
+        home.servers()?;
+        Ok(home)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The pins as they are now.
+    ///
+    /// # Errors
+    /// [`HomeError::Pins`] when they cannot be read whole.
+    pub fn pins(&self) -> Result<Pins, HomeError> {
+        Ok(Pins::load(self.folder.join(PINS))?)
+    }
+
+    /// Trusts the key of a server that was met for the first time, or notes its name. `verified`: a
+    /// person compared the words, or an invitation carried the key.
+    ///
+    /// # Errors
+    /// [`HomeError::Pins`], also when another key is trusted already.
+    pub fn pin(
+        &self,
+        id: ServerId,
+        fingerprint: Fingerprint,
+        name: &str,
+        verified: bool,
+    ) -> Result<(), HomeError> {
+        let pin = Pin { fingerprint, name: name.to_owned(), verified, first_seen: now() };
+        Ok(self.pins()?.insert(id, pin)?)
+    }
+
+    /// Notes that a person has compared the words of a server. `false`: the server is not known.
+    ///
+    /// # Errors
+    /// [`HomeError::Pins`] when the pins cannot be read or written.
+    pub fn verify(&self, id: ServerId) -> Result<bool, HomeError> {
+        Ok(self.pins()?.verify(id)?)
+    }
+
+    /// Forgets the key, the addresses and the token of a server: the next meeting is a first one.
+    /// `false`: it was not known.
+    ///
+    /// # Errors
+    /// [`HomeError`] when a file cannot be read or written.
+    pub fn forget(&self, id: ServerId) -> Result<bool, HomeError> {
+        // The token goes first: if the second step fails, no secret is left for a server without a
+        // pin.
+        let listed = self.change(|servers| servers.remove(id))?;
+        Ok(self.pins()?.remove(id)?.is_some() || listed)
+    }
+
+    /// The servers that were used, the latest first.
+    ///
+    /// # Errors
+    /// [`HomeError`] when the list cannot be read whole.
+    pub fn servers(&self) -> Result<Vec<Server>, HomeError> {
+        Ok(self.read()?.into_list())
+    }
+
+    /// The server of this id, if it was used.
+    ///
+    /// # Errors
+    /// [`HomeError`] when the list cannot be read whole.
+    pub fn server(&self, id: ServerId) -> Result<Option<Server>, HomeError> {
+        Ok(self.servers()?.into_iter().find(|server| server.id == id))
+    }
+
+    /// Notes where a server was reached: `address`, and `typed` if a person gave it a name.
+    pub(crate) fn remember(
+        &self,
+        id: ServerId,
+        name: &str,
+        address: SocketAddr,
+        typed: Option<&str>,
+    ) -> Result<(), HomeError> {
+        self.change(|servers| servers.remember(id, name, address, typed))
+    }
+
+    /// The account and the token for a server.
+    pub(crate) fn login(&self, id: ServerId) -> Result<Option<Login>, HomeError> {
+        Ok(self.read()?.login(id))
+    }
+
+    /// Keeps the account and the token for a server, in place of those before.
+    pub(crate) fn keep_login(&self, id: ServerId, account: &str, token: &Secret) -> Result<(), HomeError> {
+        self.change(|servers| {
+            servers.set_login(id, Login { account: account.to_owned(), token: token.clone() })
+        })
+    }
+
+    /// Forgets the token for a server, if it is still `token`: another program may have logged in
+    /// since.
+    pub(crate) fn drop_login(&self, id: ServerId, token: &Secret) -> Result<(), HomeError> {
+        self.change(|servers| servers.clear_login(id, token))
+    }
+
+    /// The newest account and token for a server, and the right to use the token: programs that
+    /// share a folder share a device, and a token is good for two uses at most (PROTOCOL §4). Keep
+    /// the lock until the next token is kept.
+    ///
+    /// A program that holds the lock for longer than `limits::TOKEN_LOCK_MAX` hangs; it is then not
+    /// waited for.
+    pub(crate) async fn newest_login(&self, id: ServerId) -> Result<Option<(Login, TokenLock)>, HomeError> {
+        let path = self.folder.join(format!("login-{id}.lock"));
+        let file = open_lock(&path)?;
+        let until = tokio::time::Instant::now() + limits::TOKEN_LOCK_MAX;
+        // Asked again and again: a blocking wait could not be given up.
+        while file.try_lock().is_err() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(LOCK_POLL).await;
+        }
+        let login = self.blocking(move |home| home.login(id)).await?;
+        Ok(login.map(|login| (login, TokenLock { _file: file })))
+    }
+
+    /// Runs file operations where they hold up no other task.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, HomeError> + Send + 'static,
+    ) -> Result<T, HomeError> {
+        let home = self.clone();
+        tokio::task::spawn_blocking(move || work(&home)).await.unwrap_or_else(|died| {
+            let path = self.folder.to_path_buf();
+            Err(HomeError::Io { action: "use", path, source: std::io::Error::other(died) })
+        })
+    }
+
+    fn read(&self) -> Result<ServersFile, HomeError> {
+        ServersFile::read(&self.folder.join(SERVERS))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut ServersFile) -> T) -> Result<T, HomeError> {
+        let path = self.folder.join(SERVERS);
+        let lock_path = path.with_extension("lock");
+        let lock = open_lock(&lock_path)?;
+        lock.lock().map_err(|source| HomeError::Io { action: "lock", path: lock_path, source })?;
+        let mut servers = ServersFile::read(&path)?;
+        let outcome = change(&mut servers);
+        servers.write(&path)?;
+        Ok(outcome)
+    }
+}
+
+/// Opens a file to lock. It is unlocked when it is dropped, also when the process dies. The file
+/// stays: removing it would race.
+fn open_lock(path: &Path) -> Result<File, HomeError> {
+    let opened = fs::OpenOptions::new().create(true).append(true).open(path);
+    opened.map_err(|source| HomeError::Io { action: "lock", path: path.to_owned(), source })
+}
+
+fn now() -> Timestamp {
+    // A clock before 1970 or after the year 292 million: the time is for people only, and they will
+    // see that it is off.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(unix)]
+fn make(path: &Path) -> Result<(), HomeError> {
+    use std::os::unix::fs::DirBuilderExt;
+
+    // The parents belong to the platform (`~/.local/state`), and get whatever rights it usually
+    // gives.
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(made(parent))?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        // Another program made it a moment ago.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        outcome => outcome.map_err(made(path))?,
+    }
+    check(path, &fs::metadata(path).map_err(made(path))?)
+}
+
+#[cfg(not(unix))]
+fn make(path: &Path) -> Result<(), HomeError> {
+    fs::create_dir_all(path).map_err(made(path))
+}
+
+fn made(path: &Path) -> impl FnOnce(std::io::Error) -> HomeError {
+    move |source| HomeError::Io { action: "make", path: PathBuf::from(path), source }
+}
+
+#[cfg(unix)]
+fn check(path: &Path, found: &fs::Metadata) -> Result<(), HomeError> {
+    use std::os::unix::fs::MetadataExt;
+
+    if !found.is_dir() {
+        return Err(HomeError::NotAFolder(path.to_owned()));
+    }
+    // Whoever owns a fresh file is who runs this program: the way to ask without unsafe code.
+    let probe = tempfile::tempfile().and_then(|file| file.metadata());
+    if probe.is_ok_and(|own| own.uid() != found.uid()) {
+        return Err(HomeError::NotOwned(path.to_owned()));
+    }
+    let mode = found.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(HomeError::Exposed { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check(path: &Path, found: &fs::Metadata) -> Result<(), HomeError> {
+    if found.is_dir() { Ok(()) } else { Err(HomeError::NotAFolder(path.to_owned())) }
+}

@@ -1,0 +1,223 @@
+//! The connection as the driver sees it: up, being made, waited for, or not wanted.
+
+use std::time::Duration;
+
+use lanchat_model::limits;
+use lanchat_protocol::{ClientFrame, Limits, LineBuffer, encode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::attempt::plain;
+use crate::error::{ConnectError, Unanswered};
+use crate::reconnect::Reached;
+
+/// Bytes taken from the socket at a time: a TLS record.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Where the connection stands.
+pub(crate) enum Link {
+    /// There is one.
+    Up(Box<Wire>),
+    /// It is being made.
+    Connecting(AbortOnDropHandle<Result<Reached, ConnectError>>),
+    /// It will be made then.
+    Waiting(Instant),
+    /// Nobody needs one.
+    Idle,
+}
+
+/// What became of a connection.
+pub(crate) enum LinkEvent {
+    /// The server said this, without its newline.
+    Line(Vec<u8>),
+    /// It broke.
+    Broken(String),
+    /// It was made, or not.
+    Made(Box<Result<Reached, ConnectError>>),
+    /// It is time to make it.
+    Due,
+}
+
+impl Link {
+    /// What happens next. While `read` is false the socket is left unread. Cancel safe.
+    pub(crate) async fn next(&mut self, read: bool) -> LinkEvent {
+        match self {
+            Self::Up(wire) => wire.next(read).await,
+            Self::Connecting(attempt) => LinkEvent::Made(Box::new(attempt.await.unwrap_or_else(|died| {
+                let attempts = vec![Unanswered { address: None, reason: died.to_string() }];
+                Err(ConnectError::Unreachable { target: "the server".to_owned(), attempts })
+            }))),
+            Self::Waiting(until) => {
+                tokio::time::sleep_until(*until).await;
+                LinkEvent::Due
+            }
+            Self::Idle => std::future::pending().await,
+        }
+    }
+
+    /// The connection, if it is up.
+    pub(crate) fn wire(&mut self) -> Option<&mut Wire> {
+        match self {
+            Self::Up(wire) => Some(wire),
+            _ => None,
+        }
+    }
+}
+
+/// A connection that is up. Its halves are apart, so that a write that is blocked does not block
+/// reading.
+pub(crate) struct Wire {
+    reader: ReadHalf<TlsStream<TcpStream>>,
+    writer: WriteHalf<TlsStream<TcpStream>>,
+    received: LineBuffer,
+    buffer: Box<[u8]>,
+    /// What is to be written; `out[..written]` is.
+    out: Vec<u8>,
+    written: usize,
+    /// Whether TLS may hold bytes back.
+    unflushed: bool,
+    /// When it became up.
+    pub(crate) since: Instant,
+    /// When the server was heard last, or reading began again.
+    heard: Instant,
+    /// Whether the socket was read in the last turn.
+    reading: bool,
+    /// How long the server may be silent.
+    patience: Duration,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: TlsStream<TcpStream>, received: LineBuffer, hello: &Limits) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        let now = Instant::now();
+        Self {
+            reader,
+            writer,
+            received,
+            buffer: vec![0; READ_BYTES].into(),
+            out: Vec::new(),
+            written: 0,
+            unflushed: false,
+            since: now,
+            heard: now,
+            reading: true,
+            patience: patience(hello.keepalive_seconds),
+        }
+    }
+
+    /// Bytes that wait to be written.
+    pub(crate) fn backlog(&self) -> usize {
+        self.out.len() - self.written
+    }
+
+    /// Puts a frame behind what waits.
+    pub(crate) fn put(&mut self, frame: &ClientFrame) {
+        self.compact();
+        encode(frame, &mut self.out);
+    }
+
+    /// Puts a whole line behind what waits.
+    pub(crate) fn put_line(&mut self, line: &[u8]) {
+        self.compact();
+        self.out.extend_from_slice(line);
+    }
+
+    /// Drops what is written, once it is worth the copy of the rest: on a slow socket the rest may
+    /// never be nothing.
+    fn compact(&mut self) {
+        if self.written >= limits::WRITE_BUFFER_BYTES_MAX {
+            self.out.drain(..self.written);
+            self.written = 0;
+        }
+    }
+
+    /// Writes and reads until there is a line, or the end. Cancel safe: reads and writes are, and
+    /// what they did is noted before the next wait.
+    async fn next(&mut self, read: bool) -> LinkEvent {
+        if read && !self.reading {
+            // Silence while nobody listened is not the server's.
+            self.heard = Instant::now();
+        }
+        self.reading = read;
+        loop {
+            if read {
+                match self.received.next_line(limits::SERVER_FRAME_BYTES_MAX) {
+                    Ok(Some(line)) => return LinkEvent::Line(line.to_vec()),
+                    Ok(None) => {}
+                    Err(bad) => {
+                        return LinkEvent::Broken(format!("the server breaks the protocol: {}", bad.reason));
+                    }
+                }
+            }
+            if let Err(reason) = self.turn(read).await {
+                return LinkEvent::Broken(reason);
+            }
+        }
+    }
+
+    /// One read, write or flush.
+    async fn turn(&mut self, read: bool) -> Result<(), String> {
+        let waiting = self.written < self.out.len();
+        tokio::select! {
+            count = self.reader.read(&mut self.buffer), if read => {
+                let count = count.map_err(|error| plain(&error))?;
+                if count == 0 {
+                    return Err("the server closed the connection".to_owned());
+                }
+                self.received.push(&self.buffer[..count]);
+                self.heard = Instant::now();
+            }
+            progress = push_out(&mut self.writer, &self.out[self.written..]), if waiting || self.unflushed => {
+                self.written += progress.map_err(|error| plain(&error))?;
+                self.unflushed = waiting;
+                if self.written == self.out.len() {
+                    self.out.clear();
+                    self.written = 0;
+                }
+            }
+            () = tokio::time::sleep_until(self.heard + self.patience), if read => {
+                return Err(format!("nothing was heard for {} seconds", self.patience.as_secs()));
+            }
+            else => std::future::pending().await,
+        }
+        Ok(())
+    }
+
+    /// Ends the connection in the way of TLS, so that the server can tell it from a cut. The caller
+    /// sets the deadline.
+    pub(crate) async fn shut_down(mut self) {
+        // The connection is over either way.
+        let _ = self.writer.shutdown().await;
+    }
+}
+
+/// Writes some of `bytes`; once there are none left, makes TLS send what it holds back. Cancel
+/// safe.
+async fn push_out(writer: &mut WriteHalf<TlsStream<TcpStream>>, bytes: &[u8]) -> std::io::Result<usize> {
+    if bytes.is_empty() {
+        writer.flush().await?;
+        return Ok(0);
+    }
+    writer.write(bytes).await
+}
+
+/// Two and a half times the silence after which the server gives a sign of life (PROTOCOL §8).
+fn patience(keepalive_seconds: u64) -> Duration {
+    let promised = Duration::from_secs(keepalive_seconds.min(limits::SILENCE_MAX.as_secs()));
+    (promised * 5 / 2).clamp(limits::SILENCE_MIN, limits::SILENCE_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_borne_as_long_as_the_server_promised_and_not_for_ever() {
+        assert_eq!(patience(30), Duration::from_secs(75));
+        assert_eq!(patience(0), limits::SILENCE_MIN);
+        assert_eq!(patience(u64::MAX), limits::SILENCE_MAX);
+    }
+}

@@ -1,0 +1,71 @@
+//! When to tell the server what was seen: soon, but not for every line.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use lanchat_model::{Seq, limits};
+use tokio::time::Instant;
+
+/// The clock of the read marks.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    due: Option<Instant>,
+    sent: Option<Instant>,
+    /// Whether something was seen that could not be sent.
+    postponed: bool,
+}
+
+impl Marks {
+    /// When to send, if there is something.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Something was seen.
+    pub(crate) fn changed(&mut self) {
+        let now = Instant::now();
+        let soonest = self.sent.map_or(now, |sent| sent + limits::MARK_EVERY);
+        self.due.get_or_insert(soonest.max(now));
+    }
+
+    /// There is no connection to send over: to be asked again by [`Marks::resume`].
+    pub(crate) fn postpone(&mut self) {
+        self.due = None;
+        self.postponed = true;
+    }
+
+    /// There is a connection again.
+    pub(crate) fn resume(&mut self) {
+        if std::mem::take(&mut self.postponed) {
+            self.changed();
+        }
+    }
+
+    /// What to send now.
+    pub(crate) fn take(&mut self, seen: &Mutex<BTreeMap<String, Seq>>) -> BTreeMap<String, Seq> {
+        self.due = None;
+        self.sent = Some(Instant::now());
+        std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn marks_go_at_once_and_then_at_most_once_in_a_while() {
+        let seen = Mutex::default();
+        let mut marks = Marks::default();
+        marks.changed();
+        assert_eq!(marks.due(), Some(Instant::now()));
+        marks.take(&seen);
+        assert_eq!(marks.due(), None);
+        marks.changed();
+        assert_eq!(marks.due(), Some(Instant::now() + limits::MARK_EVERY));
+        marks.postpone();
+        assert_eq!(marks.due(), None);
+        marks.resume();
+        assert!(marks.due().is_some());
+    }
+}

@@ -1,0 +1,151 @@
+//! Posts that are not settled: kept in order, with their ids, until the server has answered for
+//! each.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use lanchat_model::ClientId;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+/// A message on its way.
+pub(crate) struct Post {
+    pub(crate) id: ClientId,
+    pub(crate) room: String,
+    /// The frame, with its newline: every resend is the same bytes.
+    pub(crate) line: Vec<u8>,
+    /// Its place in the outbox, given back when it is settled. Bounds the queue, at
+    /// `limits::OUTBOX_MAX`.
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+impl fmt::Debug for Post {
+    /// Without the line: message bodies do not reach logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Post").field("id", &self.id).field("room", &self.room).finish_non_exhaustive()
+    }
+}
+
+/// The queue. Its first posts are on the wire, the others wait.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    posts: VecDeque<Post>,
+    /// So many of the first posts are on the wire.
+    on_wire: usize,
+    /// So many behind them came back, and wait for `held`.
+    deferred: usize,
+    /// Nothing is written before.
+    held: Option<Instant>,
+}
+
+impl Outbox {
+    /// Takes in a post, behind all others.
+    pub(crate) fn push(&mut self, post: Post) {
+        self.posts.push_back(post);
+    }
+
+    /// The next post to write, if fewer than `window` are on the wire.
+    pub(crate) fn next(&mut self, window: usize) -> Option<&Post> {
+        if self.on_wire >= window || self.held.is_some() {
+            return None;
+        }
+        let post = self.posts.get(self.on_wire)?;
+        self.on_wire += 1;
+        Some(post)
+    }
+
+    /// Takes out the post that the server answered for. `None`: it is settled already, or none of
+    /// ours.
+    pub(crate) fn settle(&mut self, id: ClientId) -> Option<Post> {
+        // Answers come mostly in order, so that the search ends at once.
+        let at = self.posts.iter().take(self.on_wire).position(|post| post.id == id)?;
+        self.on_wire -= 1;
+        self.posts.remove(at)
+    }
+
+    /// Puts back the post that the server could not take, behind those on the wire and before those
+    /// that wait, and holds all of them until then. Gives its room; `None`: it is settled already,
+    /// or none of ours.
+    pub(crate) fn defer(&mut self, id: ClientId, until: Instant) -> Option<String> {
+        let post = self.settle(id)?;
+        let room = post.room.clone();
+        // Several that come back keep their order.
+        self.posts.insert(self.on_wire + self.deferred, post);
+        self.deferred += 1;
+        self.held = Some(until);
+        Some(room)
+    }
+
+    /// Until when posts are held.
+    pub(crate) fn held(&self) -> Option<Instant> {
+        self.held
+    }
+
+    /// Lets posts go again.
+    pub(crate) fn release(&mut self) {
+        self.held = None;
+        self.deferred = 0;
+    }
+
+    /// The connection is lost: all that is not settled is to be written again, in the same order.
+    pub(crate) fn rewind(&mut self) {
+        self.on_wire = 0;
+        self.release();
+    }
+
+    /// Takes out all posts: they will not be sent.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Post> {
+        self.rewind();
+        self.posts.drain(..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    fn post(n: u8, places: &Arc<Semaphore>) -> Post {
+        let place = Arc::clone(places).try_acquire_owned().unwrap();
+        Post { id: ClientId::from_bytes([n; 16]), room: "lobby".into(), line: vec![n], place }
+    }
+
+    #[test]
+    fn posts_that_come_back_keep_their_order_and_hold_the_others() {
+        let places = Arc::new(Semaphore::new(5));
+        let mut outbox = Outbox::default();
+        (1..=5).for_each(|n| outbox.push(post(n, &places)));
+        assert_eq!(written(&mut outbox, 3), [1, 2, 3]);
+        for n in [1, 2] {
+            assert_eq!(outbox.defer(ClientId::from_bytes([n; 16]), Instant::now()).as_deref(), Some("lobby"));
+        }
+        assert!(written(&mut outbox, 3).is_empty());
+        assert!(outbox.settle(ClientId::from_bytes([3; 16])).is_some());
+        outbox.release();
+        assert_eq!(written(&mut outbox, 3), [1, 2, 4]);
+    }
+
+    fn written(outbox: &mut Outbox, window: usize) -> Vec<u8> {
+        std::iter::from_fn(|| outbox.next(window).map(|post| post.line[0])).collect()
+    }
+
+    #[test]
+    fn posts_are_written_in_order_within_the_window_and_again_after_a_loss() {
+        let places = Arc::new(Semaphore::new(5));
+        let mut outbox = Outbox::default();
+        (1..=5).for_each(|n| outbox.push(post(n, &places)));
+        assert_eq!(written(&mut outbox, 2), [1, 2]);
+        assert!(outbox.settle(ClientId::from_bytes([4; 16])).is_none(), "not sent yet");
+        assert_eq!(outbox.settle(ClientId::from_bytes([2; 16])).unwrap().line, [2]);
+        assert_eq!(places.available_permits(), 1);
+        assert_eq!(written(&mut outbox, 2), [3]);
+        outbox.rewind();
+        assert_eq!(written(&mut outbox, 9), [1, 3, 4, 5]);
+        assert_eq!(outbox.drain().count(), 4);
+        assert_eq!(places.available_permits(), 5);
+    }
+}

@@ -1,0 +1,149 @@
+//! A server that was trusted and turned bad: clear words, bounded memory, no panic.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use lanchat_client::{Client, ConnectError, Event, Events, Options, RequestError, Secret, SendError};
+use lanchat_model::limits;
+use serde_json::{Value, json};
+use support::{Fake, TestHome, attached, entries, meet, next_of, room, within};
+
+async fn loss(events: &mut Events) -> String {
+    match next_of(events, "the loss", |event| matches!(event, Event::Lost { .. })).await {
+        Event::Lost { reason, .. } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the client says of the connection when it is told this.
+async fn reason_after(bytes: Vec<u8>) -> String {
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (_client, mut events, mut peer) = attached(&fake, &home.home).await;
+    // The client may close in the middle of it.
+    let (reason, _) = tokio::join!(loss(&mut events), peer.send_raw(&bytes));
+    reason
+}
+
+#[tokio::test]
+async fn lines_that_are_no_frames_end_the_connection_with_a_reason() {
+    let deep = format!("{}{}\n", "[".repeat(200), "]".repeat(200));
+    for (bytes, expected) in [
+        (vec![b'x'; limits::SERVER_FRAME_BYTES_MAX + 1], "at most 2097152 bytes"),
+        (b"{\"type\":\n".to_vec(), "one JSON object per line"),
+        (b"{\"type\":\"message\",\"room\":\"lobby\",\"seq\":-1}\n".to_vec(), "fields of 'message'"),
+        (b"{\"type\":\"message\",\"type\":\"ack\"}\n".to_vec(), "breaks the protocol"),
+        (b"\xff\xfe{}\n".to_vec(), "not valid UTF-8"),
+        (deep.into_bytes(), "at most 16 deep"),
+    ] {
+        let reason = reason_after(bytes).await;
+        assert!(reason.contains(expected), "{expected}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_nobody_asked_for_change_nothing() {
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (_client, mut events, mut peer) = attached(&fake, &home.home).await;
+    for frame in [
+        json!({"type": "welcome", "id": "99", "username": "eve", "display_name": "Eve", "admin": true,
+            "token": "t", "version": 1, "epoch": "e9", "online": 1, "rooms": []}),
+        json!({"type": "attached", "id": "99", "epoch": "e9", "rooms": [room("lobby", 50, 50)]}),
+        json!({"type": "ack", "id": "0".repeat(32), "room": "lobby", "seq": 9, "ts": "never"}),
+        json!({"type": "error", "id": "0".repeat(32), "code": "internal", "reason": "?"}),
+        json!({"type": "ok", "id": "99"}),
+        json!({"type": "history", "id": "99", "room": "lobby", "entries": [], "more": false}),
+        json!({"type": "message", "room": "elsewhere", "seq": 1, "id": "0".repeat(32), "username": "eve",
+            "message": "psst", "ts": "never"}),
+        fake.hello(),
+    ] {
+        peer.send(frame).await;
+    }
+    peer.message(1).await;
+    let heard = next_of(&mut events, "a frame", |event| {
+        !matches!(event, Event::Connected { .. } | Event::LoggedIn { .. })
+            && !matches!(event, Event::Frame { frame: lanchat_protocol::ServerFrame::Attached(_), .. })
+    })
+    .await;
+    assert!(matches!(heard, Event::Frame { line, .. } if line.contains("line 1")));
+}
+
+#[tokio::test]
+async fn a_server_with_too_many_rooms_is_not_lived_with() {
+    let rooms = |count: usize| Value::Array((0..count).map(|n| room(&format!("r{n}"), 0, 0)).collect());
+    for count in [limits::ROOMS_PER_ACCOUNT_MAX + 1, 25_000] {
+        let (fake, home) = (Fake::start().await, TestHome::new());
+        let (connection, mut peer) = meet(&fake, &home.home).await;
+        let trusted = connection.unwrap().trust(&home.home).unwrap();
+        let (client, _events) = Client::start(trusted, home.home.clone(), Options::default());
+        let password = Secret("correct horse".into());
+        let (outcome, _) =
+            tokio::join!(client.login("ana", &password), peer.welcome("login", "t", rooms(count)));
+        assert!(matches!(outcome, Err(RequestError::BadAnswer("welcome"))), "{outcome:?}");
+        assert!(!client.is_logged_in());
+    }
+
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (_client, mut events, mut peer) = attached(&fake, &home.home).await;
+    let mut flood = Vec::new();
+    for n in 0..limits::ROOMS_PER_ACCOUNT_MAX {
+        let mut frame = room(&format!("r{n}"), 0, 0);
+        frame["type"] = json!("room");
+        flood.extend_from_slice(format!("{frame}\n").as_bytes());
+    }
+    let (reason, _) = tokio::join!(loss(&mut events), peer.send_raw(&flood));
+    assert!(reason.contains("too many rooms"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_flood_stays_in_the_servers_socket() {
+    const LINES: usize = 4096;
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (_client, mut events, mut peer) = attached(&fake, &home.home).await;
+    let text = "x".repeat(limits::MESSAGE_BYTES_MAX - 1);
+    let sent = Arc::new(AtomicUsize::new(0));
+    let writer = tokio::spawn({
+        let sent = Arc::clone(&sent);
+        async move {
+            for seq in 1..=LINES {
+                let frame = json!({"type": "message", "room": "lobby", "seq": seq, "id": format!("{seq:032x}"),
+                    "username": "eve", "message": text, "ts": "2026-11-21T05:00:00.123Z"});
+                peer.send(frame).await;
+                sent.store(seq, Ordering::Relaxed);
+            }
+            peer
+        }
+    });
+    // 64 MiB are on offer. Nobody reads events, so that only what fits the queue and the sockets
+    // can have moved, however long it is waited: the wait decides only how sure the test is.
+    let mut writer = writer;
+    assert!(tokio::time::timeout(Duration::from_secs(2), &mut writer).await.is_err(), "all was taken in");
+    let most = 2 * limits::CLIENT_EVENT_BYTES_MAX / limits::MESSAGE_BYTES_MAX + 1024;
+    assert!(sent.load(Ordering::Relaxed) < most, "{} lines were taken in", sent.load(Ordering::Relaxed));
+    let seqs = entries(&mut events, LINES).await;
+    assert!(seqs.into_iter().eq(1..=LINES as u64));
+    writer.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_changes_while_the_connection_is_lost_stops_the_client() {
+    let (mut fake, home) = (Fake::start().await, TestHome::new());
+    let (client, mut events, peer) = attached(&fake, &home.home).await;
+    let other = Fake::start().await;
+    fake.become_other(other.config());
+    client.send("lobby", "in the air", false).await.unwrap();
+    drop(peer);
+    let refused = fake.try_accept().await;
+    let stopped = next_of(&mut events, "the stop", |event| matches!(event, Event::Stopped { .. })).await;
+    assert!(matches!(stopped, Event::Stopped { error: ConnectError::KeyChanged(_) }), "{stopped:?}");
+    if let Ok(peer) = refused {
+        assert!(peer.drain().await.is_empty(), "the impostor was told something");
+    }
+    assert!(within("the end", events.next()).await.is_none());
+    assert!(matches!(client.settled().await, Err(SendError::Stopped)));
+    assert!(matches!(client.rooms().await, Err(RequestError::Stopped)));
+}
