@@ -1,1 +1,43 @@
-//! Placeholder.
+//! The harness: real servers, real clients, real terminals and real links, driven from tests.
+//!
+//! Nothing here waits for time. Whatever a process, a socket or a terminal says is gathered by a thread, and a
+//! test waits for the *arrival* of what it wants, up to [`DEADLINE`]. The harness knows the product through its
+//! public surfaces only: binaries, bytes on sockets, cells of a screen, files in its folders.
+//!
+//! A harness exists to stop a test with a sentence that says what went wrong, so its functions panic where a
+//! library would return an error.
+
+// Signals, pseudo-terminals and namespaces: on other platforms the scenarios are empty.
+#![cfg(unix)]
+
+mod avahi;
+mod binaries;
+mod fake_server;
+mod launch;
+mod netns;
+mod peer;
+mod pipe;
+mod process;
+mod proxy;
+mod python;
+mod scenario;
+mod server;
+mod sniffer;
+mod stream;
+mod terminal;
+
+pub use avahi::Avahi;
+pub use binaries::{lanchat, lanchatd};
+pub use fake_server::{FakeIdentity, FakeServer};
+pub use launch::{Home, Launch, Place};
+pub use netns::{Addressing, Host, Lan};
+pub use peer::{TestPeer, alpn_error, new_id};
+pub use pipe::Pipe;
+pub use process::{Process, Running, Signal};
+pub use proxy::Proxy;
+pub use python::interpreter;
+pub use scenario::{DEADLINE, PASSWORD, skipped};
+pub use server::{ServerSpec, TestServer};
+pub use sniffer::Sniffer;
+pub use stream::{Lines, Stream};
+pub use terminal::Terminal;

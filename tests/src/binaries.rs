@@ -1,0 +1,45 @@
+//! The two programs under test: built once per test process, so that what runs is what the sources say.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The terminal client.
+pub fn lanchat() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("lanchat", "lanchat"))
+}
+
+/// The server.
+pub fn lanchatd() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("lanchat-server", "lanchatd"))
+}
+
+/// Builds a program beside this test, in the same profile. Cargo's own lock lets one build run at a time; the
+/// others then find nothing to do.
+fn build(package: &str, program: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let directory = test.parent().and_then(Path::parent).expect("tests live in TARGET/PROFILE/deps");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--package", package, "--bin", program]);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if let Some(target) = directory.parent() {
+        command.arg("--target-dir").arg(target);
+    }
+    if directory.ends_with("release") {
+        command.arg("--release");
+    }
+    // What cargo told this test about this package would make build scripts believe that something changed.
+    for (key, _) in std::env::vars_os() {
+        let name = key.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|p| name.starts_with(p))
+        {
+            command.env_remove(&key);
+        }
+    }
+    let status = command.status().expect("cargo can be run");
+    assert!(status.success(), "{program} does not build");
+    directory.join(format!("{program}{}", std::env::consts::EXE_SUFFIX))
+}

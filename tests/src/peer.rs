@@ -1,0 +1,287 @@
+//! A client by hand: a TLS socket and lines of JSON, without any code of the client that we ship.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use serde_json::{Value, json};
+
+use crate::{DEADLINE, PASSWORD};
+
+/// The ALPN name of the native door.
+const ALPN: &[u8] = b"lanchat/1";
+
+/// The longest line that a server may send.
+const LINE_BYTES_MAX: usize = lanchat_model::limits::SERVER_FRAME_BYTES_MAX;
+
+/// Pings without a delivery between them that make a barrier: wrong one time in 2^40.
+const QUIET_PINGS: u32 = 40;
+
+/// An id for a post: 32 hex digits, never the same twice.
+pub fn new_id() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    format!("{:016x}{:016x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// One connection to a server.
+pub struct TestPeer {
+    tls: StreamOwned<ClientConnection, TcpStream>,
+    buffer: Vec<u8>,
+    /// Frames that came while another one was waited for.
+    unread: VecDeque<Value>,
+    hello: Value,
+    requests: u64,
+}
+
+impl TestPeer {
+    /// Connects, shakes hands and reads `hello`.
+    pub fn connect(address: SocketAddr) -> Self {
+        let mut peer = Self::connect_silently(address);
+        peer.hello = peer.read().expect("the server speaks first");
+        assert_eq!(peer.hello["type"], "hello", "{}", peer.hello);
+        peer
+    }
+
+    /// Connects and shakes hands; what the server says first is left to be read.
+    pub fn connect_silently(address: SocketAddr) -> Self {
+        let tls = secure(address, &[ALPN]).expect("the handshake succeeds");
+        Self { tls, buffer: Vec::new(), unread: VecDeque::new(), hello: Value::Null, requests: 0 }
+    }
+
+    /// Connects, makes the account `name` and attaches to all its rooms.
+    pub fn registered(address: SocketAddr, name: &str) -> Self {
+        let mut peer = Self::connect(address);
+        peer.register(name);
+        peer.attach();
+        peer
+    }
+
+    /// Connects, logs in to the account `name` as a new device, and attaches to all its rooms.
+    pub fn logged_in(address: SocketAddr, name: &str) -> Self {
+        let mut peer = Self::connect(address);
+        let welcome = peer.request(json!({"type": "login", "username": name, "password": PASSWORD}));
+        assert_eq!(welcome["type"], "welcome", "{welcome}");
+        peer.attach();
+        peer
+    }
+
+    /// The first frame of the server.
+    pub fn hello(&self) -> &Value {
+        &self.hello
+    }
+
+    /// The certificate that the server showed, as DER.
+    pub fn certificate(&self) -> Vec<u8> {
+        let chain = self.tls.conn.peer_certificates().expect("the handshake is over");
+        chain.first().expect("a server shows a certificate").to_vec()
+    }
+
+    /// Makes an account, and tells its welcome.
+    pub fn register(&mut self, name: &str) -> Value {
+        let welcome = self.request(json!({"type": "register", "username": name, "password": PASSWORD}));
+        assert_eq!(welcome["type"], "welcome", "{welcome}");
+        welcome
+    }
+
+    /// Starts delivery of everything from now on.
+    pub fn attach(&mut self) -> Value {
+        let attached = self.request(json!({"type": "attach", "tail": 0}));
+        assert_eq!(attached["type"], "attached", "{attached}");
+        attached
+    }
+
+    /// Posts a message and waits until it is on disk; tells the answer.
+    pub fn send(&mut self, room: &str, message: &str) -> Value {
+        let ack = self.answer_to(&new_id(), json!({"type": "send", "room": room, "message": message}));
+        assert_eq!(ack["type"], "ack", "{ack}");
+        ack
+    }
+
+    /// Sends a request under a fresh id, and tells its answer. What comes in between stays to be read.
+    pub fn request(&mut self, frame: Value) -> Value {
+        self.requests += 1;
+        self.answer_to(&format!("r{}", self.requests), frame)
+    }
+
+    /// Sends a request that must be refused, and tells the code.
+    pub fn refused(&mut self, frame: Value) -> String {
+        let answer = self.request(frame);
+        assert_eq!(answer["type"], "error", "this must be refused: {answer}");
+        let reason = answer["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains(' ') && reason.ends_with(['.', '!', '?']), "not a sentence: {answer}");
+        answer["code"].as_str().expect("an error has a code").to_owned()
+    }
+
+    /// Sends a request under this id, and tells its answer.
+    pub fn answer_to(&mut self, id: &str, mut frame: Value) -> Value {
+        frame["id"] = id.into();
+        self.write_line(&frame.to_string());
+        let mut between = VecDeque::new();
+        loop {
+            let frame = self.read().unwrap_or_else(|| panic!("closed before the answer to {frame}"));
+            if frame["id"] == id && frame["type"] != "message" {
+                self.unread.extend(between);
+                return frame;
+            }
+            between.push_back(frame);
+        }
+    }
+
+    /// Everything that the server has to say by now, oldest first.
+    ///
+    /// A server picks fairly between a request that came and a delivery that is ready: a `ping` overtakes a delivery
+    /// one time in two, so [`QUIET_PINGS`] in a row without a delivery mean that there is none.
+    pub fn barrier(&mut self) -> Vec<Value> {
+        let mut quiet = 0;
+        while quiet < QUIET_PINGS {
+            let before = self.unread.len();
+            let pong = self.request(json!({"type": "ping"}));
+            assert_eq!(pong["type"], "pong", "{pong}");
+            quiet = if self.unread.len() == before { quiet + 1 } else { 0 };
+        }
+        self.unread.drain(..).collect()
+    }
+
+    /// Reads on until a frame of this type; those before it are dropped.
+    pub fn expect(&mut self, kind: &str) -> Value {
+        self.expect_where(kind, |_| true)
+    }
+
+    /// Reads on until a frame of this type of which `holds` is true; those before it are dropped.
+    pub fn expect_where(&mut self, kind: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let frame = self.next_frame().unwrap_or_else(|| panic!("closed while waiting for {kind}"));
+            if frame["type"] == kind && holds(&frame) {
+                return frame;
+            }
+        }
+    }
+
+    /// The next frame, or `None` when the server has closed.
+    pub fn next_frame(&mut self) -> Option<Value> {
+        self.unread.pop_front().or_else(|| self.read())
+    }
+
+    /// Writes one line. A server that has closed takes nothing more; that shows when it is read from.
+    pub fn write_line(&mut self, line: &str) {
+        self.write_bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Writes bytes as they are.
+    pub fn write_bytes(&mut self, bytes: &[u8]) {
+        let _ = self.tls.write_all(bytes).and_then(|()| self.tls.flush());
+    }
+
+    /// Reads one frame from the socket; `None` at its end.
+    fn read(&mut self) -> Option<Value> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return Some(serde_json::from_slice(&line).expect("the server speaks JSON"));
+            }
+            assert!(self.buffer.len() <= LINE_BYTES_MAX, "the server sent a line that is too long");
+            let mut chunk = [0; 16 * 1024];
+            match self.receive(&mut chunk) {
+                Ok(0) => return None,
+                Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("the server stays silent"),
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Reads without writing first, as [`StreamOwned`] would: what a server said before it closed the door on a
+    /// long line is heard, although the rest of the line has nowhere to go.
+    fn receive(&mut self, chunk: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            match self.tls.conn.reader().read(chunk) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            if self.tls.conn.read_tls(&mut self.tls.sock)? == 0 {
+                return Ok(0);
+            }
+            self.tls.conn.process_new_packets().map_err(std::io::Error::other)?;
+        }
+    }
+}
+
+/// Connects offering `alpn`, and tells the error that the handshake ends with.
+///
+/// # Panics
+/// When the server accepts it and goes on to speak.
+pub fn alpn_error(address: SocketAddr, alpn: &[&[u8]]) -> String {
+    match secure(address, alpn) {
+        Err(error) => error.to_string(),
+        Ok(mut tls) => match tls.read(&mut [0; 1]) {
+            Ok(1) => panic!("the server speaks although no protocol was agreed on"),
+            Ok(_) => "closed".to_owned(),
+            Err(error) => error.to_string(),
+        },
+    }
+}
+
+fn secure(address: SocketAddr, alpn: &[&[u8]]) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("the provider knows TLS 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    let socket = TcpStream::connect_timeout(&address, DEADLINE)?;
+    socket.set_read_timeout(Some(DEADLINE))?;
+    socket.set_write_timeout(Some(DEADLINE))?;
+    socket.set_nodelay(true)?;
+    let name = ServerName::try_from("lanchat.invalid").expect("a DNS name");
+    let connection = ClientConnection::new(Arc::new(config), name).map_err(std::io::Error::other)?;
+    let mut tls = StreamOwned::new(connection, socket);
+    tls.conn.complete_io(&mut tls.sock)?;
+    Ok(tls)
+}
+
+/// Takes any certificate, but only from whoever holds its key.
+#[derive(Debug)]
+struct AnyServer(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.3 only".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,197 @@
+//! A real `lanchatd` in a data directory of its own.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::launch::files_below;
+use crate::process::{Process, Signal};
+use crate::stream::Stream;
+use crate::{Home, Launch, Place, lanchatd};
+
+/// How a server is to be started.
+#[derive(Clone, Debug)]
+pub struct ServerSpec {
+    /// Where it runs.
+    pub place: Place,
+    /// The name that it goes by.
+    pub name: String,
+    /// Where it listens; its own default if `None`.
+    pub listen: Option<SocketAddr>,
+    /// Whether it is advertised on the link.
+    pub mdns: bool,
+    /// More arguments.
+    pub arguments: Vec<String>,
+    /// Variables of its environment.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Default for ServerSpec {
+    /// On a free port of the loopback interface, and not advertised.
+    fn default() -> Self {
+        Self {
+            place: Place::Here,
+            name: "test server".to_owned(),
+            listen: Some(SocketAddr::new(own_loopback(), 0)),
+            mdns: false,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+}
+
+impl ServerSpec {
+    /// In the namespace of a host, advertised, with its own defaults for everything else.
+    pub fn on(place: &Place, name: &str) -> Self {
+        Self { place: place.clone(), name: name.to_owned(), listen: None, mdns: true, ..Self::default() }
+    }
+
+    /// With one more argument.
+    pub fn arg(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// With one more variable in its environment.
+    pub fn env(mut self, key: &str, value: &str) -> Self {
+        self.environment.push((key.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// An address of the loopback network that no other server of this test process has, where there are several: a
+/// server that starts again then finds its port free, whatever else goes on.
+fn own_loopback() -> IpAddr {
+    static COUNT: AtomicU8 = AtomicU8::new(1);
+    if cfg!(target_os = "linux") {
+        let [.., third, fourth] = std::process::id().to_be_bytes();
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        IpAddr::V4(Ipv4Addr::new(127, third | 1, fourth, count.clamp(1, 254)))
+    } else {
+        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    }
+}
+
+/// A server that runs, or ran.
+pub struct TestServer {
+    process: Option<Process>,
+    addresses: Vec<SocketAddr>,
+    logs: Vec<Stream>,
+    spec: ServerSpec,
+    home: Home,
+}
+
+impl TestServer {
+    /// Starts a server with the defaults of [`ServerSpec`].
+    pub fn start() -> Self {
+        Self::start_as(ServerSpec::default())
+    }
+
+    /// Starts a server.
+    pub fn start_as(spec: ServerSpec) -> Self {
+        let mut server =
+            Self { process: None, addresses: Vec::new(), logs: Vec::new(), spec, home: Home::new() };
+        server.start_again();
+        server
+    }
+
+    /// Starts the server on the data and the port that it had.
+    pub fn start_again(&mut self) {
+        let process = Process::start(&self.launch());
+        self.logs.extend([process.stdout.clone(), process.stderr.clone()]);
+        self.addresses = process.stdout.wait_for("waiting for the server to listen", |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let whole = &text[..text.rfind('\n')?];
+            let found: Vec<_> = whole.lines().filter_map(listening_on).collect();
+            (!found.is_empty()).then_some(found)
+        });
+        if let Some(listen) = &mut self.spec.listen {
+            *listen = self.addresses[0];
+        }
+        self.process = Some(process);
+    }
+
+    /// The command that starts it.
+    pub fn launch(&self) -> Launch {
+        let mut launch = Launch::new(lanchatd()).at(&self.spec.place).home(&self.home);
+        launch = launch.arg("--data").arg(self.data()).arg("--name").arg(&self.spec.name);
+        if let Some(listen) = self.spec.listen {
+            launch = launch.arg("--listen").arg(listen.to_string());
+        }
+        if !self.spec.mdns {
+            launch = launch.arg("--no-mdns");
+        }
+        let variables = self.spec.environment.iter();
+        let launch = variables.fold(launch, |launch, (key, value)| launch.env(key, value));
+        launch.args(&self.spec.arguments)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    /// All files of its data directory.
+    pub fn data_files(&self) -> Vec<PathBuf> {
+        files_below(&self.data())
+    }
+
+    /// Everything that all its runs said, on stdout and stderr.
+    pub fn log(&self) -> String {
+        self.logs.iter().map(Stream::text).collect()
+    }
+
+    /// What its latest run says on stdout.
+    pub fn stdout(&self) -> &Stream {
+        &self.process().stdout
+    }
+
+    /// What its latest run says on stderr, its log.
+    pub fn stderr(&self) -> &Stream {
+        &self.process().stderr
+    }
+
+    /// Ends it at once: power off.
+    pub fn kill(&mut self) {
+        self.signal(Signal::Kill);
+        self.process().wait();
+        self.process = None;
+    }
+
+    /// Asks it to stop, and tells its exit code.
+    pub fn stop(&mut self) -> i32 {
+        self.signal(Signal::Terminate);
+        let code = self.process().wait();
+        self.process().stdout.wait_for_end();
+        self.process().stderr.wait_for_end();
+        self.process = None;
+        code
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process().signal(signal);
+    }
+
+    /// Whether `needle` stands in any file of the data directory.
+    pub fn stores(&self, needle: &[u8]) -> bool {
+        self.data_files().iter().any(|path| file_holds(path, needle))
+    }
+
+    fn process(&self) -> &Process {
+        self.process.as_ref().expect("the server runs")
+    }
+}
+
+fn file_holds(path: &Path, needle: &[u8]) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| crate::stream::contains(&bytes, needle))
+}
+
+fn listening_on(line: &str) -> Option<SocketAddr> {
+    line.trim().strip_prefix("listening on ")?.trim().parse().ok()
+}

@@ -1,0 +1,197 @@
+//! Accounts, as a client by hand sees them: register, log in, resume, log out, change the password (PROTOCOL §4).
+#![cfg(unix)]
+
+use lanchat_tests::{PASSWORD, ServerSpec, TestPeer, TestServer};
+use serde_json::{Value, json};
+
+fn token(welcome: &Value) -> String {
+    welcome["token"].as_str().expect("a welcome has a token").to_owned()
+}
+
+fn login(server: &TestServer, name: &str, password: &str) -> Value {
+    let login = json!({"type": "login", "username": name, "password": password});
+    TestPeer::connect(server.address()).request(login)
+}
+
+/// Resumes on a fresh connection: the welcome, or the code of the error.
+fn resume(server: &TestServer, token: &str) -> Result<Value, String> {
+    let answer = TestPeer::connect(server.address()).request(json!({"type": "resume", "token": token}));
+    if answer["type"] == "welcome" { Ok(answer) } else { Err(answer["code"].to_string()) }
+}
+
+#[test]
+fn a_registered_account_logs_in_by_password_and_by_token() {
+    let server = TestServer::start();
+    let mut ana = TestPeer::connect(server.address());
+    let welcome = ana.register("Ana");
+    assert_eq!(welcome["username"], "ana", "names are folded: {welcome}");
+    assert_eq!(welcome["rooms"][0]["room"], "lobby");
+    assert_eq!(login(&server, "ANA", PASSWORD)["type"], "welcome");
+    assert_eq!(resume(&server, &token(&welcome)).expect("the token is good")["username"], "ana");
+}
+
+#[test]
+fn names_are_checked_with_a_code_for_each_mistake() {
+    let server = TestServer::start();
+    TestPeer::registered(server.address(), "ana");
+    let long = "a".repeat(33);
+    let table = [
+        ("", "bad_name"),
+        ("a", "bad_name"),
+        (&long, "bad_name"),
+        ("ana maria", "bad_name"),
+        ("аnа", "bad_name"),
+        ("ana\u{202e}", "bad_name"),
+        ("system", "name_reserved"),
+        ("ana", "name_taken"),
+        ("ANA", "name_taken"),
+    ];
+    let mut peer = TestPeer::connect(server.address());
+    for (name, code) in table {
+        let frame = json!({"type": "register", "username": name, "password": PASSWORD});
+        assert_eq!(peer.refused(frame), code, "{name:?}");
+    }
+    for password in ["1234567", &"x".repeat(257)] {
+        let frame = json!({"type": "register", "username": "bob", "password": password});
+        assert_eq!(peer.refused(frame), "bad_password");
+    }
+    peer.register("bob");
+}
+
+#[test]
+fn an_empty_name_is_told_that_it_cannot_be_empty() {
+    let server = TestServer::start();
+    let mut peer = TestPeer::connect(server.address());
+    let answer = peer.request(json!({"type": "register", "username": "", "password": PASSWORD}));
+    assert!(answer["reason"].as_str().is_some_and(|reason| reason.contains("cannot be empty")), "{answer}");
+}
+
+#[test]
+fn an_unknown_name_is_refused_exactly_as_a_wrong_password_is() {
+    let server = TestServer::start();
+    TestPeer::registered(server.address(), "ana");
+    let wrong = login(&server, "ana", "not the password");
+    let unknown = login(&server, "nobody", "not the password");
+    assert_eq!(wrong["code"], "wrong_password");
+    assert_eq!(wrong, unknown);
+    let impossible = login(&server, "no such name!", "not the password");
+    assert_ne!(impossible["type"], "welcome");
+}
+
+#[test]
+fn guessing_is_slowed_but_never_locks_a_known_device_out() {
+    let server = TestServer::start();
+    let welcome = TestPeer::connect(server.address()).register("ana");
+    let slowed = (0..20).map(|guess| login(&server, "ana", &format!("guess {guess}"))).find(|answer| {
+        assert_eq!(answer["type"], "error");
+        answer["code"] == "slow_down"
+    });
+    let slowed = slowed.expect("twenty guesses in a row are too many");
+    assert!(slowed["retry_after"].as_u64().is_some_and(|seconds| seconds > 0), "{slowed}");
+    assert!(resume(&server, &token(&welcome)).is_ok());
+}
+
+#[test]
+fn a_token_rotates_and_a_copy_of_an_old_one_ends_the_device() {
+    let server = TestServer::start();
+    let first = token(&TestPeer::connect(server.address()).register("ana"));
+    let lost = token(&resume(&server, &first).expect("the first token is good"));
+    let second = token(&resume(&server, &first).expect("a client may lose the answer and come back"));
+    assert_ne!(first, second);
+    assert_ne!(lost, second);
+    let third = token(&resume(&server, &second).expect("the next token is good"));
+    assert_eq!(resume(&server, &first).expect_err("somebody uses a copy"), "\"bad_token\"");
+    assert_eq!(resume(&server, &third).expect_err("the device is gone"), "\"bad_token\"");
+    assert_eq!(login(&server, "ana", PASSWORD)["type"], "welcome");
+}
+
+#[test]
+fn tokens_survive_a_crash_of_the_server() {
+    let mut server = TestServer::start();
+    let token = token(&TestPeer::connect(server.address()).register("ana"));
+    server.kill();
+    server.start_again();
+    assert!(resume(&server, &token).is_ok());
+}
+
+#[test]
+fn logging_out_revokes_the_token_of_this_device_only() {
+    let server = TestServer::start();
+    let other = token(&TestPeer::connect(server.address()).register("ana"));
+    let mut ana = TestPeer::connect(server.address());
+    let own = ana.request(json!({"type": "login", "username": "ana", "password": PASSWORD}));
+    assert_eq!(ana.request(json!({"type": "logout"}))["type"], "ok");
+    while ana.next_frame().is_some() {}
+    assert_eq!(resume(&server, &token(&own)).expect_err("revoked"), "\"bad_token\"");
+    assert!(resume(&server, &other).is_ok());
+}
+
+#[test]
+fn a_new_password_logs_the_other_devices_out() {
+    let server = TestServer::start();
+    let mut other = TestPeer::connect(server.address());
+    let token_of_other = token(&other.register("ana"));
+    let mut ana = TestPeer::connect(server.address());
+    let own = ana.request(json!({"type": "login", "username": "ana", "password": PASSWORD}));
+    let new = "a better password";
+    let wrong = json!({"type": "passwd", "old": "wrong password", "new": new});
+    assert_eq!(ana.refused(wrong), "wrong_password");
+    assert_eq!(ana.request(json!({"type": "passwd", "old": PASSWORD, "new": new}))["type"], "ok");
+    let told = other.expect("error");
+    assert_eq!((&told["code"], &told["fatal"]), (&json!("logged_out"), &json!(true)));
+    while other.next_frame().is_some() {}
+    assert!(resume(&server, &token_of_other).is_err());
+    assert_eq!(login(&server, "ana", PASSWORD)["code"], "wrong_password");
+    assert_eq!(login(&server, "ana", new)["type"], "welcome");
+    assert!(resume(&server, &token(&own)).is_ok(), "the device that changed it stays");
+}
+
+#[test]
+fn before_login_nothing_else_is_possible_and_after_it_no_second_one() {
+    let server = TestServer::start();
+    let mut peer = TestPeer::connect(server.address());
+    for frame in [
+        json!({"type": "send", "room": "lobby", "message": "hi"}),
+        json!({"type": "attach"}),
+        json!({"type": "members"}),
+        json!({"type": "history", "room": "lobby"}),
+        json!({"type": "whois", "username": "ana"}),
+    ] {
+        assert_eq!(peer.refused(frame.clone()), "login_required", "{frame}");
+    }
+    assert_eq!(peer.request(json!({"type": "ping"}))["type"], "pong");
+    peer.register("ana");
+    let again = json!({"type": "login", "username": "ana", "password": PASSWORD});
+    assert_eq!(peer.refused(again), "already_logged_in");
+}
+
+#[test]
+fn a_closed_server_takes_no_new_accounts() {
+    let server = TestServer::start_as(ServerSpec::default().arg("--registration").arg("closed"));
+    let mut peer = TestPeer::connect(server.address());
+    assert_eq!(peer.hello()["registration"], "closed");
+    let frame = json!({"type": "register", "username": "ana", "password": PASSWORD});
+    assert_eq!(peer.refused(frame), "registration_closed");
+}
+
+#[test]
+fn a_display_name_is_separate_from_the_account_name() {
+    let server = TestServer::start();
+    let mut peer = TestPeer::connect(server.address());
+    let frame =
+        json!({"type": "register", "username": "ana", "password": PASSWORD, "display_name": "Ána Мария"});
+    assert_eq!(peer.request(frame)["display_name"], "Ána Мария");
+    let whois = peer.request(json!({"type": "whois", "username": "ana"}));
+    assert_eq!((&whois["username"], &whois["display_name"]), (&json!("ana"), &json!("Ána Мария")));
+    assert_eq!(peer.refused(json!({"type": "whois", "username": "nobody"})), "no_such_account");
+}
+
+#[test]
+fn a_version_that_nobody_speaks_is_refused_by_name() {
+    let server = TestServer::start();
+    let mut peer = TestPeer::connect(server.address());
+    assert_eq!(peer.hello()["versions"], json!([1]));
+    let frame = json!({"type": "register", "username": "ana", "password": PASSWORD, "versions": [99]});
+    assert_eq!(peer.refused(frame), "unsupported_version");
+    assert!(peer.next_frame().is_none(), "the connection closes");
+}

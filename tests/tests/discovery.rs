@@ -1,0 +1,193 @@
+//! Finding a server on a link without a router, without DNS, and without being told.
+#![cfg(unix)]
+
+use std::net::Ipv4Addr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use lanchat_tests::{
+    Addressing, Avahi, Home, Host, Lan, PASSWORD, Pipe, Process, ServerSpec, Signal, Sniffer, Terminal,
+    TestServer, interpreter, lanchat,
+};
+
+/// The promise: from the start of the client to the room.
+const IN_THE_ROOM_MAX: Duration = Duration::from_secs(3);
+/// The promise: from the stop of a server to its advert being gone.
+const GONE_MAX: Duration = Duration::from_secs(2);
+
+/// Shows the certificate of the server at an address, in hex.
+const CERTIFICATE: &str = r"
+import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+context.set_alpn_protocols(['lanchat/1'])
+tls = context.wrap_socket(socket.create_connection((sys.argv[1], 7072)))
+print(tls.getpeercert(binary_form=True).hex())
+";
+/// What stands before a P-256 key in a certificate: the OIDs and the head of the bit string (RFC 5480 §2).
+const EC_KEY: &str = "06072a8648ce3d020106082a8648ce3d030107034200";
+
+/// One scenario at a time: the promises are about time, and are made for a machine that is not full of tests.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts `lanchat` without any address: in the room within the time that is promised.
+fn finds_the_server_and_enters(host: &Host) {
+    let home = Home::new();
+    let started = Instant::now();
+    let mut pipe = Pipe::start(&home, &host.place(), &["--json", "--follow"]);
+    pipe.enter(&format!("/register ana {PASSWORD}"));
+    pipe.expect("attached", |_| true);
+    let took = started.elapsed();
+    assert!(took < IN_THE_ROOM_MAX, "it took {took:?}");
+    pipe.enter("hello");
+    pipe.expect("message", |frame| frame["message"] == "hello");
+}
+
+/// Two hosts and a bridge (#2, item 2).
+#[test]
+fn a_client_finds_the_server_by_mdns_and_is_in_the_room() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(2, Addressing::Both) else { return };
+    let _server = TestServer::start_as(ServerSpec::on(&lan.hosts()[0].place(), "attic"));
+    finds_the_server_and_enters(&lan.hosts()[1]);
+}
+
+/// The same where nobody has an address but those that IPv6 makes up itself.
+#[test]
+fn a_client_finds_the_server_on_a_link_with_link_local_addresses_only() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(2, Addressing::LinkLocal) else { return };
+    let _server = TestServer::start_as(ServerSpec::on(&lan.hosts()[0].place(), "attic"));
+    finds_the_server_and_enters(&lan.hosts()[1]);
+}
+
+/// The advert holds a second address, where packets vanish without an answer.
+#[test]
+fn an_address_that_nobody_can_reach_does_not_hold_the_client_up() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(2, Addressing::Both) else { return };
+    let [server_host, client_host] = lan.hosts() else { panic!("two hosts") };
+    server_host.ip("address add 10.88.0.1/24 dev lan0");
+    client_host.ip("route add 10.88.0.0/24 dev lan0");
+    client_host.ip("neighbour add 10.88.0.1 lladdr 02:00:00:00:00:99 dev lan0 nud permanent");
+    let Some(sniffer) = Sniffer::on(&lan) else { return };
+    let _server = TestServer::start_as(ServerSpec::on(&server_host.place(), "attic"));
+    sniffer.hears_advert_of(Ipv4Addr::new(10, 88, 0, 1));
+    finds_the_server_and_enters(client_host);
+}
+
+/// A witness that is not ours: name, port and TXT; and a clean stop takes them back (#2, item 2).
+#[test]
+fn avahi_sees_the_advert_and_sees_it_go() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(2, Addressing::Both) else { return };
+    let Some(avahi) = Avahi::start(&lan.hosts()[1]) else { return };
+    let mut server = TestServer::start_as(ServerSpec::on(&lan.hosts()[0].place(), "attic"));
+    let follow = avahi.follow();
+    let mut lines = follow.stdout.lines();
+    lines.find("waiting for the advert", |line| line.starts_with("=;lan0;").then_some(()));
+    let list = avahi.list();
+    let advert =
+        list.lines().find(|line| line.starts_with("=;lan0;IPv4;")).unwrap_or_else(|| panic!("{list}"));
+    let fields: Vec<&str> = advert.split(';').collect();
+    let [_, _, _, name, kind, domain, host, address, port, txt] = fields[..] else { panic!("{advert}") };
+    assert_eq!((name, kind, domain), ("attic", "_lanchat._tcp", "local"));
+    assert!(host.starts_with("lanchat-") && host.ends_with(".local"), "{advert}");
+    assert_eq!((address, port), ("10.77.0.1", "7072"));
+    assert!(txt.contains("\"name=attic\"") && txt.contains("\"v=1\"") && txt.contains("\"id="), "{advert}");
+
+    let asked = Instant::now();
+    server.signal(Signal::Terminate);
+    lines.find("waiting for the advert to go", |line| line.starts_with("-;lan0;").then_some(()));
+    let took = asked.elapsed();
+    assert!(took < GONE_MAX, "it took {took:?}");
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn discover_lists_servers_for_people_and_for_programs() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(2, Addressing::Both) else { return };
+    let _attic = TestServer::start_as(ServerSpec::on(&lan.hosts()[0].place(), "attic"));
+    let home = Home::new();
+    let launch = lan.hosts()[1].launch(lanchat()).home(&home);
+    let (code, list, error) = Process::run(&launch.clone().arg("discover"), "");
+    assert_eq!(code, 0, "{error}");
+    assert!(list.contains("attic") && list.contains("7072"), "{list}");
+    let (code, list, error) = Process::run(&launch.args(["discover", "--json"]), "");
+    assert_eq!(code, 0, "{error}");
+    let found: Vec<serde_json::Value> =
+        list.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    assert_eq!(found[0]["name"], "attic", "{list}");
+}
+
+#[test]
+fn several_servers_make_a_numbered_list() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(3, Addressing::Both) else { return };
+    let [attic, cellar, client] = lan.hosts() else { panic!("three hosts") };
+    let _attic = TestServer::start_as(ServerSpec::on(&attic.place(), "attic"));
+    let _cellar = TestServer::start_as(ServerSpec::on(&cellar.place(), "cellar"));
+    let home = Home::new();
+    let mut terminal = Terminal::start(client.launch(lanchat()).home(&home));
+    terminal.wait_for("waiting for the list", |screen| {
+        let screen = screen.contents();
+        ["attic", "cellar", "1", "2", "new"].iter().all(|word| screen.contains(word))
+    });
+    let screen = terminal.screen();
+    let row = screen.lines().find(|line| line.contains("cellar")).expect("cellar is listed");
+    let number = row.chars().find(char::is_ascii_digit).expect("it has a number");
+    terminal.enter(&number.to_string());
+    terminal.wait_for_text("ot yet verified");
+    terminal.wait_for_text("/register");
+}
+
+/// An address that comes while the server runs is advertised, and stands in a certificate of the same key.
+#[test]
+fn a_server_follows_its_addresses_and_keeps_its_key() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(2, Addressing::Both) else { return };
+    let [server_host, client_host] = lan.hosts() else { panic!("two hosts") };
+    let (Some(sniffer), Some(python)) = (Sniffer::on(&lan), interpreter()) else { return };
+    let certificate = |address: &str| {
+        let launch = client_host.launch(&python).args(["-W", "ignore", "-c", CERTIFICATE, address]);
+        let (code, hex, error) = Process::run(&launch, "");
+        assert_eq!(code, 0, "{error}");
+        hex
+    };
+    let server = TestServer::start_as(ServerSpec::on(&server_host.place(), "attic"));
+    sniffer.hears_advert_of(Ipv4Addr::new(10, 77, 0, 1));
+    let before = certificate("10.77.0.1");
+    let san = |text: &str| text.contains("87040a4d0032");
+    assert!(!san(&before));
+    server_host.ip("address add 10.77.0.50/24 dev lan0");
+    server.stderr().wait_for_text("addresses changed");
+    let after = certificate("10.77.0.50");
+    assert!(san(&after), "the new address is in the certificate");
+    let key = |text: &str| text.find(EC_KEY).map(|at| text[at..at + EC_KEY.len() + 132].to_owned());
+    assert_eq!(key(&after).expect("an EC key"), key(&before).expect("an EC key"), "the key stays");
+    sniffer.hears_advert_of(Ipv4Addr::new(10, 77, 0, 50));
+}
+
+/// A server that moved is found again by whoever knows it.
+#[test]
+fn a_client_finds_its_server_again_at_another_address() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(2, Addressing::Both) else { return };
+    let [server_host, client_host] = lan.hosts() else { panic!("two hosts") };
+    let mut server = TestServer::start_as(ServerSpec::on(&server_host.place(), "attic"));
+    let home = Home::new();
+    let mut pipe = Pipe::start(&home, &client_host.place(), &["--plain"]);
+    pipe.enter(&format!("/register ana {PASSWORD}"));
+    assert_eq!(pipe.finish(), 0, "{}", pipe.complaints());
+    assert_eq!(server.stop(), 0);
+    server_host.ip("address delete 10.77.0.1/24 dev lan0");
+    server_host.ip("address add 10.77.0.200/24 dev lan0");
+    server.start_again();
+    let mut pipe = Pipe::start(&home, &client_host.place(), &["--json", "--follow"]);
+    pipe.enter("back again");
+    pipe.expect("message", |frame| frame["message"] == "back again");
+}

@@ -1,0 +1,94 @@
+//! Bounds that a server keeps against many, silent and greedy connections.
+#![cfg(unix)]
+
+use std::net::TcpStream;
+
+use lanchat_model::limits;
+use lanchat_tests::{PASSWORD, ServerSpec, TestPeer, TestServer, new_id};
+use serde_json::{Value, json};
+
+#[test]
+fn hello_tells_the_bounds_that_are_kept() {
+    let server = TestServer::start();
+    let peer = TestPeer::connect(server.address());
+    let told = &peer.hello()["limits"];
+    assert_eq!(told["frame_bytes"], limits::FRAME_BYTES_MAX);
+    assert_eq!(told["message_bytes"], limits::MESSAGE_BYTES_MAX);
+    assert_eq!(told["unacked"], limits::UNACKED_PER_SESSION_MAX);
+    assert_eq!(told["typing_seconds"], limits::TYPING_SHOWN.as_secs());
+    assert_eq!(told["keepalive_seconds"], limits::KEEPALIVE.as_secs());
+}
+
+#[test]
+fn a_client_may_pipeline_beyond_the_window_and_keeps_its_order() {
+    const POSTS: usize = limits::UNACKED_PER_SESSION_MAX * 10;
+    let server = TestServer::start();
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    ana.barrier();
+    let ids: Vec<String> = (0..POSTS).map(|_| new_id()).collect();
+    for id in &ids {
+        ana.write_line(&json!({"type": "send", "id": id, "room": "lobby", "message": id}).to_string());
+    }
+    let (mut acked, mut delivered) = (Vec::new(), Vec::new());
+    while acked.len() < POSTS || delivered.len() < POSTS {
+        let frame = ana.next_frame().expect("the connection stays open");
+        match frame["type"].as_str() {
+            Some("ack") => acked.push(frame["id"].clone()),
+            Some("message") => delivered.push(frame["id"].clone()),
+            other => panic!("unexpected {other:?}: {frame}"),
+        }
+    }
+    let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
+    assert_eq!(acked, ids);
+    assert_eq!(delivered, ids);
+}
+
+#[test]
+fn strangers_from_one_address_are_bounded_and_a_login_makes_room() {
+    let server = TestServer::start();
+    let address = server.address();
+    let mut strangers: Vec<TestPeer> =
+        (0..limits::CONNECTIONS_BEFORE_LOGIN_PER_ADDRESS_MAX).map(|_| TestPeer::connect(address)).collect();
+    assert!(!is_served(address), "one stranger too many");
+    strangers[0].register("ana");
+    let mut next = TestPeer::connect(address);
+    assert_eq!(next.request(json!({"type": "ping"}))["type"], "pong");
+    assert_eq!(strangers[1].request(json!({"type": "ping"}))["type"], "pong", "those who came first stay");
+}
+
+/// Whether the server says anything to a new connection before it closes it.
+fn is_served(address: std::net::SocketAddr) -> bool {
+    use std::io::{Read, Write};
+    let Ok(mut socket) = TcpStream::connect(address) else { return false };
+    socket.set_read_timeout(Some(lanchat_tests::DEADLINE)).expect("a socket can have a deadline");
+    // Not the beginning of a handshake: whoever is served gets an alert for it.
+    let _ = socket.write_all(b"\x16\x03\x01\x00\x01\x00");
+    socket.read(&mut [0; 1]).is_ok_and(|count| count > 0)
+}
+
+#[test]
+fn silent_connections_do_not_keep_others_waiting() {
+    let server = TestServer::start();
+    let silent: Vec<TcpStream> = (0..limits::CONNECTIONS_BEFORE_LOGIN_PER_ADDRESS_MAX - 1)
+        .map(|_| TcpStream::connect(server.address()).expect("the port is open"))
+        .collect();
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    ana.send("lobby", "still here");
+    drop(silent);
+}
+
+#[test]
+fn a_full_server_says_so_and_takes_the_next_one_when_somebody_leaves() {
+    let server = TestServer::start_as(ServerSpec::default().arg("--max-clients").arg("1"));
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let mut bob = TestPeer::connect(server.address());
+    let register = json!({"type": "register", "username": "bob", "password": PASSWORD});
+    let refused = bob.request(register.clone());
+    assert_eq!((&refused["code"], &refused["fatal"]), (&json!("server_full"), &json!(true)), "{refused}");
+    assert!(refused["reason"].as_str().is_some_and(|reason| reason.contains("full")), "{refused}");
+    assert_eq!(bob.next_frame(), None);
+    assert_eq!(ana.request(json!({"type": "bye"}))["type"], "goodbye");
+    while ana.next_frame().is_some() {}
+    let answer = TestPeer::connect(server.address()).request(register);
+    assert_eq!(answer["type"], "welcome", "a refused registration made no account: {answer}");
+}

@@ -1,0 +1,135 @@
+//! The import rules: which crate may depend on which, of ours and of others. A new dependency is a line here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+
+use crate::source::{expect_none, root, rust_files};
+
+/// A crate, the crates of ours that it may import, and those of others.
+struct Rule(&'static str, &'static str, &'static str);
+
+const RULES: [Rule; 10] = [
+    Rule("lanchat-model", "", "serde thiserror"),
+    Rule("lanchat-protocol", "lanchat-model", "jiff serde serde_json thiserror"),
+    Rule(
+        "lanchat-certs",
+        "lanchat-model",
+        "bip39 getrandom rcgen rustls serde serde_json sha2 tempfile thiserror x509-parser",
+    ),
+    Rule("lanchat-hub", "lanchat-model", "argon2 getrandom sha2 thiserror tokio tracing"),
+    Rule("lanchat-store", "lanchat-hub lanchat-model", "rusqlite thiserror tokio tracing"),
+    Rule(
+        "lanchat-listener",
+        "lanchat-certs lanchat-hub lanchat-model",
+        "bytes socket2 thiserror tokio tokio-rustls tokio-util tracing",
+    ),
+    Rule("lanchat-door-native", "lanchat-hub lanchat-listener lanchat-model lanchat-protocol", "bytes"),
+    Rule(
+        "lanchat-server",
+        "lanchat-certs lanchat-door-native lanchat-hub lanchat-listener lanchat-model lanchat-protocol lanchat-store",
+        "anyhow clap etcetera hostname if-addrs mdns-sd serde thiserror tokio tokio-util toml tracing tracing-subscriber",
+    ),
+    Rule(
+        "lanchat-client",
+        "lanchat-certs lanchat-model lanchat-protocol",
+        "getrandom if-addrs mdns-sd serde serde_json tempfile thiserror tokio tokio-rustls tokio-util tracing uuid",
+    ),
+    Rule(
+        "lanchat",
+        "lanchat-client lanchat-model lanchat-protocol lanchat-server",
+        "anyhow clap etcetera jiff rpassword rustyline serde_json strsim terminal_size tokio tokio-util tracing \
+         tracing-subscriber unicode-segmentation unicode-width",
+    ),
+];
+
+/// What a folder must not even name: the file system, the network and the wire, where the crate list cannot tell.
+const UNKNOWN_TO: &[(&str, &[&str])] = &[
+    ("protocol/", &["std::fs", "std::net", "std::time::SystemTime", "std::thread"]),
+    ("server/hub/src/", &["std::fs", "tokio::fs", "tokio::net", "std::net::Tcp", "std::net::Udp"]),
+    ("server/doors/", &["std::fs", "tokio::fs", "tokio::net"]),
+    ("client/core/", &["println!", "stdout()", "stdin()"]),
+];
+
+/// The one file that may name a crate or a trait of one, among the files of a folder.
+const ONLY_IN: &[(&str, &str, &[&str])] = &[
+    ("client/src/", "lanchat_server", &["client/src/host.rs"]),
+    ("server/src/", "clap::", &["server/src/cli.rs", "server/src/main.rs"]),
+    ("server/src/", "mdns_sd", &["server/src/advertise.rs"]),
+    ("server/src/", "lanchat_door_native", &["server/src/doors.rs"]),
+    ("client/src/", "clap::", &["client/src/cli.rs", "client/src/main.rs"]),
+    ("client/core/src/", "mdns_sd", &["client/core/src/discover.rs"]),
+];
+
+fn metadata() -> Metadata {
+    let manifest = root().join("Cargo.toml");
+    MetadataCommand::new()
+        .manifest_path(manifest)
+        .no_deps()
+        .other_options(["--offline".into()])
+        .exec()
+        .unwrap()
+}
+
+#[test]
+fn every_crate_imports_only_what_its_place_allows() {
+    let metadata = metadata();
+    let rules = RULES.map(|Rule(name, own, others)| (name, format!("{own} {others}")));
+    let rules = BTreeMap::from(rules);
+    let ours: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    let mut broken = Vec::new();
+    for package in metadata.packages.iter().filter(|package| package.name.as_str() != "lanchat-tests") {
+        let Some(rule) = rules.get(package.name.as_str()) else {
+            broken.push(format!("{} has no rule: add it to RULES", package.name));
+            continue;
+        };
+        for dependency in &package.dependencies {
+            let (name, is_ours) = (dependency.name.as_str(), ours.contains(dependency.name.as_str()));
+            let allowed = rule.split(' ').any(|allowed| allowed == name);
+            // Tests may use what they like of others, and of ours what the crate itself may.
+            if !allowed && (is_ours || dependency.kind != DependencyKind::Development) {
+                broken.push(format!("{} must not import {name}", package.name));
+            }
+        }
+    }
+    expect_none("import rules (see ARCHITECTURE.md):", &broken);
+}
+
+#[test]
+fn places_name_only_what_they_may_know() {
+    let mut broken = Vec::new();
+    for file in rust_files() {
+        let code = file.code();
+        let unknown = UNKNOWN_TO.iter().filter(|(folder, _)| file.path.starts_with(folder));
+        for word in unknown.flat_map(|(_, words)| words.iter()).filter(|word| code.contains(**word)) {
+            if !file.path.contains("/tests/") {
+                broken.push(format!("{} names {word}", file.path));
+            }
+        }
+        let single =
+            ONLY_IN.iter().filter(|(folder, word, _)| file.path.starts_with(folder) && code.contains(word));
+        for (_, word, places) in single.filter(|(.., places)| !places.contains(&file.path.as_str())) {
+            broken.push(format!("{} names {word}, which only {places:?} may", file.path));
+        }
+    }
+    expect_none("knowledge in the wrong place:", &broken);
+}
+
+#[test]
+fn every_crate_inherits_the_lints() {
+    let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(workspace.contains("unsafe_code = \"forbid\""), "the workspace must forbid unsafe code");
+    let without = metadata().packages.into_iter().filter(|package| {
+        !fs::read_to_string(&package.manifest_path).unwrap().contains("[lints]\nworkspace = true\n")
+    });
+    expect_none("add [lints] workspace = true to:", &without.map(|p| p.name.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_database_engine_is_linked_once_and_known_to_the_store_alone() {
+    let users = RULES.iter().filter(|Rule(.., others)| others.contains("rusqlite"));
+    assert_eq!(users.map(|Rule(name, ..)| *name).collect::<Vec<_>>(), ["lanchat-store"]);
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    assert_eq!(lock.matches("name = \"libsqlite3-sys\"").count(), 1);
+}

@@ -1,0 +1,10 @@
+//! What no compiler checks: who imports whom, how long things are, and what must not stand anywhere.
+//!
+//! A rule that is broken names the file and says what to do.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod documents;
+mod imports;
+mod source;
+mod style;

@@ -1,0 +1,133 @@
+//! Servers that pretend to be a known one: no password and no token reaches them.
+#![cfg(unix)]
+
+use lanchat_tests::{FakeIdentity, FakeServer, Home, PASSWORD, Pipe, Place, Proxy, TestPeer, TestServer};
+
+/// The exit code of a client that refuses a server's key.
+const EXIT_TRUST: i32 = 3;
+
+/// A client that knows a server, at an address that can be given to somebody else.
+struct Known {
+    server: TestServer,
+    server_id: String,
+    proxy: Proxy,
+    home: Home,
+}
+
+impl Known {
+    /// Ana registers; her client keeps the server's key and her token.
+    fn new() -> Self {
+        let server = TestServer::start();
+        let proxy = Proxy::to(server.address());
+        let peer = TestPeer::connect(server.address());
+        let server_id = peer.hello()["server_id"].as_str().expect("an id").to_owned();
+        let known = Self { server, server_id, proxy, home: Home::new() };
+        let (code, complaints) = known.visit(&format!("/register ana {PASSWORD}\nhello\n"));
+        assert_eq!(code, 0, "{complaints}");
+        known
+    }
+
+    /// Runs the client with this input: its exit code and its complaints.
+    fn visit(&self, input: &str) -> (i32, String) {
+        let address = self.proxy.address().to_string();
+        let mut pipe = Pipe::start(&self.home, &Place::Here, &["--plain", "--server", &address]);
+        pipe.process().write(input);
+        let code = pipe.finish();
+        pipe.process().stderr.wait_for_end();
+        (code, pipe.complaints())
+    }
+
+    /// Gives the address of the server to an impostor and visits it twice: by token and by password.
+    fn is_refused(&self, identity: impl Fn() -> FakeIdentity, impostor_id: &str) -> String {
+        let mut said = String::new();
+        for input in ["hello\n", &format!("/login ana {PASSWORD}\nhello\n")] {
+            let impostor = FakeServer::start(identity(), impostor_id);
+            self.proxy.join(impostor.address());
+            let (code, complaints) = self.visit(input);
+            impostor.wait_for_connections(1);
+            assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
+            assert_eq!(code, EXIT_TRUST, "{complaints}");
+            said = complaints;
+        }
+        self.proxy.join(self.server.address());
+        let (code, complaints) = self.visit("hello again\n");
+        assert_eq!(code, 0, "the real server is trusted still: {complaints}");
+        said
+    }
+}
+
+/// The control: the fake server does count what a client trusts it with.
+#[test]
+fn a_server_that_was_never_seen_before_is_trusted_on_first_use() {
+    let id = "0123456789abcdef0123456789abcdef";
+    let unknown = FakeServer::start(FakeIdentity::with_own_key(id), id);
+    let (home, address) = (Home::new(), unknown.address().to_string());
+    let mut pipe = Pipe::start(&home, &Place::Here, &["--plain", "--server", &address]);
+    pipe.process().stderr.wait_for_text("ot yet verified");
+    pipe.enter(&format!("/register ana {PASSWORD}"));
+    unknown.wait_for_trust();
+}
+
+/// The same id and another key (#2, item 7).
+#[test]
+fn a_server_with_another_key_is_refused_before_anything_secret_is_sent() {
+    let known = Known::new();
+    let said = known.is_refused(|| FakeIdentity::with_own_key(&known.server_id), &known.server_id);
+    assert!(
+        said.contains(&format!("lanchat trust reset {}", known.server_id)),
+        "it names the way out: {said}"
+    );
+    let words = said.split_whitespace().filter(|word| word.split('-').count() == 6).count();
+    assert!(words >= 2, "both fingerprints in words: {said}");
+    let hex = said.split(|c: char| !c.is_ascii_hexdigit()).filter(|run| run.len() == 64).count();
+    assert!(hex >= 2, "both fingerprints in hex: {said}");
+}
+
+/// The certificate of the real server, byte by byte, without its key (#2, item 7).
+#[test]
+fn a_copied_certificate_without_its_key_is_refused_before_anything_secret_is_sent() {
+    let known = Known::new();
+    let certificate = TestPeer::connect(known.server.address()).certificate();
+    let identity = FakeIdentity::with_copied_certificate(certificate);
+    let impostor = FakeServer::start(identity, &known.server_id);
+    known.proxy.join(impostor.address());
+    let (code, complaints) = known.visit(&format!("/login ana {PASSWORD}\nhello\n"));
+    assert_ne!(code, 0, "{complaints}");
+    impostor.wait_for_connections(1);
+    assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
+}
+
+/// Somebody else altogether, at an address where a known server used to be.
+#[test]
+fn another_server_at_a_known_address_is_not_taken_for_a_new_one() {
+    let known = Known::new();
+    let other = "fedcba9876543210fedcba9876543210";
+    known.is_refused(|| FakeIdentity::with_own_key(other), other);
+}
+
+/// The swap happens while the client is connected: it reconnects by itself, to the impostor.
+#[test]
+fn a_client_that_reconnects_to_an_impostor_stops_before_it_resumes() {
+    let known = Known::new();
+    let address = known.proxy.address().to_string();
+    let mut pipe = Pipe::start(&known.home, &Place::Here, &["--json", "--follow", "--server", &address]);
+    pipe.expect("attached", |_| true);
+    let impostor = FakeServer::start(FakeIdentity::with_own_key(&known.server_id), &known.server_id);
+    known.proxy.cut();
+    known.proxy.join(impostor.address());
+    assert_eq!(pipe.process().wait(), EXIT_TRUST, "{}", pipe.complaints());
+    assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
+}
+
+/// An invitation carries the key: who shows another one is refused at first sight.
+#[test]
+fn an_invitation_with_the_wrong_key_never_connects() {
+    let id = "0123456789abcdef0123456789abcdef";
+    let impostor = FakeServer::start(FakeIdentity::with_own_key(id), id);
+    let (home, link) = (Home::new(), format!("lanchat://{}/#{}", impostor.address(), "ab".repeat(32)));
+    let mut pipe = Pipe::start(&home, &Place::Here, &["--plain", &link]);
+    pipe.enter(&format!("/register ana {PASSWORD}"));
+    assert_eq!(pipe.finish(), EXIT_TRUST, "{}", pipe.complaints());
+    impostor.wait_for_connections(1);
+    assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
+}
