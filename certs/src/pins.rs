@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::collections::btree_map::{BTreeMap, Entry};
-use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
 use lanchat_model::{ServerId, Timestamp, limits};
@@ -148,8 +147,7 @@ impl Pins {
     ) -> Result<T, PinsError> {
         let lock_path = self.path.with_extension("lock");
         let locked = |source| PrivateFileError::Io { action: "lock", path: lock_path.clone(), source };
-        // Unlocked when `lock` is dropped, also when the process dies. The file stays: removing it would race.
-        let lock = OpenOptions::new().create(true).append(true).open(&lock_path).map_err(locked)?;
+        let lock = private_file::open_lock(&lock_path).map_err(locked)?;
         lock.lock().map_err(locked)?;
 
         let kept = read(&self.path)?;

@@ -48,6 +48,21 @@ impl PrivateFileError {
     }
 }
 
+/// Opens a file to lock, 0600 whatever the umask, and makes it if there is none.
+///
+/// The lock that the caller takes ends when the file is dropped, also when the process dies. The file itself stays:
+/// removing it would race with the next one who locks it.
+///
+/// # Errors
+/// When the system refuses; the caller adds the path.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 /// Reads a private file whole. `None`: there is no such file. Blocks.
 ///
 /// # Errors

@@ -85,15 +85,19 @@ pub(crate) fn head(line: &[u8]) -> Result<Head<'_>, BadFrame> {
         let reason = format!("Objects and arrays go at most {} deep.", limits::JSON_DEPTH_MAX);
         return Err(BadFrame::new(ErrorCode::TooDeep, reason, None));
     }
-    serde_json::from_str(text).map_err(|error| not_a_frame(text, &error))
+    // serde would take an array for an object whose fields stand in order.
+    if !text.trim_start().starts_with('{') {
+        return Err(not_json());
+    }
+    serde_json::from_str(text).map_err(|error| if error.is_data() { no_head() } else { not_json() })
 }
 
-fn not_a_frame(text: &str, error: &serde_json::Error) -> BadFrame {
-    let is_object = error.is_data() && text.trim_start().starts_with('{');
-    if is_object {
-        let reason = "A frame has a \"type\" and, from a client, an \"id\", both strings and each once.";
-        return BadFrame::new(ErrorCode::BadFrame, reason, None);
-    }
+fn no_head() -> BadFrame {
+    let reason = "A frame has a \"type\" and, from a client, an \"id\", both strings and each once.";
+    BadFrame::new(ErrorCode::BadFrame, reason, None)
+}
+
+fn not_json() -> BadFrame {
     let reason = "This is the lanchat port: it takes one JSON object per line, over TLS. See PROTOCOL §2.";
     BadFrame::new(ErrorCode::NotJson, reason, None)
 }

@@ -56,6 +56,7 @@ fn each_kind_of_damage_has_its_name() {
         (b"GET / HTTP/1.1", ErrorCode::NotJson),
         (b"{\"type\":", ErrorCode::NotJson),
         (b"[]", ErrorCode::NotJson),
+        (b"[\"ping\",\"1\"]", ErrorCode::NotJson),
         (b"\"ping\"", ErrorCode::NotJson),
         (b"{\"type\":\"ping\",\"id\":\"1\"} trailing", ErrorCode::NotJson),
         (b"\xef\xbb\xbf{\"type\":\"ping\",\"id\":\"1\"}", ErrorCode::NotJson),

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use etcetera::AppStrategy;
+use lanchat_certs::private_file::open_lock;
 
 const LOCK_FILE: &str = "lock";
 const CONFIG_FILE: &str = "lanchat.toml";
@@ -85,7 +86,7 @@ impl DataDir {
             return Err(DataDirError::NotADirectory(path.to_owned()));
         }
         check_mode(path, &found)?;
-        let lock = File::options().create(true).append(true).open(path.join(LOCK_FILE)).map_err(refused)?;
+        let lock = open_lock(&path.join(LOCK_FILE)).map_err(refused)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),

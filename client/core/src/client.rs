@@ -11,7 +11,7 @@ use lanchat_protocol::{
     Attached, ClientFrame, ErrorCode, Login, MarkTyping, Register, RoomRef, Secret, Send, ServerFrame,
     encode, version,
 };
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::attach::AttachPolicy;
@@ -68,6 +68,9 @@ pub(crate) struct Shared {
     pub(crate) seen: Mutex<BTreeMap<String, Seq>>,
     /// Told when `seen` has something.
     pub(crate) seen_changed: Notify,
+    /// Events told so far, and how many of them are in the user's queue; `u64::MAX` once no more will be.
+    pub(crate) told: AtomicU64,
+    pub(crate) delivered: watch::Sender<u64>,
     /// Cancelled when the client is to be closed.
     pub(crate) closing: CancellationToken,
     /// Where the token is kept, and under which id.
@@ -86,6 +89,13 @@ impl Shared {
     /// A request id that was not used before on this client.
     pub(crate) fn request_id(&self) -> String {
         self.request_number().to_string()
+    }
+
+    /// Waits until the events told so far are in the user's queue.
+    async fn delivered(&self) {
+        let told = self.told.load(Ordering::Relaxed);
+        // An error says that there is no sender, and we hold it.
+        let _ = self.delivered.subscribe().wait_for(|delivered| *delivered >= told).await;
     }
 
     /// The number that a request id is made of.
@@ -113,6 +123,8 @@ impl Client {
             logged_in: AtomicBool::new(false),
             seen: Mutex::default(),
             seen_changed: Notify::new(),
+            told: AtomicU64::new(0),
+            delivered: watch::Sender::new(0),
             closing: CancellationToken::new(),
             home: home.clone(),
             server_id: trusted.server_id(),
@@ -239,6 +251,7 @@ impl Client {
         // queue up behind.
         let all = limits::OUTBOX_MAX as u32;
         drop(self.shared.places.acquire_many(all).await.map_err(|_| SendError::Stopped)?);
+        self.shared.delivered().await;
         Ok(Settled { refused: self.shared.refused.load(Ordering::Relaxed) })
     }
 
@@ -286,10 +299,14 @@ impl Client {
         }
     }
 
-    /// The driver forgets a request whose asker no longer waits.
+    /// What happened before the answer is in the queue of events before the answer is given. The driver forgets a request
+    /// whose asker no longer waits.
     async fn wait<T>(&self, answer: oneshot::Receiver<Result<T, RequestError>>) -> Result<T, RequestError> {
         match tokio::time::timeout(limits::REQUEST_MAX, answer).await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(answer)) => {
+                self.shared.delivered().await;
+                answer
+            }
             Ok(Err(_)) => Err(RequestError::Stopped),
             Err(_) => Err(RequestError::Disconnected),
         }

@@ -156,6 +156,7 @@ impl Driver {
         shared.logged_in.store(false, Ordering::Relaxed);
         shared.places.close();
         requests.fail_all(|| RequestError::Stopped);
+        shared.delivered.send_replace(u64::MAX);
         drop(outbox.drain());
         let until = closing.unwrap_or_else(|| Instant::now() + limits::CLOSE_MAX);
         if let Link::Up(wire) = link {
@@ -220,6 +221,7 @@ impl Driver {
     fn tell(&mut self, event: Event) {
         // After `close` nobody waits for events; what is on its way in the queue can still be read.
         if self.queue.is_some() && self.closing.is_none() {
+            self.shared.told.fetch_add(1, Ordering::Relaxed);
             self.waiting.push_back(event);
         }
     }
@@ -229,10 +231,12 @@ impl Driver {
             Some(place) => {
                 if let Some(event) = self.waiting.pop_front() {
                     place.put(event);
+                    self.shared.delivered.send_modify(|delivered| *delivered = delivered.saturating_add(1));
                 }
             }
             None => {
                 self.queue = None;
+                self.shared.delivered.send_replace(u64::MAX);
                 self.waiting.clear();
             }
         }
@@ -287,6 +291,7 @@ impl Driver {
         let Some(wire) = self.link.wire() else { return self.over = true };
         wire.put(&Bye { id: self.shared.request_id() }.into());
         self.closing = Some(Instant::now() + limits::CLOSE_MAX);
+        self.shared.delivered.send_replace(u64::MAX);
         self.waiting.clear();
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use lanchat_certs::private_file::open_lock;
 use lanchat_certs::{Fingerprint, Pin, Pins};
 use lanchat_model::{ServerId, Timestamp, limits};
 use lanchat_protocol::Secret;
@@ -156,7 +157,7 @@ impl Home {
     /// waited for.
     pub(crate) async fn newest_login(&self, id: ServerId) -> Result<Option<(Login, TokenLock)>, HomeError> {
         let path = self.folder.join(format!("login-{id}.lock"));
-        let file = open_lock(&path)?;
+        let file = open_lock(&path).map_err(|source| HomeError::Io { action: "lock", path, source })?;
         let until = tokio::time::Instant::now() + limits::TOKEN_LOCK_MAX;
         // Asked again and again: a blocking wait could not be given up.
         while file.try_lock().is_err() && tokio::time::Instant::now() < until {
@@ -185,20 +186,14 @@ impl Home {
     fn change<T>(&self, change: impl FnOnce(&mut ServersFile) -> T) -> Result<T, HomeError> {
         let path = self.folder.join(SERVERS);
         let lock_path = path.with_extension("lock");
-        let lock = open_lock(&lock_path)?;
-        lock.lock().map_err(|source| HomeError::Io { action: "lock", path: lock_path, source })?;
+        let locked = |source| HomeError::Io { action: "lock", path: lock_path.clone(), source };
+        let lock = open_lock(&lock_path).map_err(locked)?;
+        lock.lock().map_err(locked)?;
         let mut servers = ServersFile::read(&path)?;
         let outcome = change(&mut servers);
         servers.write(&path)?;
         Ok(outcome)
     }
-}
-
-/// Opens a file to lock. It is unlocked when it is dropped, also when the process dies. The file
-/// stays: removing it would race.
-fn open_lock(path: &Path) -> Result<File, HomeError> {
-    let opened = fs::OpenOptions::new().create(true).append(true).open(path);
-    opened.map_err(|source| HomeError::Io { action: "lock", path: path.to_owned(), source })
 }
 
 fn now() -> Timestamp {

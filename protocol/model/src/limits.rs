@@ -107,6 +107,8 @@ pub const LOGIN_MAX: Duration = Duration::from_secs(120);
 /// A server that has sent nothing for this long sends `ping`. A client that hears nothing for 2.5 times as long takes the
 /// link for dead; a server leaves that to TCP (keep-alive, [`WRITE_STALL_MAX`]).
 pub const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How long a closed connection is kept for what its peer still sends: enough to read why it was closed.
+pub const LINGER_MAX: Duration = Duration::from_secs(1);
 /// From the signal to the exit of a server.
 pub const DRAIN_MAX: Duration = Duration::from_secs(4);
 /// Sessions that one login attempt may fail from one source before it is slowed.
@@ -204,7 +206,7 @@ pub const INPUT_HISTORY_MAX: usize = 1000;
 /// An own message that is not acknowledged after this long is said to wait.
 pub const ACK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a client that leaves waits for what it has sent.
-pub const LINGER_MAX: Duration = Duration::from_secs(5);
+pub const LEAVE_MAX: Duration = Duration::from_secs(5);
 /// How long discovery looks before it says "none".
 pub const DISCOVER_WINDOW: Duration = Duration::from_secs(3);
 /// How long the other servers of a network are waited for once the first has answered.

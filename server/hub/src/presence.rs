@@ -164,7 +164,8 @@ impl Presence {
 
     fn gone(&self, mut state: MutexGuard<'_, State>, account: AccountId) {
         if let Some(record) = state.here.remove(&account) {
-            self.announce(state, account, record.name, record.away, PresenceState::Offline(Some(now())));
+            let shown = PresenceState::Offline(Some(now()));
+            self.announce(state, account, record.name, record.away, shown);
         }
     }
 
@@ -177,15 +178,15 @@ impl Presence {
         away: Option<Away>,
         shown: PresenceState,
     ) {
-        let online = !matches!(shown, PresenceState::Offline(_));
-        let what = match shown {
-            PresenceState::Online => "online",
-            PresenceState::Away(_) => "away",
-            PresenceState::Offline(_) => "offline",
+        // What is stored of somebody who left is what everybody was told, to the millisecond.
+        let (what, online, at) = match shown {
+            PresenceState::Online => ("online", true, now()),
+            PresenceState::Away(_) => ("away", true, now()),
+            PresenceState::Offline(at) => ("offline", false, at.unwrap_or_else(now)),
         };
         info!(account = %name, connected = state.here.len(), "{what}");
         state.feed.put(name, shown);
-        state.unsaved.insert(account, Saved { online, away, at: now() });
+        state.unsaved.insert(account, Saved { online, away, at });
         drop(state);
         self.registry.touch_all();
         self.changed.notify_one();

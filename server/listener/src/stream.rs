@@ -10,6 +10,8 @@ use tokio_rustls::server::TlsStream;
 
 /// One read asks for so much: a few frames, and a bound for what a dialect has to keep.
 const READ_BYTES: usize = 8 * 1024;
+/// Bytes of a peer that are thrown away after the last word to it.
+const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The socket of one connection.
 pub(crate) struct Stream {
@@ -57,7 +59,20 @@ impl Stream {
     }
 
     /// Closes in order: TLS's close_notify, then TCP. Best effort, briefly.
+    ///
+    /// What the peer still sends is read and thrown away for a while: a socket that is closed with input unread resets
+    /// the connection, and the peer would lose the error that it was just told.
     pub(crate) async fn close(mut self) {
-        let _ = timeout(limits::DRAIN_MAX / 4, self.inner.shutdown()).await;
+        let closed = async {
+            self.inner.shutdown().await?;
+            let mut left = LINGER_BYTES_MAX;
+            while left > 0 {
+                let count = self.inner.get_mut().0.read(&mut self.buffer).await?;
+                left = if count == 0 { 0 } else { left.saturating_sub(count) };
+            }
+            io::Result::Ok(())
+        };
+        // It is over either way.
+        let _ = timeout(limits::LINGER_MAX, closed).await;
     }
 }
