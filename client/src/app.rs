@@ -1,0 +1,163 @@
+//! From the command line to a conversation: state folder, server, trust, connection, front end.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+use lanchat_client::{Client, Home, Options, Target, connect};
+use lanchat_model::AccountName;
+use tokio::sync::mpsc;
+
+use crate::choose::{self, Choice};
+use crate::cli::{ChatArgs, Cli, Task};
+use crate::exit::{Failure, Reason};
+use crate::input;
+use crate::output::{Output, Pipe};
+use crate::repl;
+use crate::session::{End, Session, Wishes};
+use crate::trust;
+
+/// Terminals that cannot do what a line editor needs.
+const SIMPLE_TERMINALS: [&str; 3] = ["dumb", "cons25", "emacs"];
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// [`Failure`] says why not, and with which exit code to end.
+pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
+    let home = Home::open(&match cli.home {
+        Some(path) => path,
+        None => default_home()?,
+    })?;
+    crate::logging::start(home.path())?;
+    let named = cli.link.or(cli.server);
+    match (cli.task, named) {
+        (Some(_), Some(target)) => {
+            let words = format!("{target} has no place in this command: see `lanchat --help`.");
+            Err(Failure::new(Reason::Usage, words))
+        }
+        (Some(Task::Trust(task)), None) => trust::run(&task, &home),
+        (Some(Task::Discover), None) => choose::list(&home, cli.chat.json).await,
+        #[cfg(feature = "host")]
+        (Some(Task::Host(args)), None) => crate::host::run(args, &cli.chat, home).await,
+        (None, Some(target)) => chat(target, Wishes::new(&cli.chat, home), &cli.chat, &[]).await,
+        (None, None) => match choose::choose(&home, cfg!(feature = "host")).await? {
+            Choice::Server(target) => chat(target, Wishes::new(&cli.chat, home), &cli.chat, &[]).await,
+            Choice::Host => host(&cli.chat, home).await,
+        },
+    }
+}
+
+/// Hosts with the settings that `lanchatd` would have.
+#[cfg(feature = "host")]
+async fn host(args: &ChatArgs, home: Home) -> Result<(), Failure> {
+    let data = std::env::var_os("LANCHAT_DATA").map(Into::into);
+    crate::host::run(crate::cli::HostArgs { data, ..Default::default() }, args, home).await
+}
+
+#[cfg(not(feature = "host"))]
+async fn host(_: &ChatArgs, _: Home) -> Result<(), Failure> {
+    Err(Failure::new(Reason::Usage, "This program was built without the server: start `lanchatd` instead."))
+}
+
+/// The platform's folder for state; where it has none, that for data.
+fn default_home() -> Result<PathBuf, Failure> {
+    let base = etcetera::choose_base_strategy().map_err(|_| {
+        Failure::new(Reason::Usage, "You have no home folder: name a folder for the state with --home DIR.")
+    })?;
+    Ok(match base.state_dir() {
+        Some(state) => state.join("lanchat"),
+        None => base.data_dir().join("lanchat-client"),
+    })
+}
+
+/// Talks to one server until the user has enough. `greeting` is said first.
+///
+/// # Errors
+/// [`Failure`] says why it ended early.
+pub(crate) async fn chat(
+    target: Target,
+    wishes: Wishes,
+    args: &ChatArgs,
+    greeting: &[String],
+) -> Result<(), Failure> {
+    let home = wishes.home.clone();
+    // The pipe is read from the start, so that a login in it is there when the server asks for one.
+    let front = Front::of(args);
+    let typed = if front == Front::Terminal { None } else { Some(input::from_stdin()?) };
+    let connection = connect(&target, &home).await?;
+    let mut words = greeting.to_vec();
+    if !wishes.hosting {
+        words.extend(trust::introduction(&connection));
+    }
+    let mut trusted = connection.trust(&home)?;
+
+    let (output, typed) = front.open(&home, typed)?;
+    let mut session = Session::new(output, typed, wishes);
+    words.iter().for_each(|line| session.verbatim(line));
+    let mut first = None;
+    let end = loop {
+        let (client, events) = Client::start(trusted, home.clone(), options());
+        match session.run(client, events, first.take()).await {
+            End::Done => break Ok(()),
+            End::Failed(failure) => break Err(failure),
+            End::Relogin(command) => {
+                first = Some(command);
+                trusted = match connect(&target, &home).await.and_then(|connection| connection.trust(&home)) {
+                    Ok(trusted) => trusted,
+                    Err(error) => break Err(error.into()),
+                };
+            }
+        }
+    };
+    session.close().await;
+    end
+}
+
+fn options() -> Options {
+    let mut options = Options::default();
+    options.device = hostname::get().ok().and_then(|name| name.into_string().ok());
+    options.rediscover = true;
+    options
+}
+
+/// Which front end to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Front {
+    Terminal,
+    Plain,
+    Json,
+}
+
+impl Front {
+    fn of(args: &ChatArgs) -> Self {
+        let simple = std::env::var("TERM").is_ok_and(|term| SIMPLE_TERMINALS.contains(&term.as_str()));
+        let person = io::stdin().is_terminal() && io::stdout().is_terminal();
+        match args {
+            ChatArgs { json: true, .. } => Self::Json,
+            ChatArgs { plain: false, .. } if person && !simple => Self::Terminal,
+            _ => Self::Plain,
+        }
+    }
+
+    fn open(
+        self,
+        home: &Home,
+        typed: Option<mpsc::Receiver<input::Typed>>,
+    ) -> io::Result<(Output, mpsc::Receiver<input::Typed>)> {
+        match (self, typed) {
+            (Self::Json, Some(typed)) => Ok((Output::Json(Pipe::open()?), typed)),
+            (Self::Plain, Some(typed)) => Ok((Output::Plain(Pipe::open()?), typed)),
+            _ => {
+                let (terminal, typed) = repl::open(home.path(), suggested_name())?;
+                Ok((Output::Terminal(terminal), typed))
+            }
+        }
+    }
+}
+
+/// The name that the user has on this computer, if it can be one here.
+fn suggested_name() -> Option<String> {
+    let name = ["USER", "USERNAME", "LOGNAME"].iter().find_map(|variable| std::env::var(variable).ok())?;
+    Some(name.parse::<AccountName>().ok()?.to_string())
+}

@@ -1,0 +1,91 @@
+//! How the program ends, as a number for scripts. The numbers are documented in `lanchat --help`
+//! and never change.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use lanchat_client::{ConnectError, HomeError, RequestError};
+
+/// Why the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// A flag, a setting or the state folder is not right.
+    Usage = 1,
+    /// No server was found, or the one that was named does not answer.
+    NoServer = 2,
+    /// The server is not the one that was trusted.
+    Untrusted = 3,
+    /// Nobody could be logged in.
+    LoginFailed = 4,
+    /// The connection is lost for good.
+    Lost = 5,
+    /// Something that was sent was refused.
+    Refused = 6,
+}
+
+/// A reason, and a sentence about it for people.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) reason: Reason,
+    pub(crate) words: String,
+}
+
+impl Failure {
+    pub(crate) fn new(reason: Reason, words: impl Into<String>) -> Self {
+        Self { reason, words: words.into() }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl fmt::Display for Failure {
+    /// Some of the words may be a server's: they are shown clean.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.words.lines().map(crate::sanitize::one_line).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl From<Reason> for ExitCode {
+    fn from(reason: Reason) -> Self {
+        Self::from(reason as u8)
+    }
+}
+
+impl From<HomeError> for Failure {
+    fn from(error: HomeError) -> Self {
+        Self::new(Reason::Usage, error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Reason::Usage, error.to_string())
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        let reason = match &error {
+            ConnectError::KeyChanged { .. }
+            | ConnectError::UnexpectedKey { .. }
+            | ConnectError::WrongServer { .. } => Reason::Untrusted,
+            ConnectError::Home(_) => Reason::Usage,
+            ConnectError::UnsupportedVersion { .. } | ConnectError::ServerFull { .. } => Reason::Lost,
+            _ => Reason::NoServer,
+        };
+        Self::new(reason, crate::trust::refusal(&error))
+    }
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Home(error) => error.into(),
+            error @ (RequestError::Refused { .. } | RequestError::NoToken | RequestError::Name(_)) => {
+                Self::new(Reason::LoginFailed, error.to_string())
+            }
+            error => Self::new(Reason::Lost, error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Hosting: the server and its first client in one process. The one file that knows the server.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use lanchat_client::{Home, Target};
+use lanchat_server::{App, AppHandle, DataDir, Key, Layer, Origin, Setting, Settings};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::chat;
+use crate::cli::{ChatArgs, HostArgs};
+use crate::exit::{Failure, Reason};
+use crate::session::Wishes;
+
+/// Logins that wait to be made administrators: each is the host's own.
+const LOGINS_MAX: usize = 4;
+
+/// Serves, chats, and stops serving when the chat ends.
+///
+/// # Errors
+/// [`Failure`] says why the server did not start, or stopped.
+pub(crate) async fn run(args: HostArgs, chat_args: &ChatArgs, home: Home) -> Result<(), Failure> {
+    let settings = settings(args)?;
+    let app = App::build(settings.into_options()).await.map_err(|error| failed(&error))?;
+    let banner: Vec<String> = app.banner().lines().map(str::to_owned).collect();
+    let target = own_address(&app)?;
+    let logins = promote_logins(app.handle());
+    let wishes = Wishes { hosting: true, logins: Some(logins), ..Wishes::new(chat_args, home) };
+
+    let stop = CancellationToken::new();
+    let mut server = tokio::spawn(app.run(stop.clone()));
+    let mut stopped = None;
+    let outcome = tokio::select! {
+        outcome = chat(target, wishes, chat_args, &banner) => outcome,
+        ended = &mut server => { stopped = Some(ended); Ok(()) }
+    };
+    stop.cancel();
+    let ended = match stopped {
+        Some(ended) => ended,
+        None => server.await,
+    };
+    match ended {
+        Ok(Ok(())) => outcome,
+        Ok(Err(error)) => Err(failed(&error)),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Reason::Usage, format!("Cannot host: {error}"))
+}
+
+fn settings(args: HostArgs) -> Result<Settings, Failure> {
+    let data = match args.data {
+        Some(path) => Setting { value: path, origin: Origin::Flag("--data") },
+        None => Setting {
+            value: DataDir::default_path().map_err(|error| failed(&error))?,
+            origin: Origin::Default,
+        },
+    };
+    let mut flags = Layer::new();
+    let mut set = |key, values: Vec<String>| {
+        if !values.is_empty() {
+            flags.insert(key, values);
+        }
+    };
+    set(Key::Name, args.name.into_iter().collect());
+    set(Key::Listen, args.listen);
+    set(Key::Iface, args.iface);
+    if args.no_mdns {
+        set(Key::Mdns, vec!["false".into()]);
+    }
+    Settings::load(data, flags, |name| std::env::var(name).ok()).map_err(|error| failed(&error))
+}
+
+/// The server, as its own process reaches it. The key is known, so nothing is taken on trust.
+fn own_address(app: &App) -> Result<Target, Failure> {
+    let Some(bound) = app.addresses().first() else { return Err(failed(&"it listens nowhere")) };
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let link = format!("lanchat://{}/#{}", SocketAddr::new(ip, bound.port()), app.fingerprint());
+    link.parse().map_err(|error| failed(&error))
+}
+
+/// Makes an administrator of whoever logs in at the host's own terminal.
+fn promote_logins(handle: AppHandle) -> mpsc::Sender<String> {
+    let (logins, mut names) = mpsc::channel::<String>(LOGINS_MAX);
+    tokio::spawn(async move {
+        while let Some(name) = names.recv().await {
+            if let Ok(name) = name.parse()
+                && let Err(error) = handle.set_admin(name).await
+            {
+                tracing::error!(%error, "the host could not be made an administrator");
+            }
+        }
+    });
+    logins
+}

@@ -1,0 +1,123 @@
+//! What the user types, from an editor or from a pipe, on its way to the session.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use lanchat_model::limits;
+use tokio::sync::mpsc;
+
+use crate::command::Command;
+
+/// One thing from the keyboard or the pipe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Typed {
+    /// A line, as typed or pasted.
+    Line(String),
+    /// A command that was completed by questions.
+    Command(Command),
+    /// Something that is not a command is being typed.
+    Editing,
+    /// A line that cannot be understood; why.
+    Unreadable(&'static str),
+    /// The user wants to leave.
+    Leave,
+    /// The pipe has ended.
+    End,
+    /// The terminal is gone; why.
+    Broken(String),
+}
+
+/// Reads stdin to its end, on a thread of its own: a read of it cannot be given up. The queue is
+/// bounded; while it is full the pipe waits.
+///
+/// # Errors
+/// The system gives us no thread.
+pub(crate) fn from_stdin() -> io::Result<mpsc::Receiver<Typed>> {
+    let (typed, inputs) = mpsc::channel(limits::INPUT_LINES_MAX);
+    std::thread::Builder::new().name("stdin".into()).spawn(move || {
+        let mut source = BufReader::new(io::stdin());
+        while let Some(next) = read_line(&mut source) {
+            if typed.blocking_send(next).is_err() {
+                return;
+            }
+        }
+        // An error says that the session has ended first.
+        let _ = typed.blocking_send(Typed::End);
+    })?;
+    Ok(inputs)
+}
+
+/// The next line, without its end. `None`: there is none, or the source is broken, which is an end
+/// too.
+fn read_line(source: &mut impl BufRead) -> Option<Typed> {
+    let mut line = Vec::new();
+    let limit = limits::INPUT_LINE_BYTES_MAX + 1;
+    let count = source.by_ref().take(limit as u64).read_until(b'\n', &mut line).ok()?;
+    if count == 0 {
+        return None;
+    }
+    if line.last() != Some(&b'\n') && count == limit {
+        skip_line(source)?;
+        return Some(Typed::Unreadable(
+            "A line of the input is too long: a message has at most 16 KiB. Split it.",
+        ));
+    }
+    while matches!(line.last(), Some(b'\n' | b'\r')) {
+        line.pop();
+    }
+    Some(match String::from_utf8(line) {
+        Ok(line) => Typed::Line(line),
+        Err(_) => Typed::Unreadable("A line of the input is not UTF-8, so it was not sent."),
+    })
+}
+
+/// Reads on to the end of the line, keeping nothing.
+fn skip_line(source: &mut impl BufRead) -> Option<()> {
+    loop {
+        let buffer = source.fill_buf().ok()?;
+        let (count, found) = match buffer.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        source.consume(count);
+        if found {
+            return Some(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Vec<Typed> {
+        let mut source = BufReader::with_capacity(64, bytes);
+        std::iter::from_fn(|| read_line(&mut source)).collect()
+    }
+
+    #[test]
+    fn lines_come_without_their_ends_and_the_last_needs_none() {
+        let line = |text: &str| Typed::Line(text.into());
+        assert_eq!(read(b"one\r\n\ntwo"), [line("one"), line(""), line("two")]);
+        assert!(read(b"").is_empty());
+    }
+
+    #[test]
+    fn a_bad_line_is_told_and_the_next_one_is_read() {
+        let mut bytes = vec![b'x'; limits::INPUT_LINE_BYTES_MAX * 3];
+        bytes.extend(b"\nnext\n\xff\xfe\nlast\n");
+        let read = read(&bytes);
+        assert!(matches!(read[0], Typed::Unreadable(why) if why.contains("too long")));
+        assert_eq!(read[1], Typed::Line("next".into()));
+        assert!(matches!(read[2], Typed::Unreadable(why) if why.contains("UTF-8")));
+        assert_eq!(read[3], Typed::Line("last".into()));
+    }
+
+    #[test]
+    fn the_longest_line_is_taken() {
+        let mut bytes = vec![b'x'; limits::INPUT_LINE_BYTES_MAX];
+        bytes.push(b'\n');
+        assert!(
+            matches!(&read(&bytes)[..], [Typed::Line(line)] if line.len() == limits::INPUT_LINE_BYTES_MAX)
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! The log, for those who look for a defect: off unless asked for, and never on the terminal of the
+//! conversation.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::sync::Mutex;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::{Failure, Reason};
+
+/// Asks for a log: a filter as in `info` or `lanchat_client=debug`.
+const VARIABLE: &str = "LANCHAT_LOG";
+
+/// Starts to append to `lanchat.log` in the state folder, if [`VARIABLE`] says so.
+///
+/// # Errors
+/// [`Reason::Usage`] when the filter is none or the file cannot be written.
+pub(crate) fn start(home: &Path) -> Result<(), Failure> {
+    let Ok(filter) = std::env::var(VARIABLE) else { return Ok(()) };
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| Failure::new(Reason::Usage, format!("{VARIABLE} is no filter: {error}")))?;
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(home.join("lanchat.log"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Mutex::new(file)).init();
+    Ok(())
+}

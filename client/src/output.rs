@@ -1,0 +1,135 @@
+//! Where rows go: a terminal, or a pipe as text or as JSON.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::repl::Terminal;
+use crate::spool::Spool;
+use crate::view::{Medium, Shown};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// The interactive front end.
+    Terminal(Terminal),
+    /// One message per line.
+    Plain(Pipe),
+    /// One frame per line, as on the wire.
+    Json(Pipe),
+}
+
+impl Output {
+    /// How rows look there.
+    pub(crate) fn medium(&self) -> Medium {
+        match self {
+            Self::Terminal(_) => Medium::screen(),
+            Self::Plain(_) | Self::Json(_) => Medium::Plain,
+        }
+    }
+
+    /// The terminal, if somebody sits at it.
+    pub(crate) fn terminal(&self) -> Option<&Terminal> {
+        match self {
+            Self::Terminal(terminal) => Some(terminal),
+            Self::Plain(_) | Self::Json(_) => None,
+        }
+    }
+
+    /// Shows what was said and what was asked for.
+    pub(crate) fn show(&self, mut shown: Shown) {
+        match self {
+            Self::Terminal(terminal) => {
+                if let Some(last) = shown.rows.last_mut().filter(|_| shown.bell) {
+                    last.push('\x07');
+                }
+                terminal.print(shown.rows);
+            }
+            Self::Plain(pipe) => pipe.spool.push(shown.rows),
+            Self::Json(_) => {}
+        }
+    }
+
+    /// Passes on a frame as it came.
+    pub(crate) fn frame(&self, line: &str) {
+        if let Self::Json(pipe) = self {
+            pipe.spool.push([line.to_owned()]);
+        }
+    }
+
+    /// Shows what is not part of the conversation: how the connection fares, what went wrong.
+    pub(crate) fn aside(&self, rows: Vec<String>) {
+        match self {
+            Self::Terminal(terminal) => terminal.print(rows),
+            Self::Plain(_) | Self::Json(_) => {
+                let mut stderr = io::stderr().lock();
+                // Nobody listens: there is nobody to tell.
+                let _ = rows.iter().try_for_each(|row| writeln!(stderr, "{row}"));
+            }
+        }
+    }
+
+    /// Waits until whoever reads keeps up. Cancel safe.
+    pub(crate) async fn room(&self) {
+        match self {
+            Self::Terminal(terminal) => terminal.room().await,
+            Self::Plain(pipe) | Self::Json(pipe) => pipe.spool.room().await,
+        }
+    }
+
+    /// Whether the reader of the pipe has gone away.
+    pub(crate) fn is_broken(&self) -> bool {
+        match self {
+            Self::Terminal(_) => false,
+            Self::Plain(pipe) | Self::Json(pipe) => pipe.spool.is_closed(),
+        }
+    }
+
+    /// Prints what waits, and ends.
+    pub(crate) async fn close(self) {
+        match self {
+            Self::Terminal(terminal) => terminal.close().await,
+            Self::Plain(pipe) | Self::Json(pipe) => pipe.close().await,
+        }
+    }
+}
+
+/// Stdout, written by a thread of its own: a reader that stops must not stop the session's other
+/// work.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    spool: Arc<Spool>,
+    thread: JoinHandle<()>,
+}
+
+impl Pipe {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system gives us none.
+    pub(crate) fn open() -> io::Result<Self> {
+        let spool = Arc::new(Spool::default());
+        let source = Arc::clone(&spool);
+        let thread = std::thread::Builder::new().name("stdout".into()).spawn(move || {
+            let mut out = io::stdout().lock();
+            loop {
+                let rows = source.wait();
+                if rows.is_empty() {
+                    return;
+                }
+                let text: String = rows.into_iter().flat_map(|row| [row, "\n".to_owned()]).collect();
+                if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+                    source.close();
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { spool, thread })
+    }
+
+    async fn close(self) {
+        self.spool.close();
+        // The thread ends with the last row; a panic of it was printed by itself.
+        let _ = tokio::task::spawn_blocking(|| self.thread.join()).await;
+    }
+}

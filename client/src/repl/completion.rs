@@ -1,0 +1,63 @@
+//! What Tab offers: commands, rooms, names.
+
+use rustyline::completion::Pair;
+
+use super::shared::Words;
+use crate::command;
+
+/// Offers at most: the list has to fit a screen, because the editor shows no messages while it
+/// pages.
+const OFFERS_MAX: usize = 20;
+
+/// What can stand in place of the word that `left` ends with, and where that word starts.
+pub(crate) fn complete(left: &str, words: &Words) -> (usize, Vec<Pair>) {
+    let start = left.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    let word = left.get(start..).unwrap_or_default();
+    let verb =
+        left.strip_prefix('/').and_then(|command| command.split_whitespace().next()).unwrap_or_default();
+    let offers = match (start, word.strip_prefix('/')) {
+        (0, Some(begun)) => offer(command::names(), begun, "/", " "),
+        (0, None) if word.is_empty() => Vec::new(),
+        (0, None) => offer(words.people.iter().map(String::as_str), word, "", ": "),
+        _ if matches!(verb, "join" | "j" | "leave" | "part" | "who" | "names") => {
+            offer(words.rooms.iter().map(String::as_str), word, "", " ")
+        }
+        _ if verb == "help" => offer(command::names(), word, "", " "),
+        _ if word.is_empty() && verb.is_empty() => Vec::new(),
+        _ => offer(words.people.iter().map(String::as_str), word, "", " "),
+    };
+    (start, offers)
+}
+
+fn offer<'a>(names: impl Iterator<Item = &'a str>, begun: &str, before: &str, behind: &str) -> Vec<Pair> {
+    let begun = begun.to_ascii_lowercase();
+    names
+        .filter(|name| name.starts_with(&begun))
+        .take(OFFERS_MAX)
+        .map(|name| Pair { display: name.to_owned(), replacement: format!("{before}{name}{behind}") })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offers(left: &str) -> Vec<String> {
+        let words = Words {
+            rooms: ["dev", "lobby"].map(String::from).into(),
+            people: ["ana", "andy", "bob"].map(String::from).into(),
+        };
+        complete(left, &words).1.into_iter().map(|pair| pair.replacement).collect()
+    }
+
+    #[test]
+    fn commands_rooms_and_names_are_completed_where_they_belong() {
+        assert_eq!(offers("/jo"), ["/join "]);
+        assert_eq!(offers("/join d"), ["dev "]);
+        assert_eq!(offers("/msg b"), ["bob "]);
+        assert_eq!(offers("AN"), ["ana: ", "andy: "]);
+        assert_eq!(offers("hi bo"), ["bob "]);
+        assert_eq!(offers("/help wh"), ["who ", "whois "]);
+        assert!(offers("").is_empty() && offers("hi ").is_empty());
+    }
+}

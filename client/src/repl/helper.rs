@@ -1,0 +1,234 @@
+//! What the editor asks of us while a line is edited: how it looks, what completes it, whether
+//! somebody types.
+//!
+//! All output of the interactive client leaves through [`Highlighter::highlight_prompt`]: rows that
+//! wait are painted before the prompt, by the one thread that knows where the cursor is. An
+//! incoming line can therefore never break the line that is being typed.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::io::{self, Write};
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Instant;
+
+use lanchat_model::limits;
+use rustyline::completion::{Completer, Pair};
+use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::hint::Hinter;
+use rustyline::validate::Validator;
+use rustyline::{Context, Helper};
+use tokio::sync::mpsc::Sender;
+use unicode_width::UnicodeWidthChar;
+
+use super::shared::{Mode, Shared};
+use super::{completion, mask};
+use crate::input::Typed;
+use crate::sanitize;
+use crate::view::columns;
+
+/// Rows painted at once: more would keep a key waiting.
+const PAINT_ROWS_MAX: usize = 200;
+
+/// Carried by the unwinding that ends an editor which waits for a key: it has no other way out.
+/// Caught by the thread that started the editor.
+pub(crate) struct Interruption;
+
+/// See the module.
+pub(crate) struct LineHelper {
+    shared: Arc<Shared>,
+    typed: Sender<Typed>,
+    /// Columns of the prompt that stands.
+    prompt_width: Cell<usize>,
+    /// Columns of the terminal when it was painted last.
+    columns: Cell<usize>,
+    /// The line as it was painted last, and the cursor in it, in bytes.
+    draft: RefCell<(String, usize)>,
+    /// The paint that comes is caused by a key. The editor asks for a hint or for highlighting
+    /// before such a paint, and only then.
+    keyed: Cell<bool>,
+    /// When others were last told that the user types.
+    told: Cell<Option<Instant>>,
+}
+
+impl LineHelper {
+    pub(crate) fn new(shared: Arc<Shared>, typed: Sender<Typed>) -> Self {
+        Self {
+            shared,
+            typed,
+            prompt_width: Cell::new(0),
+            columns: Cell::new(columns()),
+            draft: RefCell::default(),
+            keyed: Cell::new(false),
+            told: Cell::new(None),
+        }
+    }
+
+    /// An editor starts behind `prompt`, with this line.
+    pub(crate) fn begin(&self, prompt: &str, line: &str) {
+        self.prompt_width.set(sanitize::width(prompt));
+        *self.draft.borrow_mut() = (line.to_owned(), line.len());
+    }
+
+    /// The line as it stands, and what is behind its cursor.
+    pub(crate) fn draft(&self) -> (String, String) {
+        let (line, at) = &*self.draft.borrow();
+        match line.split_at_checked(*at) {
+            Some((left, right)) => (left.to_owned(), right.to_owned()),
+            None => (line.clone(), String::new()),
+        }
+    }
+
+    /// Ends the editor if that was asked for. Only between two keys: what was typed ahead would be
+    /// lost otherwise.
+    fn interrupt(&self) {
+        let stale = self.shared.is_stale() && self.shared.mode() == Mode::Line;
+        if !stale && !self.shared.is_leaving() {
+            return;
+        }
+        if self.keyed.get() {
+            self.shared.ring();
+        } else {
+            resume_unwind(Box::new(Interruption));
+        }
+    }
+
+    /// Prepares the paint after a resize. The editor clears as many rows as its line took before;
+    /// on a wider terminal that wraps anew the line takes fewer, and the rest would be messages.
+    /// New rows below make up for the difference.
+    fn keep_rows_above(&self) {
+        let (before, now) = (self.columns.get(), columns());
+        self.columns.set(now);
+        if now <= before {
+            return;
+        }
+        let draft = self.draft.borrow();
+        let row = |text: &str, columns| row_behind(self.prompt_width.get(), text, columns);
+        let left = draft.0.get(..draft.1).unwrap_or(&draft.0);
+        let (end_before, cursor_before) = (row(&draft.0, before), row(left, before));
+        let added = end_before.saturating_sub(row(left, now));
+        if end_before > row(&draft.0, now) {
+            let back = end_before - cursor_before;
+            let up = if back > 0 { format!("\x1b[{back}A") } else { String::new() };
+            let mut out = io::stdout().lock();
+            // A terminal that is gone is noticed by the editor.
+            let _ = out.write_all(("\n".repeat(added) + &up).as_bytes()).and_then(|()| out.flush());
+        }
+    }
+
+    /// Tells others that the user types, now and then.
+    fn tell_typing(&self, line: &str) {
+        let text = self.shared.mode() == Mode::Line && !line.trim().is_empty() && !line.starts_with('/');
+        let changed = self.draft.borrow().0 != line;
+        let due = self.told.get().is_none_or(|told| told.elapsed() >= limits::TYPING_EVERY);
+        if text && changed && due {
+            self.told.set(Some(Instant::now()));
+            // A full queue has a line in it, which says more than this would.
+            let _ = self.typed.try_send(Typed::Editing);
+        }
+    }
+
+    /// Who types, if there is room for it behind the line.
+    fn typing_behind(&self, prompt_and_line: usize) -> Option<String> {
+        let typing = self.shared.typing();
+        let taken = prompt_and_line + sanitize::width(&typing) + 3;
+        (!typing.is_empty() && taken < columns()).then(|| format!("\x1b[2m  {typing}\x1b[0m"))
+    }
+}
+
+/// The row in which `text` ends, counted as the editor does, if it starts behind a prompt of
+/// `prompt` columns.
+fn row_behind(prompt: usize, text: &str, columns: usize) -> usize {
+    let (mut row, mut column) = (0, prompt);
+    for c in text.chars() {
+        let width = c.width().unwrap_or(usize::from(c == '\t'));
+        column += width;
+        if c == '\n' {
+            (row, column) = (row + 1, 0);
+        } else if column > columns {
+            (row, column) = (row + 1, width);
+        }
+    }
+    row + usize::from(column == columns)
+}
+
+impl Helper for LineHelper {}
+
+impl Validator for LineHelper {}
+
+impl Hinter for LineHelper {
+    type Hint = String;
+
+    /// Never hints: only here does the editor say that the line was edited.
+    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
+        self.keyed.set(true);
+        self.keep_rows_above();
+        self.tell_typing(line);
+        None
+    }
+}
+
+impl Highlighter for LineHelper {
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        self.interrupt();
+        self.keyed.set(false);
+        let (rows, more) = self.shared.spool.take(PAINT_ROWS_MAX);
+        if more {
+            self.shared.ring();
+        }
+        if rows.is_empty() {
+            return Cow::Borrowed(prompt);
+        }
+        let mut painted = rows.join("\n");
+        painted.push('\n');
+        painted.push_str(prompt);
+        Cow::Owned(painted)
+    }
+
+    fn highlight<'l>(&self, line: &'l str, pos: usize) -> Cow<'l, str> {
+        *self.draft.borrow_mut() = (line.to_owned(), pos);
+        let mut shown = match self.shared.mode() {
+            Mode::Secret => mask::all(line),
+            Mode::Answer => mask::controls(line),
+            Mode::Line => mask::controls(&mask::credentials(line)),
+        };
+        if self.shared.mode() == Mode::Line && !line.contains('\n') {
+            let taken = self.prompt_width.get() + sanitize::width(line);
+            if let Some(typing) = self.typing_behind(taken) {
+                shown.push_str(&typing);
+            }
+        }
+        Cow::Owned(shown)
+    }
+
+    /// Always: a key then repaints the whole line, which is what masks and rows above it need.
+    fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
+        self.keyed.set(true);
+        true
+    }
+}
+
+impl Completer for LineHelper {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        if self.shared.mode() != Mode::Line {
+            return Ok((pos, Vec::new()));
+        }
+        Ok(completion::complete(line.get(..pos).unwrap_or(line), &self.shared.words()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::row_behind;
+
+    #[test]
+    fn rows_are_counted_as_the_editor_counts_them() {
+        assert_eq!(row_behind(7, "abc", 80), 0);
+        assert_eq!(row_behind(7, "abc", 10), 1, "the cursor stands in the next row");
+        assert_eq!(row_behind(7, "abcd", 10), 1);
+        assert_eq!(row_behind(0, "花花花", 5), 1);
+        assert_eq!(row_behind(0, "a\nb\n", 80), 2);
+    }
+}

@@ -1,0 +1,278 @@
+//! The input history: what was typed before, kept in a file of its owner's alone.
+//!
+//! rustyline's own history can only grow between two prompts. This one grows while a prompt stands:
+//! its length never changes, and the newest line is always the last.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lanchat_model::limits;
+use rustyline::history::{History, SearchDirection, SearchResult};
+
+/// As many places as there can be lines; those before the oldest line are vacant.
+const PLACES: usize = limits::INPUT_HISTORY_MAX;
+
+/// The lines, shared by the editor and the key that accepts a line.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InputHistory(Arc<Mutex<Lines>>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    lines: VecDeque<String>,
+    file: Option<File>,
+    /// Whether the user looked back since the last line was accepted.
+    browsed: bool,
+    /// Whether the lines may be shown: not while a password is asked for.
+    hidden: bool,
+}
+
+impl InputHistory {
+    /// Reads the history in `path`, made with mode 0600 if there is none.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
+        let mut lines = VecDeque::new();
+        let mut count = 0;
+        if let Ok(file) = File::open(&path) {
+            for line in BufReader::new(file).lines() {
+                count += 1;
+                remember(&mut lines, unescape(&line?));
+            }
+        }
+        if count > 2 * PLACES {
+            shorten(&path, &lines)?;
+        }
+        let file = Some(private(OpenOptions::new().append(true).create(true), &path)?);
+        Ok(Self(Arc::new(Mutex::new(Lines { lines, file, ..Lines::default() }))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a line, if it is not the one before again. Says whether the editor has to forget its
+    /// place in the history.
+    pub(crate) fn accept(&self, line: &str) -> bool {
+        let mut lines = self.lock();
+        if lines.lines.back().is_none_or(|last| last != line) {
+            remember(&mut lines.lines, line.to_owned());
+            if let Some(file) = &mut lines.file {
+                // Whole lines in one write, so that two programs do not mix theirs. A full disk
+                // costs the history only.
+                let _ = file.write_all((escape(line) + "\n").as_bytes());
+            }
+        }
+        std::mem::take(&mut lines.browsed)
+    }
+
+    /// Shows no lines until further notice, or shows them again.
+    pub(crate) fn hide(&self, hidden: bool) {
+        self.lock().hidden = hidden;
+    }
+}
+
+impl Lines {
+    /// The line at a place.
+    fn at(&self, place: usize) -> Option<&String> {
+        if self.hidden {
+            return None;
+        }
+        let vacant = PLACES - self.lines.len().min(PLACES);
+        self.lines.get(place.checked_sub(vacant)?)
+    }
+
+    /// The first place, from `start` on, whose line `matches`.
+    fn find(
+        &mut self,
+        start: usize,
+        direction: SearchDirection,
+        matches: impl Fn(&str) -> Option<usize>,
+    ) -> Option<SearchResult<'static>> {
+        self.browsed = true;
+        let lines = &*self;
+        let found = |idx: usize| {
+            let line = lines.at(idx)?;
+            let pos = matches(line)?;
+            Some(SearchResult { entry: Cow::Owned(line.clone()), idx, pos })
+        };
+        match direction {
+            SearchDirection::Forward => (start..PLACES).find_map(found),
+            SearchDirection::Reverse => (0..=start.min(PLACES - 1)).rev().find_map(found),
+        }
+    }
+}
+
+fn remember(lines: &mut VecDeque<String>, line: String) {
+    if lines.len() >= PLACES {
+        lines.pop_front();
+    }
+    lines.push_back(line);
+}
+
+/// Writes only the lines that are kept, whole or not at all.
+fn shorten(path: &Path, lines: &VecDeque<String>) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true), &temporary)?;
+    let text: String = lines.iter().map(|line| escape(line) + "\n").collect();
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(temporary, path)
+}
+
+fn private(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options.open(path)
+}
+
+fn escape(line: &str) -> String {
+    line.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r")
+}
+
+fn unescape(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, if c == '\\' { chars.next() } else { None }) {
+            ('\\', Some('n')) => line.push('\n'),
+            ('\\', Some('r')) => line.push('\r'),
+            ('\\', Some(escaped)) => line.push(escaped),
+            (plain, _) => line.push(plain),
+        }
+    }
+    line
+}
+
+impl History for InputHistory {
+    fn get(&self, index: usize, direction: SearchDirection) -> rustyline::Result<Option<SearchResult<'_>>> {
+        let _ = direction;
+        let mut lines = self.lock();
+        lines.browsed = true;
+        Ok(lines.at(index).map(|line| SearchResult { entry: Cow::Owned(line.clone()), idx: index, pos: 0 }))
+    }
+
+    fn add(&mut self, line: &str) -> rustyline::Result<bool> {
+        self.accept(line);
+        Ok(true)
+    }
+
+    fn add_owned(&mut self, line: String) -> rustyline::Result<bool> {
+        self.add(&line)
+    }
+
+    fn len(&self) -> usize {
+        PLACES
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lock().lines.is_empty()
+    }
+
+    fn set_max_len(&mut self, _: usize) -> rustyline::Result<()> {
+        Ok(())
+    }
+
+    fn ignore_dups(&mut self, _: bool) -> rustyline::Result<()> {
+        Ok(())
+    }
+
+    fn ignore_space(&mut self, _: bool) {}
+
+    fn save(&mut self, _: &Path) -> rustyline::Result<()> {
+        Ok(())
+    }
+
+    fn append(&mut self, _: &Path) -> rustyline::Result<()> {
+        Ok(())
+    }
+
+    fn load(&mut self, _: &Path) -> rustyline::Result<()> {
+        Ok(())
+    }
+
+    fn clear(&mut self) -> rustyline::Result<()> {
+        self.lock().lines.clear();
+        Ok(())
+    }
+
+    fn search(
+        &self,
+        term: &str,
+        start: usize,
+        direction: SearchDirection,
+    ) -> rustyline::Result<Option<SearchResult<'_>>> {
+        Ok(self.lock().find(start, direction, |line| line.find(term)))
+    }
+
+    fn starts_with(
+        &self,
+        term: &str,
+        start: usize,
+        direction: SearchDirection,
+    ) -> rustyline::Result<Option<SearchResult<'_>>> {
+        Ok(self.lock().find(start, direction, |line| line.starts_with(term).then_some(term.len())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(history: &InputHistory, back: usize) -> Option<String> {
+        let found = history.get(PLACES - back, SearchDirection::Reverse).unwrap();
+        found.map(|found| found.entry.into_owned())
+    }
+
+    #[test]
+    fn the_newest_line_is_last_whenever_it_was_added() {
+        let history = InputHistory::default();
+        history.accept("one");
+        history.accept("two");
+        history.accept("two");
+        assert_eq!(at(&history, 1).unwrap(), "two");
+        assert_eq!(at(&history, 2).unwrap(), "one");
+        assert_eq!(at(&history, 3), None);
+        assert!(history.accept("three"), "the place is to be forgotten: lines were looked at");
+        assert!(!history.accept("four"));
+    }
+
+    #[test]
+    fn lines_survive_in_a_file_of_the_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history");
+        InputHistory::open(path.clone()).unwrap().accept("a\\n b\nc");
+        assert_eq!(at(&InputHistory::open(path.clone()).unwrap(), 1).unwrap(), "a\\n b\nc");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn the_file_does_not_grow_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history");
+        let history = InputHistory::open(path.clone()).unwrap();
+        for n in 0..3 * PLACES {
+            history.accept(&n.to_string());
+        }
+        let history = InputHistory::open(path.clone()).unwrap();
+        assert_eq!(at(&history, 1).unwrap(), (3 * PLACES - 1).to_string());
+        assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), PLACES);
+    }
+
+    #[test]
+    fn nothing_is_shown_while_a_password_is_asked_for() {
+        let history = InputHistory::default();
+        history.accept("one");
+        history.hide(true);
+        assert_eq!(at(&history, 1), None);
+        assert!(history.search("o", PLACES - 1, SearchDirection::Reverse).unwrap().is_none());
+    }
+}

@@ -1,0 +1,114 @@
+//! The keys that do more than edit: Enter and Ctrl+C.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use lanchat_model::limits;
+use rustyline::{
+    Cmd, ConditionalEventHandler, Editor, Event, EventContext, EventHandler, Helper, KeyCode, KeyEvent,
+    Modifiers, Movement, RepeatCount,
+};
+use tokio::sync::mpsc::Sender;
+
+use super::history::InputHistory;
+use super::shared::{Mode, Shared};
+use crate::command;
+use crate::input::Typed;
+use crate::view::Medium;
+
+/// The editor keeps all edits since it started, for "undo"; so often it starts afresh.
+const LINES_PER_EDITOR: u32 = 200;
+
+/// Binds the keys.
+pub(crate) fn bind<H: Helper>(
+    editor: &mut Editor<H, InputHistory>,
+    shared: &Arc<Shared>,
+    typed: &Sender<Typed>,
+    history: &InputHistory,
+) {
+    let armed = Arc::new(AtomicBool::new(false));
+    for key in [KeyEvent(KeyCode::Enter, Modifiers::NONE), KeyEvent::ctrl('M'), KeyEvent::ctrl('J')] {
+        let enter = Enter {
+            shared: Arc::clone(shared),
+            typed: typed.clone(),
+            history: history.clone(),
+            armed: Arc::clone(&armed),
+            count: AtomicU32::new(0),
+        };
+        editor.bind_sequence(key, EventHandler::Conditional(Box::new(enter)));
+    }
+    let interrupt = Interrupt { shared: Arc::clone(shared), armed };
+    editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(interrupt)));
+    editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), EventHandler::Simple(Cmd::Newline));
+}
+
+/// Enter hands the line over and clears it; the editor goes on, so that nothing typed ahead is lost
+/// or echoed. The message appears above the prompt when it comes back from the server's log.
+struct Enter {
+    shared: Arc<Shared>,
+    typed: Sender<Typed>,
+    history: InputHistory,
+    armed: Arc<AtomicBool>,
+    count: AtomicU32,
+}
+
+impl Enter {
+    fn accept(&self, line: &str) {
+        let looked_back = !line.trim().is_empty() && self.history.accept(line);
+        let tired = self.count.fetch_add(1, Ordering::Relaxed) % LINES_PER_EDITOR == LINES_PER_EDITOR - 1;
+        if looked_back || tired {
+            self.shared.restart();
+        }
+        // When the queue is full the editor waits here. An error says that the session has ended,
+        // and the editor will.
+        let _ = self.typed.blocking_send(Typed::Line(line.to_owned()));
+    }
+}
+
+impl ConditionalEventHandler for Enter {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        self.armed.store(false, Ordering::Relaxed);
+        let line = context.line();
+        if self.shared.mode() != Mode::Line {
+            return Some(Cmd::AcceptLine);
+        }
+        if command::secretive(line).is_some() {
+            // The line may need a password, which is asked for by the thread that runs the editor.
+            return Some(Cmd::AcceptLine);
+        }
+        if line.len() > limits::MESSAGE_BYTES_MAX {
+            let text = format!(
+                "This is {} bytes long; a message has at most {}. Shorten it, or send it in parts.",
+                line.len(),
+                limits::MESSAGE_BYTES_MAX
+            );
+            self.shared.print(Medium::screen().error(&text));
+            return Some(Cmd::Noop);
+        }
+        self.accept(line);
+        Some(Cmd::Kill(Movement::WholeBuffer))
+    }
+}
+
+/// Ctrl+C clears the line; pressed again at once, it leaves.
+struct Interrupt {
+    shared: Arc<Shared>,
+    armed: Arc<AtomicBool>,
+}
+
+impl ConditionalEventHandler for Interrupt {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        if self.shared.mode() != Mode::Line {
+            return Some(Cmd::Interrupt);
+        }
+        if !context.line().is_empty() {
+            self.armed.store(true, Ordering::Relaxed);
+            return Some(Cmd::Kill(Movement::WholeBuffer));
+        }
+        if self.armed.swap(true, Ordering::Relaxed) {
+            return Some(Cmd::Interrupt);
+        }
+        self.shared.print(Medium::screen().notice("Press Ctrl+C again to leave."));
+        Some(Cmd::Noop)
+    }
+}

@@ -1,0 +1,88 @@
+//! The interactive front end: a line editor below, the conversation above it.
+
+mod completion;
+mod editor;
+mod helper;
+mod history;
+mod keys;
+mod mask;
+mod shared;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use lanchat_model::limits;
+use tokio::sync::mpsc;
+
+use crate::input::Typed;
+use editor::Desk;
+use history::InputHistory;
+use shared::Shared;
+pub(crate) use shared::Words;
+
+/// A handle on the terminal. Everything it is told takes effect in order; nothing blocks.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Takes over the terminal. The input history is kept in `home`.
+///
+/// # Errors
+/// What the system says: the terminal cannot be edited on, or the history cannot be read.
+pub(crate) fn open(home: &Path, suggestion: Option<String>) -> io::Result<(Terminal, mpsc::Receiver<Typed>)> {
+    let history = InputHistory::open(home.join("history"))?;
+    let mut editor = editor::new(history.clone()).map_err(io::Error::other)?;
+    let printer = editor.create_external_printer().map_err(io::Error::other)?;
+    let shared = Shared::start(printer)?;
+    let (typed, inputs) = mpsc::channel(limits::INPUT_LINES_MAX);
+    let desk = Desk { editor, shared: Arc::clone(&shared), typed, history, suggestion };
+    let thread = std::thread::Builder::new().name("terminal".into()).spawn(move || desk.run())?;
+    Ok((Terminal { shared, thread: Some(thread) }, inputs))
+}
+
+impl Terminal {
+    /// Prints rows above the line that is being typed.
+    pub(crate) fn print(&self, rows: Vec<String>) {
+        self.shared.print(rows);
+    }
+
+    /// Waits until printing keeps up. Cancel safe.
+    pub(crate) async fn room(&self) {
+        self.shared.spool.room().await;
+    }
+
+    /// Sets the prompt.
+    pub(crate) fn set_prompt(&self, prompt: &str) {
+        self.shared.set_prompt(prompt);
+    }
+
+    /// Says who types; empty for nobody.
+    pub(crate) fn set_typing(&self, typing: &str) {
+        self.shared.set_typing(typing);
+    }
+
+    /// Says what can be completed.
+    pub(crate) fn set_words(&self, words: Words) {
+        self.shared.set_words(words);
+    }
+
+    /// Prints what waits and gives the terminal back as it was found.
+    pub(crate) async fn close(self) {
+        // A panic of the thread was printed by itself; there is nothing to add to it.
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+}
+
+impl Drop for Terminal {
+    /// However the session ends, the terminal is given back. Waits for what the editor is at.
+    fn drop(&mut self) {
+        self.shared.leave();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the session and the editor's thread share: rows to print, the prompt, who types, what can
+//! be completed.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustyline::ExternalPrinter;
+
+use crate::spool::Spool;
+
+/// Printed above the line to make the editor paint anew: up one row, and down again. It leaves no
+/// trace, and it ends as the editor wants a printed text to end.
+const RING: &str = "\x1b[A\n";
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Rows that the editor prints when it paints next.
+    pub(crate) spool: Spool,
+    screen: Mutex<Screen>,
+    bell: SyncSender<()>,
+}
+
+/// What the line is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Something to say or to do.
+    #[default]
+    Line,
+    /// The answer to a question.
+    Answer,
+    /// A password.
+    Secret,
+}
+
+/// What is on the screen besides the rows.
+#[derive(Debug, Default)]
+struct Screen {
+    prompt: String,
+    /// Who types, as shown behind the line.
+    typing: String,
+    words: Words,
+    mode: Mode,
+    /// The prompt that stands is an old one, or the editor carries too much past.
+    stale: bool,
+    leave: bool,
+}
+
+/// What can be completed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Words {
+    /// Names of rooms.
+    pub(crate) rooms: BTreeSet<String>,
+    /// Names of people.
+    pub(crate) people: BTreeSet<String>,
+}
+
+impl Shared {
+    /// Starts the thread that rings through `printer`: printing blocks while the editor is at
+    /// something else.
+    pub(crate) fn start(mut printer: impl ExternalPrinter + Send + 'static) -> std::io::Result<Arc<Self>> {
+        let (bell, rings) = sync_channel(1);
+        std::thread::Builder::new().name("doorbell".into()).spawn(move || {
+            while rings.recv().is_ok() {
+                if printer.print(RING.to_owned()).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Arc::new(Self { spool: Spool::default(), screen: Mutex::default(), bell }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Screen> {
+        self.screen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the editor paint soon. A ring that has not been answered yet is enough.
+    pub(crate) fn ring(&self) {
+        match self.bell.try_send(()) {
+            // Disconnected: the terminal is gone, and the editor will see that by itself.
+            Ok(()) | Err(TrySendError::Full(())) | Err(TrySendError::Disconnected(())) => {}
+        }
+    }
+
+    /// Prints rows above the line.
+    pub(crate) fn print(&self, rows: impl IntoIterator<Item = String>) {
+        self.spool.push(rows);
+        self.ring();
+    }
+
+    /// Sets the prompt. It changes once the editor has a moment; the line being typed stays.
+    pub(crate) fn set_prompt(&self, prompt: &str) {
+        let mut screen = self.lock();
+        if screen.prompt == prompt {
+            return;
+        }
+        screen.prompt = prompt.to_owned();
+        screen.stale = true;
+        drop(screen);
+        self.ring();
+    }
+
+    /// The prompt to show now; what stands from now on is no longer stale.
+    pub(crate) fn begin(&self) -> String {
+        let mut screen = self.lock();
+        screen.stale = false;
+        screen.prompt.clone()
+    }
+
+    /// Makes the editor start afresh when it has a moment.
+    pub(crate) fn restart(&self) {
+        self.lock().stale = true;
+        self.ring();
+    }
+
+    /// Whether the editor has to start afresh.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.lock().stale
+    }
+
+    /// Sets what the line is for.
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        self.lock().mode = mode;
+    }
+
+    /// What the line is for.
+    pub(crate) fn mode(&self) -> Mode {
+        self.lock().mode
+    }
+
+    /// Sets what is said of those who type.
+    pub(crate) fn set_typing(&self, typing: &str) {
+        let mut screen = self.lock();
+        if screen.typing == typing {
+            return;
+        }
+        screen.typing = typing.to_owned();
+        drop(screen);
+        self.ring();
+    }
+
+    /// What is said of those who type.
+    pub(crate) fn typing(&self) -> String {
+        self.lock().typing.clone()
+    }
+
+    /// Sets what can be completed.
+    pub(crate) fn set_words(&self, words: Words) {
+        self.lock().words = words;
+    }
+
+    /// What can be completed.
+    pub(crate) fn words(&self) -> Words {
+        self.lock().words.clone()
+    }
+
+    /// Ends the editor.
+    pub(crate) fn leave(&self) {
+        self.lock().leave = true;
+        self.ring();
+    }
+
+    /// Whether the editor has to end.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.lock().leave
+    }
+}

@@ -1,0 +1,294 @@
+//! The one sanitiser: every text that comes from elsewhere passes here before it reaches a
+//! terminal.
+//!
+//! What comes out holds printable characters only. It cannot move the cursor, turn the direction of
+//! the text, set a title, ask the terminal a question, or pass for a line of another kind.
+
+use unicode_width::UnicodeWidthChar;
+
+/// Marks on one character that are shown; more of them is an attack on the lines above and below.
+/// Written languages need at most four.
+const MARKS_MAX: usize = 4;
+/// What a tab becomes.
+const TAB: &str = "    ";
+/// Stands at the start of every row of a message but its first. The first starts with a digit and
+/// lines of the program with an asterisk, so no text from elsewhere can look like the start of
+/// either.
+pub(crate) const CONTINUATION: &str = "      | ";
+/// Terminals narrower than this wrap for themselves: there is no room left to do it well.
+const COLUMNS_MIN: usize = 24;
+
+/// How much room a message has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Columns of the terminal.
+    pub(crate) columns: usize,
+    /// Columns of the first row that are taken already.
+    pub(crate) taken: usize,
+    /// Rows at most; what is beyond is counted, not shown.
+    pub(crate) rows: usize,
+}
+
+/// `text` on one line: newlines too are made visible.
+pub(crate) fn one_line(text: &str) -> String {
+    clean(text)
+}
+
+/// `text` as rows that fit `room`. All but the first start with [`CONTINUATION`].
+pub(crate) fn rows(text: &str, room: Room) -> Vec<String> {
+    let columns = room.columns.max(COLUMNS_MIN) - 1;
+    let mut rows: Vec<String> = Vec::new();
+    let mut hidden = 0;
+    for part in text.split('\n') {
+        let part = clean(part.strip_suffix('\r').unwrap_or(part));
+        let mut rest = part.as_str();
+        loop {
+            let taken = if rows.is_empty() { room.taken } else { CONTINUATION.len() };
+            let (row, after) = split_at_width(rest, columns.saturating_sub(taken).max(1));
+            match () {
+                () if rows.len() >= room.rows => hidden += 1,
+                () if rows.is_empty() => rows.push(row.to_owned()),
+                () => rows.push(format!("{CONTINUATION}{row}")),
+            }
+            if after.is_empty() {
+                break;
+            }
+            rest = after;
+        }
+    }
+    if hidden > 0 {
+        let lines = if hidden == 1 { "line" } else { "lines" };
+        rows.push(format!("{CONTINUATION}… ({hidden} more {lines}; /history)"));
+    }
+    rows
+}
+
+/// Columns that `text` takes on a terminal that adds up its characters.
+pub(crate) fn width(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+/// Makes visible all that is not.
+fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut marks = 0;
+    let mut before = None;
+    for c in text.chars() {
+        match c {
+            '\t' => out.push_str(TAB),
+            // Between the parts of an emoji these choose its looks. Terminals do not agree on the
+            // width of what comes of it, so that the parts stand side by side instead.
+            '\u{200d}' | '\u{fe00}'..='\u{fe0f}' if before.is_some_and(is_symbol) => continue,
+            _ if c.is_control() || is_hidden(c) => push_escape(c, &mut out),
+            _ if c.width() == Some(0) => {
+                marks += 1;
+                if marks > MARKS_MAX {
+                    continue;
+                }
+                if before.is_none() {
+                    // A mark needs something of its own text to sit on.
+                    out.push('\u{25cc}');
+                }
+                out.push(c);
+                before = before.or(Some('\u{25cc}'));
+                continue;
+            }
+            _ => out.push(c),
+        }
+        marks = 0;
+        before = Some(c);
+    }
+    out
+}
+
+fn push_escape(c: char, out: &mut String) {
+    let code = u32::from(c);
+    let escape = if code < 0x100 { format!("\\x{code:02x}") } else { format!("\\u{{{code:x}}}") };
+    out.push_str(&escape);
+}
+
+/// Characters that show nothing, end a line, or turn the direction of the text (UAX #9, UTR #36
+/// §3).
+fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Roughly the emoji and the signs that they are made of: after these a joiner or selector is no
+/// disguise.
+fn is_symbol(c: char) -> bool {
+    matches!(c, '\u{203c}'..='\u{3299}' | '\u{1f000}'..='\u{1faff}')
+}
+
+/// Cuts clean `text` where `columns` are full: behind the last space that fits, or in the middle of
+/// a long word.
+fn split_at_width(text: &str, columns: usize) -> (&str, &str) {
+    let mut used = 0;
+    let mut behind_space = None;
+    for (at, c) in text.char_indices() {
+        used += c.width().unwrap_or(0);
+        // Whatever its width, the first character is taken: a row must make progress.
+        if used > columns && at > 0 {
+            return text.split_at(behind_space.unwrap_or(at));
+        }
+        if c == ' ' {
+            behind_space = Some(at + 1);
+        }
+    }
+    (text, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ROOM: Room = Room { columns: 80, taken: 12, rows: 20 };
+
+    #[test]
+    fn what_is_not_printable_becomes_visible() {
+        assert_eq!(one_line("a\x1b[2Jb\x07"), "a\\x1b[2Jb\\x07");
+        assert_eq!(one_line("x\u{202e}y\u{9b}z\u{200b}"), "x\\u{202e}y\\x9bz\\u{200b}");
+        assert_eq!(one_line("one\ntwo\ttabs\u{2028}"), "one\\x0atwo    tabs\\u{2028}");
+        assert_eq!(one_line("\u{e0041}\u{feff}\u{7f}"), "\\u{e0041}\\u{feff}\\x7f");
+        assert_eq!(one_line("Ána 花子 żółw"), "Ána 花子 żółw");
+    }
+
+    #[test]
+    fn marks_are_capped_and_never_sit_on_what_is_before_the_text() {
+        let zalgo = format!("a{}b", "\u{301}".repeat(50));
+        assert_eq!(one_line(&zalgo), format!("a{}b", "\u{301}".repeat(MARKS_MAX)));
+        assert_eq!(one_line("\u{301}a"), "\u{25cc}\u{301}a");
+    }
+
+    #[test]
+    fn emoji_keep_their_parts_and_lose_their_joiners() {
+        assert_eq!(one_line("❤\u{fe0f} 👩\u{200d}🚀"), "❤ 👩🚀");
+        assert_eq!(one_line("a\u{200d}b"), "a\\u{200d}b");
+    }
+
+    #[test]
+    fn a_message_of_several_lines_is_marked_as_one() {
+        assert_eq!(rows("one\r\n*** two\n", ROOM), ["one", "      | *** two", "      | "]);
+    }
+
+    #[test]
+    fn long_lines_break_at_spaces_and_long_words_anywhere() {
+        let room = Room { columns: 24, taken: 12, rows: 9 };
+        assert_eq!(
+            rows("hello brave newer world", room),
+            ["hello ", "      | brave newer ", "      | world"]
+        );
+        assert_eq!(
+            rows(&"x".repeat(30), room),
+            ["x".repeat(11), format!("{CONTINUATION}{}", "x".repeat(15)), format!("{CONTINUATION}xxxx")]
+        );
+        assert_eq!(rows("花花花花花花花", room)[0], "花花花花花");
+    }
+
+    #[test]
+    fn what_is_over_the_rows_is_counted() {
+        let rows = rows(&"line\n".repeat(30), Room { rows: 3, ..ROOM });
+        assert_eq!(rows.len(), 4);
+        assert_eq!(rows[3], "      | … (28 more lines; /history)");
+    }
+
+    /// Counts what a terminal was made to do besides printing.
+    #[derive(Default)]
+    struct Witness(usize);
+
+    impl vt100::Callbacks for Witness {
+        fn audible_bell(&mut self, _: &mut vt100::Screen) {
+            self.0 += 1;
+        }
+        fn visual_bell(&mut self, _: &mut vt100::Screen) {
+            self.0 += 1;
+        }
+        fn set_window_icon_name(&mut self, _: &mut vt100::Screen, _: &[u8]) {
+            self.0 += 1;
+        }
+        fn set_window_title(&mut self, _: &mut vt100::Screen, _: &[u8]) {
+            self.0 += 1;
+        }
+        fn unhandled_control(&mut self, _: &mut vt100::Screen, _: u8) {
+            self.0 += 1;
+        }
+        fn unhandled_escape(&mut self, _: &mut vt100::Screen, _: Option<u8>, _: Option<u8>, _: u8) {
+            self.0 += 1;
+        }
+        fn unhandled_csi(
+            &mut self,
+            _: &mut vt100::Screen,
+            _: Option<u8>,
+            _: Option<u8>,
+            _: &[&[u16]],
+            _: char,
+        ) {
+            self.0 += 1;
+        }
+        fn unhandled_osc(&mut self, _: &mut vt100::Screen, _: &[&[u8]]) {
+            self.0 += 1;
+        }
+    }
+
+    /// Prints `printed` between two known lines and checks that nothing but rows of text came of
+    /// it.
+    fn assert_only_cells_change(printed: &[String]) {
+        let [height, width] = [60, 80].map(|size| NonZero::new(size).unwrap());
+        let mut terminal = vt100::Parser::new_with_callbacks(height, width, 0, Witness::default());
+        terminal.process(b"before\r\n");
+        for row in printed {
+            terminal.process(row.as_bytes());
+            terminal.process(b"\r\n");
+        }
+        terminal.process(b"after");
+        let after = 1 + printed.len() as u16;
+        assert_eq!(terminal.callbacks().0, 0);
+        assert_eq!(terminal.screen().cursor_position(), (after, 5));
+        assert_eq!(terminal.screen().rows(0, 80).next().unwrap(), "before");
+        assert_eq!(terminal.screen().rows(0, 80).nth(after.into()).unwrap(), "after");
+        assert_eq!(terminal.screen().fgcolor(), vt100::Color::Default);
+        assert!(!terminal.screen().inverse() && !terminal.screen().hide_cursor());
+        assert!(!terminal.screen().alternate_screen());
+    }
+
+    #[test]
+    fn the_witness_sees_what_an_unclean_text_does() {
+        let title = vec!["\x1b]0;owned\x07".to_owned()];
+        assert!(std::panic::catch_unwind(|| assert_only_cells_change(&title)).is_err());
+        assert_only_cells_change(&rows(&title[0], ROOM));
+    }
+
+    /// Printable, not printable, controls, and the parts that escape sequences are made of.
+    const HOSTILE: &str = "(\\PC|\\pC|[\\x00-\\x1f\\x7f-\\x9f]|\\x1b[\\[\\]P_^c]|[0-9;?nmHJKhlt\\\\]){0,400}";
+
+    proptest! {
+        #[test]
+        fn no_text_does_more_than_fill_cells(text in HOSTILE) {
+            assert_only_cells_change(&rows(&text, ROOM));
+        }
+
+        #[test]
+        fn no_name_leaves_its_line(text in "(\\PC|[\\x00-\\x1f\\x7f-\\x9f]|\u{202e}|\u{2028}){0,12}") {
+            let shown = one_line(&text);
+            prop_assert!(!shown.chars().any(|c| c.is_control() || is_hidden(c)));
+        }
+
+        #[test]
+        fn rows_fit_and_are_bounded(text in "\\PC{0,600}", columns in 1_usize..200) {
+            let rows = rows(&text, Room { columns, taken: 12, rows: 20 });
+            prop_assert!(rows.len() <= 21);
+            for row in &rows[1..] {
+                prop_assert!(row.starts_with(CONTINUATION));
+                prop_assert!(width(row) <= columns.max(COLUMNS_MIN) + 16 /* the count of hidden lines */);
+            }
+        }
+    }
+}

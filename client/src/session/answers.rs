@@ -1,0 +1,238 @@
+//! Requests and what comes of them.
+
+use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError};
+use lanchat_model::{ClientId, limits};
+use lanchat_protocol::{Attached, ErrorCode, History, Members, RoomState, Rooms, Whois};
+use tokio::time::Instant;
+
+use super::{End, Pending, Session, Unacked, excerpt};
+use crate::exit::{Failure, Reason};
+
+/// What came of a request.
+pub(super) enum Answer {
+    /// Nobody is logged in yet, and nobody tried.
+    Nobody,
+    /// Of a login; delivery has started.
+    LoggedIn(Result<Attached, RequestError>),
+    /// Of entering a room; with its last lines, if it was entered before.
+    Joined(Result<(RoomState, Option<History>), RequestError>),
+    /// Of leaving a room.
+    Left(String, Result<(), RequestError>),
+    /// Of `/rooms`.
+    Rooms(Result<Rooms, RequestError>),
+    /// Of `/who`.
+    Members(Result<Members, RequestError>),
+    /// Of `/history`.
+    History(Result<History, RequestError>),
+    /// Of `/whois`.
+    Whois(Result<Whois, RequestError>),
+    /// Of turning to a private chat: the room, and its last lines if there are any.
+    Turned(String, Result<Option<History>, RequestError>),
+    /// Of something that needs no more than a word.
+    Done(&'static str, Result<(), RequestError>),
+    /// A message is in the outbox, or not.
+    Sent { room: String, text: String, outcome: Result<ClientId, SendError> },
+    /// Everything that was sent is answered.
+    Settled(Result<(), SendError>),
+}
+
+/// How somebody logs in.
+pub(super) enum Login {
+    /// With the token that is kept.
+    Token,
+    /// With a new account.
+    Register(String, Secret),
+    /// With a password.
+    Password(String, Secret),
+}
+
+/// Waits until all own messages are answered.
+pub(super) fn settle(client: &Client) -> Pending {
+    let client = client.clone();
+    Box::pin(async move { Answer::Settled(client.settled().await.map(|_| ())) })
+}
+
+/// Logs in, starts delivery, and enters `room` if the user wants to be elsewhere than in the lobby.
+pub(super) fn log_in(client: &Client, login: Login, room: Option<String>) -> Pending {
+    let client = client.clone();
+    Box::pin(async move {
+        let session = match &login {
+            Login::Token => client.resume().await,
+            Login::Register(name, password) => client.register(name, None, password).await,
+            Login::Password(name, password) => client.login(name, password).await,
+        };
+        let session = match (session, &login) {
+            (Err(RequestError::NoToken), Login::Token) => return Answer::Nobody,
+            (Err(error), _) => return Answer::LoggedIn(Err(error)),
+            (Ok(session), _) => session,
+        };
+        let attached = match client.attach(AttachPolicy::default()).await {
+            Ok(attached) => attached,
+            Err(error) => return Answer::LoggedIn(Err(error)),
+        };
+        let elsewhere = room.filter(|room| !room.starts_with('@'));
+        if let Some(room) = elsewhere.filter(|room| session.rooms.iter().all(|own| own.room != *room)) {
+            return Answer::Joined(
+                client.join(&room, limits::JOIN_TAIL_DEFAULT).await.map(|state| (state, None)),
+            );
+        }
+        Answer::LoggedIn(Ok(attached))
+    })
+}
+
+impl Session {
+    /// Takes what came of a request.
+    pub(super) fn answered(
+        &mut self,
+        client: &Client,
+        answer: Answer,
+        pending: &mut Option<Pending>,
+    ) -> Option<End> {
+        match answer {
+            Answer::Nobody => self.nobody(),
+            Answer::LoggedIn(Ok(attached)) => {
+                self.fallback = false;
+                attached.rooms.iter().for_each(|room| self.expect_of(room));
+            }
+            Answer::LoggedIn(Err(error)) if self.interactive => {
+                self.complain(&error.to_string());
+                if std::mem::take(&mut self.fallback) {
+                    *pending = Some(self.log_in(client, Login::Token));
+                }
+            }
+            Answer::LoggedIn(Err(error)) => return Some(End::Failed(error.into())),
+            // A script must not go on talking in another room than it thinks.
+            Answer::Joined(Err(error)) if !self.interactive => return Some(End::Failed(elsewhere(&error))),
+            Answer::Turned(_, Err(error)) if !self.interactive => {
+                return Some(End::Failed(elsewhere(&error)));
+            }
+            Answer::Joined(outcome) => {
+                let joining = self.joining.take();
+                if let Some((room, history)) = self.granted(outcome) {
+                    self.expect_of(&room);
+                    if joining.is_some() {
+                        self.enter(&room.room);
+                    }
+                    history.into_iter().for_each(|history| self.page(&history));
+                }
+            }
+            Answer::Left(room, outcome) => {
+                if self.granted(outcome).is_some() {
+                    self.has_left(&room);
+                }
+            }
+            Answer::Rooms(outcome) => self.room_list(outcome),
+            Answer::Members(outcome) => self.member_list(outcome),
+            Answer::History(outcome) => {
+                let page = self.granted(outcome);
+                page.into_iter().for_each(|history| self.page(&history));
+            }
+            Answer::Whois(outcome) => {
+                let whois = self.granted(outcome);
+                whois.into_iter().for_each(|whois| self.say(self.view.whois(&whois)));
+            }
+            Answer::Turned(room, outcome) => {
+                if let Some(history) = self.granted(outcome) {
+                    self.enter(&room);
+                    history.into_iter().for_each(|history| self.page(&history));
+                }
+            }
+            Answer::Done(words, outcome) => {
+                if self.granted(outcome).is_some() && !words.is_empty() {
+                    self.notice(words);
+                }
+            }
+            Answer::Sent { room, text, outcome } => return self.sent(room, text, outcome),
+            Answer::Settled(Ok(())) => self.settled = true,
+            Answer::Settled(Err(error)) => {
+                return Some(End::Failed(Failure::new(Reason::Lost, error.to_string())));
+            }
+        }
+        None
+    }
+
+    /// No token is kept: a person is told what to do, a script will see when it sends.
+    fn nobody(&self) {
+        if self.interactive {
+            self.notice("You are new here? Type /register to make an account.");
+            self.notice("You have an account on this server? Type /login. Other commands: /help");
+        }
+    }
+
+    /// What was granted; a refusal is told.
+    fn granted<T>(&mut self, outcome: Result<T, RequestError>) -> Option<T> {
+        match outcome {
+            Ok(granted) => Some(granted),
+            Err(error) => {
+                self.refusals += 1;
+                self.complain(&error.to_string());
+                None
+            }
+        }
+    }
+
+    fn room_list(&mut self, outcome: Result<Rooms, RequestError>) {
+        let Some(rooms) = self.granted(outcome) else { return };
+        let names = rooms.rooms.iter().map(|room| room.room.clone()).take(limits::ROOMS_MAX);
+        self.rooms = names.filter(|room| room.parse::<lanchat_model::RoomName>().is_ok()).collect();
+        self.words_stale = true;
+        self.say(self.view.room_list(&rooms));
+    }
+
+    fn member_list(&mut self, outcome: Result<Members, RequestError>) {
+        let Some(members) = self.granted(outcome) else { return };
+        for member in &members.members {
+            self.view.meet(&member.username, member.state);
+        }
+        self.words_stale = true;
+        self.say(self.view.member_list(&members));
+    }
+
+    /// Shows a page of history, and remembers where the next one ends.
+    fn page(&mut self, history: &History) {
+        if let Some((room, seq, _)) = history.entries.first().and_then(crate::view::position)
+            && (self.oldest.contains_key(room) || self.view.has(room))
+        {
+            self.oldest.insert(room.to_owned(), seq);
+        }
+        let shown = self.view.older(history);
+        self.output.show(shown);
+    }
+
+    fn sent(&mut self, room: String, text: String, outcome: Result<ClientId, SendError>) -> Option<End> {
+        match outcome {
+            Ok(id) => {
+                let post = Unacked { since: Instant::now(), room, text, told: false };
+                self.unacked.insert(id, post);
+                None
+            }
+            Err(SendError::NotLoggedIn) if !self.interactive => Some(End::Failed(nobody_logged_in())),
+            Err(SendError::Stopped) => Some(super::stopped()),
+            Err(error) => {
+                self.refusals += 1;
+                self.complain(&format!("Not sent, {error}: {}", excerpt(&text)));
+                None
+            }
+        }
+    }
+
+    /// An own message was refused by the server.
+    pub(super) fn refused(&mut self, id: ClientId, room: &str, code: ErrorCode, reason: &str) {
+        self.refusals += 1;
+        let text = self.unacked.remove(&id).map(|post| excerpt(&post.text)).unwrap_or_default();
+        self.complain(&format!("Not sent to {room}, {reason} ({}): {text}", code.as_str()));
+    }
+}
+
+fn elsewhere(error: &RequestError) -> Failure {
+    Failure::new(Reason::Refused, format!("The room cannot be entered, so nothing more was sent: {error}"))
+}
+
+/// A script that brings no login.
+pub(super) fn nobody_logged_in() -> Failure {
+    Failure::new(
+        Reason::LoginFailed,
+        "Nobody is logged in on this server. Begin the input with /login NAME PASSWORD \
+         or /register NAME PASSWORD.",
+    )
+}

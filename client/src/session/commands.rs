@@ -1,0 +1,338 @@
+//! What the user wants, as requests.
+
+use std::io::IsTerminal;
+
+use lanchat_client::{Client, RequestError, Secret};
+use lanchat_model::{LOBBY, RoomName, limits};
+use lanchat_protocol::ErrorCode;
+
+use super::answers::{Answer, Login, log_in, nobody_logged_in};
+use super::{End, Pending, Session};
+use crate::command::{self, Command, Input};
+use crate::exit::{Failure, Reason};
+use crate::input::Typed;
+use crate::view::Shown;
+
+impl Session {
+    /// Begins a connection: with a login that was asked for, else with the token that is kept.
+    pub(super) async fn begin(&mut self, client: &Client, first: Option<Command>) -> Pending {
+        let first = match first {
+            None if !self.interactive => self.login_in_the_pipe().await,
+            first => first,
+        };
+        let login = match first {
+            Some(Command::Register { name: Some(name), password: Some(password) }) => {
+                Login::Register(name, password)
+            }
+            Some(Command::Login { name: Some(name), password: Some(password) }) => {
+                Login::Password(name, password)
+            }
+            _ => Login::Token,
+        };
+        self.log_in(client, login)
+    }
+
+    /// A script that begins with a login does not want that of last time. One that only sends has
+    /// to begin sometime, so its first line is waited for; one that stays may never say anything.
+    async fn login_in_the_pipe(&mut self) -> Option<Command> {
+        if self.peeked.is_none() {
+            self.peeked = match self.wishes.follow || std::io::stdin().is_terminal() {
+                true => self.typed.try_recv().ok(),
+                false => self.typed.recv().await,
+            };
+        }
+        let Some(Typed::Line(line)) = &self.peeked else { return None };
+        match command::parse(line) {
+            Ok(Input::Command(
+                login @ (Command::Register { name: Some(_), password: Some(_) }
+                | Command::Login { name: Some(_), password: Some(_) }),
+            )) => {
+                self.peeked = None;
+                Some(login)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn log_in(&mut self, client: &Client, login: Login) -> Pending {
+        let room = self.wishes.room.clone();
+        self.joining = room.clone().filter(|room| !room.starts_with('@'));
+        log_in(client, login, room)
+    }
+
+    /// Takes what came from the keyboard or the pipe.
+    pub(super) fn typed(
+        &mut self,
+        client: &Client,
+        typed: Typed,
+        pending: &mut Option<Pending>,
+    ) -> Option<End> {
+        match typed {
+            Typed::Line(line) if self.confirming => return self.confirm(&line),
+            Typed::Line(line) => match command::parse(&line) {
+                Ok(Input::Blank) => {}
+                Ok(Input::Say(text)) => return self.speak(client, None, text, false, pending),
+                Ok(Input::Command(command)) => return self.obey(client, command, pending),
+                Err(words) => self.refuse(&words),
+            },
+            Typed::Command(command) => return self.obey(client, command, pending),
+            Typed::Editing if !self.view.current().is_empty() => client.typing(self.view.current()),
+            Typed::Editing => {}
+            Typed::Unreadable(words) => self.refuse(words),
+            Typed::Leave => return self.leave(),
+            Typed::End if !self.met => return Some(End::Failed(nobody_logged_in())),
+            Typed::End => self.ended = true,
+            Typed::Broken(reason) => {
+                return Some(End::Failed(Failure::new(
+                    Reason::Usage,
+                    format!("The terminal is gone: {reason}"),
+                )));
+            }
+        }
+        None
+    }
+
+    fn refuse(&mut self, words: &str) {
+        self.refusals += 1;
+        self.complain(words);
+    }
+
+    /// Shows what was asked for.
+    pub(super) fn say(&self, rows: Vec<String>) {
+        self.output.show(Shown { rows, bell: false });
+    }
+
+    /// Leaves, unless others depend on it: then asks first.
+    fn leave(&mut self) -> Option<End> {
+        if !self.interactive {
+            // As if the input ended here.
+            self.ended = true;
+            self.wishes.follow = false;
+            return None;
+        }
+        let others = self.connected.saturating_sub(1);
+        if !self.wishes.hosting || others == 0 || self.confirming {
+            return Some(End::Done);
+        }
+        self.notice(&match others {
+            1 => "1 other person is connected; leaving stops the server for them.".to_owned(),
+            _ => format!("{others} other people are connected; leaving stops the server for them."),
+        });
+        self.confirming = true;
+        self.show_prompt();
+        None
+    }
+
+    fn confirm(&mut self, answer: &str) -> Option<End> {
+        self.confirming = false;
+        if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+            return Some(End::Done);
+        }
+        self.notice("You stay.");
+        self.show_prompt();
+        None
+    }
+
+    fn obey(&mut self, client: &Client, command: Command, pending: &mut Option<Pending>) -> Option<End> {
+        match self.local(&command) {
+            Local::Handled => return None,
+            Local::End(end) => return Some(*end),
+            Local::Request => {}
+        }
+        match command {
+            Command::Me(text) => return self.speak(client, None, text, true, pending),
+            Command::Message { to, text: Some(text) } => {
+                return self.speak(client, Some(format!("@{to}")), text, false, pending);
+            }
+            Command::Reply(text) => {
+                let Some(to) = self.correspondent.clone() else {
+                    self.refuse("Nobody has written to you yet. /msg NAME TEXT writes to somebody.");
+                    return None;
+                };
+                return self.speak(client, Some(to), text, false, pending);
+            }
+            command => {
+                let logs_in = matches!(command, Command::Register { .. } | Command::Login { .. });
+                if !logs_in && !client.is_logged_in() {
+                    return self.nobody_speaks();
+                }
+                *pending = self.request(client.clone(), command);
+            }
+        }
+        None
+    }
+
+    /// Something needs a login and there is none.
+    fn nobody_speaks(&mut self) -> Option<End> {
+        if !self.interactive {
+            return Some(End::Failed(nobody_logged_in()));
+        }
+        self.refuse("You are not logged in. /register makes an account, /login uses one.");
+        None
+    }
+
+    /// Commands that need no request.
+    fn local(&mut self, command: &Command) -> Local {
+        match command {
+            Command::Help(None) => self.say_each(command::help()),
+            Command::Help(Some(verb)) => match command::help_for(verb) {
+                Ok(lines) => self.say_each(lines),
+                Err(words) => self.refuse(&words),
+            },
+            Command::Quit => return self.leave().map_or(Local::Handled, |end| Local::End(Box::new(end))),
+            Command::Register { name: None, .. } | Command::Login { name: None, .. } => {
+                self.refuse("A name cannot be empty. In a pipe: /login NAME PASSWORD");
+            }
+            Command::Register { password: None, .. } | Command::Login { password: None, .. } => {
+                self.refuse("A password is needed. In a pipe: /login NAME PASSWORD");
+            }
+            Command::Passwd(None) => self.refuse("Two passwords are needed. In a pipe: /passwd OLD NEW"),
+            Command::Register { .. } | Command::Login { .. }
+                if self.client.as_ref().is_some_and(Client::is_logged_in) =>
+            {
+                return Local::End(Box::new(End::Relogin(command.clone())));
+            }
+            Command::Servers => {
+                let rows = crate::choose::known_servers(&self.wishes.home);
+                self.say_each(rows);
+            }
+            _ => return Local::Request,
+        }
+        Local::Handled
+    }
+
+    fn say_each(&self, lines: Vec<String>) {
+        self.say(lines.iter().flat_map(|line| self.view.notice(line)).collect());
+    }
+
+    /// Sends a message to `room`, or to the current one.
+    fn speak(
+        &mut self,
+        client: &Client,
+        room: Option<String>,
+        text: String,
+        action: bool,
+        pending: &mut Option<Pending>,
+    ) -> Option<End> {
+        let room = room.unwrap_or_else(|| self.view.current().to_owned());
+        if !client.is_logged_in() {
+            return self.nobody_speaks();
+        }
+        let client = client.clone();
+        *pending = Some(Box::pin(async move {
+            let outcome = client.send(&room, &text, action).await;
+            Answer::Sent { room, text, outcome }
+        }));
+        None
+    }
+
+    /// The request that a command stands for.
+    fn request(&mut self, client: Client, command: Command) -> Option<Pending> {
+        let current = self.view.current().to_owned();
+        Some(match command {
+            Command::Register { name: Some(name), password: Some(password) } => {
+                self.log_in(&client, Login::Register(name, password))
+            }
+            Command::Login { name: Some(name), password: Some(password) } => {
+                self.log_in(&client, Login::Password(name, password))
+            }
+            Command::Logout => Box::pin(async move { Answer::Done("", client.logout().await) }),
+            Command::Passwd(Some((old, new))) => change_password(client, old, new),
+            Command::Join(room) => return self.join(client, room),
+            Command::Leave(room) => {
+                let room = room.unwrap_or(current);
+                Box::pin(async move {
+                    let outcome = client.leave(&room).await;
+                    Answer::Left(room, outcome)
+                })
+            }
+            Command::Rooms => Box::pin(async move { Answer::Rooms(client.rooms().await) }),
+            Command::Who(room) => {
+                let room = room.unwrap_or(current);
+                Box::pin(async move { Answer::Members(client.members(Some(&room)).await) })
+            }
+            Command::Message { to, .. } => return self.turn_to(client, &to),
+            Command::History(count) => {
+                let before = self.oldest.get(&current).copied();
+                let count = count.unwrap_or(limits::JOIN_TAIL_DEFAULT);
+                Box::pin(async move { Answer::History(client.history(&current, before, count).await) })
+            }
+            Command::Away(reason) => Box::pin(async move {
+                Answer::Done("You are away. /back ends it.", client.away(reason.as_deref()).await)
+            }),
+            Command::Back => Box::pin(async move { Answer::Done("You are back.", client.back().await) }),
+            Command::Whois(name) => Box::pin(async move { Answer::Whois(client.whois(&name).await) }),
+            _ => return None,
+        })
+    }
+
+    /// Enters a room; one that was entered before shows its last lines again.
+    fn join(&mut self, client: Client, room: String) -> Option<Pending> {
+        if room.starts_with('@') {
+            return self.turn_to(client, &room);
+        }
+        // A name that is none is refused by the request.
+        let room = room.trim_start_matches('#').parse().map_or(room, |room: RoomName| room.to_string());
+        let known = self.view.has(&room);
+        self.joining = Some(room.clone());
+        Some(Box::pin(async move {
+            let outcome = async {
+                let state = client.join(&room, limits::JOIN_TAIL_DEFAULT).await?;
+                let history = match known {
+                    true => Some(client.history(&room, None, limits::JOIN_TAIL_DEFAULT).await?),
+                    false => None,
+                };
+                Ok((state, history))
+            };
+            Answer::Joined(outcome.await)
+        }))
+    }
+
+    /// Makes the private chat with somebody the current room.
+    fn turn_to(&mut self, client: Client, to: &str) -> Option<Pending> {
+        let name = to.trim_start_matches('@').to_ascii_lowercase();
+        let room = format!("@{name}");
+        Some(Box::pin(async move {
+            let outcome = async {
+                client.whois(&name).await?;
+                match client.history(&room, None, limits::JOIN_TAIL_DEFAULT).await {
+                    Ok(history) => Ok(Some(history).filter(|history| !history.entries.is_empty())),
+                    // Nothing was written yet.
+                    Err(RequestError::Refused {
+                        code: ErrorCode::NoSuchRoom | ErrorCode::NotAMember,
+                        ..
+                    }) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            };
+            let outcome = outcome.await;
+            Answer::Turned(room, outcome)
+        }))
+    }
+
+    /// The user left a room: the lobby is always there to go on in.
+    pub(super) fn has_left(&mut self, room: &str) {
+        self.forget(room);
+        if self.view.current() == room {
+            self.enter(LOBBY);
+        }
+        self.notice(&format!("You left {}.", crate::view::clip(room)));
+    }
+}
+
+/// What became of a command that may need no request.
+enum Local {
+    /// It is done.
+    Handled,
+    /// It ends the session.
+    End(Box<End>),
+    /// It needs one.
+    Request,
+}
+
+fn change_password(client: Client, old: Secret, new: Secret) -> Pending {
+    Box::pin(async move {
+        let outcome = client.passwd(&old, &new).await;
+        Answer::Done("Your password is changed; your other devices are logged out.", outcome)
+    })
+}

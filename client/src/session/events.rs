@@ -1,0 +1,202 @@
+//! What the server and the library say.
+
+use lanchat_client::Event;
+use lanchat_model::{LOBBY, Seq, limits};
+use lanchat_protocol::{Presence, Room, RoomState, ServerFrame};
+use tokio::time::Instant;
+
+use super::{End, Session, given_up};
+use crate::view::{clip, position};
+
+impl Session {
+    /// Takes one event.
+    pub(super) fn heard(&mut self, event: Event) -> Option<End> {
+        match event {
+            Event::Connected { hello, line, .. } => {
+                self.server = clip(&hello.name);
+                self.output.frame(&line);
+            }
+            Event::LoggedIn { session, line } => {
+                self.output.frame(&line);
+                self.logged_in(session);
+            }
+            Event::Lost { reason, .. } => {
+                self.notice(&format!(
+                    "Connection lost: {reason}. Trying to come back; what you type is kept."
+                ));
+            }
+            Event::Resumed { session, attached } => {
+                self.connected = session.online;
+                self.notice("Back.");
+                for room in attached.into_iter().flat_map(|attached| attached.rooms) {
+                    self.opened(&room, true);
+                }
+            }
+            Event::LoggedOut { reason } => self.logged_out(&reason),
+            Event::Frame { frame, line } => {
+                self.output.frame(&line);
+                self.framed(&frame);
+            }
+            Event::Acked { id, room, seq } => {
+                self.unacked.remove(&id);
+                self.is_due(&room, seq);
+            }
+            Event::Refused { id, room, code, reason } => self.refused(id, &room, code, &reason),
+            Event::Reset { room, reason } => self.reset(room.as_deref(), &reason),
+            Event::Stopped { error } => return Some(given_up(error)),
+            // Every attempt to come back, and what a newer library may tell: not worth a line.
+            _ => {}
+        }
+        None
+    }
+
+    fn logged_in(&mut self, session: lanchat_client::Session) {
+        self.met = true;
+        self.view.set_own(&session.username);
+        self.connected = session.online;
+        let role = if session.admin { ", and administer it" } else { "" };
+        let others = match session.online.saturating_sub(1) {
+            0 => "nobody else is connected".to_owned(),
+            1 => "1 other is connected".to_owned(),
+            count => format!("{count} others are connected"),
+        };
+        self.notice(&format!(
+            "You are {} on {}{role}; {others}. /help lists the commands.",
+            clip(&session.username),
+            self.server
+        ));
+        let room = self.wishes.room.as_deref().unwrap_or(LOBBY);
+        let known = room.starts_with('@') || session.rooms.iter().any(|own| own.room == room);
+        let room = if known { room.to_owned() } else { LOBBY.to_owned() };
+        self.enter(&room);
+        if let Some(logins) = &self.wishes.logins {
+            // A full queue holds a login of the same person already.
+            let _ = logins.try_send(session.username);
+        }
+    }
+
+    fn logged_out(&mut self, reason: &str) {
+        self.notice(reason);
+        self.notice("Type /login to log in again.");
+        self.forget_all();
+    }
+
+    /// The server's history is another one: start over with what comes.
+    fn reset(&mut self, room: Option<&str>, reason: &str) {
+        match room {
+            Some(room) => {
+                self.oldest.remove(room);
+                self.due.remove(room);
+                self.notice(&format!("{}: {reason}", clip(room)));
+            }
+            None => {
+                self.oldest.clear();
+                self.due.clear();
+                self.notice(reason);
+            }
+        }
+    }
+
+    fn framed(&mut self, frame: &ServerFrame) {
+        match frame {
+            ServerFrame::Message(_) | ServerFrame::Joined(_) | ServerFrame::Left(_) => self.entry(frame),
+            ServerFrame::Attached(attached) => {
+                for room in &attached.rooms {
+                    self.opened(room, false);
+                }
+            }
+            ServerFrame::Room(room) => self.room(room),
+            ServerFrame::RoomGone(gone) => self.gone(&gone.room),
+            ServerFrame::Presence(presence) => self.presence(presence),
+            ServerFrame::Typing(typing) if typing.room == self.view.current() => {
+                self.typists.note(&typing.username, Instant::now());
+                if let Some(terminal) = self.output.terminal() {
+                    terminal.set_typing(&self.typists.describe(Instant::now()));
+                }
+            }
+            // Answers reach whoever asked; a goodbye is followed by the loss that it announces.
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, frame: &ServerFrame) {
+        let Some((room, seq, _)) = position(frame) else { return };
+        if let ServerFrame::Message(message) = frame {
+            self.typists.remove(&message.username);
+            if room.starts_with('@') {
+                self.correspondent = Some(room.to_owned());
+            }
+        }
+        let shown = self.view.entry(frame);
+        if !shown.rows.is_empty() && self.view.has(room) {
+            self.oldest.entry(room.to_owned()).or_insert(seq);
+        }
+        self.output.show(shown);
+        if let Some(client) = &self.client {
+            client.seen(room, seq);
+        }
+        if let Some((_, shown)) = self.due.get_mut(room) {
+            *shown = seq.max(*shown);
+        } else if self.due.len() < limits::ROOMS_PER_ACCOUNT_MAX {
+            self.due.insert(room.to_owned(), (Seq::ZERO, seq));
+        }
+    }
+
+    fn room(&mut self, room: &Room) {
+        let private = room.state.room.starts_with('@');
+        if room.id.is_none() && private {
+            self.view.open_live(&room.state);
+        } else {
+            self.opened(&room.state, false);
+        }
+        self.words_stale = true;
+        // Before the entries that follow, so that they are shown as those of the current room.
+        if room.id.is_some() && self.joining.as_deref() == Some(room.state.room.as_str()) {
+            self.enter(&room.state.room);
+        }
+    }
+
+    /// A room was left elsewhere. If it is the current one it stays that: what is being typed is
+    /// not meant for the lobby.
+    fn gone(&mut self, room: &str) {
+        self.forget(room);
+        let room = clip(room);
+        self.notice(&format!("You left {room} on another device. /join {room} enters it again."));
+    }
+
+    /// Nothing is delivered of `room` any more.
+    pub(super) fn forget(&mut self, room: &str) {
+        self.view.close(room);
+        self.oldest.remove(room);
+        self.due.remove(room);
+        self.words_stale = true;
+    }
+
+    fn opened(&mut self, room: &RoomState, again: bool) {
+        self.view.open(room, again);
+        self.expect_of(room);
+        self.words_stale = true;
+    }
+
+    /// What there was when delivery started is still to come.
+    pub(super) fn expect_of(&mut self, room: &RoomState) {
+        if room.from < room.head {
+            self.is_due(&room.room, room.head);
+        }
+    }
+
+    /// At the end of the input, `room` has to be shown up to `seq`.
+    fn is_due(&mut self, room: &str, seq: Seq) {
+        if self.due.len() < limits::ROOMS_PER_ACCOUNT_MAX || self.due.contains_key(room) {
+            let entry = self.due.entry(room.to_owned()).or_insert((Seq::ZERO, Seq::ZERO));
+            entry.0 = seq.max(entry.0);
+        }
+    }
+
+    fn presence(&mut self, presence: &Presence) {
+        self.connected = presence.connected;
+        let rows = self.view.presence(presence);
+        self.words_stale = true;
+        self.say(rows);
+    }
+}

@@ -1,0 +1,392 @@
+//! One conversation with one server: takes what is typed and what the server says, and shows both.
+//!
+//! One loop owns all state. A request is a future beside the loop, so that events are read while it
+//! waits; lines that were typed behind it wait for it, so that everything happens in the order in
+//! which it was typed.
+
+mod answers;
+mod commands;
+mod events;
+mod typists;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use lanchat_client::{Client, ConnectError, Event, Events, Home};
+use lanchat_model::{ClientId, Seq, limits};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use crate::cli::ChatArgs;
+use crate::command::Command;
+use crate::exit::{Failure, Reason};
+use crate::input::Typed;
+use crate::output::Output;
+use crate::repl::Words;
+use crate::view::View;
+use answers::Answer;
+use typists::Typists;
+
+/// How often the screen is brought up to date with the clock: who stopped typing, what waits too
+/// long.
+const TICK: Duration = Duration::from_millis(250);
+/// Shown before anybody is logged in.
+const PROMPT: &str = "lanchat> ";
+
+/// A request on its way.
+type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// What the user wants of a session, from the command line.
+#[derive(Clone, Debug)]
+pub(crate) struct Wishes {
+    /// The state folder.
+    pub(crate) home: Home,
+    /// The room to be in after login; the lobby if `None`.
+    pub(crate) room: Option<String>,
+    /// Stay when the input ends.
+    pub(crate) follow: bool,
+    /// The server runs in this process: others depend on it.
+    pub(crate) hosting: bool,
+    /// Told the account of each login, if the server runs in this process.
+    pub(crate) logins: Option<mpsc::Sender<String>>,
+}
+
+impl Wishes {
+    /// The wishes of somebody who hosts nothing.
+    pub(crate) fn new(args: &ChatArgs, home: Home) -> Self {
+        Self { home, room: args.room.clone(), follow: args.follow, hosting: false, logins: None }
+    }
+}
+
+/// How a session ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// As it should.
+    Done,
+    /// With another login: connect anew and begin with this command.
+    Relogin(Command),
+    /// With something to say to the user, or to the script.
+    Failed(Failure),
+}
+
+/// An own message that is not acknowledged yet.
+#[derive(Debug)]
+struct Unacked {
+    since: Instant,
+    room: String,
+    text: String,
+    /// Whether the user was told that it waits.
+    told: bool,
+}
+
+/// See the module.
+pub(crate) struct Session {
+    /// Dropped before the output: an editor that waits for room in this queue could not end
+    /// otherwise.
+    typed: mpsc::Receiver<Typed>,
+    output: Output,
+    /// What was read from `typed` and not dealt with yet.
+    peeked: Option<Typed>,
+    view: View,
+    wishes: Wishes,
+    /// Whether somebody sits at a terminal.
+    interactive: bool,
+    client: Option<Client>,
+    server: String,
+    /// Sessions or accounts that are connected, as last heard.
+    connected: u64,
+    /// The room that is being entered, to be the current one.
+    joining: Option<String>,
+    /// Where `/reply` goes.
+    correspondent: Option<String>,
+    /// The oldest line shown per room, where `/history` goes on; at most one per own room.
+    oldest: BTreeMap<String, Seq>,
+    /// Own messages without an answer; bounded by the outbox.
+    unacked: BTreeMap<ClientId, Unacked>,
+    typists: Typists,
+    /// Names of rooms, for completion; at most [`limits::ROOMS_MAX`].
+    rooms: BTreeSet<String>,
+    /// What can be completed has changed.
+    words_stale: bool,
+    /// The user was asked whether to leave.
+    confirming: bool,
+    /// Somebody was logged in once.
+    met: bool,
+    /// If the login that is tried fails, the one before is still there.
+    fallback: bool,
+    /// The input has ended.
+    ended: bool,
+    /// What must have been shown before the end of the input ends the session, and what was shown.
+    due: BTreeMap<String, (Seq, Seq)>,
+    settled: bool,
+    /// Requests and messages of this run that were refused.
+    refusals: u64,
+}
+
+impl Session {
+    /// A session for one front end. It keeps its view over several connections.
+    pub(crate) fn new(output: Output, typed: mpsc::Receiver<Typed>, wishes: Wishes) -> Self {
+        let interactive = output.terminal().is_some();
+        let view = View::new(output.medium());
+        if let Some(terminal) = output.terminal() {
+            terminal.set_prompt(PROMPT);
+        }
+        Self {
+            output,
+            typed,
+            peeked: None,
+            view,
+            wishes,
+            interactive,
+            client: None,
+            server: String::new(),
+            connected: 0,
+            joining: None,
+            correspondent: None,
+            oldest: BTreeMap::new(),
+            unacked: BTreeMap::new(),
+            typists: Typists::default(),
+            rooms: BTreeSet::new(),
+            words_stale: false,
+            confirming: false,
+            met: false,
+            fallback: false,
+            ended: false,
+            due: BTreeMap::new(),
+            settled: false,
+            refusals: 0,
+        }
+    }
+
+    /// Prints what waits, and gives the terminal back.
+    pub(crate) async fn close(self) {
+        drop(self.typed);
+        self.output.close().await;
+    }
+
+    /// Says something that is not part of the conversation.
+    pub(crate) fn notice(&self, text: &str) {
+        self.output.aside(self.view.notice(text));
+    }
+
+    /// Says something that has to be copied whole: the terminal alone decides where it breaks.
+    pub(crate) fn verbatim(&self, text: &str) {
+        self.output.aside(self.view.verbatim(text));
+    }
+
+    fn complain(&self, text: &str) {
+        self.output.aside(self.view.error(text));
+    }
+
+    /// Talks until the user leaves, the input ends, or the connection does. Logs in with `first`,
+    /// or with the token that is kept for this server.
+    pub(crate) async fn run(&mut self, client: Client, mut events: Events, first: Option<Command>) -> End {
+        self.fallback = first.is_some();
+        let mut pending = Some(self.begin(&client, first).await);
+        self.client = Some(client.clone());
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stop = crate::signals::asked_to_stop();
+        tokio::pin!(stop);
+        let mut deadline = None;
+        let mut burst = 0;
+        let end = loop {
+            if self.output.is_broken() {
+                break End::Done;
+            }
+            if self.is_over(pending.is_none()) {
+                break self.outcome();
+            }
+            if self.ended && pending.is_none() && !self.settled && !self.wishes.follow {
+                pending = Some(answers::settle(&client));
+            }
+            if self.settled && deadline.is_none() {
+                deadline = Some(Instant::now() + limits::REQUEST_MAX);
+            }
+            // In this order: what was said before an answer, or before a line is typed, is shown
+            // before it. Many events in a row let the others in for once.
+            let step = tokio::select! {
+                biased;
+                () = &mut stop => Some(End::Done),
+                _ = tick.tick() => { self.tick(); None }
+                event = next_event(&self.output, &mut events), if burst < limits::CLIENT_EVENTS_MAX => {
+                    burst += 1;
+                    event.map_or_else(|| Some(stopped()), |event| self.heard(event))
+                }
+                answer = answer_of(&mut pending) => {
+                    burst = 0;
+                    pending = None;
+                    self.answered(&client, answer, &mut pending)
+                }
+                typed = next(&mut self.peeked, &mut self.typed), if pending.is_none() && !self.ended => {
+                    burst = 0;
+                    self.typed(&client, typed, &mut pending)
+                }
+                () = std::future::ready(()), if burst > 0 => { burst = 0; None }
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                    Some(self.outcome())
+                }
+            };
+            if let Some(end) = step {
+                break end;
+            }
+        };
+        drop(pending);
+        let end = match end {
+            End::Failed(_) => end,
+            end => self.linger(&client, &mut events).await.map_or(end, End::Failed),
+        };
+        self.client = None;
+        self.forget_all();
+        drop(events);
+        client.close().await;
+        end
+    }
+
+    /// Waits for what was sent just now, while what comes is still shown. A failure: some of it is
+    /// not on the server.
+    async fn linger(&mut self, client: &Client, events: &mut Events) -> Option<Failure> {
+        let patience = tokio::time::sleep(limits::LEAVE_MAX);
+        tokio::pin!(patience);
+        let settled = client.settled();
+        tokio::pin!(settled);
+        let mut sent = false;
+        while !(sent && self.is_shown()) {
+            tokio::select! {
+                _ = &mut settled, if !sent => {
+                    sent = true;
+                    // It is safe; that it is seen too is a courtesy.
+                    patience.as_mut().reset(Instant::now() + limits::ACK_PATIENCE);
+                }
+                event = next_event(&self.output, events) => {
+                    self.heard(event?);
+                }
+                () = &mut patience => break,
+            }
+        }
+        let lost = if sent { 0 } else { self.unacked.len() };
+        let words = format!("The server does not answer: {lost} of your messages may not have reached it.");
+        (lost > 0).then(|| Failure::new(Reason::Lost, words))
+    }
+
+    /// Nothing of the session that ended is left.
+    fn forget_all(&mut self) {
+        self.view.forget();
+        self.oldest.clear();
+        self.due.clear();
+        self.unacked.clear();
+        self.correspondent = None;
+        self.joining = None;
+        self.typists.clear();
+        self.words_stale = true;
+        self.show_prompt();
+    }
+
+    /// Whether the input has ended and all of it has taken effect.
+    fn is_over(&self, idle: bool) -> bool {
+        self.ended && idle && self.settled && self.is_shown() && !self.wishes.follow
+    }
+
+    /// Whether everything that is on the server is on the screen.
+    fn is_shown(&self) -> bool {
+        self.unacked.is_empty() && self.due.values().all(|(due, shown)| shown >= due)
+    }
+
+    /// What a script is told at the end.
+    fn outcome(&self) -> End {
+        match self.refusals {
+            0 => End::Done,
+            1 => End::Failed(Failure::new(Reason::Refused, "One line was refused; see above.")),
+            count => {
+                End::Failed(Failure::new(Reason::Refused, format!("{count} lines were refused; see above.")))
+            }
+        }
+    }
+
+    /// Brings the screen up to date with the clock.
+    fn tick(&mut self) {
+        let Some(terminal) = self.output.terminal() else { return };
+        terminal.set_typing(&self.typists.describe(Instant::now()));
+        if std::mem::take(&mut self.words_stale) {
+            let rooms = self.rooms.iter().map(String::as_str).chain(self.view.rooms());
+            let rooms = rooms.filter(|room| !room.starts_with('@')).map(str::to_owned).collect();
+            let people = self.view.people().map(str::to_owned).collect();
+            terminal.set_words(Words { rooms, people });
+        }
+        let late: Vec<String> = self
+            .unacked
+            .values_mut()
+            .filter(|post| !post.told && post.since.elapsed() >= limits::ACK_PATIENCE)
+            .map(|post| {
+                post.told = true;
+                format!("waits to be sent to {}: {}", post.room, excerpt(&post.text))
+            })
+            .collect();
+        late.iter().for_each(|text| self.notice(text));
+    }
+
+    fn show_prompt(&self) {
+        let Some(terminal) = self.output.terminal() else { return };
+        if self.confirming {
+            terminal.set_prompt("Leave? [y/N] ");
+        } else if self.view.current().is_empty() {
+            terminal.set_prompt(PROMPT);
+        } else {
+            terminal.set_prompt(&format!("{}> ", crate::view::clip(self.view.current())));
+        }
+    }
+
+    /// Makes `room` the one that plain text goes to.
+    fn enter(&mut self, room: &str) {
+        self.view.set_current(room);
+        self.typists.clear();
+        self.words_stale = true;
+        self.show_prompt();
+    }
+}
+
+/// What happened next, once there is room to show it. Cancel safe.
+async fn next_event(output: &Output, events: &mut Events) -> Option<Event> {
+    output.room().await;
+    events.next().await
+}
+
+/// What was typed next. Cancel safe.
+async fn next(peeked: &mut Option<Typed>, typed: &mut mpsc::Receiver<Typed>) -> Typed {
+    match peeked.take() {
+        Some(typed) => typed,
+        None => typed.recv().await.unwrap_or(Typed::End),
+    }
+}
+
+/// What comes of the request on its way; never, if there is none. Cancel safe.
+async fn answer_of(pending: &mut Option<Pending>) -> Answer {
+    match pending {
+        Some(request) => request.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The library stopped without a word, which it does only if it was told to.
+fn stopped() -> End {
+    End::Failed(Failure::new(Reason::Lost, "The connection has ended. Start lanchat again."))
+}
+
+/// The library gave up on the server.
+fn given_up(error: ConnectError) -> End {
+    let failure = Failure::from(error);
+    let reason = if failure.reason == Reason::NoServer { Reason::Lost } else { failure.reason };
+    End::Failed(Failure { reason, ..failure })
+}
+
+/// The start of a text, on one line.
+fn excerpt(text: &str) -> String {
+    const CHARS: usize = 60;
+    let clean = crate::sanitize::one_line(text);
+    match clean.char_indices().nth(CHARS) {
+        None => clean,
+        Some((end, _)) => format!("{}…", &clean[..end]),
+    }
+}

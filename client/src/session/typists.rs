@@ -1,0 +1,73 @@
+//! Who types in the current room, as far as it was heard.
+
+use std::collections::BTreeMap;
+
+use lanchat_model::limits;
+use tokio::time::Instant;
+
+use crate::view::clip;
+
+/// More than are ever named.
+const TYPISTS_MAX: usize = 16;
+
+/// Names, and when each was last heard to type. Beyond [`TYPISTS_MAX`] nobody more is noted.
+#[derive(Debug, Default)]
+pub(crate) struct Typists(BTreeMap<String, Instant>);
+
+impl Typists {
+    /// `name` types.
+    pub(crate) fn note(&mut self, name: &str, now: Instant) {
+        if self.0.len() < TYPISTS_MAX || self.0.contains_key(name) {
+            self.0.insert(name.to_owned(), now);
+        }
+    }
+
+    /// `name` has said it.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// Another room: nobody is known to type there.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// What to show; empty for nobody.
+    pub(crate) fn describe(&mut self, now: Instant) -> String {
+        self.0.retain(|_, since| now.duration_since(*since) < limits::TYPING_SHOWN);
+        let mut names = self.0.keys();
+        match (names.next(), names.next(), self.0.len()) {
+            (None, ..) => String::new(),
+            (Some(one), None, _) => format!("{} is typing…", clip(one)),
+            (Some(one), Some(other), 2) => format!("{} and {} are typing…", clip(one), clip(other)),
+            (Some(_), Some(_), count) => format!("{count} people are typing…"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn typing_is_forgotten_after_its_time_or_its_message() {
+        let start = Instant::now();
+        let mut typists = Typists::default();
+        assert_eq!(typists.describe(start), "");
+        typists.note("ana", start);
+        typists.note("bob", start + Duration::from_secs(3));
+        assert_eq!(typists.describe(start + Duration::from_secs(5)), "ana and bob are typing…");
+        assert_eq!(typists.describe(start + limits::TYPING_SHOWN), "bob is typing…");
+        typists.remove("bob");
+        assert_eq!(typists.describe(start + limits::TYPING_SHOWN), "");
+    }
+
+    #[test]
+    fn a_crowd_is_counted_and_bounded() {
+        let start = Instant::now();
+        let mut typists = Typists::default();
+        (0..99).for_each(|n| typists.note(&format!("bob{n}"), start));
+        assert_eq!(typists.describe(start), "16 people are typing…");
+    }
+}

@@ -1,0 +1,107 @@
+//! What a person is told about keys, and what they may decide about them. Nothing here can be waved
+//! through: a key that changed is trusted again only by forgetting the old one, on purpose, by its
+//! id.
+
+use std::io::{self, Write};
+
+use lanchat_client::{ConnectError, Connection, Decision, Home};
+use lanchat_model::ServerId;
+
+use crate::cli::TrustTask;
+use crate::exit::{Failure, Reason};
+use crate::view::clip;
+
+/// What to say of a server before anything is sent to it. Nothing, if it is known.
+pub(crate) fn introduction(connection: &Connection) -> Vec<String> {
+    if connection.decision() != Decision::First {
+        return Vec::new();
+    }
+    let name = clip(&connection.hello().name);
+    let mut lines = vec![
+        format!("First contact with {name} at {}.", connection.address()),
+        format!("The words of its key: {}", connection.fingerprint().words()),
+    ];
+    if connection.is_invited() {
+        lines.push("Your link says the same: verified.".into());
+    } else {
+        lines.push(
+            "Not yet verified: compare these words with those on the server's screen. If they are the same:"
+                .into(),
+        );
+        lines.push(format!("  lanchat trust verify {}", connection.server_id()));
+    }
+    lines
+}
+
+/// Why a connection was refused, and what to do about it.
+pub(crate) fn refusal(error: &ConnectError) -> String {
+    let ConnectError::KeyChanged(change) = error else { return error.to_string() };
+    let (server_id, pinned, presented, address) =
+        (change.server_id, change.pinned, change.presented, change.address);
+    format!(
+        "The key of {name} has CHANGED. Nothing was sent to it.\n\
+         \x20 trusted until now: {}\n\
+         \x20                    {pinned}\n\
+         \x20 shown at {address}:\n\
+         \x20                    {}\n\
+         \x20                    {presented}\n\
+         Either somebody else answers in its place, or the server was set up anew. Ask whoever runs\n\
+         it for the words on its screen. Only if they are the second ones, forget the old key and\n\
+         connect again:\n\
+         \x20 lanchat trust reset {server_id}",
+        pinned.words(),
+        presented.words(),
+        name = clip(&change.name),
+    )
+}
+
+/// Runs `lanchat trust`.
+///
+/// # Errors
+/// [`Reason::Usage`] when the state folder cannot be used, or the server is not known.
+pub(crate) fn run(task: &TrustTask, home: &Home) -> Result<(), Failure> {
+    match task {
+        TrustTask::List => list(home),
+        TrustTask::Reset { id } => {
+            known(home.forget(*id)?, *id)?;
+            say(&format!(
+                "Forgot server {id}, its key and your login there. Its next key is trusted on first use."
+            ))
+        }
+        TrustTask::Verify { id } => {
+            known(home.verify(*id)?, *id)?;
+            say(&format!("Server {id} is verified."))
+        }
+    }
+}
+
+fn known(found: bool, id: ServerId) -> Result<(), Failure> {
+    match found {
+        true => Ok(()),
+        false => {
+            let words =
+                format!("There is no trusted server {id}. `lanchat trust list` shows those that there are.");
+            Err(Failure::new(Reason::Usage, words))
+        }
+    }
+}
+
+fn list(home: &Home) -> Result<(), Failure> {
+    let pins = home.pins()?;
+    let mut any = false;
+    for (id, pin) in pins.iter() {
+        any = true;
+        let state = if pin.verified { "verified" } else { "not yet verified" };
+        say(&format!("{id}  {}  {state}\n  {}", clip(&pin.name), pin.fingerprint.words()))?;
+    }
+    if any { Ok(()) } else { say("No server is trusted yet.") }
+}
+
+/// Prints a line of an answer.
+pub(crate) fn say(line: &str) -> Result<(), Failure> {
+    match writeln!(io::stdout(), "{line}") {
+        // Whoever reads has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}

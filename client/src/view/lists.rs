@@ -1,0 +1,100 @@
+//! Answers that are lists: rooms, members, accounts, older lines, servers.
+
+use lanchat_model::limits;
+use lanchat_protocol::{History, Member, Members, PresenceState, Rooms, Whois};
+
+use super::{Shown, View, clip};
+use crate::sanitize;
+
+impl View {
+    /// Answers `/rooms`.
+    pub(crate) fn room_list(&self, rooms: &Rooms) -> Vec<String> {
+        let mut lines = self.notice("Rooms (* is yours; /join ROOM enters one):");
+        for room in rooms.rooms.iter().take(limits::ROOMS_MAX) {
+            let mark = if room.joined { '*' } else { ' ' };
+            let text = format!(
+                "{mark} {:<20} {} here, {} online",
+                clip(&room.room),
+                people(room.members),
+                room.online
+            );
+            lines.extend(self.notice(&text));
+        }
+        lines
+    }
+
+    /// Answers `/who`.
+    pub(crate) fn member_list(&self, members: &Members) -> Vec<String> {
+        let place = match &members.room {
+            Some(room) => format!("in {}", clip(room)),
+            None => "online".into(),
+        };
+        let mut lines = self.notice(&format!("{} {place}:", people(members.total)));
+        for member in members.members.iter().take(limits::MEMBERS_PAGE_MAX) {
+            lines.extend(self.notice(&format!("  {:<20} {}", titled(member), self.state(member))));
+        }
+        let shown = members.members.len() as u64;
+        if members.total > shown {
+            lines.extend(self.notice(&format!("  … and {} more", members.total - shown)));
+        }
+        lines
+    }
+
+    /// Answers `/whois`.
+    pub(crate) fn whois(&self, whois: &Whois) -> Vec<String> {
+        let role = if whois.admin { ", administers this server" } else { "" };
+        let mut lines =
+            self.notice(&format!("{}: {}{role}", titled(&whois.member), self.state(&whois.member)));
+        let sessions = match whois.sessions {
+            1 => "1 session".into(),
+            count => format!("{count} sessions"),
+        };
+        lines.extend(self.notice(&format!("  here since {}, {sessions}", self.clock.full(&whois.since))));
+        lines
+    }
+
+    /// Answers `/history`, each message whole.
+    pub(crate) fn older(&mut self, history: &History) -> Shown {
+        let mut rows = self.notice(&match history.entries.len() {
+            0 => format!("{} has no older lines.", clip(&history.room)),
+            _ => format!("older lines of {}:", clip(&history.room)),
+        });
+        for entry in history.entries.iter().take(limits::HISTORY_PAGE_MAX) {
+            let Some((_, _, ts)) = super::position(entry) else { continue };
+            rows.extend(self.day_rule(ts));
+            rows.extend(self.entry_rows(entry, usize::MAX));
+        }
+        if !history.entries.is_empty() {
+            let more = if history.more {
+                "end of these; /history shows older ones"
+            } else {
+                "end of these; there are no older ones"
+            };
+            rows.extend(self.notice(more));
+        }
+        Shown { rows, bell: false }
+    }
+
+    fn state(&self, member: &Member) -> String {
+        match (member.state, &member.reason, &member.last_seen) {
+            (PresenceState::Online, ..) => "online".into(),
+            (PresenceState::Away, Some(reason), _) => format!("away: {}", sanitize::one_line(reason)),
+            (PresenceState::Away, None, _) => "away".into(),
+            (_, _, Some(seen)) => format!("last seen {}", self.clock.full(seen)),
+            (_, _, None) => "offline".into(),
+        }
+    }
+}
+
+fn people(count: u64) -> String {
+    if count == 1 { "1 person".into() } else { format!("{count} people") }
+}
+
+/// The account, and what it is called if that is something else.
+fn titled(member: &Member) -> String {
+    let name = clip(&member.username);
+    match clip(&member.display_name) {
+        shown if shown.eq_ignore_ascii_case(&name) || shown.is_empty() => name,
+        shown => format!("{name} ({shown})"),
+    }
+}

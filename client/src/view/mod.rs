@@ -1,0 +1,268 @@
+//! What the user sees of what the server says: frames in, rows of text out. No terminal, no
+//! network, no waiting.
+
+mod clock;
+mod lists;
+mod style;
+
+use std::collections::BTreeMap;
+
+use lanchat_model::{Seq, limits};
+use lanchat_protocol::{Message, Presence, PresenceState, RoomState, ServerFrame};
+
+use clock::Clock;
+pub(crate) use style::{Medium, clip, columns};
+
+/// Rows of a message that are shown as it arrives; `/history` shows the rest.
+const MESSAGE_ROWS_MAX: usize = 20;
+
+/// Rows to print, and whether to ring.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// The rows, without their newlines.
+    pub(crate) rows: Vec<String>,
+    /// Whether the user is meant.
+    pub(crate) bell: bool,
+}
+
+/// What is known of the log of a room.
+#[derive(Debug)]
+struct Log {
+    /// What was seen before this session. What is new starts behind it.
+    mark: Seq,
+    /// What there was when delivery started. What is behind it happens now.
+    head: Seq,
+    /// Whether "new since" was said, or need not be.
+    ruled: bool,
+}
+
+/// The state that showing needs: whose eyes, which room, which day.
+#[derive(Debug)]
+pub(crate) struct View {
+    medium: Medium,
+    clock: Clock,
+    /// The own account, empty before login.
+    own: String,
+    /// The room that plain text goes to, empty before login.
+    current: String,
+    /// The own rooms; at most [`limits::ROOMS_PER_ACCOUNT_MAX`].
+    logs: BTreeMap<String, Log>,
+    /// What others do; at most [`limits::MEMBERS_PAGE_MAX`], others are taken for new each time.
+    people: BTreeMap<String, PresenceState>,
+}
+
+impl View {
+    /// A view for `medium`, in local time.
+    pub(crate) fn new(medium: Medium) -> Self {
+        let (own, current) = (String::new(), String::new());
+        Self { medium, clock: Clock::local(), own, current, logs: BTreeMap::new(), people: BTreeMap::new() }
+    }
+
+    /// Sets whose eyes these are.
+    pub(crate) fn set_own(&mut self, name: &str) {
+        self.own = name.to_owned();
+    }
+
+    /// Sets the current room. Entries of other rooms name theirs.
+    pub(crate) fn set_current(&mut self, room: &str) {
+        self.current = room.to_owned();
+    }
+
+    /// The current room.
+    pub(crate) fn current(&self) -> &str {
+        &self.current
+    }
+
+    /// The rooms that are delivered.
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = &str> {
+        self.logs.keys().map(String::as_str)
+    }
+
+    /// The people heard of.
+    pub(crate) fn people(&self) -> impl Iterator<Item = &str> {
+        self.people.keys().map(String::as_str)
+    }
+
+    /// Whether `room` is delivered.
+    pub(crate) fn has(&self, room: &str) -> bool {
+        self.logs.contains_key(room)
+    }
+
+    /// Delivery of `room` starts or goes on. With `again`, the user has seen what was delivered
+    /// before.
+    pub(crate) fn open(&mut self, room: &RoomState, again: bool) {
+        if self.logs.len() >= limits::ROOMS_PER_ACCOUNT_MAX && !self.logs.contains_key(&room.room) {
+            return;
+        }
+        let ruled = again || room.mark == Seq::ZERO;
+        self.logs.insert(room.room.clone(), Log { mark: room.mark, head: room.head, ruled });
+    }
+
+    /// Somebody opened `room` for us: what comes is news from its first entry on.
+    pub(crate) fn open_live(&mut self, room: &RoomState) {
+        self.open(&RoomState { mark: Seq::ZERO, head: Seq::ZERO, ..room.clone() }, true);
+    }
+
+    /// Delivery of `room` has ended.
+    pub(crate) fn close(&mut self, room: &str) {
+        self.logs.remove(room);
+    }
+
+    /// Nobody is logged in any more.
+    pub(crate) fn forget(&mut self) {
+        self.own.clear();
+        self.current.clear();
+        self.logs.clear();
+        self.people.clear();
+    }
+
+    /// Remembers somebody, for completion.
+    pub(crate) fn meet(&mut self, name: &str, state: PresenceState) -> Option<PresenceState> {
+        if name.parse::<lanchat_model::AccountName>().is_err() {
+            return None;
+        }
+        if self.people.len() >= limits::MEMBERS_PAGE_MAX && !self.people.contains_key(name) {
+            return None;
+        }
+        self.people.insert(name.to_owned(), state)
+    }
+
+    /// A line of the program.
+    pub(crate) fn notice(&self, text: &str) -> Vec<String> {
+        self.medium.notice(text)
+    }
+
+    /// A line of the program that is not broken into rows: a link or a command to be copied.
+    pub(crate) fn verbatim(&self, text: &str) -> Vec<String> {
+        self.medium.verbatim(text)
+    }
+
+    /// What went wrong and what to do.
+    pub(crate) fn error(&self, text: &str) -> Vec<String> {
+        self.medium.error(text)
+    }
+
+    /// An entry that was delivered: a message, or somebody who entered or left.
+    pub(crate) fn entry(&mut self, frame: &ServerFrame) -> Shown {
+        let Some((room, seq, ts)) = position(frame) else { return Shown::default() };
+        let (backlog, seen) = match self.logs.get(room) {
+            Some(log) => (seq <= log.head, seq <= log.mark),
+            None => (false, false),
+        };
+        // Context is for the room that the user looks at; of the others only what is new counts.
+        if seen && room != self.current {
+            return Shown::default();
+        }
+        let mut rows = self.day_rule(ts);
+        if backlog && !seen {
+            rows.extend(self.news_rule(room, ts));
+        }
+        rows.extend(self.entry_rows(frame, MESSAGE_ROWS_MAX));
+        Shown { rows, bell: !backlog && self.is_meant(frame) }
+    }
+
+    fn day_rule(&mut self, ts: &str) -> Vec<String> {
+        self.clock.day_change(ts).map(|day| self.notice(&day)).unwrap_or_default()
+    }
+
+    fn news_rule(&mut self, room: &str, ts: &str) -> Vec<String> {
+        let Some(log) = self.logs.get_mut(room).filter(|log| !log.ruled) else { return Vec::new() };
+        log.ruled = true;
+        let since = self.clock.minute(ts);
+        match room == self.current {
+            true => self.notice(&format!("new since {since}")),
+            false => self.notice(&format!("new in {} since {since}", clip(room))),
+        }
+    }
+
+    fn entry_rows(&self, frame: &ServerFrame, rows: usize) -> Vec<String> {
+        match frame {
+            ServerFrame::Message(message) => self.message_rows(message, rows),
+            ServerFrame::Joined(joined) => self.moved(&joined.ts, &joined.username, "joined", &joined.room),
+            ServerFrame::Left(left) => self.moved(&left.ts, &left.username, "left", &left.room),
+            _ => Vec::new(),
+        }
+    }
+
+    fn moved(&self, ts: &str, name: &str, verb: &str, room: &str) -> Vec<String> {
+        self.medium.notice_at(&self.clock.minute(ts), &format!("{} {verb} {}", clip(name), clip(room)))
+    }
+
+    fn message_rows(&self, message: &Message, rows: usize) -> Vec<String> {
+        let time = self.clock.minute(&message.ts);
+        let own = message.username == self.own;
+        let (place, place_shown) = self.place(&message.room);
+        let (before, after) = if message.action { ("* ", " ") } else { ("", "  ") };
+        let name = self.medium.name(&message.username, own);
+        let head = format!("{} {place_shown}{before}{name}{after}", self.medium.faint(&time));
+        let plain = format!("{time} {place}{before}{}{after}", clip(&message.username));
+        self.medium.message(&head, crate::sanitize::width(&plain), &message.message, rows)
+    }
+
+    /// How a message says which room it is in, bare and painted. Private ones always do.
+    fn place(&self, room: &str) -> (String, String) {
+        if room.starts_with('@') {
+            let place = format!("[private {}] ", clip(room));
+            let shown = self.medium.strong(place.trim_end()) + " ";
+            return (place, shown);
+        }
+        if room == self.current {
+            return (String::new(), String::new());
+        }
+        let place = format!("[{}] ", clip(room));
+        let shown = self.medium.faint(place.trim_end()) + " ";
+        (place, shown)
+    }
+
+    /// Whether a message is for the user: private, or with the own name in it.
+    fn is_meant(&self, frame: &ServerFrame) -> bool {
+        match frame {
+            ServerFrame::Message(message) if message.username != self.own => {
+                message.room.starts_with('@') || mentions(&message.message, &self.own)
+            }
+            _ => false,
+        }
+    }
+
+    /// Somebody came, went, or is away. Nothing to show of oneself, or if nothing changed.
+    pub(crate) fn presence(&mut self, presence: &Presence) -> Vec<String> {
+        let before = self.meet(&presence.username, presence.state);
+        if presence.username == self.own || before == Some(presence.state) {
+            return Vec::new();
+        }
+        let name = clip(&presence.username);
+        let connected = presence.connected;
+        let text = match (presence.state, &presence.reason) {
+            (PresenceState::Online, _) if before == Some(PresenceState::Away) => format!("{name} is back"),
+            (PresenceState::Online, _) => format!("{name} is online ({connected} connected)"),
+            (PresenceState::Away, None) => format!("{name} is away"),
+            (PresenceState::Away, Some(reason)) => {
+                format!("{name} is away: {}", crate::sanitize::one_line(reason))
+            }
+            (_, _) => format!("{name} left ({connected} connected)"),
+        };
+        self.notice(&text)
+    }
+}
+
+/// Room, position and time of an entry.
+pub(crate) fn position(frame: &ServerFrame) -> Option<(&str, Seq, &str)> {
+    match frame {
+        ServerFrame::Message(entry) => Some((&entry.room, entry.seq, &entry.ts)),
+        ServerFrame::Joined(entry) => Some((&entry.room, entry.seq, &entry.ts)),
+        ServerFrame::Left(entry) => Some((&entry.room, entry.seq, &entry.ts)),
+        _ => None,
+    }
+}
+
+/// Whether `text` has `name` in it as a word.
+fn mentions(text: &str, name: &str) -> bool {
+    let of_a_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+    !name.is_empty()
+        && text.split(|c| !of_a_name(c)).any(|word| {
+            word.eq_ignore_ascii_case(name) || word.trim_end_matches('.').eq_ignore_ascii_case(name)
+        })
+}
+
+#[cfg(test)]
+mod tests;

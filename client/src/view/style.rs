@@ -1,0 +1,157 @@
+//! How rows look: their prefix, their colours, and where they break.
+
+use crate::sanitize::{self, Room};
+
+/// Starts every line that the program says. A message starts with a digit, its other rows with
+/// spaces, and no account has an asterisk in its name: no text from elsewhere can look like this.
+const NOTICE: &str = "*** ";
+/// Starts every line that says what went wrong, for the same reasons.
+const ERROR: &str = "!!! ";
+/// A name longer than any that a server may give is cut: the line belongs to the text.
+const NAME_COLUMNS_MAX: usize = 40;
+/// Colours that are readable on light and on dark ground.
+const NAME_COLOURS: [u8; 10] = [31, 32, 33, 34, 35, 36, 91, 92, 94, 95];
+
+/// Where the lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Medium {
+    /// A terminal: rows that fit it, perhaps in colour.
+    Screen {
+        /// Whether to use colours.
+        colour: bool,
+    },
+    /// A pipe or a terminal that can do nothing: one line per message.
+    Plain,
+}
+
+impl Medium {
+    /// A terminal, in colour unless the environment asks for none (<https://no-color.org>).
+    pub(crate) fn screen() -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self::Screen { colour: !refused }
+    }
+
+    fn colour(self) -> bool {
+        self == Self::Screen { colour: true }
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour() && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// A line of the program: what happened, what to do.
+    pub(crate) fn notice(self, text: &str) -> Vec<String> {
+        self.lines("", NOTICE, "2", text)
+    }
+
+    /// The same, on one row however long it is.
+    pub(crate) fn verbatim(self, text: &str) -> Vec<String> {
+        vec![self.paint("2", &format!("{NOTICE}{}", sanitize::one_line(text)))]
+    }
+
+    /// A line of the program about an entry, with the time of it.
+    pub(crate) fn notice_at(self, time: &str, text: &str) -> Vec<String> {
+        self.lines(time, NOTICE, "2", text)
+    }
+
+    /// What went wrong and what to do.
+    pub(crate) fn error(self, text: &str) -> Vec<String> {
+        self.lines("", ERROR, "31", text)
+    }
+
+    fn lines(self, time: &str, mark: &str, code: &str, text: &str) -> Vec<String> {
+        let head = if time.is_empty() { mark.to_owned() } else { format!("{time} {mark}") };
+        let mut rows = self.rows(text, sanitize::width(&head), usize::MAX);
+        if let Some(first) = rows.first_mut() {
+            first.insert_str(0, &head);
+        }
+        rows.iter().map(|row| self.paint(code, row)).collect()
+    }
+
+    /// The rows of a message: `head` stands before the first and is coloured already; it takes
+    /// `taken` columns.
+    pub(crate) fn message(self, head: &str, taken: usize, text: &str, rows: usize) -> Vec<String> {
+        let mut rows = self.rows(text, taken, rows);
+        if let Some(first) = rows.first_mut() {
+            first.insert_str(0, head);
+        }
+        rows
+    }
+
+    fn rows(self, text: &str, taken: usize, rows: usize) -> Vec<String> {
+        match self {
+            Self::Screen { .. } => sanitize::rows(text, Room { columns: columns(), taken, rows }),
+            Self::Plain => vec![sanitize::one_line(text)],
+        }
+    }
+
+    /// An account's name in its colour, the same one each time; the own name stands out.
+    pub(crate) fn name(self, name: &str, own: bool) -> String {
+        let shown = clip(name);
+        let code = NAME_COLOURS[colour_index(&shown)];
+        let code = if own { format!("1;{code}") } else { code.to_string() };
+        self.paint(&code, &shown)
+    }
+
+    /// Something that stands back: times and rooms.
+    pub(crate) fn faint(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    /// Something that must not be overlooked.
+    pub(crate) fn strong(self, text: &str) -> String {
+        self.paint("1;35", text)
+    }
+}
+
+/// A name from elsewhere, clean and not longer than a name is.
+pub(crate) fn clip(name: &str) -> String {
+    let clean = sanitize::one_line(name);
+    match clean.char_indices().nth(NAME_COLUMNS_MAX) {
+        None => clean,
+        Some((end, _)) => format!("{}…", &clean[..end]),
+    }
+}
+
+/// FNV-1a: spreads short names well, and gives the same colour on every computer.
+fn colour_index(name: &str) -> usize {
+    let hash =
+        name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash as usize % NAME_COLOURS.len()
+}
+
+/// Columns of the terminal; it may change at any time.
+pub(crate) fn columns() -> usize {
+    terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_its_colour_and_no_colour_means_none() {
+        let screen = Medium::Screen { colour: true };
+        assert_eq!(screen.name("ana", false), screen.name("ana", false));
+        assert!(screen.name("ana", true).contains("\x1b[1;"));
+        assert_eq!(Medium::Screen { colour: false }.name("ana", true), "ana");
+        assert_eq!(Medium::Plain.name("ana", true), "ana");
+    }
+
+    #[test]
+    fn a_name_from_a_hostile_server_is_cut_and_clean() {
+        let name = Medium::Plain.name(&"\x1b]0;x".repeat(1000), false);
+        assert!(sanitize::width(&name) <= NAME_COLUMNS_MAX + 1);
+        assert!(!name.contains('\x1b'));
+    }
+
+    #[test]
+    fn lines_of_the_program_start_as_no_name_can() {
+        for line in [Medium::Plain.notice("x"), Medium::Plain.error("x")] {
+            let mark = line[0].chars().next().unwrap();
+            assert!(!mark.is_ascii_digit());
+            assert!(format!("{mark}{mark}").parse::<lanchat_model::AccountName>().is_err());
+        }
+        assert_eq!(Medium::Plain.notice_at("14:03", "ana joined"), ["14:03 *** ana joined"]);
+    }
+}

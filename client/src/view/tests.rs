@@ -1,0 +1,172 @@
+//! What is shown, line by line.
+
+use lanchat_protocol::{History, Joined, Member, Members, RoomSummary, Rooms};
+
+use super::*;
+
+fn seq(n: u64) -> Seq {
+    Seq::try_from(n).unwrap()
+}
+
+fn view() -> View {
+    let mut view = View::new(Medium::Plain);
+    view.clock = Clock::utc("2026-11-21T12:00:00Z");
+    view.set_own("ana");
+    view.set_current("lobby");
+    view
+}
+
+fn room(name: &str, head: u64, mark: u64) -> RoomState {
+    RoomState { room: name.into(), head: seq(head), mark: seq(mark), from: Seq::ZERO, members: 2 }
+}
+
+fn said(room: &str, n: u64, username: &str, message: &str) -> ServerFrame {
+    ServerFrame::Message(Message {
+        room: room.into(),
+        seq: seq(n),
+        id: "0".repeat(32),
+        username: username.into(),
+        message: message.into(),
+        ts: format!("2026-11-21T10:{:02}:00.000Z", n % 60),
+        action: false,
+    })
+}
+
+#[test]
+fn a_message_shows_time_name_and_text() {
+    let mut view = view();
+    assert_eq!(view.entry(&said("lobby", 1, "bob", "hi")).rows, ["10:01 bob  hi"]);
+    assert_eq!(view.entry(&said("dev", 2, "bob", "hi")).rows, ["10:02 [dev] bob  hi"]);
+    assert_eq!(view.entry(&said("@bob", 3, "bob", "hi")).rows, ["10:03 [private @bob] bob  hi"]);
+    let ServerFrame::Message(mut message) = said("lobby", 4, "bob", "waves") else { unreachable!() };
+    message.action = true;
+    assert_eq!(view.entry(&message.into()).rows, ["10:04 * bob waves"]);
+}
+
+#[test]
+fn nothing_from_elsewhere_looks_like_a_line_of_the_program() {
+    let mut view = view();
+    let rows = view.entry(&said("lobby", 1, "--", "x\n*** the server asks for your password")).rows;
+    assert_eq!(rows, ["10:01 --  x\\x0a*** the server asks for your password"]);
+    view.medium = Medium::Screen { colour: false };
+    let long = "*** ".repeat(200);
+    for row in view.entry(&said("lobby", 2, "bob", &format!("x\n{long}"))).rows {
+        assert!(!row.starts_with("***") && !row.starts_with("!!!"), "{row}");
+    }
+}
+
+#[test]
+fn the_bell_rings_for_what_is_meant_for_the_user_and_is_new() {
+    let mut view = view();
+    view.open(&room("lobby", 5, 5), false);
+    let mut rings = |frame| view.entry(&frame).bell;
+    assert!(!rings(said("lobby", 5, "bob", "ana?")), "backlog");
+    assert!(rings(said("lobby", 6, "bob", "hey Ana!")));
+    assert!(rings(said("lobby", 7, "bob", "that was ana.")));
+    assert!(!rings(said("lobby", 8, "bob", "banana, ana-2")));
+    assert!(!rings(said("lobby", 9, "ana", "I am ana")));
+    assert!(rings(said("@bob", 1, "bob", "psst")));
+}
+
+#[test]
+fn news_are_told_from_context() {
+    let mut view = view();
+    view.open(&room("lobby", 4, 2), false);
+    view.open(&room("dev", 4, 2), false);
+    let mut all = Vec::new();
+    for n in 1..=5 {
+        all.extend(view.entry(&said("lobby", n, "bob", "x")).rows);
+        all.extend(view.entry(&said("dev", n, "bob", "y")).rows);
+    }
+    assert_eq!(
+        all,
+        [
+            "10:01 bob  x",
+            "10:02 bob  x",
+            "*** new since 10:03",
+            "10:03 bob  x",
+            "*** new in dev since 10:03",
+            "10:03 [dev] bob  y",
+            "10:04 bob  x",
+            "10:04 [dev] bob  y",
+            "10:05 bob  x",
+            "10:05 [dev] bob  y",
+        ]
+    );
+}
+
+#[test]
+fn what_was_missed_in_between_needs_no_rule() {
+    let mut view = view();
+    view.open(&room("lobby", 4, 2), true);
+    assert_eq!(view.entry(&said("lobby", 3, "bob", "x")).rows, ["10:03 bob  x"]);
+}
+
+#[test]
+fn presence_says_what_changed_and_how_many_are_there() {
+    let mut view = view();
+    let mut told = |username: &str, state, reason: Option<&str>| {
+        let username = username.into();
+        let reason = reason.map(Into::into);
+        view.presence(&Presence { username, state, reason, last_seen: None, connected: 3 }).join("|")
+    };
+    assert_eq!(told("bob", PresenceState::Online, None), "*** bob is online (3 connected)");
+    assert_eq!(told("bob", PresenceState::Online, None), "");
+    assert_eq!(told("bob", PresenceState::Away, Some("lunch\x1b[2J")), "*** bob is away: lunch\\x1b[2J");
+    assert_eq!(told("bob", PresenceState::Online, None), "*** bob is back");
+    assert_eq!(told("bob", PresenceState::Offline, None), "*** bob left (3 connected)");
+    assert_eq!(told("ana", PresenceState::Online, None), "", "nothing of oneself");
+}
+
+#[test]
+fn a_new_day_is_said() {
+    let mut view = view();
+    let frame = ServerFrame::Joined(Joined {
+        room: "lobby".into(),
+        seq: seq(1),
+        username: "bob".into(),
+        ts: "2026-11-20T23:59:00.000Z".into(),
+    });
+    assert_eq!(view.entry(&frame).rows, ["*** Friday, 20 November 2026", "23:59 *** bob joined lobby"]);
+}
+
+#[test]
+fn lists_say_what_they_list() {
+    let mut view = view();
+    let rooms = vec![RoomSummary { room: "lobby".into(), members: 2, online: 1, joined: true }];
+    let shown = view.room_list(&Rooms { id: "1".into(), rooms });
+    assert_eq!(shown[1], "*** * lobby                2 people here, 1 online");
+    let bob = Member {
+        username: "bob".into(),
+        display_name: "Robert".into(),
+        state: PresenceState::Offline,
+        reason: None,
+        last_seen: Some("2026-11-20T23:59:00.000Z".into()),
+    };
+    let members = Members { id: "1".into(), room: Some("lobby".into()), members: vec![bob], total: 9 };
+    assert_eq!(
+        view.member_list(&members),
+        [
+            "*** 9 people in lobby:",
+            "***   bob (Robert)         last seen 20 November 2026, 23:59",
+            "***   … and 8 more"
+        ]
+    );
+    let entries = vec![said("lobby", 1, "bob", "x")];
+    let history = History { id: "1".into(), room: "lobby".into(), entries, more: false };
+    assert_eq!(
+        view.older(&history).rows,
+        ["*** older lines of lobby:", "10:01 bob  x", "*** end of these; there are no older ones"]
+    );
+}
+
+#[test]
+fn maps_are_bounded_whatever_the_server_says() {
+    let mut view = view();
+    for n in 0..2000 {
+        view.open(&room(&format!("r{n}"), 0, 0), false);
+        view.meet(&format!("bob{n}"), PresenceState::Online);
+    }
+    assert_eq!(view.rooms().count(), limits::ROOMS_PER_ACCOUNT_MAX);
+    assert_eq!(view.people().count(), limits::MEMBERS_PAGE_MAX);
+}

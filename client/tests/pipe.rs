@@ -1,0 +1,219 @@
+//! The program in a pipe, against a server that another run of it hosts: order, acknowledgement,
+//! trust, exit codes.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+/// A server with its host's client, ended when dropped.
+struct Host {
+    child: Child,
+    /// Held open: the host leaves when its input ends.
+    _input: ChildStdin,
+    address: String,
+}
+
+impl Host {
+    /// Hosts on `listen`, with the data in `data`.
+    fn start(folder: &Path, data: &str, listen: &str) -> Self {
+        let mut child = program(&folder.join(format!("{data}-home")))
+            .args(["host", "--plain", "--follow", "--no-mdns", "--name", "lab", "--listen", listen, "--data"])
+            .arg(folder.join(data))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address =
+            lines.find_map(|line| Some(line.unwrap().split_once("listening on ")?.1.to_owned())).unwrap();
+        // The rest is read too, so that the host never waits for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, _input: input, address }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn program(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lanchat"));
+    for variable in ["LANCHAT_DATA", "LANCHAT_NAME", "LANCHAT_LISTEN", "NO_COLOR"] {
+        command.env_remove(variable);
+    }
+    command.env("LANCHAT_HOME", home);
+    command
+}
+
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+/// Runs a client with `input` to its end.
+fn talk(home: PathBuf, server: &str, flags: &[&str], input: &str) -> Run {
+    let mut child = program(&home)
+        .args(["--server", server])
+        .args(flags)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    // On its own thread: the client may stop reading before the end, or write before it has read
+    // all.
+    let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+#[test]
+fn lines_are_sent_in_order_and_all_of_them_before_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let lines: String = (1..=500).map(|n| format!("line {n}\n")).collect();
+    let input = format!("/register ana canary-password\n/join dev\n{lines}/join attic\nin the attic\n");
+    let ana = talk(folder.path().join("ana"), &host.address, &["--plain"], &input);
+    assert_eq!(ana.code, 0, "{}", ana.err);
+    assert!(ana.err.contains("First contact") && ana.err.contains("Not yet verified"), "{}", ana.err);
+
+    let bob = "/register bob another-password\n/join dev\n/history 200\n";
+    let bob = talk(folder.path().join("bob"), &host.address, &["--json"], bob);
+    assert_eq!(bob.code, 0, "{}", bob.err);
+    let frames: Vec<serde_json::Value> =
+        bob.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let line =
+        |frame: &serde_json::Value| frame["message"].as_str()?.strip_prefix("line ")?.parse::<u32>().ok();
+    let live: Vec<u32> = frames.iter().filter_map(line).collect();
+    assert_eq!(live, (452..=500).collect::<Vec<_>>(), "the tail, less the entry of the reader");
+    let history = frames.iter().find(|frame| frame["type"] == "history").unwrap();
+    let older: Vec<u32> = history["entries"].as_array().unwrap().iter().filter_map(line).collect();
+    assert!(older.len() >= 199 && older.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{older:?}");
+    for run in [&ana.out, &ana.err] {
+        assert!(!run.contains("canary-password"));
+    }
+}
+
+#[test]
+fn the_device_is_remembered_and_missed_lines_are_shown_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let home = |name: &str| folder.path().join(name);
+    talk(home("ana"), &host.address, &["--plain"], "/register ana canary-password\n");
+    let sent = "/register bob another-password\nhello lobby\n/msg ana psst\n/me waves\n";
+    assert_eq!(talk(home("bob"), &host.address, &["--plain"], sent).code, 0);
+
+    let ana = talk(home("ana"), &host.address, &["--plain"], "");
+    assert_eq!(ana.code, 0, "{}", ana.err);
+    for expected in ["bob  hello lobby", "[private @bob] bob  psst", "* bob waves", "*** new since "] {
+        assert_eq!(ana.out.matches(expected).count(), 1, "{expected} in {}", ana.out);
+    }
+    let again = talk(home("ana"), &host.address, &["--plain"], "");
+    assert!(again.out.contains("hello lobby") && !again.out.contains("new since"), "{}", again.out);
+    assert!(!again.err.contains("First contact"), "{}", again.err);
+}
+
+#[test]
+fn what_goes_wrong_has_its_own_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let run = |name: &str, flags: &[&str], input: &str| {
+        let flags = [&["--plain"], flags].concat();
+        talk(folder.path().join(name), &host.address, &flags, input)
+    };
+    assert_eq!(run("ana", &[], "/register ana canary-password\n").code, 0);
+    let cases: [(&str, &[&str], &str, i32, &str); 9] = [
+        ("x", &[], "/login ana wrong-password\nhi\n", 4, "password"),
+        ("x", &[], "/register ana other-password\n", 4, "name"),
+        ("x", &[], "hi\n", 4, "/login NAME PASSWORD"),
+        ("x", &[], "", 4, "/login NAME PASSWORD"),
+        ("x", &["--follow"], "", 4, "/login NAME PASSWORD"),
+        ("ana", &[], "/nope\n", 6, "/help"),
+        ("ana", &[], "/msg nobody-here hi\n", 6, "refused"),
+        ("ana", &["--room", "a-room"], "/leave lobby\n", 6, "refused"),
+        ("ana", &[], "/join \"\"\nhi\n/quit\nnot read\n", 6, "A name cannot be empty"),
+    ];
+    for (name, flags, input, code, words) in cases {
+        let run = run(name, flags, input);
+        assert_eq!(run.code, code, "{input:?}: {}", run.err);
+        assert!(run.err.contains(words), "{input:?}: {}", run.err);
+        assert!(!run.err.contains("canary") && !run.out.contains("not read"), "{}", run.err);
+    }
+    let fine = run("ana", &[], "//etc is a folder\n/quit\n");
+    assert_eq!(fine.code, 0, "{}", fine.err);
+    assert!(fine.out.contains("ana  /etc is a folder"), "{}", fine.out);
+}
+
+#[test]
+fn another_login_takes_the_place_of_the_remembered_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let shared = || folder.path().join("shared");
+    talk(shared(), &host.address, &["--plain"], "/register ana canary-password\n");
+    talk(
+        shared(),
+        &host.address,
+        &["--plain"],
+        "/register bob canary-password\nI am bob\n/login ana canary-password\nI am ana\n",
+    );
+    let last = talk(shared(), &host.address, &["--plain"], "still ana\n");
+    for expected in ["bob  I am bob", "ana  I am ana", "ana  still ana"] {
+        assert_eq!(last.out.matches(expected).count(), 1, "{expected} in {}", last.out);
+    }
+}
+
+#[test]
+fn a_changed_key_stops_everything_until_it_is_reset() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let address = host.address.clone();
+    let ana = || folder.path().join("ana");
+    assert_eq!(talk(ana(), &address, &["--plain"], "/register ana canary-password\n").code, 0);
+    drop(host);
+    let _impostor = Host::start(folder.path(), "other-data", &address);
+    let refused = talk(ana(), &address, &["--plain"], "/login ana canary-password\nsecret\n");
+    assert_eq!(refused.code, 3, "{}", refused.err);
+    let command =
+        refused.err.lines().find_map(|line| line.trim().strip_prefix("lanchat trust reset ")).unwrap();
+    assert!(refused.err.contains("CHANGED") && !refused.err.contains("canary"), "{}", refused.err);
+
+    let reset = program(&ana()).args(["trust", "reset", command.trim()]).output().unwrap();
+    assert!(reset.status.success());
+    let fresh = talk(ana(), &address, &["--plain"], "/register ana canary-password\n");
+    assert_eq!(fresh.code, 0, "{}", fresh.err);
+    assert!(fresh.err.contains("First contact"));
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let mut child = program(&folder.path().join("ana"))
+        .args(["--plain", "--follow", "--server", &host.address])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"/register ana canary-password\n").unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut String::new()).unwrap();
+    drop(out);
+    // Each answer is written to nobody, until the program has noticed.
+    while stdin.write_all(b"hello\n").is_ok() {}
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
