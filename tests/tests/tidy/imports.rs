@@ -39,7 +39,7 @@ const RULES: [Rule; 10] = [
     Rule(
         "lanchat",
         "lanchat-client lanchat-model lanchat-protocol lanchat-server",
-        "anyhow clap etcetera jiff rpassword rustyline serde_json strsim terminal_size tokio tokio-util tracing \
+        "clap etcetera hostname jiff rustyline serde_json strsim terminal_size tokio tokio-util tracing \
          tracing-subscriber unicode-segmentation unicode-width",
     ),
 ];
