@@ -62,7 +62,6 @@ impl Hub {
     pub async fn open(store: Arc<dyn Store>, options: HubOptions) -> Result<Self, Error> {
         let epoch = store.epoch().await?;
         let were_here = store.online_at_last().await?;
-        let hasher = Hasher::new().await?;
         let registry = Arc::new(Registry::default());
         let (sequencer, sequencing) = Sequencer::start(Arc::clone(&store), Arc::clone(&registry));
         let (presence, keeping) = Presence::start(Arc::clone(&store), Arc::clone(&registry), were_here);
@@ -71,7 +70,7 @@ impl Hub {
             registry,
             presence,
             typing: TypingBoard::new(),
-            hasher,
+            hasher: Hasher::new(),
             throttle: Throttle::default(),
             epoch,
             options,
