@@ -94,7 +94,7 @@ pub(crate) async fn chat(
 
     let (output, typed) = front.open(&home, typed)?;
     let mut session = Session::new(output, typed, wishes);
-    words.iter().for_each(|line| session.verbatim(line));
+    words.iter().for_each(|line| session.copyable(line));
     let mut first = None;
     let end = loop {
         let (client, events) = Client::start(trusted, home.clone(), options());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use lanchat_client::Target;
-use lanchat_model::ServerId;
+use lanchat_model::limits;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -17,7 +17,7 @@ Exit codes:
   6  something that was sent was refused
 
 In a pipe, begin the input with /login NAME PASSWORD or /register NAME PASSWORD.
-Later the device is remembered.";
+Later the device is remembered. The input is text and commands, also with --json.";
 
 /// Chat on the local network: finds a server, or offers to host one.
 #[derive(Debug, Parser)]
@@ -44,12 +44,17 @@ pub(crate) struct ChatArgs {
     /// One message per line, for pipes and simple terminals
     #[arg(long, global = true)]
     pub(crate) plain: bool,
-    /// One frame per line, as on the wire, for programs
+    /// Print one frame per line, as on the wire (`welcome` without its token); the input is text and
+    /// commands as always
     #[arg(long, conflicts_with = "plain", global = true)]
     pub(crate) json: bool,
     /// Stay when the input ends
     #[arg(long, global = true)]
     pub(crate) follow: bool,
+    /// Older lines to show of each room at the start [default: 50 on a terminal, 0 in a pipe]. What is
+    /// new since this device was here last is shown in any case
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=limits::JOIN_TAIL_MAX), global = true)]
+    pub(crate) tail: Option<u64>,
     /// The room to talk in; entered if need be
     #[arg(long, value_name = "ROOM", value_parser = room, global = true)]
     pub(crate) room: Option<String>,
@@ -96,13 +101,13 @@ pub(crate) enum TrustTask {
     List,
     /// Forget a server: its next key is trusted on first use again
     Reset {
-        /// The id of the server, as `list` shows it
-        id: ServerId,
+        /// The id of the server as `list` shows it, or its name if no other has it
+        server: String,
     },
     /// Note that you have compared the words of a server with those on its screen
     Verify {
-        /// The id of the server, as `list` shows it
-        id: ServerId,
+        /// The id of the server as `list` shows it, or its name if no other has it
+        server: String,
     },
 }
 
@@ -141,7 +146,9 @@ mod tests {
             &["lanchat", "--plain", "--json"][..],
             &["lanchat", "--server", "a b"],
             &["lanchat", "--room", "a b"],
-            &["lanchat", "trust", "reset", "7"],
+            &["lanchat", "trust", "reset"],
+            &["lanchat", "--tail", "1001"],
+            &["lanchat", "--tail", "some"],
             &["lanchat", "--bogus"],
         ] {
             assert!(Cli::try_parse_from(bad).is_err(), "{bad:?}");

@@ -189,6 +189,9 @@ fn build(entry: &Entry, rest: &str) -> Result<Command, String> {
 /// A name that has to be there. It may be quoted, as people do to say "nothing".
 fn named(entry: &Entry, text: &str) -> Result<String, String> {
     let name = unquote(text);
+    if text.is_empty() {
+        return Err(format!("A name is missing. Usage: {}", usage_of(entry)));
+    }
     if name.is_empty() {
         return Err(format!("A name cannot be empty. Usage: {}", usage_of(entry)));
     }
@@ -339,7 +342,8 @@ mod tests {
 
     #[test]
     fn an_empty_name_is_said_to_be_empty() {
-        for line in ["/join", "/msg", "/whois ", "/join \"\"", "/msg \"\" hi", "/register \"\" secret"] {
+        assert_eq!(parse("/msg").unwrap_err(), "A name is missing. Usage: /msg NAME [TEXT]");
+        for line in ["/join \"\"", "/msg \"\" hi", "/register \"\" secret"] {
             assert!(parse(line).unwrap_err().starts_with("A name cannot be empty."), "{line}");
         }
     }

@@ -18,7 +18,7 @@ mod spool;
 mod trust;
 mod view;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -47,7 +47,12 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "lanchat: {failure}");
+            let words = format!("lanchat: {failure}");
+            let words = match io::stderr().is_terminal() {
+                true => view::paragraphs(&words, view::columns()).join("\n"),
+                false => words,
+            };
+            let _ = writeln!(io::stderr(), "{words}");
             failure.reason.into()
         }
     }

@@ -22,6 +22,12 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    fn has_room(&self) -> bool {
+        self.closed || self.rows.len() < limits::OUTPUT_ROWS_MAX
+    }
+}
+
 impl Spool {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -64,7 +70,7 @@ impl Spool {
     pub(crate) async fn room(&self) {
         loop {
             let emptied = self.emptied.notified();
-            if self.lock().rows.len() < limits::OUTPUT_ROWS_MAX || self.is_closed() {
+            if self.lock().has_room() {
                 return;
             }
             emptied.await;
@@ -109,5 +115,8 @@ mod tests {
         assert!(!waiting.is_finished());
         spool.take(1);
         (&mut waiting).await.unwrap();
+        spool.push(["one more".to_owned()]);
+        spool.close();
+        spool.room().await;
     }
 }

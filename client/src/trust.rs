@@ -1,6 +1,6 @@
 //! What a person is told about keys, and what they may decide about them. Nothing here can be waved
 //! through: a key that changed is trusted again only by forgetting the old one, on purpose, by its
-//! id.
+//! id or its name.
 
 use std::io::{self, Write};
 
@@ -45,8 +45,8 @@ pub(crate) fn refusal(error: &ConnectError) -> String {
          \x20 shown at {address}:\n\
          \x20                    {}\n\
          \x20                    {presented}\n\
-         Either somebody else answers in its place, or the server was set up anew. Ask whoever runs\n\
-         it for the words on its screen. Only if they are the second ones, forget the old key and\n\
+         Either somebody else answers in its place, or the server was set up anew. Ask whoever runs \
+         it for the words on its screen. Only if they are the second ones, forget the old key and \
          connect again:\n\
          \x20 lanchat trust reset {server_id}",
         pinned.words(),
@@ -62,28 +62,50 @@ pub(crate) fn refusal(error: &ConnectError) -> String {
 pub(crate) fn run(task: &TrustTask, home: &Home) -> Result<(), Failure> {
     match task {
         TrustTask::List => list(home),
-        TrustTask::Reset { id } => {
-            known(home.forget(*id)?, *id)?;
+        TrustTask::Reset { server } => {
+            let id = identified(home, server)?;
+            known(home.forget(id)?, server)?;
             say(&format!(
                 "Forgot server {id}, its key and your login there. Its next key is trusted on first use."
             ))
         }
-        TrustTask::Verify { id } => {
-            known(home.verify(*id)?, *id)?;
+        TrustTask::Verify { server } => {
+            let id = identified(home, server)?;
+            known(home.verify(id)?, server)?;
             say(&format!("Server {id} is verified."))
         }
     }
 }
 
-fn known(found: bool, id: ServerId) -> Result<(), Failure> {
-    match found {
-        true => Ok(()),
-        false => {
+/// The server of this id; or of this name, if no other has it. Names are what servers call
+/// themselves, so one that two of them have stands for neither.
+fn identified(home: &Home, server: &str) -> Result<ServerId, Failure> {
+    if let Ok(id) = server.parse() {
+        return Ok(id);
+    }
+    let pins = home.pins()?;
+    let mut named = pins.iter().filter(|(_, pin)| pin.name.eq_ignore_ascii_case(server));
+    match (named.next(), named.next()) {
+        (Some((id, _)), None) => Ok(id),
+        (Some(_), Some(_)) => {
+            let name = clip(server);
             let words =
-                format!("There is no trusted server {id}. `lanchat trust list` shows those that there are.");
+                format!("Several servers are called {name}: take the id that `lanchat trust list` shows.");
             Err(Failure::new(Reason::Usage, words))
         }
+        (None, _) => Err(unknown(server)),
     }
+}
+
+fn known(found: bool, server: &str) -> Result<(), Failure> {
+    if found { Ok(()) } else { Err(unknown(server)) }
+}
+
+fn unknown(server: &str) -> Failure {
+    let server = clip(server);
+    let words =
+        format!("There is no trusted server {server}. `lanchat trust list` shows those that there are.");
+    Failure::new(Reason::Usage, words)
 }
 
 fn list(home: &Home) -> Result<(), Failure> {

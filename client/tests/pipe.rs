@@ -91,7 +91,7 @@ fn lines_are_sent_in_order_and_all_of_them_before_the_end() {
     assert!(ana.err.contains("First contact") && ana.err.contains("Not yet verified"), "{}", ana.err);
 
     let bob = "/register bob another-password\n/join dev\n/history 200\n";
-    let bob = talk(folder.path().join("bob"), &host.address, &["--json"], bob);
+    let bob = talk(folder.path().join("bob"), &host.address, &["--json", "--tail", "50"], bob);
     assert_eq!(bob.code, 0, "{}", bob.err);
     let frames: Vec<serde_json::Value> =
         bob.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -121,8 +121,16 @@ fn the_device_is_remembered_and_missed_lines_are_shown_once() {
     for expected in ["bob  hello lobby", "[private @bob] bob  psst", "* bob waves", "*** new since "] {
         assert_eq!(ana.out.matches(expected).count(), 1, "{expected} in {}", ana.out);
     }
-    let again = talk(home("ana"), &host.address, &["--plain"], "");
+    let again = talk(home("ana"), &host.address, &["--plain", "--tail", "50"], "");
     assert!(again.out.contains("hello lobby") && !again.out.contains("new since"), "{}", again.out);
+    for flag in ["--plain", "--json"] {
+        let input = "/join lobby\n/msg bob\n/whois bob\n";
+        let quiet = talk(home("ana"), &host.address, &[flag], input);
+        assert_eq!(quiet.code, 0, "{}", quiet.err);
+        for old in ["hello lobby", "psst", "waves"] {
+            assert!(!quiet.out.contains(old), "{old} leaked: {}", quiet.out);
+        }
+    }
     assert!(!again.err.contains("First contact"), "{}", again.err);
 }
 
@@ -169,7 +177,7 @@ fn another_login_takes_the_place_of_the_remembered_one() {
         &["--plain"],
         "/register bob canary-password\nI am bob\n/login ana canary-password\nI am ana\n",
     );
-    let last = talk(shared(), &host.address, &["--plain"], "still ana\n");
+    let last = talk(shared(), &host.address, &["--plain", "--tail", "50"], "still ana\n");
     for expected in ["bob  I am bob", "ana  I am ana", "ana  still ana"] {
         assert_eq!(last.out.matches(expected).count(), 1, "{expected} in {}", last.out);
     }
@@ -209,11 +217,70 @@ fn a_reader_that_has_read_enough_is_no_error() {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(b"/register ana canary-password\n").unwrap();
+    stdin.write_all(b"/register ana canary-password\nhello\n").unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     out.read_line(&mut String::new()).unwrap();
     drop(out);
-    // Each answer is written to nobody, until the program has noticed.
-    while stdin.write_all(b"hello\n").is_ok() {}
+    // Each answer is written to nobody; what was given to the program is sent all the same.
+    for number in 1..=500 {
+        writeln!(stdin, "line {number}").unwrap();
+    }
+    // The end of the input is the end, since nobody reads that could be followed for.
+    drop(stdin);
     assert_eq!(child.wait().unwrap().code(), Some(0));
+    let bob = "/register bob another-password\n/history 200\n";
+    let bob = talk(folder.path().join("bob"), &host.address, &["--plain"], bob);
+    for number in 320..=500 {
+        assert!(bob.out.contains(&format!("ana  line {number}\n")), "line {number} is not in {}", bob.out);
+    }
+}
+
+#[test]
+fn a_refusal_is_told_by_the_code_although_nobody_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let mut child = program(&folder.path().join("ana"))
+        .args(["--plain", "--server", &host.address])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"/register ana canary-password\nhello\n/msg nobody-here hi\n").unwrap();
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(6));
+}
+
+#[test]
+fn a_server_can_be_named_in_matters_of_trust() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let home = folder.path().join("ana");
+    assert_eq!(talk(home.clone(), &host.address, &["--plain"], "/register ana canary-password\n").code, 0);
+    let trust = |task: &str, server: &str| program(&home).args(["trust", task, server]).output().unwrap();
+    assert_eq!(trust("verify", "another").status.code(), Some(1));
+    assert!(trust("verify", "lab").status.success());
+    assert!(trust("reset", "LAB").status.success());
+    assert_eq!(trust("reset", "lab").status.code(), Some(1), "it is forgotten");
+    let other = Host::start(folder.path(), "other-data", "127.0.0.1:0");
+    for address in [&host.address, &other.address] {
+        talk(home.clone(), address, &["--plain"], "/register bob canary-password\n");
+    }
+    let ambiguous = trust("reset", "lab");
+    assert_eq!(ambiguous.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ambiguous.stderr).contains("Several servers"));
+}
+
+#[test]
+fn the_old_password_is_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let input = "/register ana canary-password\n/passwd not-that-one a-new-password\n/msg carol hey\n";
+    let run = talk(folder.path().join("ana"), &host.address, &["--plain"], input);
+    assert_eq!(run.code, 6);
+    assert!(run.err.contains("!!! The old password is wrong."), "{}", run.err);
+    assert!(run.err.contains("Your message to @carol was not sent: “hey”. "), "{}", run.err);
+    assert!(run.err.contains("no other session is open"), "{}", run.err);
 }

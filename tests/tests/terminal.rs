@@ -255,7 +255,7 @@ fn a_lost_connection_is_told_once_and_nothing_typed_is_lost() {
 /// Who types is seen at the prompt and leaves no trace.
 #[test]
 fn typing_is_seen_while_it_goes_on_and_leaves_no_trace() {
-    let (server, home) = (TestServer::start(), Home::new());
+    let (mut server, home) = (TestServer::start(), Home::new());
     let mut terminal = ana_at(&server, &home);
     let mut bob = TestPeer::registered(server.address(), "bob");
     bob.write_line(r#"{"type":"typing","id":"t1","room":"lobby"}"#);
@@ -266,6 +266,49 @@ fn typing_is_seen_while_it_goes_on_and_leaves_no_trace() {
     });
     terminal.press("hello");
     bob.expect("typing");
+    terminal.press("\x03");
+    bob.write_line(r#"{"type":"typing","id":"t2","room":"lobby"}"#);
+    terminal.wait_for_text("typing");
+    server.kill();
+    terminal.wait_for("waiting for the hint to go with the connection", |screen| {
+        screen.contents().contains("Connection lost") && !screen.contents().contains("typing")
+    });
+}
+
+/// A refused password is asked for again behind the mask, and what is typed too early is not kept.
+#[test]
+fn a_password_typed_after_a_refusal_is_neither_shown_nor_kept() {
+    const CANARIES: [&str; 3] = ["canary-in-the-wrong-place", "canary1", "canary-that-is-wrong"];
+    let (server, home) = (TestServer::start(), Home::new());
+    drop(TestPeer::registered(server.address(), "bob"));
+    let launch = Launch::new(lanchat()).home(&home).arg("--server").arg(server.address().to_string());
+    let mut terminal = Terminal::start(launch);
+    terminal.wait_for_text("/register");
+    let asks = |screen: &str, question: &str| screen.lines().any(|line| line.trim_end() == question);
+    let mut ask = |enter: &str, words: &str, question: &str| {
+        terminal.enter(enter);
+        terminal.wait_for(&format!("waiting for {question:?}"), |screen| {
+            screen.contents().contains(words) && asks(&screen.contents(), question)
+        });
+    };
+    ask("/register Admin", "reserved", "lanchat>");
+    ask(CANARIES[0], "You are not logged in", "lanchat>");
+    ask("/register ana", "", "New password (8 characters or more):");
+    ask(CANARIES[1], "8 to 256", "New password (8 characters or more):");
+    ask("", "Cancelled", "lanchat>");
+    ask("/login bob", "", "Password:");
+    ask(CANARIES[2], "Wrong name or password", "Password:");
+    ask(PASSWORD, "You are bob", "lobby>");
+    terminal.enter("/quit");
+    assert_eq!(terminal.wait_for_exit(), 0);
+    let kept: String = home.files().iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
+    for canary in &CANARIES[1..] {
+        assert!(!terminal.transcript().concat().contains(canary), "{canary} was shown");
+    }
+    // What is typed at the prompt is seen there, but only there.
+    let rows = terminal.transcript();
+    assert!(!rows.iter().any(|row| row.contains("***") && row.contains(CANARIES[0])));
+    assert!(kept.contains("/login bob") && !kept.contains("canary"), "{kept}");
 }
 
 #[test]

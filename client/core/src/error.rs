@@ -111,7 +111,7 @@ pub struct KeyChange {
 #[non_exhaustive]
 pub enum ConnectError {
     /// No address answered.
-    #[error("cannot reach {target}: {}", list(attempts))]
+    #[error("cannot reach {target}: {}", list(target, attempts))]
     Unreachable {
         /// What was to be reached.
         target: String,
@@ -179,12 +179,12 @@ pub enum ConnectError {
     Home(#[from] HomeError),
 }
 
-fn list(attempts: &[Unanswered]) -> String {
+fn list(target: &str, attempts: &[Unanswered]) -> String {
     let parts: Vec<String> = attempts
         .iter()
         .map(|attempt| match attempt.address {
-            Some(address) => format!("{address}: {}", attempt.reason),
-            None => attempt.reason.clone(),
+            Some(address) if address.to_string() != target => format!("{address}: {}", attempt.reason),
+            _ => attempt.reason.clone(),
         })
         .collect();
     if parts.is_empty() { "it has no address".to_owned() } else { parts.join("; ") }
@@ -267,4 +267,19 @@ pub enum SendError {
     /// The client has stopped.
     #[error("the client has stopped: start it again")]
     Stopped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_was_asked_for_is_not_said_twice() {
+        let unreachable = |target: &str| ConnectError::Unreachable {
+            target: target.into(),
+            attempts: vec![Unanswered { address: "10.0.0.9:7072".parse().ok(), reason: "refused".into() }],
+        };
+        assert_eq!(unreachable("10.0.0.9:7072").to_string(), "cannot reach 10.0.0.9:7072: refused");
+        assert_eq!(unreachable("pi:7072").to_string(), "cannot reach pi:7072: 10.0.0.9:7072: refused");
+    }
 }

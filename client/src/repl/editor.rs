@@ -4,8 +4,6 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use lanchat_model::Password;
-use lanchat_protocol::Secret;
 use rustyline::config::Configurer;
 use rustyline::error::ReadlineError;
 use rustyline::{ColorMode, CompletionType, Config, Editor};
@@ -13,18 +11,23 @@ use tokio::sync::mpsc::Sender;
 
 use super::helper::{Interruption, LineHelper};
 use super::history::InputHistory;
-use super::shared::{Mode, Shared};
-use super::{keys, mask};
-use crate::command::{self, Command, Input};
+use super::keys;
+use super::shared::{Mode, Shared, Verdict};
 use crate::input::Typed;
 use crate::sanitize;
-use crate::view::{Medium, columns};
+use crate::view::columns;
 
 /// A lone Escape is told from the start of a longer key by what follows within this time.
 const ESCAPE_MILLISECONDS: u16 = 100;
 /// Ends a synchronised update (a terminal that does not know it ignores it), which an interrupted
 /// editor leaves open.
 const END_UPDATE: &str = "\x1b[?2026l";
+
+/// Said when the user would rather not answer.
+pub(super) const CANCELLED: &str = "Cancelled.";
+
+/// A line that is not finished: what is before the cursor, and what is behind it.
+pub(super) type Draft = (String, String);
 
 pub(crate) type LineEditor = Editor<LineHelper, InputHistory>;
 
@@ -74,11 +77,11 @@ impl Desk {
         let helper = LineHelper::new(Arc::clone(&self.shared), self.typed.clone());
         self.editor.set_helper(Some(helper));
         keys::bind(&mut self.editor, &self.shared, &self.typed, &self.history);
-        let mut draft = (String::new(), String::new());
+        let mut draft = Draft::default();
         while !self.shared.is_leaving() {
             let prompt = self.shared.begin();
             match self.edit(&prompt, std::mem::take(&mut draft)) {
-                End::Line(line) => self.secretive(&prompt, &line),
+                End::Line(line) => draft = self.secretive(&prompt, &line),
                 End::Leave => {
                     erase(&prompt);
                     if self.typed.blocking_send(Typed::Leave).is_err() {
@@ -99,12 +102,12 @@ impl Desk {
         write(&rest);
     }
 
-    fn draft(&self) -> (String, String) {
+    fn draft(&self) -> Draft {
         self.editor.helper().map(LineHelper::draft).unwrap_or_default()
     }
 
     /// Runs one editor to its end.
-    fn edit(&mut self, prompt: &str, (left, right): (String, String)) -> End {
+    fn edit(&mut self, prompt: &str, (left, right): Draft) -> End {
         if let Some(helper) = self.editor.helper() {
             helper.begin(prompt, &format!("{left}{right}"));
         }
@@ -120,75 +123,12 @@ impl Desk {
         }
     }
 
-    /// Completes a command that may need a password, and hands it over.
-    fn secretive(&mut self, prompt: &str, line: &str) {
-        erase(&format!("{prompt}{line}"));
-        if let Some(memorable) = mask::memorable(line) {
-            self.history.accept(memorable);
-        }
-        let completed = match command::parse(line) {
-            Ok(Input::Command(Command::Register { name, password })) => self.name(name).and_then(|name| {
-                Ok(Command::Register { name: Some(name), password: Some(self.new_password(password)?) })
-            }),
-            Ok(Input::Command(Command::Login { name, password })) => self.name(name).and_then(|name| {
-                let password =
-                    password.map_or_else(|| self.ask("Password: ", Mode::Secret).map(Secret), Ok)?;
-                Ok(Command::Login { name: Some(name), password: Some(password) })
-            }),
-            Ok(Input::Command(Command::Passwd(given))) => self.both_passwords(given),
-            Ok(_) => return,
-            Err(words) => Err(words),
-        };
-        match completed {
-            // An error says that the session has ended, and the editor will.
-            Ok(command) => drop(self.typed.blocking_send(Typed::Command(command))),
-            Err(words) => self.shared.print(Medium::screen().error(&words)),
-        }
-    }
-
-    fn name(&mut self, given: Option<String>) -> Result<String, String> {
-        if let Some(name) = given {
-            return Ok(name);
-        }
-        let suggestion = self.suggestion.clone().unwrap_or_default();
-        let question = if suggestion.is_empty() { "Name: ".into() } else { format!("Name [{suggestion}]: ") };
-        match self.ask(&question, Mode::Answer)?.trim() {
-            "" if suggestion.is_empty() => {
-                Err("A name cannot be empty. Choose one of 2 to 32 letters a to z, digits, '.', '_' or '-'."
-                    .into())
-            }
-            "" => Ok(suggestion),
-            name => Ok(name.to_owned()),
-        }
-    }
-
-    fn new_password(&mut self, given: Option<Secret>) -> Result<Secret, String> {
-        if let Some(password) = given {
-            return Ok(password);
-        }
-        let password = self.ask("New password (8 characters or more): ", Mode::Secret)?;
-        Password::parse(&password)
-            .map_err(|_| "A password has 8 to 256 characters. Try again.".to_owned())?;
-        if self.ask("The same again: ", Mode::Secret)? != password {
-            return Err("The two passwords differ. Try again.".into());
-        }
-        Ok(Secret(password))
-    }
-
-    fn both_passwords(&mut self, given: Option<(Secret, Secret)>) -> Result<Command, String> {
-        let both = match given {
-            Some(both) => both,
-            None => (Secret(self.ask("Current password: ", Mode::Secret)?), self.new_password(None)?),
-        };
-        Ok(Command::Passwd(Some(both)))
-    }
-
     /// Asks one question. An error: the user would rather not answer.
-    fn ask(&mut self, question: &str, mode: Mode) -> Result<String, String> {
+    pub(super) fn ask(&mut self, question: &str, mode: Mode) -> Result<String, String> {
         self.shared.set_mode(mode);
         self.history.hide(true);
         let end = loop {
-            match self.edit(question, (String::new(), String::new())) {
+            match self.edit(question, Draft::default()) {
                 End::Interrupted if !self.shared.is_leaving() => {}
                 end => break end,
             }
@@ -202,14 +142,44 @@ impl Desk {
             }
             End::Leave | End::Interrupted | End::Broken(_) => {
                 erase(question);
-                Err("Cancelled.".into())
+                Err(CANCELLED.into())
             }
         }
+    }
+
+    /// Waits for what comes of a command with a password. What is typed meanwhile may be another
+    /// password: it is masked, and Enter does nothing. With the verdict comes what was typed.
+    /// `None`: the user would rather not wait.
+    pub(super) fn wait(&mut self) -> Option<(Verdict, Draft)> {
+        const WAITING: &str = "One moment… ";
+        self.shared.set_mode(Mode::Waiting);
+        self.history.hide(true);
+        let mut draft = Draft::default();
+        let outcome = loop {
+            // Before the verdict is looked for, so that one that comes later ends the editor.
+            self.shared.begin();
+            if let Some(verdict) = self.shared.take_verdict() {
+                break Some((verdict, draft));
+            }
+            if self.shared.is_leaving() {
+                break None;
+            }
+            match self.edit(WAITING, std::mem::take(&mut draft)) {
+                End::Interrupted => draft = self.draft(),
+                End::Line(_) | End::Leave | End::Broken(_) => {
+                    erase(WAITING);
+                    break None;
+                }
+            }
+        };
+        self.history.hide(false);
+        self.shared.set_mode(Mode::Line);
+        outcome
     }
 }
 
 /// Clears what an editor left behind: its prompt and its line, and the new line that it ended with.
-fn erase(shown: &str) {
+pub(super) fn erase(shown: &str) {
     let columns = columns().max(1);
     let rows: usize = shown.split('\n').map(|row| sanitize::width(row) / columns + 1).sum();
     write(&format!("\x1b[{rows}A\r\x1b[J"));

@@ -82,7 +82,7 @@ impl LineHelper {
     /// Ends the editor if that was asked for. Only between two keys: what was typed ahead would be
     /// lost otherwise.
     fn interrupt(&self) {
-        let stale = self.shared.is_stale() && self.shared.mode() == Mode::Line;
+        let stale = self.shared.is_stale() && matches!(self.shared.mode(), Mode::Line | Mode::Waiting);
         if !stale && !self.shared.is_leaving() {
             return;
         }
@@ -188,7 +188,7 @@ impl Highlighter for LineHelper {
     fn highlight<'l>(&self, line: &'l str, pos: usize) -> Cow<'l, str> {
         *self.draft.borrow_mut() = (line.to_owned(), pos);
         let mut shown = match self.shared.mode() {
-            Mode::Secret => mask::all(line),
+            Mode::Secret | Mode::Waiting => mask::all(line),
             Mode::Answer => mask::controls(line),
             Mode::Line => mask::controls(&mask::credentials(line)),
         };

@@ -70,6 +70,12 @@ impl InputHistory {
         std::mem::take(&mut lines.browsed)
     }
 
+    /// Says whether the editor has to forget its place in the history, as [`InputHistory::accept`]
+    /// does.
+    pub(crate) fn looked_back(&self) -> bool {
+        std::mem::take(&mut self.lock().browsed)
+    }
+
     /// Shows no lines until further notice, or shows them again.
     pub(crate) fn hide(&self, hidden: bool) {
         self.lock().hidden = hidden;

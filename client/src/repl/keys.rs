@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::history::InputHistory;
 use super::shared::{Mode, Shared};
-use crate::command;
+use crate::command::{self, Input};
 use crate::input::Typed;
 use crate::view::Medium;
 
@@ -54,7 +54,8 @@ struct Enter {
 
 impl Enter {
     fn accept(&self, line: &str) {
-        let looked_back = !line.trim().is_empty() && self.history.accept(line);
+        let memorable = !line.trim().is_empty() && is_memorable(line, self.shared.is_anonymous());
+        let looked_back = if memorable { self.history.accept(line) } else { self.history.looked_back() };
         let tired = self.count.fetch_add(1, Ordering::Relaxed) % LINES_PER_EDITOR == LINES_PER_EDITOR - 1;
         if looked_back || tired {
             self.shared.restart();
@@ -69,8 +70,10 @@ impl ConditionalEventHandler for Enter {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
         self.armed.store(false, Ordering::Relaxed);
         let line = context.line();
-        if self.shared.mode() != Mode::Line {
-            return Some(Cmd::AcceptLine);
+        match self.shared.mode() {
+            Mode::Line => {}
+            Mode::Answer | Mode::Secret => return Some(Cmd::AcceptLine),
+            Mode::Waiting => return Some(Cmd::Noop),
         }
         if command::secretive(line).is_some() {
             // The line may need a password, which is asked for by the thread that runs the editor.
@@ -88,6 +91,12 @@ impl ConditionalEventHandler for Enter {
         self.accept(line);
         Some(Cmd::Kill(Movement::WholeBuffer))
     }
+}
+
+/// Whether a line may be kept. As long as nobody is logged in a line that is no command leads
+/// nowhere, and may be a password that was typed in the wrong place.
+fn is_memorable(line: &str, anonymous: bool) -> bool {
+    !anonymous || matches!(command::parse(line), Ok(Input::Command(_)))
 }
 
 /// Ctrl+C clears the line; pressed again at once, it leaves.
@@ -110,5 +119,19 @@ impl ConditionalEventHandler for Interrupt {
         }
         self.shared.print(Medium::screen().notice("Press Ctrl+C again to leave."));
         Some(Cmd::Noop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_memorable;
+
+    #[test]
+    fn before_a_login_only_commands_are_remembered() {
+        assert!(is_memorable("/rooms", true));
+        for line in ["s3cret-canary", "//s3cret", "/s3cret-canary"] {
+            assert!(!is_memorable(line, true), "{line}");
+            assert!(is_memorable(line, false), "{line}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The interactive front end: a line editor below, the conversation above it.
 
 mod completion;
+mod credentials;
 mod editor;
 mod helper;
 mod history;
@@ -20,7 +21,7 @@ use crate::input::Typed;
 use editor::Desk;
 use history::InputHistory;
 use shared::Shared;
-pub(crate) use shared::Words;
+pub(crate) use shared::{Verdict, Words};
 
 /// A handle on the terminal. Everything it is told takes effect in order; nothing blocks.
 #[derive(Debug)]
@@ -58,6 +59,17 @@ impl Terminal {
     /// Sets the prompt.
     pub(crate) fn set_prompt(&self, prompt: &str) {
         self.shared.set_prompt(prompt);
+    }
+
+    /// Says whether nobody is logged in: then only commands are remembered, since anything else may
+    /// be a password in the wrong place.
+    pub(crate) fn set_anonymous(&self, anonymous: bool) {
+        self.shared.set_anonymous(anonymous);
+    }
+
+    /// Says what came of the command with a password that was typed last.
+    pub(crate) fn tell(&self, verdict: Verdict) {
+        self.shared.tell(verdict);
     }
 
     /// Says who types; empty for nobody.

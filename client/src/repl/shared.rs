@@ -32,6 +32,17 @@ pub(crate) enum Mode {
     Answer,
     /// A password.
     Secret,
+    /// Nothing: what came of a password is not known yet.
+    Waiting,
+}
+
+/// What came of a command with a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is done, or refused for another reason than the password.
+    Settled,
+    /// The password is wrong, or can be none.
+    PasswordRefused,
 }
 
 /// What is on the screen besides the rows.
@@ -42,6 +53,10 @@ struct Screen {
     typing: String,
     words: Words,
     mode: Mode,
+    /// What came of the last command with a password, until the editor has heard it.
+    verdict: Option<Verdict>,
+    /// Nobody is logged in.
+    anonymous: bool,
     /// The prompt that stands is an old one, or the editor carries too much past.
     stale: bool,
     leave: bool,
@@ -127,6 +142,30 @@ impl Shared {
     /// What the line is for.
     pub(crate) fn mode(&self) -> Mode {
         self.lock().mode
+    }
+
+    /// Says what came of the command with a password that is waited for.
+    pub(crate) fn tell(&self, verdict: Verdict) {
+        let mut screen = self.lock();
+        screen.verdict = Some(verdict);
+        screen.stale = true;
+        drop(screen);
+        self.ring();
+    }
+
+    /// What was told last, once.
+    pub(crate) fn take_verdict(&self) -> Option<Verdict> {
+        self.lock().verdict.take()
+    }
+
+    /// Sets whether nobody is logged in.
+    pub(crate) fn set_anonymous(&self, anonymous: bool) {
+        self.lock().anonymous = anonymous;
+    }
+
+    /// Whether nobody is logged in.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.lock().anonymous
     }
 
     /// Sets what is said of those who type.

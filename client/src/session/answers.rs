@@ -7,6 +7,8 @@ use tokio::time::Instant;
 
 use super::{End, Pending, Session, Unacked, excerpt};
 use crate::exit::{Failure, Reason};
+use crate::repl::Verdict;
+use crate::view::{Cut, clip};
 
 /// What came of a request.
 pub(super) enum Answer {
@@ -36,6 +38,22 @@ pub(super) enum Answer {
     Settled(Result<(), SendError>),
 }
 
+impl Answer {
+    /// What this means for whoever waits to hear of a password.
+    fn verdict(&self) -> Verdict {
+        let refused = match self {
+            Self::LoggedIn(Err(error)) | Self::Done(_, Err(error)) => error,
+            _ => return Verdict::Settled,
+        };
+        match refused {
+            RequestError::Refused { code: ErrorCode::WrongPassword | ErrorCode::BadPassword, .. } => {
+                Verdict::PasswordRefused
+            }
+            _ => Verdict::Settled,
+        }
+    }
+}
+
 /// How somebody logs in.
 pub(super) enum Login {
     /// With the token that is kept.
@@ -53,7 +71,7 @@ pub(super) fn settle(client: &Client) -> Pending {
 }
 
 /// Logs in, starts delivery, and enters `room` if the user wants to be elsewhere than in the lobby.
-pub(super) fn log_in(client: &Client, login: Login, room: Option<String>) -> Pending {
+pub(super) fn log_in(client: &Client, login: Login, room: Option<String>, tail: u64) -> Pending {
     let client = client.clone();
     Box::pin(async move {
         let session = match &login {
@@ -66,15 +84,13 @@ pub(super) fn log_in(client: &Client, login: Login, room: Option<String>) -> Pen
             (Err(error), _) => return Answer::LoggedIn(Err(error)),
             (Ok(session), _) => session,
         };
-        let attached = match client.attach(AttachPolicy::default()).await {
+        let attached = match client.attach(AttachPolicy::new(tail, limits::JOIN_TAIL_MAX)).await {
             Ok(attached) => attached,
             Err(error) => return Answer::LoggedIn(Err(error)),
         };
         let elsewhere = room.filter(|room| !room.starts_with('@'));
         if let Some(room) = elsewhere.filter(|room| session.rooms.iter().all(|own| own.room != *room)) {
-            return Answer::Joined(
-                client.join(&room, limits::JOIN_TAIL_DEFAULT).await.map(|state| (state, None)),
-            );
+            return Answer::Joined(client.join(&room, tail).await.map(|state| (state, None)));
         }
         Answer::LoggedIn(Ok(attached))
     })
@@ -88,6 +104,14 @@ impl Session {
         answer: Answer,
         pending: &mut Option<Pending>,
     ) -> Option<End> {
+        let verdict = answer.verdict();
+        let end = self.dispatch(client, answer, pending);
+        // Behind its words, so that a question about them comes after them.
+        self.tell(verdict);
+        end
+    }
+
+    fn dispatch(&mut self, client: &Client, answer: Answer, pending: &mut Option<Pending>) -> Option<End> {
         match answer {
             Answer::Nobody => self.nobody(),
             Answer::LoggedIn(Ok(attached)) => {
@@ -113,7 +137,7 @@ impl Session {
                     if joining.is_some() {
                         self.enter(&room.room);
                     }
-                    history.into_iter().for_each(|history| self.page(&history));
+                    history.into_iter().for_each(|history| self.page(&history, Cut::Clipped));
                 }
             }
             Answer::Left(room, outcome) => {
@@ -125,7 +149,7 @@ impl Session {
             Answer::Members(outcome) => self.member_list(outcome),
             Answer::History(outcome) => {
                 let page = self.granted(outcome);
-                page.into_iter().for_each(|history| self.page(&history));
+                page.into_iter().for_each(|history| self.page(&history, Cut::Whole));
             }
             Answer::Whois(outcome) => {
                 let whois = self.granted(outcome);
@@ -134,7 +158,7 @@ impl Session {
             Answer::Turned(room, outcome) => {
                 if let Some(history) = self.granted(outcome) {
                     self.enter(&room);
-                    history.into_iter().for_each(|history| self.page(&history));
+                    history.into_iter().for_each(|history| self.page(&history, Cut::Clipped));
                 }
             }
             Answer::Done(words, outcome) => {
@@ -189,13 +213,13 @@ impl Session {
     }
 
     /// Shows a page of history, and remembers where the next one ends.
-    fn page(&mut self, history: &History) {
+    fn page(&mut self, history: &History, cut: Cut) {
         if let Some((room, seq, _)) = history.entries.first().and_then(crate::view::position)
             && (self.oldest.contains_key(room) || self.view.has(room))
         {
             self.oldest.insert(room.to_owned(), seq);
         }
-        let shown = self.view.older(history);
+        let shown = self.view.older(history, cut);
         self.output.show(shown);
     }
 
@@ -207,21 +231,36 @@ impl Session {
                 None
             }
             Err(SendError::NotLoggedIn) if !self.interactive => Some(End::Failed(nobody_logged_in())),
+            // Without the text: it may be no message.
+            Err(SendError::NotLoggedIn) => self.nobody_speaks(),
             Err(SendError::Stopped) => Some(super::stopped()),
             Err(error) => {
                 self.refusals += 1;
-                self.complain(&format!("Not sent, {error}: {}", excerpt(&text)));
+                self.complain(&unsent(&room, &text, &error.to_string()));
                 None
             }
         }
     }
 
     /// An own message was refused by the server.
-    pub(super) fn refused(&mut self, id: ClientId, room: &str, code: ErrorCode, reason: &str) {
+    pub(super) fn refused(&mut self, id: ClientId, room: &str, reason: &str) {
         self.refusals += 1;
-        let text = self.unacked.remove(&id).map(|post| excerpt(&post.text)).unwrap_or_default();
-        self.complain(&format!("Not sent to {room}, {reason} ({}): {text}", code.as_str()));
+        let text = self.unacked.remove(&id).map(|post| post.text).unwrap_or_default();
+        self.complain(&unsent(room, &text, reason));
     }
+}
+
+/// Says what was not sent where, and why.
+fn unsent(room: &str, text: &str, reason: &str) -> String {
+    let mut letters = reason.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let stop = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!(
+        "Your message to {} was not sent: “{}”. {first}{}{stop}",
+        clip(room),
+        excerpt(text),
+        letters.as_str()
+    )
 }
 
 fn elsewhere(error: &RequestError) -> Failure {
@@ -235,4 +274,32 @@ pub(super) fn nobody_logged_in() -> Failure {
         "Nobody is logged in on this server. Begin the input with /login NAME PASSWORD \
          or /register NAME PASSWORD.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_was_not_sent_is_told_in_sentences() {
+        assert_eq!(
+            unsent("@carol", "hey", "Nobody here has this name. Check it."),
+            "Your message to @carol was not sent: “hey”. Nobody here has this name. Check it."
+        );
+        assert_eq!(
+            unsent("lobby", "hey", "the message is too long: split it"),
+            "Your message to lobby was not sent: “hey”. The message is too long: split it."
+        );
+    }
+
+    #[test]
+    fn only_a_refused_password_is_asked_for_again() {
+        let refused = |code| RequestError::Refused { code, reason: String::new(), retry_after: None };
+        for code in [ErrorCode::WrongPassword, ErrorCode::BadPassword] {
+            assert_eq!(Answer::LoggedIn(Err(refused(code))).verdict(), Verdict::PasswordRefused);
+            assert_eq!(Answer::Done("", Err(refused(code))).verdict(), Verdict::PasswordRefused);
+        }
+        assert_eq!(Answer::LoggedIn(Err(refused(ErrorCode::NoSuchRoom))).verdict(), Verdict::Settled);
+        assert_eq!(Answer::Nobody.verdict(), Verdict::Settled);
+    }
 }

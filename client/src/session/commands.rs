@@ -11,6 +11,7 @@ use super::{End, Pending, Session};
 use crate::command::{self, Command, Input};
 use crate::exit::{Failure, Reason};
 use crate::input::Typed;
+use crate::repl::Verdict;
 use crate::view::Shown;
 
 impl Session {
@@ -57,7 +58,7 @@ impl Session {
     pub(super) fn log_in(&mut self, client: &Client, login: Login) -> Pending {
         let room = self.wishes.room.clone();
         self.joining = room.clone().filter(|room| !room.starts_with('@'));
-        log_in(client, login, room)
+        log_in(client, login, room, self.wishes.tail)
     }
 
     /// Takes what came from the keyboard or the pipe.
@@ -75,7 +76,14 @@ impl Session {
                 Ok(Input::Command(command)) => return self.obey(client, command, pending),
                 Err(words) => self.refuse(&words),
             },
-            Typed::Command(command) => return self.obey(client, command, pending),
+            Typed::Command(command) => {
+                self.awaited = true;
+                let end = self.obey(client, command, pending);
+                if end.is_none() && pending.is_none() {
+                    self.tell(Verdict::Settled);
+                }
+                return end;
+            }
             Typed::Editing if !self.view.current().is_empty() => client.typing(self.view.current()),
             Typed::Editing => {}
             Typed::Unreadable(words) => self.refuse(words),
@@ -114,10 +122,7 @@ impl Session {
         if !self.wishes.hosting || others == 0 || self.confirming {
             return Some(End::Done);
         }
-        self.notice(&match others {
-            1 => "1 other person is connected; leaving stops the server for them.".to_owned(),
-            _ => format!("{others} other people are connected; leaving stops the server for them."),
-        });
+        self.notice("Others are connected; leaving stops the server for them.");
         self.confirming = true;
         self.show_prompt();
         None
@@ -163,7 +168,7 @@ impl Session {
     }
 
     /// Something needs a login and there is none.
-    fn nobody_speaks(&mut self) -> Option<End> {
+    pub(super) fn nobody_speaks(&mut self) -> Option<End> {
         if !self.interactive {
             return Some(End::Failed(nobody_logged_in()));
         }
@@ -273,13 +278,13 @@ impl Session {
         }
         // A name that is none is refused by the request.
         let room = room.trim_start_matches('#').parse().map_or(room, |room: RoomName| room.to_string());
-        let known = self.view.has(&room);
+        let (known, tail) = (self.view.has(&room), self.wishes.tail);
         self.joining = Some(room.clone());
         Some(Box::pin(async move {
             let outcome = async {
-                let state = client.join(&room, limits::JOIN_TAIL_DEFAULT).await?;
-                let history = match known {
-                    true => Some(client.history(&room, None, limits::JOIN_TAIL_DEFAULT).await?),
+                let state = client.join(&room, tail).await?;
+                let history = match known && tail > 0 {
+                    true => Some(client.history(&room, None, tail).await?),
                     false => None,
                 };
                 Ok((state, history))
@@ -292,10 +297,14 @@ impl Session {
     fn turn_to(&mut self, client: Client, to: &str) -> Option<Pending> {
         let name = to.trim_start_matches('@').to_ascii_lowercase();
         let room = format!("@{name}");
+        let tail = self.wishes.tail;
         Some(Box::pin(async move {
             let outcome = async {
                 client.whois(&name).await?;
-                match client.history(&room, None, limits::JOIN_TAIL_DEFAULT).await {
+                if tail == 0 {
+                    return Ok(None);
+                }
+                match client.history(&room, None, tail).await {
                     Ok(history) => Ok(Some(history).filter(|history| !history.entries.is_empty())),
                     // Nothing was written yet.
                     Err(RequestError::Refused {
@@ -332,7 +341,17 @@ enum Local {
 
 fn change_password(client: Client, old: Secret, new: Secret) -> Pending {
     Box::pin(async move {
-        let outcome = client.passwd(&old, &new).await;
+        let outcome = client.passwd(&old, &new).await.map_err(about_old_password);
         Answer::Done("Your password is changed; your other devices are logged out.", outcome)
     })
+}
+
+/// The server's words for a wrong password are those of a login, where a name can be wrong too.
+fn about_old_password(error: RequestError) -> RequestError {
+    match error {
+        RequestError::Refused { code: code @ ErrorCode::WrongPassword, retry_after, .. } => {
+            RequestError::Refused { code, reason: "The old password is wrong.".into(), retry_after }
+        }
+        error => error,
+    }
 }

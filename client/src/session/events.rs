@@ -21,6 +21,8 @@ impl Session {
                 self.logged_in(session);
             }
             Event::Lost { reason, .. } => {
+                self.typists.clear();
+                self.show_typists();
                 self.notice(&format!(
                     "Connection lost: {reason}. Trying to come back; what you type is kept."
                 ));
@@ -41,7 +43,7 @@ impl Session {
                 self.unacked.remove(&id);
                 self.is_due(&room, seq);
             }
-            Event::Refused { id, room, code, reason } => self.refused(id, &room, code, &reason),
+            Event::Refused { id, room, reason, .. } => self.refused(id, &room, &reason),
             Event::Reset { room, reason } => self.reset(room.as_deref(), &reason),
             Event::Stopped { error } => return Some(given_up(error)),
             // Every attempt to come back, and what a newer library may tell: not worth a line.
@@ -55,13 +57,12 @@ impl Session {
         self.view.set_own(&session.username);
         self.connected = session.online;
         let role = if session.admin { ", and administer it" } else { "" };
-        let others = match session.online.saturating_sub(1) {
-            0 => "nobody else is connected".to_owned(),
-            1 => "1 other is connected".to_owned(),
-            count => format!("{count} others are connected"),
+        let sessions = match session.online {
+            0 | 1 => "no other session is open".to_owned(),
+            count => format!("{count} sessions are open, this one included"),
         };
         self.notice(&format!(
-            "You are {} on {}{role}; {others}. /help lists the commands.",
+            "You are {} on {}{role}; {sessions}. /help lists the commands.",
             clip(&session.username),
             self.server
         ));
@@ -98,6 +99,9 @@ impl Session {
     }
 
     fn framed(&mut self, frame: &ServerFrame) {
+        if self.typists.hear(frame, self.view.current(), Instant::now()) {
+            self.show_typists();
+        }
         match frame {
             ServerFrame::Message(_) | ServerFrame::Joined(_) | ServerFrame::Left(_) => self.entry(frame),
             ServerFrame::Attached(attached) => {
@@ -108,24 +112,21 @@ impl Session {
             ServerFrame::Room(room) => self.room(room),
             ServerFrame::RoomGone(gone) => self.gone(&gone.room),
             ServerFrame::Presence(presence) => self.presence(presence),
-            ServerFrame::Typing(typing) if typing.room == self.view.current() => {
-                self.typists.note(&typing.username, Instant::now());
-                if let Some(terminal) = self.output.terminal() {
-                    terminal.set_typing(&self.typists.describe(Instant::now()));
-                }
-            }
             // Answers reach whoever asked; a goodbye is followed by the loss that it announces.
             _ => {}
         }
     }
 
+    fn show_typists(&mut self) {
+        if let Some(terminal) = self.output.terminal() {
+            terminal.set_typing(&self.typists.describe(Instant::now()));
+        }
+    }
+
     fn entry(&mut self, frame: &ServerFrame) {
         let Some((room, seq, _)) = position(frame) else { return };
-        if let ServerFrame::Message(message) = frame {
-            self.typists.remove(&message.username);
-            if room.starts_with('@') {
-                self.correspondent = Some(room.to_owned());
-            }
+        if matches!(frame, ServerFrame::Message(_)) && room.starts_with('@') {
+            self.correspondent = Some(room.to_owned());
         }
         let shown = self.view.entry(frame);
         if !shown.rows.is_empty() && self.view.has(room) {
@@ -175,6 +176,13 @@ impl Session {
     fn opened(&mut self, room: &RoomState, again: bool) {
         self.view.open(room, again);
         self.expect_of(room);
+        // Nothing of it comes, so this is where what is new starts, also for the next session.
+        if room.from >= room.head
+            && room.head > Seq::ZERO
+            && let Some(client) = &self.client
+        {
+            client.seen(&room.room, room.head);
+        }
         self.words_stale = true;
     }
 

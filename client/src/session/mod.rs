@@ -11,6 +11,7 @@ mod typists;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::io::IsTerminal;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::command::Command;
 use crate::exit::{Failure, Reason};
 use crate::input::Typed;
 use crate::output::Output;
-use crate::repl::Words;
+use crate::repl::{Verdict, Words};
 use crate::view::View;
 use answers::Answer;
 use typists::Typists;
@@ -47,6 +48,8 @@ pub(crate) struct Wishes {
     pub(crate) room: Option<String>,
     /// Stay when the input ends.
     pub(crate) follow: bool,
+    /// Older lines to show of each room at the start, and of each that is entered later.
+    pub(crate) tail: u64,
     /// The server runs in this process: others depend on it.
     pub(crate) hosting: bool,
     /// Told the account of each login, if the server runs in this process.
@@ -56,7 +59,11 @@ pub(crate) struct Wishes {
 impl Wishes {
     /// The wishes of somebody who hosts nothing.
     pub(crate) fn new(args: &ChatArgs, home: Home) -> Self {
-        Self { home, room: args.room.clone(), follow: args.follow, hosting: false, logins: None }
+        let (room, follow) = (args.room.clone(), args.follow);
+        // What was said before is for eyes, not for the log of a build.
+        let eyes = !args.json && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        let tail = args.tail.unwrap_or(if eyes { limits::JOIN_TAIL_DEFAULT } else { 0 });
+        Self { home, room, follow, tail, hosting: false, logins: None }
     }
 }
 
@@ -112,6 +119,8 @@ pub(crate) struct Session {
     words_stale: bool,
     /// The user was asked whether to leave.
     confirming: bool,
+    /// The terminal waits for what comes of a command with a password.
+    awaited: bool,
     /// Somebody was logged in once.
     met: bool,
     /// If the login that is tried fails, the one before is still there.
@@ -132,6 +141,7 @@ impl Session {
         let view = View::new(output.medium());
         if let Some(terminal) = output.terminal() {
             terminal.set_prompt(PROMPT);
+            terminal.set_anonymous(true);
         }
         Self {
             output,
@@ -151,6 +161,7 @@ impl Session {
             rooms: BTreeSet::new(),
             words_stale: false,
             confirming: false,
+            awaited: false,
             met: false,
             fallback: false,
             ended: false,
@@ -171,9 +182,9 @@ impl Session {
         self.output.aside(self.view.notice(text));
     }
 
-    /// Says something that has to be copied whole: the terminal alone decides where it breaks.
-    pub(crate) fn verbatim(&self, text: &str) {
-        self.output.aside(self.view.verbatim(text));
+    /// Says something that may have to be copied whole.
+    pub(crate) fn copyable(&self, text: &str) {
+        self.output.aside(self.view.copyable(text));
     }
 
     fn complain(&self, text: &str) {
@@ -193,13 +204,10 @@ impl Session {
         let mut deadline = None;
         let mut burst = 0;
         let end = loop {
-            if self.output.is_broken() {
-                break End::Done;
-            }
             if self.is_over(pending.is_none()) {
                 break self.outcome();
             }
-            if self.ended && pending.is_none() && !self.settled && !self.wishes.follow {
+            if self.ended && pending.is_none() && !self.settled && !self.stays() {
                 pending = Some(answers::settle(&client));
             }
             if self.settled && deadline.is_none() {
@@ -286,7 +294,12 @@ impl Session {
 
     /// Whether the input has ended and all of it has taken effect.
     fn is_over(&self, idle: bool) -> bool {
-        self.ended && idle && self.settled && self.is_shown() && !self.wishes.follow
+        self.ended && idle && self.settled && self.is_shown() && !self.stays()
+    }
+
+    /// Whether there is something to stay for when the input has ended: a reader.
+    fn stays(&self) -> bool {
+        self.wishes.follow && !self.output.is_broken()
     }
 
     /// Whether everything that is on the server is on the screen.
@@ -329,12 +342,22 @@ impl Session {
 
     fn show_prompt(&self) {
         let Some(terminal) = self.output.terminal() else { return };
+        terminal.set_anonymous(self.view.current().is_empty());
         if self.confirming {
             terminal.set_prompt("Leave? [y/N] ");
         } else if self.view.current().is_empty() {
             terminal.set_prompt(PROMPT);
         } else {
             terminal.set_prompt(&format!("{}> ", crate::view::clip(self.view.current())));
+        }
+    }
+
+    /// Tells the terminal what came of a command with a password, if it waits for that.
+    fn tell(&mut self, verdict: Verdict) {
+        if std::mem::take(&mut self.awaited)
+            && let Some(terminal) = self.output.terminal()
+        {
+            terminal.tell(verdict);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lanchat_model::limits;
+use lanchat_protocol::{PresenceState, ServerFrame};
 use tokio::time::Instant;
 
 use crate::view::clip;
@@ -15,19 +16,33 @@ const TYPISTS_MAX: usize = 16;
 pub(crate) struct Typists(BTreeMap<String, Instant>);
 
 impl Typists {
+    /// Notes what `frame` says of who types in `room`. Says whether it speaks of that.
+    pub(crate) fn hear(&mut self, frame: &ServerFrame, room: &str, now: Instant) -> bool {
+        match frame {
+            ServerFrame::Typing(typing) if typing.room == room => self.note(&typing.username, now),
+            ServerFrame::Message(message) => self.remove(&message.username),
+            ServerFrame::Left(left) if left.room == room => self.remove(&left.username),
+            ServerFrame::Presence(presence) if presence.state == PresenceState::Offline => {
+                self.remove(&presence.username);
+            }
+            _ => return false,
+        }
+        true
+    }
+
     /// `name` types.
-    pub(crate) fn note(&mut self, name: &str, now: Instant) {
+    fn note(&mut self, name: &str, now: Instant) {
         if self.0.len() < TYPISTS_MAX || self.0.contains_key(name) {
             self.0.insert(name.to_owned(), now);
         }
     }
 
-    /// `name` has said it.
-    pub(crate) fn remove(&mut self, name: &str) {
+    /// `name` has said it, or has gone.
+    fn remove(&mut self, name: &str) {
         self.0.remove(name);
     }
 
-    /// Another room: nobody is known to type there.
+    /// Another room, or no connection: nobody is known to type there.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
@@ -48,6 +63,7 @@ impl Typists {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lanchat_protocol::{Left, Presence};
     use std::time::Duration;
 
     #[test]
@@ -61,6 +77,25 @@ mod tests {
         assert_eq!(typists.describe(start + limits::TYPING_SHOWN), "bob is typing…");
         typists.remove("bob");
         assert_eq!(typists.describe(start + limits::TYPING_SHOWN), "");
+    }
+
+    #[test]
+    fn whoever_goes_types_no_longer() {
+        let now = Instant::now();
+        let left = Left {
+            room: "lobby".into(),
+            seq: lanchat_model::Seq::ZERO,
+            username: "bob".into(),
+            ts: "2026-11-21T10:00:00.000Z".into(),
+        };
+        let (state, connected) = (PresenceState::Offline, 1);
+        let offline = Presence { username: "bob".into(), state, reason: None, last_seen: None, connected };
+        for frame in [ServerFrame::Left(left), ServerFrame::Presence(offline)] {
+            let mut typists = Typists::default();
+            typists.note("bob", now);
+            assert!(typists.hear(&frame, "lobby", now), "{frame:?}");
+            assert_eq!(typists.describe(now), "", "{frame:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use lanchat_model::limits;
 use lanchat_protocol::{History, Member, Members, PresenceState, Rooms, Whois};
 
-use super::{Shown, View, clip};
+use super::{Cut, Shown, View, clip};
 use crate::sanitize;
 
 impl View {
@@ -53,8 +53,8 @@ impl View {
         lines
     }
 
-    /// Answers `/history`, each message whole.
-    pub(crate) fn older(&mut self, history: &History) -> Shown {
+    /// Answers `/history`, or shows what was said before in a room that is entered again.
+    pub(crate) fn older(&mut self, history: &History, cut: Cut) -> Shown {
         let mut rows = self.notice(&match history.entries.len() {
             0 => format!("{} has no older lines.", clip(&history.room)),
             _ => format!("older lines of {}:", clip(&history.room)),
@@ -62,7 +62,7 @@ impl View {
         for entry in history.entries.iter().take(limits::HISTORY_PAGE_MAX) {
             let Some((_, _, ts)) = super::position(entry) else { continue };
             rows.extend(self.day_rule(ts));
-            rows.extend(self.entry_rows(entry, usize::MAX));
+            rows.extend(self.entry_rows(entry, cut.rows()));
         }
         if !history.entries.is_empty() {
             let more = if history.more {

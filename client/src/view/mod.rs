@@ -11,10 +11,28 @@ use lanchat_model::{Seq, limits};
 use lanchat_protocol::{Message, Presence, PresenceState, RoomState, ServerFrame};
 
 use clock::Clock;
-pub(crate) use style::{Medium, clip, columns};
+pub(crate) use style::{Medium, clip, columns, paragraphs};
 
 /// Rows of a message that are shown as it arrives; `/history` shows the rest.
 const MESSAGE_ROWS_MAX: usize = 20;
+
+/// How much of a long message is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// As much as of one that arrives.
+    Clipped,
+    /// All of it: the user asked for it.
+    Whole,
+}
+
+impl Cut {
+    fn rows(self) -> usize {
+        match self {
+            Self::Clipped => MESSAGE_ROWS_MAX,
+            Self::Whole => usize::MAX,
+        }
+    }
+}
 
 /// Rows to print, and whether to ring.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -132,9 +150,9 @@ impl View {
         self.medium.notice(text)
     }
 
-    /// A line of the program that is not broken into rows: a link or a command to be copied.
-    pub(crate) fn verbatim(&self, text: &str) -> Vec<String> {
-        self.medium.verbatim(text)
+    /// A line of the program that may be a link or a command to be copied.
+    pub(crate) fn copyable(&self, text: &str) -> Vec<String> {
+        self.medium.copyable(text)
     }
 
     /// What went wrong and what to do.
@@ -157,7 +175,7 @@ impl View {
         if backlog && !seen {
             rows.extend(self.news_rule(room, ts));
         }
-        rows.extend(self.entry_rows(frame, MESSAGE_ROWS_MAX));
+        rows.extend(self.entry_rows(frame, Cut::Clipped.rows()));
         Shown { rows, bell: !backlog && self.is_meant(frame) }
     }
 

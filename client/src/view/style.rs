@@ -44,9 +44,12 @@ impl Medium {
         self.lines("", NOTICE, "2", text)
     }
 
-    /// The same, on one row however long it is.
-    pub(crate) fn verbatim(self, text: &str) -> Vec<String> {
-        vec![self.paint("2", &format!("{NOTICE}{}", sanitize::one_line(text)))]
+    /// The same, but what is to be copied stays on one row however long it is.
+    pub(crate) fn copyable(self, text: &str) -> Vec<String> {
+        match is_to_be_copied(text, columns().saturating_sub(NOTICE.len() + 1)) {
+            true => vec![self.paint("2", &format!("{NOTICE}{}", sanitize::one_line(text)))],
+            false => self.notice(text),
+        }
     }
 
     /// A line of the program about an entry, with the time of it.
@@ -104,6 +107,22 @@ impl Medium {
     }
 }
 
+/// A line with something that must not be broken: a command, which is indented, or a link, which is
+/// longer than a row.
+fn is_to_be_copied(line: &str, columns: usize) -> bool {
+    line.starts_with("  ") || line.split_whitespace().any(|word| sanitize::width(word) > columns)
+}
+
+/// Lines of text for a terminal of so many columns that no editor owns: broken at words, but for what
+/// is to be copied.
+pub(crate) fn paragraphs(text: &str, columns: usize) -> Vec<String> {
+    let rows = |line| match is_to_be_copied(line, columns) {
+        true => vec![sanitize::one_line(line)],
+        false => sanitize::rows(line, Room { columns, taken: 0, rows: usize::MAX }),
+    };
+    text.lines().flat_map(rows).collect()
+}
+
 /// A name from elsewhere, clean and not longer than a name is.
 pub(crate) fn clip(name: &str) -> String {
     let clean = sanitize::one_line(name);
@@ -143,6 +162,22 @@ mod tests {
         let name = Medium::Plain.name(&"\x1b]0;x".repeat(1000), false);
         assert!(sanitize::width(&name) <= NAME_COLUMNS_MAX + 1);
         assert!(!name.contains('\x1b'));
+    }
+
+    #[test]
+    fn text_is_broken_at_words_and_what_is_copied_is_not() {
+        let link = format!("lanchat://10.0.0.1:7072/#{}", "ab".repeat(32));
+        let words = "abcdefghi ".repeat(20);
+        let screen = Medium::Screen { colour: false };
+        assert_eq!(screen.copyable(&link), [format!("*** {link}")]);
+        for rows in [screen.copyable(words.trim()), paragraphs(words.trim(), 80)] {
+            assert!(rows.len() > 2, "{rows:?}");
+            for row in rows {
+                assert!(sanitize::width(&row) < 80 && row.trim_end().ends_with("abcdefghi"), "{row:?}");
+            }
+        }
+        let command = format!("  lanchat trust reset {}", "0".repeat(90));
+        assert_eq!(paragraphs(&format!("Do:\n{command}"), 80), ["Do:".to_owned(), command]);
     }
 
     #[test]

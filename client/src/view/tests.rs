@@ -156,9 +156,19 @@ fn lists_say_what_they_list() {
     let entries = vec![said("lobby", 1, "bob", "x")];
     let history = History { id: "1".into(), room: "lobby".into(), entries, more: false };
     assert_eq!(
-        view.older(&history).rows,
+        view.older(&history, Cut::Whole).rows,
         ["*** older lines of lobby:", "10:01 bob  x", "*** end of these; there are no older ones"]
     );
+}
+
+#[test]
+fn only_history_that_was_asked_for_shows_long_messages_whole() {
+    let mut view = view();
+    view.medium = Medium::Screen { colour: false };
+    let entries = vec![said("lobby", 1, "bob", &"x\n".repeat(3000))];
+    let history = History { id: "1".into(), room: "lobby".into(), entries, more: false };
+    assert!(view.older(&history, Cut::Clipped).rows.len() < MESSAGE_ROWS_MAX + 5);
+    assert!(view.older(&history, Cut::Whole).rows.len() > 3000);
 }
 
 #[test]

@@ -1,0 +1,179 @@
+//! Commands with a password, on the editor's thread: asks for what is missing, hands the command
+//! over, and asks again for a password that was refused, so that the next one is never typed in
+//! clear.
+
+use lanchat_model::{AccountName, Password};
+use lanchat_protocol::Secret;
+
+use super::editor::{CANCELLED, Desk, Draft, erase};
+use super::mask;
+use super::shared::{Mode, Verdict};
+use crate::command::{self, Command, Input};
+use crate::input::Typed;
+use crate::view::Medium;
+
+/// How often a password is asked for again in one command.
+const TRIES_AGAIN_MAX: u32 = 3;
+const PASSWORD: &str = "Password: ";
+const CURRENT_PASSWORD: &str = "Current password: ";
+const NEW_PASSWORD: &str = "New password (8 characters or more): ";
+const LENGTH: &str = "A password has 8 to 256 characters.";
+
+impl Desk {
+    /// Completes a command that may need a password, and sees it through. What was typed ahead
+    /// meanwhile is given back.
+    pub(super) fn secretive(&mut self, prompt: &str, line: &str) -> Draft {
+        erase(&format!("{prompt}{line}"));
+        if let Some(memorable) = mask::memorable(line) {
+            self.history.accept(memorable);
+        }
+        let done = match command::parse(line) {
+            Ok(Input::Command(command)) => self.see_through(command),
+            Ok(_) => Ok(Draft::default()),
+            Err(words) => Err(words),
+        };
+        done.unwrap_or_else(|words| {
+            self.shared.print(Medium::screen().error(&words));
+            Draft::default()
+        })
+    }
+
+    /// Hands `command` over until its password is not refused. An error: the user gave up, or has
+    /// to.
+    fn see_through(&mut self, command: Command) -> Result<Draft, String> {
+        let mut tries = TRIES_AGAIN_MAX;
+        let mut command = self.completed(command, &mut tries)?;
+        loop {
+            self.shared.take_verdict();
+            if self.typed.blocking_send(Typed::Command(command.clone())).is_err() {
+                // The session has ended, and the editor will.
+                return Ok(Draft::default());
+            }
+            match self.wait() {
+                None => return Err("You wait no longer for the answer.".into()),
+                Some((Verdict::Settled, ahead)) => return Ok(ahead),
+                Some((Verdict::PasswordRefused, _)) => {
+                    self.again("", &mut tries)?;
+                    command = self.corrected(command, &mut tries)?;
+                }
+            }
+        }
+    }
+
+    /// `command`, with all that it needs.
+    fn completed(&mut self, command: Command, tries: &mut u32) -> Result<Command, String> {
+        Ok(match command {
+            Command::Register { name, password } => {
+                let name = self.name(name)?;
+                Command::Register { name: Some(name), password: Some(self.new_password(password, tries)?) }
+            }
+            Command::Login { name, password } => {
+                let name = self.name(name)?;
+                let password = self.password(PASSWORD, password, tries)?;
+                Command::Login { name: Some(name), password: Some(password) }
+            }
+            Command::Passwd(Some((old, new))) => {
+                let old = self.password(CURRENT_PASSWORD, Some(old), tries)?;
+                Command::Passwd(Some((old, self.new_password(Some(new), tries)?)))
+            }
+            Command::Passwd(None) => {
+                let old = self.password(CURRENT_PASSWORD, None, tries)?;
+                Command::Passwd(Some((old, self.new_password(None, tries)?)))
+            }
+            other => other,
+        })
+    }
+
+    /// `command`, with another password in the place of that which was refused.
+    fn corrected(&mut self, command: Command, tries: &mut u32) -> Result<Command, String> {
+        Ok(match command {
+            Command::Register { name, .. } => {
+                Command::Register { name, password: Some(self.new_password(None, tries)?) }
+            }
+            Command::Login { name, .. } => {
+                Command::Login { name, password: Some(self.password(PASSWORD, None, tries)?) }
+            }
+            Command::Passwd(Some((_, new))) => {
+                Command::Passwd(Some((self.password(CURRENT_PASSWORD, None, tries)?, new)))
+            }
+            other => other,
+        })
+    }
+
+    /// Says why a password is asked for again, as long as there are tries.
+    fn again(&mut self, why: &str, tries: &mut u32) -> Result<(), String> {
+        let Some(left) = tries.checked_sub(1) else {
+            return Err(format!("{why} Too many tries; begin again with the command.").trim_start().into());
+        };
+        *tries = left;
+        if !why.is_empty() {
+            self.shared.print(Medium::screen().error(why));
+        }
+        let how = "Type the password again. An empty line or Ctrl+C cancels.";
+        self.shared.print(Medium::screen().notice(how));
+        Ok(())
+    }
+
+    fn name(&mut self, given: Option<String>) -> Result<String, String> {
+        let name = match given {
+            Some(name) => name,
+            None => self.asked_name()?,
+        };
+        match name.parse::<AccountName>() {
+            Ok(name) => Ok(name.to_string()),
+            Err(error) => Err(format!(
+                "'{}' cannot be your name: {error}. Choose another one.",
+                crate::view::clip(&name)
+            )),
+        }
+    }
+
+    fn asked_name(&mut self) -> Result<String, String> {
+        let suggestion = self.suggestion.clone().unwrap_or_default();
+        let question = if suggestion.is_empty() { "Name: ".into() } else { format!("Name [{suggestion}]: ") };
+        match self.ask(&question, Mode::Answer)?.trim() {
+            "" if suggestion.is_empty() => {
+                Err("A name cannot be empty. Choose one of 2 to 32 letters a to z, digits, '.', '_' or '-'."
+                    .into())
+            }
+            "" => Ok(suggestion),
+            name => Ok(name.to_owned()),
+        }
+    }
+
+    /// A password that can be one: the server need not be asked to know of others.
+    fn password(
+        &mut self,
+        question: &str,
+        mut given: Option<Secret>,
+        tries: &mut u32,
+    ) -> Result<Secret, String> {
+        loop {
+            let password = match given.take() {
+                Some(given) => given,
+                None => Secret(self.ask(question, Mode::Secret)?),
+            };
+            if password.0.is_empty() {
+                return Err(CANCELLED.into());
+            }
+            if Password::parse(&password.0).is_ok() {
+                return Ok(password);
+            }
+            self.again(LENGTH, tries)?;
+        }
+    }
+
+    fn new_password(&mut self, given: Option<Secret>, tries: &mut u32) -> Result<Secret, String> {
+        if given.as_ref().is_some_and(|given| Password::parse(&given.0).is_ok()) {
+            return given.ok_or_else(|| CANCELLED.into());
+        }
+        let mut given = given;
+        loop {
+            let password = self.password(NEW_PASSWORD, given.take(), tries)?;
+            if self.ask("The same again: ", Mode::Secret)? == password.0 {
+                return Ok(password);
+            }
+            self.again("The two passwords differ.", tries)?;
+        }
+    }
+}
