@@ -23,6 +23,8 @@ def spki(certificate):                       # the sixth field after the version
 def visible(text):                           # what a stranger wrote must not steer the terminal
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
+if len(sys.argv) < 4:
+    sys.exit(__doc__)
 host, port, name = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 room = sys.argv[4] if len(sys.argv) > 4 else "lobby"
 pin_file = sys.argv[5] if len(sys.argv) > 5 else os.path.expanduser("~/.lanchat-pins.json")

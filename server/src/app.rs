@@ -1,5 +1,6 @@
 //! The server as a whole: built from options, run until told to stop. It knows no command line.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -226,7 +227,12 @@ async fn wind_down(stop: CancellationToken, mut parts: JoinSet<()>, hub: &Hub) {
 
 fn open(path: &Path) -> Result<(DataDir, Identity, SqliteStore), AppError> {
     let data = DataDir::open(path)?;
+    let (known, database) = (data.identity().exists(), data.path().join(lanchat_store::FILE_NAME));
     let identity = Identity::load_or_create(&data.identity())?;
+    if known && fs::metadata(&database).map_or(true, |found| found.len() == 0) {
+        // A first start that was cut off looks the same, so it is no error; lost history is worth a word.
+        warn!(database = %database.display(), "this server has a key but no history: it begins a new one");
+    }
     let store = SqliteStore::open(data.path())?;
     Ok((data, identity, store))
 }

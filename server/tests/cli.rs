@@ -198,3 +198,17 @@ fn the_signals_to_stop_end_it_in_order() {
         assert_eq!(server.child.wait().unwrap().code(), Some(0), "{signal}");
     }
 }
+
+#[test]
+fn a_history_that_is_gone_is_worth_a_word() {
+    let data = data();
+    let args = ["--listen", "127.0.0.1:0", "--no-mdns"];
+    drop(Running::start(data.path(), &args));
+    fs::remove_file(data.path().join("lanchat.db")).unwrap();
+    let mut child = lanchatd(data.path(), &args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let warned = said.take_while(|line| !line.contains("serving")).any(|line| line.contains("no history"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(warned);
+}

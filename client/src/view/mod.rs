@@ -227,7 +227,9 @@ impl View {
     /// Somebody came, went, or is away. Nothing to show of oneself, or if nothing changed.
     pub(crate) fn presence(&mut self, presence: &Presence) -> Vec<String> {
         let before = self.meet(&presence.username, presence.state);
-        if presence.username == self.own || before == Some(presence.state) {
+        // Away again is away for another reason: the server tells changes only.
+        let repeated = before == Some(presence.state) && presence.state != PresenceState::Away;
+        if presence.username == self.own || repeated {
             return Vec::new();
         }
         let name = clip(&presence.username);

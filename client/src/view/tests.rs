@@ -113,6 +113,7 @@ fn presence_says_what_changed_and_how_many_are_there() {
     assert_eq!(told("bob", PresenceState::Online, None), "*** bob is online (3 connected)");
     assert_eq!(told("bob", PresenceState::Online, None), "");
     assert_eq!(told("bob", PresenceState::Away, Some("lunch\x1b[2J")), "*** bob is away: lunch\\x1b[2J");
+    assert_eq!(told("bob", PresenceState::Away, Some("a nap")), "*** bob is away: a nap");
     assert_eq!(told("bob", PresenceState::Online, None), "*** bob is back");
     assert_eq!(told("bob", PresenceState::Offline, None), "*** bob left (3 connected)");
     assert_eq!(told("ana", PresenceState::Online, None), "", "nothing of oneself");

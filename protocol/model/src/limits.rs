@@ -39,8 +39,13 @@ pub const PASSWORD_BYTES_MAX: usize = 256;
 
 // --- rooms and the log ----------------------------------------------------------------------------
 
-/// Rooms that one account is in, private chats included. Bounds a session's cursors and its dirty set.
-pub const ROOMS_PER_ACCOUNT_MAX: usize = 512;
+/// Group rooms that one account is in.
+pub const GROUPS_PER_ACCOUNT_MAX: usize = 128;
+/// Private chats of one account. Counted apart, because others can begin them: whoever is written to by very many
+/// people can still join rooms.
+pub const PRIVATE_CHATS_PER_ACCOUNT_MAX: usize = 896;
+/// Rooms that one account is in. Bounds a session's cursors and its dirty set, and the cursors of all of them fit a frame.
+pub const ROOMS_PER_ACCOUNT_MAX: usize = GROUPS_PER_ACCOUNT_MAX + PRIVATE_CHATS_PER_ACCOUNT_MAX;
 /// Group rooms on a server: what one `rooms` answer can hold.
 pub const ROOMS_MAX: usize = 4096;
 /// Names in one `members` answer; the count is always whole.
@@ -242,6 +247,8 @@ mod tests {
             assert!(PAGE_BYTES_MAX * 2 < SERVER_FRAME_BYTES_MAX);
             assert!(MESSAGE_BYTES_MAX <= PAGE_BYTES_MAX && MESSAGE_BYTES_MAX <= RING_BYTES_MAX);
             assert!(JOIN_TAIL_DEFAULT <= JOIN_TAIL_MAX);
+            // `"@name":9007199254740991,` for each room, and the rest of an `attach`.
+            assert!(CURSORS_MAX * (NAME_CHARS_MAX + 21) + 512 < FRAME_BYTES_MAX);
         }
         assert!(TYPING_EVERY < TYPING_SHOWN);
     }

@@ -11,7 +11,7 @@ use crate::limits;
 pub const LOBBY: &str = "lobby";
 
 /// Names that could pass for the server or for a command, and are therefore nobody's.
-const RESERVED: [&str; 15] = [
+const RESERVED: [&str; 16] = [
     "admin",
     "administrator",
     "all",
@@ -21,6 +21,7 @@ const RESERVED: [&str; 15] = [
     "host",
     "irc",
     "lanchat",
+    "lobby",
     "moderator",
     "operator",
     "room",

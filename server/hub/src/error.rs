@@ -46,6 +46,9 @@ pub enum Refusal {
     /// Too many rooms.
     #[error("That would be too many rooms. Leave one first.")]
     TooManyRooms,
+    /// Too many private chats, of either side.
+    #[error("You or they have as many private chats as an account can have. Meet in a room.")]
+    TooManyChats,
     /// The id stands for another post.
     #[error("This id was used for another message. Give every message an id of its own.")]
     IdReused,

@@ -71,7 +71,6 @@ impl Hub {
     pub async fn open(store: Arc<dyn Store>, options: HubOptions) -> Result<Self, Error> {
         let epoch = store.epoch().await?;
         let were_here = store.online_at_last().await?;
-        let hasher = Hasher::new().await?;
         let registry = Arc::new(Registry::default());
         let (writing, probing) = Writing::start(Arc::clone(&store), Arc::clone(&registry));
         let (sequencer, sequencing) =
@@ -83,7 +82,7 @@ impl Hub {
             presence,
             typing: TypingBoard::new(),
             writing,
-            hasher,
+            hasher: Hasher::new(),
             throttle: Throttle::default(),
             epoch,
             options,

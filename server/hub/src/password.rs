@@ -1,12 +1,12 @@
-//! Password hashing: argon2id, off the runtime, never more at once than the machine can bear.
+//! Password hashing: argon2id (RFC 9106), off the runtime, never more at once than the machine can bear.
 //!
-//! An unknown account is verified against a decoy, so that it costs what a wrong password costs.
+//! An unknown account is verified against a decoy, so that it costs what a wrong password costs. The memory of a hash is
+//! kept for the next one: an allocator that is handed 19 MiB back on ever another thread keeps it from everybody.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::Argon2;
-use argon2::password_hash::phc;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use lanchat_model::limits;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
@@ -15,27 +15,33 @@ use tokio::time::timeout;
 use crate::error::{Error, Refusal};
 use crate::port::PasswordHash;
 
-/// Hashes and verifies passwords. Parameters are argon2id's m=19456 KiB, t=2, p=1, those of `Argon2::default`.
+/// What an unknown account is verified against: today's parameters, and a hash that no password is known for.
+const DECOY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bGFuY2hhdCBkZWNveSAwMQ$bm9ib2R5IGhhcyB0aGlzIHBhc3N3b3JkLCBhdCBhbGw";
+
+/// Hashes and verifies passwords. Parameters are argon2id's m=19456 KiB, t=2, p=1, those of `Params::default`.
 #[derive(Debug)]
 pub(crate) struct Hasher {
     /// One permit per hash at work: `min(cores, limits::HASH_PERMITS_MAX)`.
     at_work: Semaphore,
     /// One permit per login that works or waits; none left: `busy`.
     admitted: Semaphore,
-    decoy: Arc<str>,
+    memory: Arc<Memory>,
 }
 
+/// Memory of hashes that are not at work. Bounded by the permits: each takes one out and puts one back.
+#[derive(Debug, Default)]
+struct Memory(Mutex<Vec<Vec<Block>>>);
+
 impl Hasher {
-    /// Makes the decoy, which takes as long as one hash.
-    pub(crate) async fn new() -> Result<Self, Error> {
+    pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let permits = cores.min(limits::HASH_PERMITS_MAX);
-        let decoy = off_runtime(|| hash(b"nobody has this password")).await?;
-        Ok(Self {
+        Self {
             at_work: Semaphore::new(permits),
             admitted: Semaphore::new(permits + limits::HASH_QUEUE_MAX),
-            decoy: decoy.0.into(),
-        })
+            memory: Arc::default(),
+        }
     }
 
     /// Hashes a new password with a random salt.
@@ -44,8 +50,8 @@ impl Hasher {
     /// [`Refusal::Busy`] when too many wait; a fault when there is no memory or no randomness.
     pub(crate) async fn hash(&self, password: &[u8]) -> Result<PasswordHash, Error> {
         let _permits = self.permits().await?;
-        let password = password.to_vec();
-        off_runtime(move || hash(&password)).await
+        let (password, memory) = (password.to_vec(), Arc::clone(&self.memory));
+        off_runtime(move || hash(&password, &memory)).await
     }
 
     /// Whether `password` belongs to `stored`. `None`, for an unknown account, takes the same time and is `false`.
@@ -54,23 +60,21 @@ impl Hasher {
     /// As [`Hasher::hash`].
     pub(crate) async fn verify(&self, password: &str, stored: Option<&PasswordHash>) -> Result<bool, Error> {
         let _permits = self.permits().await?;
-        let known = stored.is_some();
-        let phc: Arc<str> = stored.map_or_else(|| Arc::clone(&self.decoy), |stored| stored.0.as_str().into());
-        let password = password.as_bytes().to_vec();
-        let matches = off_runtime(move || verify(&password, &phc)).await?;
-        Ok(known && matches)
+        let phc = stored.map_or_else(|| DECOY.to_owned(), |stored| stored.0.clone());
+        let (password, memory) = (password.as_bytes().to_vec(), Arc::clone(&self.memory));
+        let matches = off_runtime(move || verify(&password, &phc, &memory)).await?;
+        Ok(stored.is_some() && matches)
     }
 
     /// Whether `stored` was made with other parameters than those used now.
     pub(crate) fn is_outdated(stored: &PasswordHash) -> bool {
-        phc::PasswordHash::new(&stored.0)
-            .ok()
-            .and_then(|parsed| argon2::Params::try_from(&parsed).ok())
-            .is_none_or(|params| {
-                let current = argon2::Params::default();
+        phc::PasswordHash::new(&stored.0).ok().and_then(|parsed| Params::try_from(&parsed).ok()).is_none_or(
+            |params| {
+                let current = Params::default();
                 (params.m_cost(), params.t_cost(), params.p_cost())
                     != (current.m_cost(), current.t_cost(), current.p_cost())
-            })
+            },
+        )
     }
 
     async fn permits(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), Error> {
@@ -81,26 +85,73 @@ impl Hasher {
     }
 }
 
+/// Why a hash could not be computed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("argon2: {0}")]
+    Argon2(argon2::Error),
+    #[error("a password hash is malformed: {0}")]
+    Malformed(phc::Error),
+    #[error("the parameters of a password hash are malformed: {0}")]
+    Parameters(argon2::password_hash::Error),
+    #[error("no randomness: {0}")]
+    Randomness(getrandom::Error),
+}
+
 async fn off_runtime<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, argon2::password_hash::Error> + Send + 'static,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Error> {
     match spawn_blocking(work).await {
-        Ok(done) => done.map_err(|error| Error::fault(&error)),
+        Ok(done) => done.map_err(|failure| Error::fault(&failure)),
         Err(panicked) => Err(Error::fault(&panicked)),
     }
 }
 
-fn hash(password: &[u8]) -> Result<PasswordHash, argon2::password_hash::Error> {
-    let hashed: phc::PasswordHash = Argon2::default().hash_password(password)?;
+fn hash(password: &[u8], memory: &Memory) -> Result<PasswordHash, Failure> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(Failure::Randomness)?;
+    let params = Params::default();
+    let hashed = phc::PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(Failure::Parameters)?,
+        salt: Some(Salt::new(&salt).map_err(Failure::Malformed)?),
+        hash: Some(compute(password, &salt, params, memory)?),
+    };
     Ok(PasswordHash(hashed.to_string()))
 }
 
-fn verify(password: &[u8], phc: &str) -> Result<bool, argon2::password_hash::Error> {
-    let stored = phc::PasswordHash::new(phc)?;
-    match Argon2::default().verify_password(password, &stored) {
-        Ok(()) => Ok(true),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-        Err(other) => Err(other),
+fn verify(password: &[u8], stored: &str, memory: &Memory) -> Result<bool, Failure> {
+    let stored = phc::PasswordHash::new(stored).map_err(Failure::Malformed)?;
+    let params = Params::try_from(&stored).map_err(Failure::Parameters)?;
+    let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else { return Ok(false) };
+    let computed = compute(password, salt.as_ref(), params, memory)?;
+    // `Output` compares in constant time.
+    Ok(stored.algorithm == ARGON2ID_IDENT && computed == *expected)
+}
+
+fn compute(password: &[u8], salt: &[u8], params: Params, memory: &Memory) -> Result<Output, Failure> {
+    let mut blocks = memory.take();
+    blocks.resize(params.block_count(), Block::new());
+    let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
+    let done = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
+        password,
+        salt,
+        &mut out,
+        &mut blocks,
+    );
+    memory.put(blocks);
+    done.map_err(Failure::Argon2)?;
+    Output::new(&out).map_err(Failure::Malformed)
+}
+
+impl Memory {
+    fn take(&self) -> Vec<Block> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn put(&self, blocks: Vec<Block>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
     }
 }
 
@@ -110,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_verifies_its_password_only() {
-        let hasher = Hasher::new().await.unwrap();
+        let hasher = Hasher::new();
         let stored = hasher.hash(b"correct horse").await.unwrap();
         assert!(stored.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "parameters of design §6");
         assert!(hasher.verify("correct horse", Some(&stored)).await.unwrap());
@@ -121,8 +172,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_decoy_costs_what_todays_hashes_cost_and_opens_for_nobody() {
+        let hasher = Hasher::new();
+        let (decoy, today) = (phc::PasswordHash::new(DECOY).unwrap(), hasher.hash(b"today").await.unwrap());
+        let today = phc::PasswordHash::new(&today.0).unwrap();
+        assert_eq!(
+            (&decoy.algorithm, &decoy.version, &decoy.params),
+            (&today.algorithm, &today.version, &today.params)
+        );
+        assert!(!hasher.verify("today", None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn memory_is_used_again() {
+        let hasher = Hasher::new();
+        for _ in 0..3 {
+            hasher.hash(b"correct horse").await.unwrap();
+        }
+        assert_eq!(hasher.memory.0.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
     async fn more_than_the_queue_holds_is_told_busy() {
-        let hasher = Hasher::new().await.unwrap();
+        let hasher = Hasher::new();
         let all = hasher.admitted.available_permits();
         let _taken = hasher.admitted.try_acquire_many(u32::try_from(all).unwrap()).unwrap();
         assert!(matches!(hasher.hash(b"x").await, Err(Error::Refused(Refusal::Busy(_)))));

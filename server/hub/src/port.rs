@@ -194,7 +194,7 @@ pub trait Rooms: Send + Sync {
     /// The group room of this name, made if there is none and there are fewer than `limits::ROOMS_MAX`.
     fn open_group(&self, name: RoomName) -> Answer<'_, Option<RoomRecord>>;
     /// The private chat of two accounts, made if there is none; both are members. `None`: one of them is in
-    /// `limits::ROOMS_PER_ACCOUNT_MAX` rooms.
+    /// `limits::PRIVATE_CHATS_PER_ACCOUNT_MAX` private chats.
     fn open_private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>>;
     /// The private chat of two accounts, if there is one.
     fn private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>>;
@@ -234,7 +234,7 @@ pub enum Appended {
     Unchanged,
     /// The author is not in the room.
     NotAMember,
-    /// The author is in `limits::ROOMS_PER_ACCOUNT_MAX` rooms.
+    /// The author is in `limits::GROUPS_PER_ACCOUNT_MAX` group rooms.
     TooManyRooms,
     /// The id stands for another post of this author.
     IdReused,

@@ -35,7 +35,7 @@ impl Session {
         }
         let other = self.hub.store.account(peer).await?.ok_or(Refusal::NoSuchAccount)?;
         let opened = self.hub.store.open_private(self.account_id(), other.id).await?;
-        opened.ok_or(Refusal::TooManyRooms)?;
+        opened.ok_or(Refusal::TooManyChats)?;
         self.hub.registry.memberships_changed(other.id);
         self.hub.registry.memberships_changed(self.account_id());
         self.reconcile().await

@@ -145,3 +145,59 @@ impl Room {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lanchat_model::{AccountName, ClientId, Timestamp};
+
+    use super::*;
+    use crate::entry::{Body, WireForm};
+    use crate::registry::Registry;
+
+    fn entry(seq: u64) -> Arc<Entry> {
+        Arc::new(Entry {
+            room: RoomId(1),
+            seq: Seq::try_from(seq).unwrap(),
+            client_id: ClientId::from_bytes([0; 16]),
+            author: "ana".parse::<AccountName>().unwrap(),
+            at: Timestamp(0),
+            body: Body::Joined,
+            form: WireForm::default(),
+        })
+    }
+
+    fn reader(registry: &Arc<Registry>, account: i64) -> (SessionId, AccountId, Arc<Mailbox>) {
+        let place = registry.reserve(10).unwrap();
+        let (session, mailbox) = registry.enter(AccountId(account), lanchat_model::DeviceId(account), place);
+        (session, AccountId(account), mailbox)
+    }
+
+    #[test]
+    fn who_is_expelled_reads_nothing_even_with_an_old_cursor() {
+        let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+        let readers = [reader(&registry, 1), reader(&registry, 2)];
+        for (session, account, mailbox) in &readers {
+            room.attach(*session, *account, mailbox);
+        }
+        room.expel(readers[0].1);
+        room.advance(&entry(1));
+        assert!(matches!(room.read_after(readers[0].0, Seq::ZERO, 10), Read::CaughtUp));
+        assert!(
+            matches!(room.read_after(readers[1].0, Seq::ZERO, 10), Read::Entries(found) if found.len() == 1)
+        );
+        assert!(readers[0].2.take().dirty.is_empty() && !readers[1].2.take().dirty.is_empty());
+    }
+
+    #[test]
+    fn a_hole_before_an_entry_sends_readers_to_the_store() {
+        let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+        let (session, account, mailbox) = reader(&registry, 1);
+        room.attach(session, account, &mailbox);
+        room.advance(&entry(1));
+        room.advance(&entry(3));
+        assert!(matches!(room.read_after(session, Seq::ZERO, 10), Read::Behind));
+        assert!(
+            matches!(room.read_after(session, entry(2).seq, 10), Read::Entries(found) if found[0].seq.get() == 3)
+        );
+    }
+}

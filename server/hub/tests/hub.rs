@@ -176,13 +176,29 @@ async fn a_private_chat_that_opens_under_a_session_is_delivered_from_its_first_l
     let (mut ana, _) = register(&hub, "ana").await;
     let (mut bob, _) = register(&hub, "bob").await;
     attach(&mut bob).await;
-    for number in 0..20 {
-        ana.submit(post(private("bob"), number, "psst")).await.unwrap();
+    // More than the tail that a group room would show.
+    let count = limits::JOIN_TAIL_DEFAULT as usize + 20;
+    for number in 0..count {
+        ana.submit(post(private("bob"), number as u128, "psst")).await.unwrap();
+        drain(&mut ana).await;
     }
-    drain(&mut ana).await;
     let events = drain(&mut bob).await;
     assert!(events.iter().any(|event| matches!(event, Event::Room(state) if state.room == private("ana"))));
-    assert_eq!(texts(&events).len(), 20);
+    assert_eq!(texts(&events).len(), count);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_has_so_many_posts_under_way_and_no_more() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let mut number = 0;
+    while ana.has_credit() && number < 1000 {
+        ana.submit(post(lobby(), number, "x")).await.unwrap();
+        number += 1;
+    }
+    assert_eq!(number as usize, limits::UNACKED_PER_SESSION_MAX);
+    drain(&mut ana).await;
+    assert!(ana.has_credit(), "an answer gives the place back");
 }
 
 #[tokio::test(start_paused = true)]

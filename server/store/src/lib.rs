@@ -20,4 +20,4 @@ mod sqlite;
 mod writer;
 
 pub use error::OpenError;
-pub use sqlite::SqliteStore;
+pub use sqlite::{FILE_NAME, SqliteStore};

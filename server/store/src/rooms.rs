@@ -152,7 +152,7 @@ fn open_private(conn: &Connection, one: AccountId, other: AccountId) -> rusqlite
     if let Some(room) = private(conn, one, other)? {
         return Ok(Some(room));
     }
-    if !has_space(conn, one)? || !has_space(conn, other)? {
+    if !has_space_for_chat(conn, one)? || !has_space_for_chat(conn, other)? {
         return Ok(None);
     }
     let room = conn
@@ -163,10 +163,22 @@ fn open_private(conn: &Connection, one: AccountId, other: AccountId) -> rusqlite
     private(conn, one, other)
 }
 
-/// Whether an account may be in one more room.
+/// Whether an account may be in one more group room.
 pub(crate) fn has_space(conn: &Connection, account: AccountId) -> rusqlite::Result<bool> {
-    conn.prepare_cached("SELECT count(*) < ?2 FROM memberships WHERE account = ?1")?
-        .query_row([account.0, limit_value(limits::ROOMS_PER_ACCOUNT_MAX)], |row| row.get(0))
+    Ok(count(conn, account, false)? < limit_value(limits::GROUPS_PER_ACCOUNT_MAX))
+}
+
+fn has_space_for_chat(conn: &Connection, account: AccountId) -> rusqlite::Result<bool> {
+    Ok(count(conn, account, true)? < limit_value(limits::PRIVATE_CHATS_PER_ACCOUNT_MAX))
+}
+
+/// How many private chats, or group rooms, an account is in.
+fn count(conn: &Connection, account: AccountId, private: bool) -> rusqlite::Result<i64> {
+    conn.prepare_cached(
+        "SELECT count(*) FROM memberships JOIN rooms ON rooms.id = memberships.room
+         WHERE memberships.account = ?1 AND (rooms.name IS NULL) = ?2",
+    )?
+    .query_row((account.0, private), |row| row.get(0))
 }
 
 /// Whether an account is in a room.

@@ -16,7 +16,7 @@ use crate::reader::Readers;
 use crate::writer::Writer;
 
 /// The file of the database, in the data directory.
-const FILE_NAME: &str = "lanchat.db";
+pub const FILE_NAME: &str = "lanchat.db";
 
 /// All that a server keeps, in one SQLite database.
 ///

@@ -40,7 +40,8 @@ conformance! {
         the_list_has_the_rooms_that_somebody_is_in
         members_come_by_name_the_first_ones_first
         a_long_list_of_members_keeps_the_first_ones
-        an_account_is_in_a_bounded_number_of_rooms
+        an_account_is_in_a_bounded_number_of_groups
+        an_account_has_a_bounded_number_of_private_chats
         a_server_has_a_bounded_number_of_groups;
     logs:
         drafts_are_numbered_in_order

@@ -153,7 +153,7 @@ fn code_of(error: &Error) -> (ErrorCode, Option<u64>) {
         Refusal::NoSuchAccount => ErrorCode::NoSuchAccount,
         Refusal::NotAMember => ErrorCode::NotAMember,
         Refusal::LobbyStays | Refusal::NotWithYourself => ErrorCode::NotPossible,
-        Refusal::TooManyRooms => ErrorCode::TooManyRooms,
+        Refusal::TooManyRooms | Refusal::TooManyChats => ErrorCode::TooManyRooms,
         Refusal::IdReused => ErrorCode::IdReused,
         Refusal::TooManyCursors => ErrorCode::BadFrame,
     };

@@ -126,11 +126,11 @@ pub(crate) async fn a_long_list_of_members_keeps_the_first_ones(store: Arc<dyn S
     assert_eq!((page.len(), page[0].id), (limits::MEMBERS_PAGE_MAX, last.id));
 }
 
-pub(crate) async fn an_account_is_in_a_bounded_number_of_rooms(store: Arc<dyn Store>) {
+pub(crate) async fn an_account_is_in_a_bounded_number_of_groups(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
     let mut opening = JoinSet::new();
     // The lobby is one of them.
-    for _ in 0..limits::ROOMS_PER_ACCOUNT_MAX {
+    for _ in 0..limits::GROUPS_PER_ACCOUNT_MAX {
         let store = Arc::clone(&store);
         opening.spawn(async move { group(&*store, &fresh_name("room")).await.id });
     }
@@ -140,11 +140,27 @@ pub(crate) async fn an_account_is_in_a_bounded_number_of_rooms(store: Arc<dyn St
     let (last, others) = answers.split_last().unwrap();
     assert!(others.iter().all(|answer| matches!(answer, Appended::Fresh(_))));
     assert!(matches!(last, Appended::TooManyRooms));
-    for (one, other) in [(ana.id, bo.id), (bo.id, ana.id)] {
-        assert_eq!(store.open_private(one, other).await.unwrap(), None);
-    }
+    assert!(store.open_private(ana.id, bo.id).await.unwrap().is_some(), "chats are counted apart");
     append(&*store, draft(&ana, rooms[0], Body::Left)).await;
-    assert!(store.open_private(ana.id, bo.id).await.unwrap().is_some());
+    let again = append(&*store, draft(&ana, *rooms.last().unwrap(), Body::Joined)).await;
+    assert!(matches!(again, Appended::Fresh(_)));
+}
+
+pub(crate) async fn an_account_has_a_bounded_number_of_private_chats(store: Arc<dyn Store>) {
+    let ana = person(&*store, "ana").await;
+    let mut opening = JoinSet::new();
+    for _ in 0..=limits::PRIVATE_CHATS_PER_ACCOUNT_MAX {
+        let store = Arc::clone(&store);
+        opening.spawn(async move {
+            let other = person(&*store, &fresh_name("p")).await;
+            store.open_private(other.id, ana.id).await.unwrap().is_some()
+        });
+    }
+    let opened = opening.join_all().await.into_iter().filter(|opened| *opened).count();
+    assert_eq!(opened, limits::PRIVATE_CHATS_PER_ACCOUNT_MAX);
+    let room = group(&*store, "den").await.id;
+    let joined = append(&*store, draft(&ana, room, Body::Joined)).await;
+    assert!(matches!(joined, Appended::Fresh(_)), "who is written to by very many can still join");
 }
 
 pub(crate) async fn a_server_has_a_bounded_number_of_groups(store: Arc<dyn Store>) {
