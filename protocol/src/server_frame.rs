@@ -256,6 +256,13 @@ server_frames! {
         /// How many sessions it has.
         sessions: u64,
     }
+    /// What holds for the whole server now. Only the latest value is sent, to every attached session.
+    "notice" Notice {
+        /// What, for programs.
+        code: NoticeCode,
+        /// What, and what to do, for people.
+        reason: String,
+    }
     /// Answers `ping`.
     "pong" Pong {
         /// The id of the request.
@@ -303,6 +310,20 @@ pub enum Registration {
     Open,
     /// Nobody.
     Closed,
+}
+
+/// What holds for the whole server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NoticeCode {
+    /// The disk is full: the server can be read, not written.
+    ReadOnly,
+    /// The server takes messages again.
+    Writable,
+    /// A code of a newer server: the sentence beside it says what it means.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What an account does.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanchat_certs::{CertificateSlot, Fingerprint, Identity, IdentityError, server_config};
-use lanchat_hub::{Hub, HubOptions};
+use lanchat_hub::{Hub, HubOptions, failpoint};
 use lanchat_listener::{Door, Listener};
 use lanchat_model::{AccountName, ServerId, limits};
 use lanchat_store::{OpenError, SqliteStore};
@@ -211,6 +211,7 @@ impl App {
 async fn wind_down(stop: CancellationToken, mut parts: JoinSet<()>, hub: &Hub) {
     info!("stopping");
     stop.cancel();
+    failpoint::crash("server::in_shutdown");
     // The listener bounds its own drain by the same limit, and the advertiser needs less.
     let slack = Duration::from_millis(200);
     let gone = async { while parts.join_next().await.is_some() {} };
@@ -218,7 +219,9 @@ async fn wind_down(stop: CancellationToken, mut parts: JoinSet<()>, hub: &Hub) {
         warn!("some parts of the server did not stop in time");
         parts.abort_all();
     }
+    failpoint::crash("server::in_shutdown");
     hub.close().await;
+    failpoint::crash("server::in_shutdown");
     info!("stopped");
 }
 

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use lanchat_server::{
-    App, AppError, BadSettings, Cli, DataDirError, Settings, Task, logging, stop_on_signal,
+    App, AppError, BadSettings, Cli, DataDirError, Settings, Task, logging, raise_descriptor_limit,
+    stop_on_signal,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         return say(&settings.show());
     }
     logging::start(variable(logging::VARIABLE).as_deref())?;
+    raise_descriptor_limit();
     let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
     runtime.block_on(async {
         let shutdown = CancellationToken::new();

@@ -205,7 +205,8 @@ fn a_history_that_is_gone_is_worth_a_word() {
     let args = ["--listen", "127.0.0.1:0", "--no-mdns"];
     drop(Running::start(data.path(), &args));
     fs::remove_file(data.path().join("lanchat.db")).unwrap();
-    let mut child = lanchatd(data.path(), &args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        lanchatd(data.path(), &args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let warned = said.take_while(|line| !line.contains("serving")).any(|line| line.contains("no history"));
     child.kill().unwrap();

@@ -7,28 +7,36 @@ use std::sync::OnceLock;
 /// The terminal client.
 pub fn lanchat() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("lanchat", "lanchat"))
+    BUILT.get_or_init(|| build("lanchat", "lanchat", None))
 }
 
 /// The server.
 pub fn lanchatd() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("lanchat-server", "lanchatd"))
+    BUILT.get_or_init(|| build("lanchat-server", "lanchatd", None))
+}
+
+/// The server as a test build that goes wrong where it is told to. It lies in a folder of its own, so that it is
+/// never taken for the other one.
+pub fn faulty_lanchatd() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("lanchat-server", "lanchatd", Some("failpoints")))
 }
 
 /// Builds a program beside this test, in the same profile. Cargo's own lock lets one build run at a time; the
 /// others then find nothing to do.
-fn build(package: &str, program: &str) -> PathBuf {
+fn build(package: &str, program: &str, feature: Option<&str>) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let directory = test.parent().and_then(Path::parent).expect("tests live in TARGET/PROFILE/deps");
+    let target = directory.parent().expect("a profile has a folder of its own");
+    let target = feature.map_or_else(|| target.to_owned(), |feature| target.join(feature));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--package", package, "--bin", program]);
-    command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    if let Some(target) = directory.parent() {
-        command.arg("--target-dir").arg(target);
-    }
-    if directory.ends_with("release") {
+    command.args(feature.map(|feature| format!("--features={feature}")));
+    command.arg("--target-dir").arg(&target).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let profile = if directory.ends_with("release") { "release" } else { "debug" };
+    if profile == "release" {
         command.arg("--release");
     }
     // What cargo told this test about this package would make build scripts believe that something changed.
@@ -41,5 +49,5 @@ fn build(package: &str, program: &str) -> PathBuf {
     }
     let status = command.status().expect("cargo can be run");
     assert!(status.success(), "{program} does not build");
-    directory.join(format!("{program}{}", std::env::consts::EXE_SUFFIX))
+    target.join(profile).join(format!("{program}{}", std::env::consts::EXE_SUFFIX))
 }

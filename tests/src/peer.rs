@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{DEADLINE, PASSWORD};
 
 /// The ALPN name of the native door.
-const ALPN: &[u8] = b"lanchat/1";
+pub(crate) const ALPN: &[u8] = b"lanchat/1";
 
 /// The longest line that a server may send.
 const LINE_BYTES_MAX: usize = lanchat_model::limits::SERVER_FRAME_BYTES_MAX;
@@ -37,6 +38,8 @@ pub struct TestPeer {
     unread: VecDeque<Value>,
     hello: Value,
     requests: u64,
+    /// Whether silence is an end, and not a failure of the test.
+    is_impatient: bool,
 }
 
 impl TestPeer {
@@ -48,10 +51,32 @@ impl TestPeer {
         peer
     }
 
+    /// Connects, shakes hands and reads `hello`, from a server that may be gone or going. One that is silent for longer
+    /// than `patience`, now or later, counts as one that closed: the last word of a dead one may be lost on the way.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn try_connect(address: SocketAddr, patience: Duration) -> std::io::Result<Self> {
+        let mut peer = Self::over(secure(address, &[ALPN], patience)?);
+        peer.is_impatient = true;
+        peer.hello = peer.read().ok_or(ErrorKind::UnexpectedEof)?;
+        Ok(peer)
+    }
+
     /// Connects and shakes hands; what the server says first is left to be read.
     pub fn connect_silently(address: SocketAddr) -> Self {
-        let tls = secure(address, &[ALPN]).expect("the handshake succeeds");
-        Self { tls, buffer: Vec::new(), unread: VecDeque::new(), hello: Value::Null, requests: 0 }
+        Self::over(secure(address, &[ALPN], DEADLINE).expect("the handshake succeeds"))
+    }
+
+    fn over(tls: StreamOwned<ClientConnection, TcpStream>) -> Self {
+        Self {
+            tls,
+            buffer: Vec::new(),
+            unread: VecDeque::new(),
+            hello: Value::Null,
+            requests: 0,
+            is_impatient: false,
+        }
     }
 
     /// Connects, makes the account `name` and attaches to all its rooms.
@@ -69,6 +94,11 @@ impl TestPeer {
         assert_eq!(welcome["type"], "welcome", "{welcome}");
         peer.attach();
         peer
+    }
+
+    /// The port that this end of the connection has.
+    pub fn port(&self) -> u16 {
+        self.tls.sock.local_addr().expect("a connection has two ends").port()
     }
 
     /// The first frame of the server.
@@ -119,15 +149,21 @@ impl TestPeer {
     }
 
     /// Sends a request under this id, and tells its answer.
-    pub fn answer_to(&mut self, id: &str, mut frame: Value) -> Value {
+    pub fn answer_to(&mut self, id: &str, frame: Value) -> Value {
+        let kind = frame["type"].clone();
+        self.try_answer_to(id, frame).unwrap_or_else(|| panic!("closed before the answer to {kind}"))
+    }
+
+    /// As [`TestPeer::answer_to`]; `None` when the connection ends first.
+    pub fn try_answer_to(&mut self, id: &str, mut frame: Value) -> Option<Value> {
         frame["id"] = id.into();
         self.write_line(&frame.to_string());
         let mut between = VecDeque::new();
         loop {
-            let frame = self.read().unwrap_or_else(|| panic!("closed before the answer to {frame}"));
+            let frame = self.read()?;
             if frame["id"] == id && frame["type"] != "message" {
                 self.unread.extend(between);
-                return frame;
+                return Some(frame);
             }
             between.push_back(frame);
         }
@@ -168,6 +204,11 @@ impl TestPeer {
         self.unread.pop_front().or_else(|| self.read())
     }
 
+    /// A frame that has arrived already, if there is one.
+    pub fn ready_frame(&mut self) -> Option<Value> {
+        self.unread.pop_front().or_else(|| self.buffered())
+    }
+
     /// Writes one line. A server that has closed takes nothing more; that shows when it is read from.
     pub fn write_line(&mut self, line: &str) {
         self.write_bytes(format!("{line}\n").as_bytes());
@@ -181,19 +222,27 @@ impl TestPeer {
     /// Reads one frame from the socket; `None` at its end.
     fn read(&mut self) -> Option<Value> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                return Some(serde_json::from_slice(&line).expect("the server speaks JSON"));
+            if let Some(frame) = self.buffered() {
+                return Some(frame);
             }
             assert!(self.buffer.len() <= LINE_BYTES_MAX, "the server sent a line that is too long");
             let mut chunk = [0; 16 * 1024];
             match self.receive(&mut chunk) {
                 Ok(0) => return None,
                 Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("the server stays silent"),
+                Err(error) if error.kind() == ErrorKind::WouldBlock && !self.is_impatient => {
+                    panic!("the server stays silent")
+                }
                 Err(_) => return None,
             }
         }
+    }
+
+    /// Takes the first whole line out of the buffer.
+    fn buffered(&mut self) -> Option<Value> {
+        let end = self.buffer.iter().position(|byte| *byte == b'\n')?;
+        let line: Vec<u8> = self.buffer.drain(..=end).collect();
+        Some(serde_json::from_slice(&line).expect("the server speaks JSON"))
     }
 
     /// Reads without writing first, as [`StreamOwned`] would: what a server said before it closed the door on a
@@ -217,7 +266,7 @@ impl TestPeer {
 /// # Panics
 /// When the server accepts it and goes on to speak.
 pub fn alpn_error(address: SocketAddr, alpn: &[&[u8]]) -> String {
-    match secure(address, alpn) {
+    match secure(address, alpn, DEADLINE) {
         Err(error) => error.to_string(),
         Ok(mut tls) => match tls.read(&mut [0; 1]) {
             Ok(1) => panic!("the server speaks although no protocol was agreed on"),
@@ -227,7 +276,8 @@ pub fn alpn_error(address: SocketAddr, alpn: &[&[u8]]) -> String {
     }
 }
 
-fn secure(address: SocketAddr, alpn: &[&[u8]]) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+/// How a client of the harness shakes hands: with anybody who holds the key of the certificate shown.
+pub(crate) fn tls_config(alpn: &[&[u8]]) -> ClientConfig {
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -236,9 +286,18 @@ fn secure(address: SocketAddr, alpn: &[&[u8]]) -> std::io::Result<StreamOwned<Cl
         .with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
         .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-    let socket = TcpStream::connect_timeout(&address, DEADLINE)?;
-    socket.set_read_timeout(Some(DEADLINE))?;
-    socket.set_write_timeout(Some(DEADLINE))?;
+    config
+}
+
+fn secure(
+    address: SocketAddr,
+    alpn: &[&[u8]],
+    patience: Duration,
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let config = tls_config(alpn);
+    let socket = TcpStream::connect_timeout(&address, patience)?;
+    socket.set_read_timeout(Some(patience))?;
+    socket.set_write_timeout(Some(patience))?;
     socket.set_nodelay(true)?;
     let name = ServerName::try_from("lanchat.invalid").expect("a DNS name");
     let connection = ClientConnection::new(Arc::new(config), name).map_err(std::io::Error::other)?;

@@ -67,6 +67,11 @@ impl Running {
         }
     }
 
+    /// The id that the system knows it by.
+    pub fn id(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     /// The exit code, if the process has ended; -1 if a signal ended it.
     pub fn status(&self) -> Option<i32> {
         *self.lock()
@@ -156,6 +161,11 @@ impl Process {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         self.running.signal(signal);
+    }
+
+    /// The id that the system knows it by.
+    pub fn id(&self) -> i32 {
+        self.running.id()
     }
 
     /// The exit code, if it has ended.

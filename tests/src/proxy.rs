@@ -1,23 +1,47 @@
-//! A link that can be cut: a TCP relay with one address of its own and a target that may change.
+//! A link that can be cut, reset, stalled and half closed: a TCP relay with one address of its own and a target that
+//! may change.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-/// Connections that one relay carries in its life; a test that needs more is not a scenario.
-const CONNECTIONS_MAX: usize = 4096;
+use socket2::SockRef;
+
+/// Connections that one relay carries in its life; a test that needs more runs away.
+const CONNECTIONS_MAX: usize = 1_000_000;
 
 /// A relay. Its connections end when it is dropped.
 pub struct Proxy {
     address: SocketAddr,
-    state: Arc<Mutex<State>>,
+    link: Arc<Link>,
 }
 
+#[derive(Default)]
+struct Link {
+    state: Mutex<State>,
+    /// Told when the link flows again.
+    flows: Condvar,
+}
+
+#[derive(Default)]
 struct State {
     /// `None` while the link is cut.
     target: Option<SocketAddr>,
-    live: Vec<TcpStream>,
+    stalled: bool,
+    live: Vec<Arc<Pair>>,
+}
+
+/// Both ends of a connection.
+struct Pair {
+    client: TcpStream,
+    server: TcpStream,
+    /// Whether it ends without a goodbye.
+    reset: AtomicBool,
+    /// Whether what the server says is swallowed.
+    muted: AtomicBool,
 }
 
 impl Proxy {
@@ -25,14 +49,15 @@ impl Proxy {
     pub fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let state = Arc::new(Mutex::new(State { target: Some(target), live: Vec::new() }));
-        let accepted = Arc::clone(&state);
+        let link = Arc::new(Link::default());
+        link.lock().target = Some(target);
+        let accepted = Arc::clone(&link);
         thread::spawn(move || {
             for client in listener.incoming().take(CONNECTIONS_MAX).flatten() {
                 relay(client, &accepted);
             }
         });
-        Self { address, state }
+        Self { address, link }
     }
 
     /// Where clients connect.
@@ -42,17 +67,59 @@ impl Proxy {
 
     /// Cuts the link: all connections end, new ones are closed as soon as they are made.
     pub fn cut(&self) {
-        let mut state = lock(&self.state);
-        state.target = None;
-        for socket in state.live.drain(..) {
-            // A connection that has ended already is cut as well.
-            let _ = socket.shutdown(Shutdown::Both);
+        self.link.lock().target = None;
+        for pair in self.take_all() {
+            pair.shutdown(Shutdown::Both);
         }
+        self.flow();
     }
 
     /// Joins the link again, perhaps to somebody else.
     pub fn join(&self, target: SocketAddr) {
-        lock(&self.state).target = Some(target);
+        self.link.lock().target = Some(target);
+    }
+
+    /// Resets all connections: both sides lose what is on the way. New ones can be made.
+    pub fn reset(&self) {
+        for pair in self.take_all() {
+            pair.reset.store(true, Ordering::Relaxed);
+            for socket in [&pair.client, &pair.server] {
+                // A socket that has ended already has nothing left to be reset.
+                let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+            }
+            pair.shutdown(Shutdown::Read);
+        }
+    }
+
+    /// Half closes all connections: the server hears nothing more, and may go on to speak.
+    pub fn half_close(&self) {
+        for pair in &self.link.lock().live {
+            // As above.
+            let _ = pair.server.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Swallows what the server says on the connections that there are, while what their clients say arrives: who sends
+    /// is not answered.
+    pub fn mute(&self) {
+        for pair in &self.link.lock().live {
+            pair.muted.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Lets nothing pass, and keeps the connections.
+    pub fn stall(&self) {
+        self.link.lock().stalled = true;
+    }
+
+    /// Ends a stall: what was held up passes, whole and in order.
+    pub fn flow(&self) {
+        self.link.lock().stalled = false;
+        self.link.flows.notify_all();
+    }
+
+    fn take_all(&self) -> Vec<Arc<Pair>> {
+        std::mem::take(&mut self.link.lock().live)
     }
 }
 
@@ -62,30 +129,61 @@ impl Drop for Proxy {
     }
 }
 
-/// Carries bytes both ways; the lock is held while connecting, so that a cut finds every connection.
-fn relay(client: TcpStream, state: &Mutex<State>) {
-    let mut state = lock(state);
-    let Some(target) = state.target else { return };
-    let Ok(server) = TcpStream::connect(target) else { return };
-    for (from, to) in [(&client, &server), (&server, &client)] {
-        let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else { return };
-        thread::spawn(move || carry(from, to));
+impl Pair {
+    fn shutdown(&self, how: Shutdown) {
+        for socket in [&self.client, &self.server] {
+            // A connection that has ended already is shut as well.
+            let _ = socket.shutdown(how);
+        }
     }
-    state.live.extend([client, server]);
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream) {
+impl Link {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_until_it_flows(&self) {
+        let state = self.lock();
+        drop(self.flows.wait_while(state, |state| state.stalled).unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Carries bytes both ways; the lock is held while connecting, so that a cut finds every connection.
+fn relay(client: TcpStream, link: &Arc<Link>) {
+    let mut state = link.lock();
+    let Some(target) = state.target else { return };
+    let Ok(server) = TcpStream::connect(target) else { return };
+    for socket in [&client, &server] {
+        // Slower without it, and no less right.
+        let _ = socket.set_nodelay(true);
+    }
+    let pair =
+        Arc::new(Pair { client, server, reset: AtomicBool::new(false), muted: AtomicBool::new(false) });
+    for inbound in [true, false] {
+        let (pair, link) = (Arc::clone(&pair), Arc::clone(link));
+        thread::spawn(move || carry(&pair, inbound, &link));
+    }
+    // A pair that nobody carries any more has ended.
+    state.live.retain(|pair| Arc::strong_count(pair) > 1);
+    state.live.push(pair);
+}
+
+fn carry(pair: &Pair, inbound: bool, link: &Link) {
+    let (mut from, mut to) =
+        if inbound { (&pair.client, &pair.server) } else { (&pair.server, &pair.client) };
     let mut chunk = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut chunk) {
+        link.wait_until_it_flows();
+        if !inbound && pair.muted.load(Ordering::SeqCst) {
+            continue;
+        }
         if to.write_all(&chunk[..count]).is_err() {
             break;
         }
     }
-    // The other side learns that nothing more comes; if it is gone, there is nobody to tell.
-    let _ = to.shutdown(Shutdown::Both);
-    let _ = from.shutdown(Shutdown::Both);
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    // The other side learns that nothing more comes, unless it is to learn it the hard way.
+    if !pair.reset.load(Ordering::Relaxed) {
+        pair.shutdown(Shutdown::Both);
+    }
 }

@@ -12,6 +12,13 @@ pub const DEADLINE: Duration = limits::RECONNECT_DELAY_MAX.saturating_mul(3);
 /// The password of every account that the scenarios make, unless they are about passwords.
 pub const PASSWORD: &str = "correct horse battery";
 
+/// Says in one line what a long scenario did, past the capture of the test runner: its figures, and the seed that
+/// repeats it.
+pub fn report(line: &str) {
+    // A test run without a stderr has nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Says in one line why a scenario cannot run here, past the capture of the test runner: who reads the output of a run
 /// must see what was not tested.
 pub fn skipped(why: &str) {

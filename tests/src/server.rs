@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use crate::launch::files_below;
 use crate::process::{Process, Signal};
 use crate::stream::Stream;
-use crate::{Home, Launch, Place, lanchatd};
+use crate::{Home, Launch, Place, faulty_lanchatd, lanchatd};
 
 /// How a server is to be started.
 #[derive(Clone, Debug)]
@@ -20,6 +20,12 @@ pub struct ServerSpec {
     pub listen: Option<SocketAddr>,
     /// Whether it is advertised on the link.
     pub mdns: bool,
+    /// Its data directory; one of its own if `None`.
+    pub data: Option<PathBuf>,
+    /// The program and the arguments that start it, such as a tracer; none if empty.
+    pub under: Vec<String>,
+    /// Whether it is the test build that goes wrong on purpose.
+    pub faulty: bool,
     /// More arguments.
     pub arguments: Vec<String>,
     /// Variables of its environment.
@@ -34,6 +40,9 @@ impl Default for ServerSpec {
             name: "test server".to_owned(),
             listen: Some(SocketAddr::new(own_loopback(), 0)),
             mdns: false,
+            data: None,
+            under: Vec::new(),
+            faulty: false,
             arguments: Vec::new(),
             environment: Vec::new(),
         }
@@ -44,6 +53,24 @@ impl ServerSpec {
     /// In the namespace of a host, advertised, with its own defaults for everything else.
     pub fn on(place: &Place, name: &str) -> Self {
         Self { place: place.clone(), name: name.to_owned(), listen: None, mdns: true, ..Self::default() }
+    }
+
+    /// On this data directory.
+    pub fn on_data(mut self, data: &Path) -> Self {
+        self.data = Some(data.to_owned());
+        self
+    }
+
+    /// Started by another program.
+    pub fn under(mut self, words: Vec<String>) -> Self {
+        self.under = words;
+        self
+    }
+
+    /// The test build, going wrong as `failpoints` says: `hub::before_ack=16*off->return`.
+    pub fn faulty(mut self, failpoints: &str) -> Self {
+        self.faulty = true;
+        self.env("FAILPOINTS", failpoints)
     }
 
     /// With one more argument.
@@ -111,9 +138,57 @@ impl TestServer {
         self.process = Some(process);
     }
 
+    /// As [`TestServer::start_again`], for a server that may die of its failpoints. Whether it listens.
+    pub fn try_start_again(&mut self) -> bool {
+        let process = Process::start(&self.launch());
+        let mut lines = process.stdout.lines();
+        self.logs.extend([process.stdout.clone(), process.stderr.clone()]);
+        let listens = std::iter::from_fn(|| lines.next_line()).any(|line| listening_on(&line).is_some());
+        if listens {
+            self.process = Some(process);
+        } else {
+            process.wait();
+        }
+        listens
+    }
+
+    /// From its next start on it is the test build, going wrong as `failpoints` says.
+    pub fn arm(&mut self, failpoints: &str) {
+        self.disarm();
+        self.spec = self.spec.clone().faulty(failpoints);
+    }
+
+    /// Kills it, and starts it again on its data outside of its namespace.
+    pub fn come_home(&mut self) {
+        self.kill();
+        self.spec.place = Place::Here;
+        self.spec.listen = ServerSpec::default().listen;
+        self.start_again();
+    }
+
+    /// From its next start on it is the server as it is.
+    pub fn disarm(&mut self) {
+        self.spec.faulty = false;
+        self.spec.environment.retain(|(key, _)| key != "FAILPOINTS");
+    }
+
+    /// Waits until it ends by itself, and tells its exit code: -1 if it crashed.
+    pub fn wait(&mut self) -> i32 {
+        let code = self.process().wait();
+        self.process().stdout.wait_for_end();
+        self.process().stderr.wait_for_end();
+        self.process = None;
+        code
+    }
+
     /// The command that starts it.
     pub fn launch(&self) -> Launch {
-        let mut launch = Launch::new(lanchatd()).at(&self.spec.place).home(&self.home);
+        let program = if self.spec.faulty { faulty_lanchatd() } else { lanchatd() };
+        let mut launch = match &self.spec.under[..] {
+            [] => Launch::new(program),
+            [starter, arguments @ ..] => Launch::new(starter).args(arguments).arg(program),
+        };
+        launch = launch.at(&self.spec.place).home(&self.home);
         launch = launch.arg("--data").arg(self.data()).arg("--name").arg(&self.spec.name);
         if let Some(listen) = self.spec.listen {
             launch = launch.arg("--listen").arg(listen.to_string());
@@ -133,7 +208,7 @@ impl TestServer {
 
     /// Its data directory.
     pub fn data(&self) -> PathBuf {
-        self.home.path().join("data")
+        self.spec.data.clone().unwrap_or_else(|| self.home.path().join("data"))
     }
 
     /// All files of its data directory.
@@ -171,6 +246,11 @@ impl TestServer {
         self.process().stderr.wait_for_end();
         self.process = None;
         code
+    }
+
+    /// The id that the system knows its latest run by.
+    pub fn id(&self) -> i32 {
+        self.process().id()
     }
 
     /// Sends a signal.

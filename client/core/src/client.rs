@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) delivered: watch::Sender<u64>,
     /// Cancelled when the client is to be closed.
     pub(crate) closing: CancellationToken,
+    /// Cancelled when the client takes nothing more, and what it could not send is on disk.
+    pub(crate) ended: CancellationToken,
     /// Where the token is kept, and under which id.
     home: Home,
     server_id: ServerId,
@@ -126,6 +128,7 @@ impl Client {
             told: AtomicU64::new(0),
             delivered: watch::Sender::new(0),
             closing: CancellationToken::new(),
+            ended: CancellationToken::new(),
             home: home.clone(),
             server_id: trusted.server_id(),
             device: options.device.as_deref().map(label),
@@ -213,7 +216,8 @@ impl Client {
 
     /// Puts a message into the outbox and gives the id under which
     /// [`Event::Acked`](crate::Event::Acked) or [`Event::Refused`](crate::Event::Refused) will
-    /// speak of it. Waits while the outbox is full; needs no connection. Messages of one caller
+    /// speak of it. It is written to the [`Home`] before it is sent: from then on a program that is
+    /// killed leaves it to the next one that logs in to the same account. Waits while the outbox is full; needs no connection. Messages of one caller
     /// keep their order. Cancel safe: given up, nothing is sent.
     ///
     /// # Errors
@@ -284,11 +288,11 @@ impl Client {
     }
 
     /// Says goodbye and ends the connection, within `limits::CLOSE_MAX`, whatever other handles
-    /// there are. What is still in the outbox is dropped: wait for [`Client::settled`] first to
-    /// keep it. Events that are queued can still be read; nothing is added to them.
+    /// there are. What is still in the outbox is left in the [`Home`], and sent at the next login to
+    /// the same account; wait for [`Client::settled`] first to know that there is nothing. Events that are queued can still be read; nothing is added to them.
     pub async fn close(self) {
         self.shared.closing.cancel();
-        self.commands.closed().await;
+        self.shared.ended.cancelled().await;
     }
 
     async fn submit(&self, command: Command) -> Result<(), RequestError> {

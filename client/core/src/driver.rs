@@ -5,6 +5,7 @@
 //! user who does not read events stops reading only.
 
 mod frames;
+mod keeping;
 mod session;
 mod transport;
 
@@ -32,6 +33,7 @@ use crate::outbox::{Outbox, Post};
 use crate::requests::{Asker, LoggedIn, Request, Requests};
 use crate::servers::Login;
 use crate::target::Target;
+use keeping::Keeper;
 
 pub(crate) use crate::requests::Answer;
 
@@ -95,6 +97,7 @@ pub(crate) struct Driver {
     token_lock: Option<TokenLock>,
     delivery: Delivery,
     outbox: Outbox,
+    keeper: Keeper,
     requests: Requests,
     marks: Marks,
     backoff: Backoff,
@@ -132,6 +135,7 @@ impl Driver {
             token_lock: None,
             delivery: Delivery::default(),
             outbox: Outbox::default(),
+            keeper: Keeper::default(),
             requests: Requests::default(),
             marks: Marks::default(),
             backoff: Backoff::default(),
@@ -146,10 +150,21 @@ impl Driver {
     /// Runs until the client is closed, all handles are gone, or the server can be trusted no
     /// longer.
     pub(crate) async fn run(mut self) {
+        let ended = self.shared.ended.clone().drop_guard();
         while !self.over {
+            self.keep();
             self.write();
             self.turn().await;
         }
+        // What was sent on the way here is kept as well; other requests are told that the client has stopped.
+        self.inbox.close();
+        while let Ok(command) = self.inbox.try_recv() {
+            if let (Command::Post(post), true) = (command, self.account.is_some()) {
+                self.outbox.push(post);
+            }
+        }
+        self.end_keeping().await;
+        drop(ended);
         let Self { shared, inbox, mut requests, mut outbox, link, queue, waiting, closing, .. } = self;
         // From here on handles are told that the client has stopped.
         drop(inbox);
@@ -197,6 +212,7 @@ impl Driver {
             () = self.shared.seen_changed.notified() => self.marks.changed(),
             () = sleep_until(mark_due) => self.send_marks(),
             () = sleep_until(held) => self.outbox.release(),
+            written = self.keeper.done() => self.kept(written),
         }
     }
 

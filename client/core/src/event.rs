@@ -35,6 +35,24 @@ impl From<Welcome> for Session {
     }
 }
 
+/// An own message that is not settled.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Unsent {
+    /// Under this id.
+    pub id: ClientId,
+    /// Its room.
+    pub room: String,
+    /// What it says.
+    pub message: String,
+}
+
+impl fmt::Debug for Unsent {
+    /// Without the message: bodies do not reach logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unsent").field("id", &self.id).field("room", &self.room).finish_non_exhaustive()
+    }
+}
+
 /// What happened. A user that shows every [`Event::Frame`] shows the conversation whole; the other
 /// events say how the connection and the own messages fare.
 #[non_exhaustive]
@@ -125,6 +143,19 @@ pub enum Event {
         /// When it is sent again.
         retry_in: Duration,
     },
+    /// Messages that a program before this one could not settle, for it was killed or gave up: they are sent now, under
+    /// the ids that they had, before anything else. Each is told as acknowledged or refused like any other. Comes at most
+    /// once after [`Event::LoggedIn`].
+    SentAgain {
+        /// Which, in the order in which they were written.
+        posts: Vec<Unsent>,
+    },
+    /// Own messages are not kept on this computer until they are acknowledged: they are sent all the same, but do not
+    /// outlive a kill of this program. Told once per login.
+    NotKept {
+        /// Why, as a sentence for people.
+        reason: String,
+    },
     /// The server's history is another one than before: positions known so far mean nothing, and
     /// what is delivered from now on may repeat or miss what was shown.
     Reset {
@@ -148,6 +179,7 @@ impl Event {
             Self::Frame { line, .. } | Self::Connected { line, .. } | Self::LoggedIn { line, .. } => {
                 line.len()
             }
+            Self::SentAgain { posts } => posts.iter().map(|post| post.message.len()).sum(),
             _ => 0,
         };
         // Twice: the line, and the frame that was made of it. The cast is exact: both are under the
@@ -178,6 +210,8 @@ impl fmt::Debug for Event {
             Self::Deferred { id, room, code, .. } => {
                 f.debug_tuple("Deferred").field(id).field(room).field(code).finish()
             }
+            Self::SentAgain { posts } => f.debug_struct("SentAgain").field("count", &posts.len()).finish(),
+            Self::NotKept { reason } => f.debug_tuple("NotKept").field(reason).finish(),
             Self::Reset { room, reason } => f.debug_tuple("Reset").field(room).field(reason).finish(),
             Self::Stopped { error } => f.debug_tuple("Stopped").field(error).finish(),
         }

@@ -60,6 +60,11 @@ impl Home {
         &self.folder
     }
 
+    /// Where posts are kept until they are settled.
+    pub(crate) fn outbox(&self) -> PathBuf {
+        self.folder.join("outbox")
+    }
+
     /// The pins as they are now.
     ///
     /// # Errors
@@ -92,7 +97,8 @@ impl Home {
         Ok(self.pins()?.verify(id)?)
     }
 
-    /// Forgets the key, the addresses and the token of a server: the next meeting is a first one.
+    /// Forgets the key, the addresses and the token of a server, and what is left to send to it: the
+    /// next meeting is a first one.
     /// `false`: it was not known.
     ///
     /// # Errors
@@ -101,6 +107,7 @@ impl Home {
         // The token goes first: if the second step fails, no secret is left for a server without a
         // pin.
         let listed = self.change(|servers| servers.remove(id))?;
+        crate::spool::forget(&self.outbox(), id)?;
         Ok(self.pins()?.remove(id)?.is_some() || listed)
     }
 

@@ -46,6 +46,7 @@ mod outbox;
 mod reconnect;
 mod requests;
 mod servers;
+mod spool;
 mod target;
 
 pub use attach::AttachPolicy;
@@ -55,7 +56,7 @@ pub use discover::{Discovered, Discovery, discover};
 pub use error::{
     BadTarget, ConnectError, DiscoverError, HomeError, KeyChange, RequestError, SendError, Unanswered,
 };
-pub use event::{Event, Events, Session};
+pub use event::{Event, Events, Session, Unsent};
 pub use home::Home;
 pub use lanchat_certs::{Decision, Fingerprint, Pin, Pins};
 pub use lanchat_protocol::Secret;

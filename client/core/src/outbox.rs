@@ -37,6 +37,10 @@ pub(crate) struct Outbox {
     deferred: usize,
     /// Nothing is written before.
     held: Option<Instant>,
+    /// So many of the first posts are on disk. Only those may go.
+    kept: usize,
+    /// Settled since this was taken last. Bounded by the posts that can be settled between two writes to disk: a window.
+    settled: Vec<ClientId>,
 }
 
 impl Outbox {
@@ -47,7 +51,7 @@ impl Outbox {
 
     /// The next post to write, if fewer than `window` are on the wire.
     pub(crate) fn next(&mut self, window: usize) -> Option<&Post> {
-        if self.on_wire >= window || self.held.is_some() {
+        if self.on_wire >= window.min(self.kept) || self.held.is_some() {
             return None;
         }
         let post = self.posts.get(self.on_wire)?;
@@ -61,6 +65,8 @@ impl Outbox {
         // Answers come mostly in order, so that the search ends at once.
         let at = self.posts.iter().take(self.on_wire).position(|post| post.id == id)?;
         self.on_wire -= 1;
+        self.kept = self.kept.saturating_sub(1);
+        self.settled.push(id);
         self.posts.remove(at)
     }
 
@@ -69,12 +75,48 @@ impl Outbox {
     /// or none of ours.
     pub(crate) fn defer(&mut self, id: ClientId, until: Instant) -> Option<String> {
         let post = self.settle(id)?;
+        // It is not, and it is on disk still.
+        self.settled.pop();
+        self.kept += 1;
         let room = post.room.clone();
         // Several that come back keep their order.
         self.posts.insert(self.on_wire + self.deferred, post);
         self.deferred += 1;
         self.held = Some(until);
         Some(room)
+    }
+
+    /// The posts that are not on disk, up to about `bytes` but one at least if there is one: how many, and their lines.
+    pub(crate) fn unkept(&self, bytes: usize) -> (usize, Vec<u8>) {
+        let (mut count, mut lines) = (0, Vec::new());
+        for post in self.posts.iter().skip(self.kept) {
+            if lines.len() >= bytes {
+                break;
+            }
+            lines.extend_from_slice(&post.line);
+            count += 1;
+        }
+        (count, lines)
+    }
+
+    /// Notes that so many more are on disk.
+    pub(crate) fn keep(&mut self, count: usize) {
+        self.kept = self.kept.saturating_add(count).min(self.posts.len());
+    }
+
+    /// The lines of the posts that are on disk.
+    pub(crate) fn kept_lines(&self) -> Vec<u8> {
+        self.posts.iter().take(self.kept).flat_map(|post| post.line.iter().copied()).collect()
+    }
+
+    /// What was settled since the last time that this was asked.
+    pub(crate) fn take_settled(&mut self) -> Vec<ClientId> {
+        std::mem::take(&mut self.settled)
+    }
+
+    /// Whether nothing is left to send.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.posts.is_empty()
     }
 
     /// Until when posts are held.
@@ -97,6 +139,8 @@ impl Outbox {
     /// Takes out all posts: they will not be sent.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Post> {
         self.rewind();
+        self.kept = 0;
+        self.settled.clear();
         self.posts.drain(..)
     }
 }
@@ -119,6 +163,7 @@ mod tests {
         let places = Arc::new(Semaphore::new(5));
         let mut outbox = Outbox::default();
         (1..=5).for_each(|n| outbox.push(post(n, &places)));
+        outbox.keep(5);
         assert_eq!(written(&mut outbox, 3), [1, 2, 3]);
         for n in [1, 2] {
             assert_eq!(outbox.defer(ClientId::from_bytes([n; 16]), Instant::now()).as_deref(), Some("lobby"));
@@ -127,6 +172,21 @@ mod tests {
         assert!(outbox.settle(ClientId::from_bytes([3; 16])).is_some());
         outbox.release();
         assert_eq!(written(&mut outbox, 3), [1, 2, 4]);
+    }
+
+    #[test]
+    fn only_what_is_on_disk_is_written() {
+        let places = Arc::new(Semaphore::new(5));
+        let mut outbox = Outbox::default();
+        (1..=4).for_each(|n| outbox.push(post(n, &places)));
+        assert!(written(&mut outbox, 9).is_empty());
+        assert_eq!(outbox.unkept(2), (2, vec![1, 2]));
+        outbox.keep(2);
+        assert_eq!(written(&mut outbox, 9), [1, 2]);
+        outbox.defer(ClientId::from_bytes([1; 16]), Instant::now());
+        outbox.settle(ClientId::from_bytes([2; 16]));
+        assert_eq!(outbox.take_settled(), [ClientId::from_bytes([2; 16])]);
+        assert_eq!((outbox.kept_lines(), outbox.unkept(9)), (vec![1], (2, vec![3, 4])));
     }
 
     fn written(outbox: &mut Outbox, window: usize) -> Vec<u8> {
@@ -138,6 +198,7 @@ mod tests {
         let places = Arc::new(Semaphore::new(5));
         let mut outbox = Outbox::default();
         (1..=5).for_each(|n| outbox.push(post(n, &places)));
+        outbox.keep(5);
         assert_eq!(written(&mut outbox, 2), [1, 2]);
         assert!(outbox.settle(ClientId::from_bytes([4; 16])).is_none(), "not sent yet");
         assert_eq!(outbox.settle(ClientId::from_bytes([2; 16])).unwrap().line, [2]);

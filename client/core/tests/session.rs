@@ -43,6 +43,21 @@ async fn a_lost_session_resumes_with_its_cursors_and_shows_each_entry_once() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_turned_away_without_a_word_comes_again() {
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (_client, mut events, peer) = attached(&fake, &home.home).await;
+    drop(peer);
+    for _ in 0..2 {
+        fake.turn_away().await;
+        next_of(&mut events, "another wait", |event| matches!(event, Event::Retrying { .. })).await;
+    }
+    let mut peer = fake.accept().await;
+    peer.welcome("resume", "token-2", lobby(0, 0)).await;
+    peer.attached(lobby(0, 0)).await;
+    next_of(&mut events, "the return", |event| matches!(event, Event::Resumed { .. })).await;
+}
+
+#[tokio::test]
 async fn the_next_token_is_kept_before_it_is_needed_and_used_next_time() {
     let (fake, home) = (Fake::start().await, TestHome::new());
     let (client, _events, peer) = logged_in(&fake, &home.home, lobby(0, 0)).await;

@@ -1,6 +1,6 @@
 //! Requests and what comes of them.
 
-use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError};
+use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError, Unsent};
 use lanchat_model::{ClientId, limits};
 use lanchat_protocol::{Attached, ErrorCode, History, Members, RoomState, Rooms, Whois};
 use tokio::time::Instant;
@@ -239,6 +239,18 @@ impl Session {
                 self.complain(&unsent(&room, &text, &error.to_string()));
                 None
             }
+        }
+    }
+
+    /// Messages of an earlier run are on their way.
+    pub(super) fn sent_again(&mut self, posts: Vec<Unsent>) {
+        self.notice(&match posts.len() {
+            1 => "1 line from last time is sent now.".to_owned(),
+            count => format!("{count} lines from last time are sent now."),
+        });
+        for Unsent { id, room, message } in posts {
+            let post = Unacked { since: Instant::now(), room, text: message, told: false };
+            self.unacked.insert(id, post);
         }
     }
 

@@ -44,6 +44,10 @@ impl Session {
                 self.is_due(&room, seq);
             }
             Event::Refused { id, room, reason, .. } => self.refused(id, &room, &reason),
+            Event::SentAgain { posts } => self.sent_again(posts),
+            Event::NotKept { reason } => self.notice(&format!(
+                "What you write is sent, but not kept on this computer until it has arrived: {reason}"
+            )),
             Event::Reset { room, reason } => self.reset(room.as_deref(), &reason),
             Event::Stopped { error } => return Some(given_up(error)),
             // Every attempt to come back, and what a newer library may tell: not worth a line.
@@ -112,6 +116,7 @@ impl Session {
             ServerFrame::Room(room) => self.room(room),
             ServerFrame::RoomGone(gone) => self.gone(&gone.room),
             ServerFrame::Presence(presence) => self.presence(presence),
+            ServerFrame::Notice(notice) => self.notice(&notice.reason),
             // Answers reach whoever asked; a goodbye is followed by the loss that it announces.
             _ => {}
         }

@@ -275,7 +275,10 @@ impl Session {
             }
         }
         let lost = if sent { 0 } else { self.unacked.len() };
-        let words = format!("The server does not answer: {lost} of your messages may not have reached it.");
+        let words = format!(
+            "The server does not answer: {lost} of your messages may not have reached it. \
+             They are kept, and sent when you come back."
+        );
         (lost > 0).then(|| Failure::new(Reason::Lost, words))
     }
 

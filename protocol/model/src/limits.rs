@@ -114,6 +114,8 @@ pub const LOGIN_MAX: Duration = Duration::from_secs(120);
 pub const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How long a closed connection is kept for what its peer still sends: enough to read why it was closed.
 pub const LINGER_MAX: Duration = Duration::from_secs(1);
+/// Sessions that a server that stops asks back in one second: each costs its next start a handshake and a commit.
+pub const RETURNS_PER_SECOND: usize = 400;
 /// From the signal to the exit of a server.
 pub const DRAIN_MAX: Duration = Duration::from_secs(4);
 /// Sessions that one login attempt may fail from one source before it is slowed.
@@ -163,6 +165,12 @@ pub const TYPING_EVERY: Duration = Duration::from_secs(3);
 
 /// Posts that the client keeps until they are acknowledged. When full, input waits.
 pub const OUTBOX_MAX: usize = 10_000;
+/// Posts that one write to the outbox on disk holds, in bytes; the others are the next write.
+pub const OUTBOX_BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// An outbox on disk that is larger, and mostly settled, is begun anew.
+pub const OUTBOX_FILE_SLACK_BYTES: u64 = 8 * 1024 * 1024;
+/// Outboxes on disk that are looked at: of programs that run, and of those that were killed. The rest waits its turn.
+pub const OUTBOX_FILES_MAX: usize = 256;
 /// Events between the client library and its user. When full the socket is left unread.
 pub const CLIENT_EVENTS_MAX: usize = 1024;
 /// Bytes of frames between the client library and its user. When full the socket is left unread.
@@ -180,6 +188,8 @@ pub const SILENCE_MIN: Duration = Duration::from_secs(10);
 pub const SILENCE_MAX: Duration = Duration::from_secs(600);
 /// After a fault of the server, such as a full disk, a post is sent again after this long.
 pub const RESEND_AFTER: Duration = Duration::from_secs(5);
+/// While its disk is full, a server looks this often whether there is space again: as often as clients resend.
+pub const WRITE_PROBE: Duration = RESEND_AFTER;
 /// How long a login by token waits for another program that is doing the same with the same home.
 pub const TOKEN_LOCK_MAX: Duration = Duration::from_secs(10);
 /// Read marks of one room are sent at most this often, the latest one only.

@@ -131,6 +131,15 @@ pub enum Reply {
     },
 }
 
+/// What holds for the whole server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The disk is full: reading goes on, nothing is taken.
+    ReadOnly,
+    /// Posts are taken.
+    Writable,
+}
+
 /// What is delivered to a session without being the answer to the command at hand.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -176,6 +185,8 @@ pub enum Event {
         /// Who.
         name: AccountName,
     },
+    /// What holds for the whole server now.
+    Notice(Notice),
     /// The device was logged out elsewhere; the session is over.
     LoggedOut,
 }

@@ -19,6 +19,7 @@ use crate::session::{Login, Session};
 use crate::throttle::{Source, Throttle};
 use crate::token::Token;
 use crate::typing::TypingBoard;
+use crate::writing::Writing;
 
 /// What a server may set.
 #[derive(Clone, Debug)]
@@ -45,13 +46,21 @@ pub(crate) struct Inner {
     pub(crate) registry: Arc<Registry>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) typing: TypingBoard,
+    pub(crate) writing: Arc<Writing>,
     pub(crate) hasher: Hasher,
     pub(crate) throttle: Throttle,
     pub(crate) epoch: String,
     options: HubOptions,
     /// Taken by [`Hub::close`].
     sequencer: std::sync::Mutex<Option<Sequencer>>,
-    tasks: Mutex<Option<(JoinHandle<()>, JoinHandle<()>)>>,
+    tasks: Mutex<Option<Tasks>>,
+}
+
+/// What runs for as long as the hub.
+struct Tasks {
+    sequencing: JoinHandle<()>,
+    keeping: JoinHandle<()>,
+    probing: JoinHandle<()>,
 }
 
 impl Hub {
@@ -63,19 +72,22 @@ impl Hub {
         let epoch = store.epoch().await?;
         let were_here = store.online_at_last().await?;
         let registry = Arc::new(Registry::default());
-        let (sequencer, sequencing) = Sequencer::start(Arc::clone(&store), Arc::clone(&registry));
+        let (writing, probing) = Writing::start(Arc::clone(&store), Arc::clone(&registry));
+        let (sequencer, sequencing) =
+            Sequencer::start(Arc::clone(&store), Arc::clone(&registry), Arc::clone(&writing));
         let (presence, keeping) = Presence::start(Arc::clone(&store), Arc::clone(&registry), were_here);
         Ok(Self(Arc::new(Inner {
             store,
             registry,
             presence,
             typing: TypingBoard::new(),
+            writing,
             hasher: Hasher::new(),
             throttle: Throttle::default(),
             epoch,
             options,
             sequencer: std::sync::Mutex::new(Some(sequencer)),
-            tasks: Mutex::new(Some((sequencing, keeping))),
+            tasks: Mutex::new(Some(Tasks { sequencing, keeping, probing })),
         })))
     }
 
@@ -139,7 +151,7 @@ impl Hub {
     /// Call it when all sessions are gone; a second call does nothing.
     pub async fn close(&self) {
         drop(self.0.take_sequencer());
-        let Some((sequencing, keeping)) = self.0.tasks.lock().await.take() else { return };
+        let Some(Tasks { sequencing, keeping, probing }) = self.0.tasks.lock().await.take() else { return };
         // It ends when the last session is gone; one that is not cannot hold up the exit for ever.
         match timeout(limits::DRAIN_MAX, sequencing).await {
             Ok(Ok(())) => {}
@@ -149,6 +161,7 @@ impl Hub {
             }
         }
         keeping.abort();
+        probing.abort();
         self.0.presence.save(&*self.0.store).await;
         if let Err(error) = self.0.store.checkpoint().await {
             tracing::warn!(%error, "the journal was not written out; the next start does it");

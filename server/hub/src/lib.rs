@@ -8,6 +8,7 @@ mod delivery;
 mod entry;
 mod error;
 mod event;
+pub mod failpoint;
 mod hub;
 mod latest;
 mod mailbox;
@@ -22,11 +23,14 @@ mod session;
 mod throttle;
 mod token;
 mod typing;
+mod writing;
+#[cfg(feature = "failpoints")]
+mod wrong;
 
 pub use command::{Command, Credentials, RoomView};
 pub use entry::{Body, Entry, WireForm};
 pub use error::{Error, FaultId, Refusal};
-pub use event::{Event, Member, PresenceState, Reply, RoomState, RoomSummary, Welcome};
+pub use event::{Event, Member, Notice, PresenceState, Reply, RoomState, RoomSummary, Welcome};
 pub use hub::{Hub, HubOptions};
 pub use session::Session;
 pub use throttle::Source;

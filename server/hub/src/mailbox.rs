@@ -27,7 +27,7 @@ pub(crate) struct Waiting {
     pub(crate) outcomes: VecDeque<Outcome>,
     /// The rooms of the account are other ones now.
     pub(crate) memberships_changed: bool,
-    /// Presence or typing changed.
+    /// Presence, typing or what holds for the server changed.
     pub(crate) latest_changed: bool,
     /// The device was logged out.
     pub(crate) logged_out: bool,

@@ -147,7 +147,7 @@ impl Registry {
         }
     }
 
-    /// Wakes everybody: presence changed.
+    /// Wakes everybody: presence changed, or what holds for the server.
     pub(crate) fn touch_all(&self) {
         for (_, mailbox) in self.lock().sessions.values().flat_map(HashMap::values) {
             mailbox.leave(|waiting| waiting.latest_changed = true);

@@ -54,6 +54,11 @@ impl Session {
 
     pub(crate) async fn join(&mut self, name: RoomName, tail: u64) -> Result<Reply, Error> {
         let view = RoomView::Group(name.clone());
+        // A seat may be one that was lost a moment ago, on another device.
+        self.reconcile().await?;
+        if self.seats.contains_key(&view) {
+            self.leave_unsaid(&view);
+        }
         if let Some(seat) = self.seats.get(&view) {
             let from = seat.live.as_ref().map_or(seat.record.room.head, |live| live.cursor);
             return Ok(Reply::Room(seat.state(&view, from)));
@@ -65,9 +70,17 @@ impl Session {
             Appended::NotAMember | Appended::IdReused => return Err(Error::fault(&"a join was not taken")),
         }
         self.reconcile().await?;
-        // The answer says it.
-        self.announced.retain(|event| !matches!(event, Event::Room(state) if state.room == view));
+        self.leave_unsaid(&view);
         Ok(Reply::Room(self.start_at(&view, None, tail)))
+    }
+
+    /// Drops what is to be announced of a room: the answer to a request says it.
+    fn leave_unsaid(&mut self, view: &RoomView) {
+        self.announced.retain(|event| match event {
+            Event::Room(state) => state.room != *view,
+            Event::RoomGone(gone) => gone != view,
+            _ => true,
+        });
     }
 
     pub(crate) async fn leave(&mut self, name: RoomName) -> Result<Reply, Error> {
@@ -78,6 +91,7 @@ impl Session {
         let draft = self.membership_draft(self.seat(&view)?.room, Body::Left)?;
         self.sequencer.append(draft).await?;
         self.lose_seat(&view);
+        self.leave_unsaid(&view);
         Ok(Reply::Done)
     }
 

@@ -9,9 +9,11 @@ use tokio::task::JoinHandle;
 use crate::command::RoomView;
 use crate::entry::{Body, Entry};
 use crate::error::Error;
+use crate::failpoint;
 use crate::mailbox::{Mailbox, Outcome};
 use crate::port::{Appended, Draft, Store, StoreError};
 use crate::registry::Registry;
+use crate::writing::Writing;
 
 /// A draft on its way into a log, and who wants to know what became of it.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ struct Admission {
 }
 
 #[derive(Debug)]
-enum Asker {
+pub(crate) enum Asker {
     /// A session that posted and goes on.
     Author { mailbox: Arc<Mailbox>, room: RoomView },
     /// A session that waits for its membership to change.
@@ -36,9 +38,13 @@ pub(crate) struct Sequencer {
 
 impl Sequencer {
     /// Starts the sequencer. It ends, with everything committed that was admitted, when the last handle is dropped.
-    pub(crate) fn start(store: Arc<dyn Store>, registry: Arc<Registry>) -> (Self, JoinHandle<()>) {
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        registry: Arc<Registry>,
+        writing: Arc<Writing>,
+    ) -> (Self, JoinHandle<()>) {
         let (inbox, admissions) = mpsc::channel(limits::SEQUENCER_INBOX_MAX);
-        (Self { inbox }, tokio::spawn(run(store, registry, admissions)))
+        (Self { inbox }, tokio::spawn(run(store, registry, writing, admissions)))
     }
 
     /// Admits a post. Resolves when it has its place in the queue; what became of it is left in the mailbox.
@@ -64,16 +70,27 @@ impl Sequencer {
 }
 
 /// The fsync that is under way is the batching window: what arrives meanwhile is the next batch.
-async fn run(store: Arc<dyn Store>, registry: Arc<Registry>, mut admissions: mpsc::Receiver<Admission>) {
+async fn run(
+    store: Arc<dyn Store>,
+    registry: Arc<Registry>,
+    writing: Arc<Writing>,
+    mut admissions: mpsc::Receiver<Admission>,
+) {
     let mut batch = Vec::new();
     while admissions.recv_many(&mut batch, limits::BATCH_DRAFTS_MAX).await > 0 {
         let (drafts, askers): (Vec<_>, Vec<_>) = batch.drain(..).map(|a| (a.draft, a.asker)).unzip();
         // What `publish` needs of a draft once the store has it.
         let stubs: Vec<_> = drafts.iter().map(|draft| (draft.author, draft.client_id)).collect();
-        match store.append(drafts).await {
+        #[cfg(feature = "failpoints")]
+        let askers = crate::wrong::before_commit(&registry, &drafts, askers);
+        let appended = store.append(drafts).await;
+        writing.note(&appended);
+        match appended {
             Ok(results) => {
+                failpoint::crash("hub::before_fan_out");
                 for ((result, asker), (author, client_id)) in results.into_iter().zip(askers).zip(stubs) {
                     publish(&registry, author, &result);
+                    failpoint::crash("hub::before_ack");
                     asker.answer(client_id, Ok(result));
                 }
             }
@@ -119,7 +136,7 @@ fn refusal(error: &StoreError) -> Error {
 }
 
 impl Asker {
-    fn answer(self, client_id: lanchat_model::ClientId, result: Result<Appended, Error>) {
+    pub(crate) fn answer(self, client_id: lanchat_model::ClientId, result: Result<Appended, Error>) {
         match self {
             Self::Author { mailbox, room } => {
                 mailbox.leave(|waiting| waiting.outcomes.push_back(Outcome { room, client_id, result }));

@@ -7,7 +7,7 @@ use lanchat_model::{AccountId, DeviceId, RoomId, Seq, limits};
 
 use crate::command::{Command, RoomView};
 use crate::error::{Error, Refusal};
-use crate::event::{Event, Reply, RoomState, Welcome};
+use crate::event::{Event, Notice, Reply, RoomState, Welcome};
 use crate::hub::Inner;
 use crate::mailbox::Mailbox;
 use crate::port::{Account, MembershipRecord, RoomKind};
@@ -65,11 +65,12 @@ pub(crate) struct Live {
     pub(crate) cursor: Seq,
 }
 
-/// Versions of presence and typing that were handed out.
+/// Versions of presence and typing that were handed out, and what the peer believes of the server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LatestCursor {
     pub(crate) presence: u64,
     pub(crate) typing: u64,
+    pub(crate) notice: Notice,
 }
 
 impl Session {

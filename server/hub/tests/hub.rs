@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lanchat_hub::{
-    Body, Command, Credentials, Error, Event, Hub, HubOptions, PresenceState, Refusal, Reply, RoomView,
-    Session, Source, Welcome,
+    Body, Command, Credentials, Error, Event, Hub, HubOptions, Notice, PresenceState, Refusal, Reply,
+    RoomView, Session, Source, Welcome,
 };
 use lanchat_model::{ClientId, MessageText, Password, RoomName, Seq, limits};
 use memory_store::MemoryStore;
@@ -240,6 +240,41 @@ async fn a_full_disk_is_told_to_the_author_and_shown_to_nobody() {
     store.fill_disk(false);
     ana.submit(post(lobby(), 1, "lost?")).await.unwrap();
     assert_eq!(texts(&drain(&mut ana).await).len(), 1);
+}
+
+fn notices(events: &[Event]) -> Vec<Notice> {
+    let notice = |event: &Event| if let Event::Notice(notice) = event { Some(*notice) } else { None };
+    events.iter().filter_map(notice).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn everybody_is_told_once_that_nothing_is_taken_and_once_that_it_is_again() {
+    let (hub, store) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    let (mut late, _) = register(&hub, "late").await;
+    attach(&mut ana).await;
+    attach(&mut bob).await;
+    store.fill_disk(true);
+    for number in 1..=3 {
+        ana.submit(post(lobby(), number, "lost?")).await.unwrap();
+        assert_eq!(notices(&drain(&mut bob).await), vec![Notice::ReadOnly; usize::from(number == 1)]);
+    }
+    attach(&mut late).await;
+    assert_eq!(notices(&drain(&mut late).await), [Notice::ReadOnly], "who comes later is told too");
+    advance(limits::WRITE_PROBE * 3).await;
+    assert!(notices(&drain(&mut bob).await).is_empty(), "it is full still");
+
+    // Nobody posts: the hub finds out by itself.
+    store.fill_disk(false);
+    advance(limits::WRITE_PROBE).await;
+    for session in [&mut bob, &mut late] {
+        assert_eq!(notices(&drain(session).await), [Notice::Writable]);
+    }
+    assert!(
+        notices(&drain(&mut ana).await).is_empty(),
+        "who read nothing all the while missed nothing that holds"
+    );
 }
 
 #[tokio::test(start_paused = true)]

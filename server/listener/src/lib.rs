@@ -4,6 +4,7 @@
 
 mod admission;
 mod door;
+mod herd;
 mod listener;
 mod pump;
 mod stream;

@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 
 use crate::admission::{Anteroom, Place, source_of};
 use crate::door::Door;
+use crate::herd::Herd;
 use crate::pump::Pump;
 use crate::stream::Stream;
 
@@ -70,12 +71,14 @@ impl Listener {
         let (connections, accepting, cut) =
             (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
         let Self { sockets, acceptor, doors, hub, anteroom } = self;
+        let herd = Arc::<Herd>::default();
         for socket in sockets {
             let entrance = Entrance {
                 acceptor: acceptor.clone(),
                 doors: Arc::clone(&doors),
                 hub: hub.clone(),
                 anteroom: Arc::clone(&anteroom),
+                herd: Arc::clone(&herd),
                 connections: connections.clone(),
                 shutdown: shutdown.clone(),
                 cut: cut.clone(),
@@ -100,6 +103,7 @@ struct Entrance {
     doors: Arc<[Arc<dyn Door>]>,
     hub: Hub,
     anteroom: Arc<Anteroom>,
+    herd: Arc<Herd>,
     connections: TaskTracker,
     shutdown: CancellationToken,
     cut: CancellationToken,
@@ -163,6 +167,7 @@ impl Entrance {
             dialect: door.open(),
             stream: Stream::new(stream),
             hub: self.hub,
+            herd: self.herd,
             source: source_of(peer),
             place: Some(place),
             login_deadline: accepted_at + limits::LOGIN_MAX,

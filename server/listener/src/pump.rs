@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use lanchat_hub::{Hub, Session, Source};
 use lanchat_model::limits;
@@ -11,16 +12,15 @@ use tracing::{debug, info};
 
 use crate::admission::Place;
 use crate::door::{Closing, Dialect, Flow, Inbound, Request};
+use crate::herd::Herd;
 use crate::stream::Stream;
-
-/// Seconds that a restart takes at least. Clients add jitter of their own.
-const RETRY_AFTER_DRAIN: u64 = 1;
 
 /// A connection behind its TLS handshake.
 pub(crate) struct Pump {
     pub(crate) stream: Stream,
     pub(crate) dialect: Box<dyn Dialect>,
     pub(crate) hub: Hub,
+    pub(crate) herd: Arc<Herd>,
     pub(crate) source: Source,
     /// Held until the login.
     pub(crate) place: Option<Place>,
@@ -147,7 +147,8 @@ impl Pump {
             }
             self.flush().await?;
         }
-        self.dialect.close(Closing::Drain { retry_after: RETRY_AFTER_DRAIN }, &mut self.out);
+        let retry_after = self.herd.retry_after(self.hub.online());
+        self.dialect.close(Closing::Drain { retry_after }, &mut self.out);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use lanchat_hub::failpoint;
 use lanchat_hub::port::StoreError;
 use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
@@ -65,6 +66,7 @@ impl Journal {
     }
 
     fn checkpoint(&self, mode: CheckpointMode) -> Result<Result<(), StoreError>, String> {
+        failpoint::crash_during("store::in_checkpoint");
         let Err(error) = self.conn.wal_checkpoint_v2(Some(MAIN_DB), mode) else {
             return Ok(Ok(()));
         };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lanchat_hub::failpoint;
 use lanchat_hub::port::{Answer, Appended, Draft, Log};
 use lanchat_hub::{Body, Entry, WireForm};
 use lanchat_model::{AccountId, AccountName, ClientId, MessageText, RoomId, Seq, Timestamp, limits};
@@ -19,6 +20,8 @@ impl Log for SqliteStore {
 
     fn read_after(&self, room: RoomId, after: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>> {
         self.read(move |conn| {
+            // Wrong in a test build: a page that begins one too late.
+            let after = if failpoint::on("store::page_off_by_one") { after.next() } else { after };
             let oldest_first = select_entry!("WHERE room = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");
             read(conn, oldest_first, room, after, limit)
         })
@@ -81,6 +84,9 @@ fn append(conn: &Connection, draft: Draft, at: Timestamp) -> rusqlite::Result<Ap
     // First of all: a resend of what was stored is answered as before, even by somebody who has
     // left since.
     if let Some(entry) = stored(conn, draft.author, draft.client_id)? {
+        if failpoint::on("store::dedupe_off") {
+            return doubled(conn, draft, at);
+        }
         let same = entry.room == draft.room && entry.body == draft.body;
         return Ok(if same { Appended::Again(Arc::new(entry)) } else { Appended::IdReused });
     }
@@ -97,6 +103,14 @@ fn append(conn: &Connection, draft: Draft, at: Timestamp) -> rusqlite::Result<Ap
     }
     let entry = NewEntry { room, author, author_name, client_id, at, body };
     push(conn, entry).map(|entry| Appended::Fresh(Arc::new(entry)))
+}
+
+/// Wrong, for a test build: a resend is a second post, and its author is told nothing of it.
+fn doubled(conn: &Connection, draft: Draft, at: Timestamp) -> rusqlite::Result<Appended> {
+    let Draft { room, author, author_name, client_id, body } = draft;
+    let other = ClientId::from_bytes(conn.query_row("SELECT randomblob(16)", [], |row| row.get(0))?);
+    let entry = push(conn, NewEntry { room, author, author_name, client_id: other, at, body })?;
+    Ok(Appended::Fresh(Arc::new(Entry { client_id, ..entry })))
 }
 
 /// The entry that an author posted under an id.

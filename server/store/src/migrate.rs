@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lanchat_hub::failpoint;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::OpenError;
@@ -40,6 +41,7 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path, steps: &[Migration]) -
     if found > 0 {
         keep_copy(conn, path, known)?;
     }
+    failpoint::crash("store::in_migration");
     // A step that rebuilds a table must be able to drop it; each step is checked as a whole
     // instead.
     conn.pragma_update(None, "foreign_keys", false).map_err(|error| refusal(path, &error))?;
@@ -71,6 +73,7 @@ fn apply(conn: &mut Connection, path: &Path, version: i64, step: &Migration) -> 
     };
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     transaction.execute_batch(step.sql).map_err(failed)?;
+    failpoint::crash("store::in_migration");
     let dangling: i64 = transaction
         .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
         .map_err(failed)?;
@@ -78,7 +81,10 @@ fn apply(conn: &mut Connection, path: &Path, version: i64, step: &Migration) -> 
         return Err(stopped(format!("{dangling} rows would refer to nothing")));
     }
     transaction.pragma_update(None, "user_version", version).map_err(failed)?;
-    transaction.commit().map_err(failed)
+    failpoint::crash("store::in_migration");
+    transaction.commit().map_err(failed)?;
+    failpoint::crash("store::in_migration");
+    Ok(())
 }
 
 /// Copies the database to `lanchat.db.before-vN`, for going back to the earlier program.
@@ -95,6 +101,7 @@ fn keep_copy(conn: &Connection, path: &Path, target: i64) -> Result<(), OpenErro
     let file = create_private(&partial)?;
     // SQLite fills an empty file that exists and keeps its mode.
     conn.execute("VACUUM INTO ?1", [target]).map_err(|error| refusal(&partial, &error))?;
+    failpoint::crash("store::in_migration");
     file.sync_all().map_err(failed)?;
     fs::rename(&partial, &copy).map_err(failed)?;
     sync_folder(path)?;
@@ -114,6 +121,8 @@ fn number(len: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
     use crate::open::open_writer;
 
@@ -197,6 +206,67 @@ mod tests {
             assert_eq!(ask::<i64>(&conn, "PRAGMA user_version"), 1);
             assert_eq!(ask::<i64>(&conn, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"), 0);
             assert_eq!(ask::<i64>(&conn, "SELECT count(*) FROM marks"), 0);
+        }
+    }
+
+    /// What a kill at this instant would leave of the files in `dir`.
+    fn left_by_a_kill(dir: &Path) -> tempfile::TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
+        copy
+    }
+
+    #[test]
+    fn a_kill_at_any_point_of_a_step_leaves_the_old_or_the_new() {
+        // A cache of one page, so that the file is changed long before the commit.
+        let big = Migration {
+            name: "0002_big",
+            sql: "PRAGMA cache_size = 1;
+                  CREATE TABLE more (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+                  INSERT INTO more (body) VALUES (zeroblob(9000)), (zeroblob(9000)), (zeroblob(9000));
+                  UPDATE meta SET epoch = 'ffffffffffffffffffffffffffffffff';
+                  DELETE FROM more WHERE id = 2;",
+        };
+        for journal in ["DELETE", "WAL"] {
+            let (dir, path, mut conn) = first();
+            conn.query_row(&format!("PRAGMA journal_mode = {journal}"), [], |_| Ok(())).unwrap();
+            let (taken, left) = mpsc::sync_channel(64);
+            let folder = dir.path().to_owned();
+            let (on_row, on_commit) = (taken.clone(), taken);
+            conn.update_hook(Some({
+                let folder = folder.clone();
+                move |_, _: &str, _: &str, _| on_row.send(left_by_a_kill(&folder)).unwrap()
+            }))
+            .unwrap();
+            conn.commit_hook(Some(move || {
+                on_commit.send(left_by_a_kill(&folder)).unwrap();
+                false
+            }))
+            .unwrap();
+            migrate(&mut conn, &path, &[FIRST, big]).unwrap();
+            drop(conn);
+
+            let left: Vec<_> = left.try_iter().chain([left_by_a_kill(dir.path())]).collect();
+            assert!(left.len() >= 6, "four rows, a commit and the end: {}", left.len());
+            let mut versions = Vec::new();
+            for copy in &left {
+                let path = copy.path().join("lanchat.db");
+                let mut conn = open_writer(&path).unwrap();
+                let version: i64 = ask(&conn, "PRAGMA user_version");
+                let tables: i64 = ask(&conn, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'");
+                let changed: bool = ask(&conn, "SELECT epoch = 'ffffffffffffffffffffffffffffffff' FROM meta");
+                assert_eq!((tables == 1, changed), (version == 2, version == 2), "half a step");
+                versions.push(version);
+                migrate(&mut conn, &path, &[FIRST, big]).unwrap();
+                assert_eq!(
+                    ask::<i64>(&conn, "SELECT count(*) FROM more"),
+                    2,
+                    "the next start brings it to the end"
+                );
+            }
+            assert_eq!((versions.first(), versions.last()), (Some(&1), Some(&2)));
         }
     }
 

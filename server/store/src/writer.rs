@@ -11,6 +11,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 
+use lanchat_hub::failpoint;
 use lanchat_hub::port::StoreError;
 use lanchat_model::limits;
 use rusqlite::Connection;
@@ -172,6 +173,7 @@ fn serve(conn: Connection, mut orders: mpsc::Receiver<Order>) -> Result<(), Stri
             Some(Undone::ForNow(error)) => Err(error),
             None => Ok(()),
         };
+        failpoint::crash("store::after_commit");
         answer(batch, &failure);
         // After the answers: nobody waits for a checkpoint who does not ask for it.
         journal.keep_short()?;
@@ -213,6 +215,7 @@ fn commit(conn: &Connection, batch: &mut [Slot]) -> Result<(), Undone> {
         return Ok(());
     }
     let done = run_all(conn, batch).and_then(|()| {
+        failpoint::crash("store::before_commit");
         conn.execute_batch("COMMIT").map_err(|error| match severity(&error) {
             Severity::Full => Undone::ForNow(StoreError::Full),
             _ => Undone::ForGood(error.to_string()),

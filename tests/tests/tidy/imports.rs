@@ -18,7 +18,7 @@ const RULES: [Rule; 10] = [
         "lanchat-model",
         "bip39 getrandom rcgen rustls serde serde_json sha2 tempfile thiserror x509-parser",
     ),
-    Rule("lanchat-hub", "lanchat-model", "argon2 getrandom sha2 thiserror tokio tracing"),
+    Rule("lanchat-hub", "lanchat-model", "argon2 fail getrandom sha2 thiserror tokio tracing"),
     Rule("lanchat-store", "lanchat-hub lanchat-model", "rusqlite thiserror tokio tracing"),
     Rule(
         "lanchat-listener",
@@ -29,7 +29,7 @@ const RULES: [Rule; 10] = [
     Rule(
         "lanchat-server",
         "lanchat-certs lanchat-door-native lanchat-hub lanchat-listener lanchat-model lanchat-protocol lanchat-store",
-        "anyhow clap etcetera hostname if-addrs mdns-sd serde thiserror tokio tokio-util toml tracing tracing-subscriber",
+        "anyhow clap etcetera hostname if-addrs mdns-sd rustix serde thiserror tokio tokio-util toml tracing tracing-subscriber",
     ),
     Rule(
         "lanchat-client",
@@ -114,6 +114,25 @@ fn places_name_only_what_they_may_know() {
         }
     }
     expect_none("knowledge in the wrong place:", &broken);
+}
+
+#[test]
+fn no_build_goes_wrong_on_purpose_unless_it_is_asked_to() {
+    let mut broken = Vec::new();
+    for package in metadata().packages {
+        let is_armed = |features: &[String]| features.iter().any(|feature| feature.contains("failpoints"));
+        if package.features.get("default").is_some_and(|features| is_armed(features)) {
+            broken.push(format!("{} has failpoints by default", package.name));
+        }
+        for dependency in &package.dependencies {
+            let is_ours = dependency.name.starts_with("lanchat");
+            if is_ours && is_armed(&dependency.features) || dependency.name == "fail" && !dependency.optional
+            {
+                broken.push(format!("{} brings failpoints along by {}", package.name, dependency.name));
+            }
+        }
+    }
+    expect_none("failpoints are for test builds, which ask for them:", &broken);
 }
 
 #[test]

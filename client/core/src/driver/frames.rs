@@ -59,7 +59,7 @@ impl Driver {
                 }
             }
             ServerFrame::Goodbye(goodbye) => self.goodbye(&goodbye),
-            ServerFrame::Presence(_) | ServerFrame::Typing(_) => {
+            ServerFrame::Presence(_) | ServerFrame::Typing(_) | ServerFrame::Notice(_) => {
                 self.tell(Event::Frame { frame, line: text() });
             }
             frame => self.answered(frame, text()).await,

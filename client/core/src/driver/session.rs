@@ -133,6 +133,7 @@ impl Driver {
         if let Some(request) = request {
             self.phase = Phase::Ready;
             self.tell(Event::LoggedIn { session: session.clone(), line: without_token(line) });
+            self.begin_keeping(&session.username).await;
             if let Asker::LogIn { reply, .. } = request.asker {
                 // An error says that the user waits no longer; the session is there all the same.
                 drop(reply.send(Ok(session)));
@@ -204,6 +205,7 @@ impl Driver {
         self.delivery.forget();
         self.requests.fail_all(|| RequestError::NotLoggedIn);
         let unsent: Vec<_> = self.outbox.drain().collect();
+        self.end_keeping().await;
         for post in unsent {
             self.refuse(
                 post,

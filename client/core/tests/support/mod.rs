@@ -81,6 +81,11 @@ impl Fake {
         Ok(Peer { stream, received: Vec::new() })
     }
 
+    /// Closes the next connection without a word, as a server does that has no place before the login.
+    pub async fn turn_away(&self) {
+        drop(within("a connection", self.listener.accept()).await.unwrap());
+    }
+
     /// The next connection, greeted.
     pub async fn accept(&self) -> Peer {
         let mut peer = self.try_accept().await.unwrap();
@@ -284,4 +289,15 @@ pub fn impostor(certificate: &Fake, key_folder: &Path) -> Arc<ServerConfig> {
         .with_cert_resolver(Arc::new(shown));
     config.alpn_protocols = vec![ALPN.to_vec()];
     Arc::new(config)
+}
+
+/// Another program with the same home logs in to the same account.
+pub async fn logged_in_again(fake: &Fake, home: &Home, token: &str) -> (Client, Events, Peer) {
+    let (connection, mut peer) = meet(fake, home).await;
+    let trusted = connection.unwrap().trust(home).unwrap();
+    let (client, events) = Client::start(trusted, home.clone(), Options::default());
+    let rooms = json!([room("lobby", 0, 0)]);
+    let (session, _) = tokio::join!(client.resume(), peer.welcome("resume", token, rooms));
+    session.unwrap();
+    (client, events, peer)
 }

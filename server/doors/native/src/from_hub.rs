@@ -1,6 +1,8 @@
 //! Answers and events to frames.
 
-use lanchat_hub::{Body, Entry, Error, Event, PresenceState, Refusal, Reply, RoomState, RoomView, Welcome};
+use lanchat_hub::{
+    Body, Entry, Error, Event, Notice, PresenceState, Refusal, Reply, RoomState, RoomView, Welcome,
+};
 use lanchat_model::Timestamp;
 use lanchat_protocol as wire;
 use wire::{ErrorCode, ServerFrame, format_timestamp};
@@ -90,8 +92,20 @@ pub(crate) fn event(event: &Event) -> ServerFrame {
         Event::Typing { room, name } => {
             wire::Typing { room: room_name(room), username: name.to_string() }.into()
         }
+        Event::Notice(what) => notice(*what).into(),
         _ => logged_out().into(),
     }
+}
+
+fn notice(what: Notice) -> wire::Notice {
+    let (code, reason) = match what {
+        Notice::ReadOnly => (
+            wire::NoticeCode::ReadOnly,
+            "The server's disk is full: it can be read, not written. Send again when it says that there is space.",
+        ),
+        Notice::Writable => (wire::NoticeCode::Writable, "There is space again: the server takes messages."),
+    };
+    wire::Notice { code, reason: reason.to_owned() }
 }
 
 /// What a device is told that was logged out elsewhere.

@@ -2,6 +2,8 @@
 //!
 //! It answers at once and never fails, unless told to. What it keeps is gone when it is dropped.
 
+#![allow(dead_code, reason = "each test uses its part of it")]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -12,7 +14,7 @@ use lanchat_model::*;
 #[derive(Default)]
 pub(crate) struct MemoryStore(Mutex<State>);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     accounts: Vec<Account>,
     devices: Vec<(AccountId, TokenHash, TokenHash)>,
@@ -41,6 +43,16 @@ impl MemoryStore {
 
     pub(crate) fn fill_disk(&self, full: bool) {
         self.lock().disk_is_full = full;
+    }
+
+    /// How many rooms there are; their ids are `0..rooms()`.
+    pub(crate) fn rooms(&self) -> usize {
+        self.lock().rooms.len()
+    }
+
+    /// Another store, with the same content.
+    pub(crate) fn fork(&self) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(self.lock().clone())))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -280,6 +292,11 @@ impl Log for MemoryStore {
 impl Store for MemoryStore {
     fn epoch(&self) -> Answer<'_, String> {
         answer("epoch-1".into())
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        let full = self.lock().disk_is_full;
+        Box::pin(std::future::ready(if full { Err(StoreError::Full) } else { Ok(()) }))
     }
 
     fn checkpoint(&self) -> Answer<'_, ()> {

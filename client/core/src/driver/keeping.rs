@@ -1,0 +1,189 @@
+//! Keeping the outbox on disk: nothing is sent that is not there first, as long as there is a disk to keep it on.
+//!
+//! Writing is done by a blocking task, one at a time; what comes meanwhile is the next batch.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lanchat_model::{ClientId, ServerId, limits};
+use lanchat_protocol::{ClientFrame, Send, encode};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::Driver;
+use crate::error::HomeError;
+use crate::event::{Event, Unsent};
+use crate::outbox::{Outbox, Post};
+use crate::spool::{Leftovers, Spool};
+
+/// What a blocking task did.
+type Written = Result<Spool, HomeError>;
+
+/// Who writes the outbox down.
+#[derive(Debug, Default)]
+pub(super) enum Keeper {
+    /// Nobody: there is no session, or the disk refused. Posts go without.
+    #[default]
+    Nobody,
+    /// The file, made when it is needed.
+    Idle(Place, Option<Spool>),
+    /// A task that writes so many posts.
+    Busy(Place, usize, JoinHandle<Written>),
+}
+
+/// Where the file is, and whose posts are in it.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    folder: PathBuf,
+    server: ServerId,
+    account: String,
+}
+
+impl Keeper {
+    /// Resolves when the task at work is done. Cancel safe.
+    pub(super) async fn done(&mut self) -> Written {
+        match self {
+            Self::Busy(place, _, task) => {
+                let died = |error| HomeError::Io {
+                    action: "write",
+                    path: place.folder.clone(),
+                    source: std::io::Error::other(error),
+                };
+                task.await.unwrap_or_else(|error| Err(died(error)))
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Has written down what is not yet, unless a task is at work.
+    fn write(self, outbox: &mut Outbox) -> Self {
+        let Self::Idle(place, spool) = self else { return self };
+        let (count, posts) = outbox.unkept(limits::OUTBOX_BATCH_BYTES_MAX);
+        let settled = outbox.take_settled();
+        if count == 0 && (settled.is_empty() || spool.is_none()) {
+            return Self::Idle(place, spool);
+        }
+        let is_empty = outbox.is_empty();
+        let live = match &spool {
+            // Mostly settled posts by now: begun anew, with those that are left.
+            Some(spool) if spool.bytes > limits::OUTBOX_FILE_SLACK_BYTES => Some(outbox.kept_lines()),
+            _ => None,
+        };
+        let Place { folder, server, account } = place.clone();
+        let task = spawn_blocking(move || match spool {
+            Some(mut spool) if is_empty => spool.clear().map(|()| spool),
+            Some(old) if live.as_ref().is_some_and(|live| old.bytes > 2 * live.len() as u64) => {
+                let mut new = Spool::create(&folder, server, &account)?;
+                new.append(&[live.unwrap_or_default(), posts].concat(), &[])?;
+                old.remove();
+                Ok(new)
+            }
+            Some(mut spool) => spool.append(&posts, &settled).map(|()| spool),
+            None => {
+                let mut spool = Spool::create(&folder, server, &account)?;
+                spool.append(&posts, &[])?;
+                Ok(spool)
+            }
+        });
+        Self::Busy(place, count, task)
+    }
+}
+
+impl Driver {
+    /// Begins to keep the posts of an account, and takes over those that programs before this one left.
+    pub(super) async fn begin_keeping(&mut self, account: &str) {
+        let place = Place { folder: self.home.outbox(), server: self.server_id, account: account.to_owned() };
+        // All places that are free, so that each post that is taken over has its own.
+        let free = Arc::clone(&self.shared.places);
+        let free = u32::try_from(free.available_permits())
+            .ok()
+            .and_then(|all| free.try_acquire_many_owned(all).ok());
+        let (there, most) = (place.clone(), free.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let adopted = self.home.blocking(move |_| {
+            let Place { folder, server, account } = there;
+            let leftovers = Leftovers::adopt(&folder, server, &account, most)?;
+            if leftovers.posts.is_empty() {
+                leftovers.settle();
+                return Ok((None, Vec::new()));
+            }
+            let lines = leftovers.posts.values().flat_map(line).collect::<Vec<u8>>();
+            let mut spool = Spool::create(&folder, server, &account)?;
+            spool.append(&lines, &[])?;
+            let posts: Vec<_> = leftovers.posts.iter().map(|(id, post)| (*id, post.clone())).collect();
+            leftovers.settle();
+            Ok((Some(spool), posts))
+        });
+        match adopted.await {
+            Ok((spool, posts)) => {
+                self.keeper = Keeper::Idle(place, spool);
+                self.send_again(posts, free);
+            }
+            Err(error) => self.without_keeping(&error),
+        }
+    }
+
+    /// Puts posts that are on disk into the outbox, and tells.
+    fn send_again(&mut self, posts: Vec<(ClientId, Send)>, mut free: Option<OwnedSemaphorePermit>) {
+        let mut unsent = Vec::new();
+        for (id, post) in posts {
+            // No more were taken over than there are places.
+            let Some(place) = free.as_mut().and_then(|free| free.split(1)) else { break };
+            self.outbox.push(Post { id, room: post.room.clone(), line: line(&post), place });
+            unsent.push(Unsent { id, room: post.room, message: post.message });
+        }
+        self.outbox.keep(unsent.len());
+        if !unsent.is_empty() {
+            self.tell(Event::SentAgain { posts: unsent });
+        }
+    }
+
+    /// Has written down what is not yet.
+    pub(super) fn keep(&mut self) {
+        self.keeper = std::mem::take(&mut self.keeper).write(&mut self.outbox);
+        if matches!(self.keeper, Keeper::Nobody) {
+            self.outbox.keep(usize::MAX);
+        }
+    }
+
+    /// A task is done.
+    pub(super) fn kept(&mut self, written: Written) {
+        let Keeper::Busy(place, count, _) = std::mem::take(&mut self.keeper) else { return };
+        match written {
+            Ok(spool) => {
+                self.outbox.keep(count);
+                self.keeper = Keeper::Idle(place, Some(spool));
+            }
+            Err(error) => self.without_keeping(&error),
+        }
+    }
+
+    /// To chat on without a disk is better than not to chat; but it must be known.
+    fn without_keeping(&mut self, error: &HomeError) {
+        self.keeper = Keeper::Nobody;
+        self.tell(Event::NotKept { reason: error.to_string() });
+    }
+
+    /// Ends the keeping. What is in the outbox then is left to the next program; if nothing is, no file.
+    pub(super) async fn end_keeping(&mut self) {
+        loop {
+            self.keep();
+            if !matches!(self.keeper, Keeper::Busy(..)) {
+                break;
+            }
+            let written = self.keeper.done().await;
+            self.kept(written);
+        }
+        if let Keeper::Idle(_, Some(spool)) = std::mem::take(&mut self.keeper)
+            && self.outbox.is_empty()
+        {
+            // A file that is not removed is an empty orphan.
+            let _ = spawn_blocking(move || spool.remove()).await;
+        }
+    }
+}
+
+fn line(post: &Send) -> Vec<u8> {
+    let mut line = Vec::new();
+    encode(&ClientFrame::from(post.clone()), &mut line);
+    line
+}

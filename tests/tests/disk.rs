@@ -1,0 +1,203 @@
+//! Disks that fail: one that is full says so to everybody and nothing is lost; one that breaks ends the server, which
+//! recovers.
+#![cfg(unix)]
+
+use lanchat_tests::ledger::long_run;
+use lanchat_tests::power::{Flaw, Ledger, can_trace, flaws};
+use lanchat_tests::{
+    Home, PASSWORD, Pipe, Place, ServerSpec, TestPeer, TestServer, TinyDisk, interpreter, new_id, report,
+};
+use serde_json::{Value, json};
+
+/// The disk: enough for what is posted, and for a journal that is not checkpointed on the way.
+const DISK_BYTES: usize = 8 * 1024 * 1024;
+/// What a disk gives out in one piece.
+const PAGE: u64 = 4096;
+/// Pages that are left when it gets full: from none to more than a batch takes.
+const PAGES_LEFT: u64 = 24;
+
+/// Writes a message and tells its id.
+fn post(author: &mut TestPeer, ledger: &mut Ledger) -> String {
+    let id = new_id();
+    let text = format!("{id} {}", "disk ".repeat(2500));
+    author.write_line(&json!({"type": "send", "id": id, "room": "lobby", "message": text}).to_string());
+    ledger.sent.insert(id.clone(), text);
+    id
+}
+
+/// Notes an `ack`. Whatever else there is, is none.
+fn note(frame: &Value, ledger: &mut Ledger) -> bool {
+    let is_ack = frame["type"] == "ack";
+    if let (true, Some(id), Some(seq)) = (is_ack, frame["id"].as_str(), frame["seq"].as_u64()) {
+        ledger.acked.insert(id.to_owned(), seq);
+    }
+    is_ack
+}
+
+/// Posts until a post is refused, and tells which were.
+fn post_until_full(author: &mut TestPeer, ledger: &mut Ledger) -> Vec<String> {
+    let mut refused = Vec::new();
+    while refused.is_empty() {
+        let batch: Vec<_> = (0..4).map(|_| post(author, ledger)).collect();
+        let mut open = batch.len();
+        while open > 0 {
+            let frame = author.next_frame().expect("a full disk closes no connection");
+            let is_ours = batch.iter().any(|id| frame["id"] == *id.as_str()) && frame["type"] != "message";
+            if is_ours {
+                open -= 1;
+                if !note(&frame, ledger) {
+                    assert_eq!(frame["code"], "read_only", "{frame}");
+                    refused.push(frame["id"].as_str().expect("it names the post").to_owned());
+                }
+            }
+        }
+    }
+    refused
+}
+
+/// Sends refused posts again, under their ids.
+fn post_again(author: &mut TestPeer, refused: &[String], ledger: &mut Ledger) {
+    for id in refused {
+        let text = ledger.sent[id].clone();
+        let ack = author.answer_to(id, json!({"type": "send", "room": "lobby", "message": text}));
+        assert!(note(&ack, ledger), "{ack}");
+    }
+}
+
+fn notice(peer: &mut TestPeer, code: &str) {
+    let notice = peer.expect("notice");
+    assert_eq!(notice["code"], code, "{notice}");
+    let reason = notice["reason"].as_str().expect("a notice is for people");
+    assert!(reason.contains(' ') && reason.ends_with('.'), "not a sentence: {reason}");
+}
+
+/// What is wrong with the lobby, read by `reader` from its beginning.
+fn audit(server: &TestServer, reader: &str, ledger: &Ledger) -> Vec<Flaw> {
+    let mut auditor = TestPeer::connect(server.address());
+    auditor.request(json!({"type": "login", "username": reader, "password": PASSWORD}));
+    auditor.request(json!({"type": "attach", "cursors": {"lobby": 0}}));
+    let is_entry = |frame: &Value| frame["seq"].is_u64() && frame["room"] == "lobby";
+    let log: Vec<_> = auditor.barrier().into_iter().filter(is_entry).collect();
+    flaws(ledger, &log)
+}
+
+/// The disk gets full at every page of a batch, and gets space again: the author is told at once, so is everybody
+/// else, reading goes on, and nothing is lost or doubled.
+#[test]
+fn a_full_disk_is_told_to_everybody_and_loses_nothing() {
+    let Some(disk) = TinyDisk::new(DISK_BYTES) else { return };
+    let mut server = TestServer::start_as(ServerSpec::default().on_data(&disk.data()).under(disk.starter()));
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let mut bob = TestPeer::registered(server.address(), "bob");
+    let mut ledger = Ledger::default();
+    for pages in 0..=PAGES_LEFT {
+        disk.fill(pages * PAGE);
+        let refused = post_until_full(&mut ana, &mut ledger);
+        notice(&mut bob, "read_only");
+        let history = bob.request(json!({"type": "history", "room": "lobby", "limit": 5}));
+        assert_eq!(history["type"], "history", "reading goes on: {history}");
+        disk.free();
+        post_again(&mut ana, &refused, &mut ledger);
+        notice(&mut bob, "writable");
+    }
+    report(&format!("disk: full {} times, {} messages acknowledged", PAGES_LEFT + 1, ledger.acked.len()));
+
+    // Killed while it is full: what was acknowledged is there all the same.
+    disk.fill(0);
+    post_until_full(&mut ana, &mut ledger);
+    server.kill();
+    disk.free();
+    server.start_again();
+    assert_eq!(audit(&server, "bob", &ledger), []);
+    assert_eq!(server.stop(), 0);
+    if let Some(python) = interpreter() {
+        let copy = tempfile::tempdir().expect("a temporary folder can be made");
+        disk.copy_data(copy.path());
+        let check = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchall())";
+        let output = std::process::Command::new(python)
+            .args(["-c", check])
+            .arg(copy.path().join("lanchat.db"))
+            .output()
+            .expect("python runs");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "[('ok',)]");
+    }
+}
+
+/// People who were told that nothing is taken need not try: the server looks by itself, and tells whoever comes later.
+#[test]
+fn a_server_finds_out_by_itself_that_there_is_space_again() {
+    let Some(disk) = TinyDisk::new(DISK_BYTES) else { return };
+    let server = TestServer::start_as(ServerSpec::default().on_data(&disk.data()).under(disk.starter()));
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let mut late = TestPeer::connect(server.address());
+    late.register("late");
+    let home = Home::new();
+    let address = server.address().to_string();
+    let mut shown = Pipe::start(&home, &Place::Here, &["--plain", "--follow", "--server", &address]);
+    shown.enter(&format!("/register reader {PASSWORD}"));
+    let said = shown.process().stderr.clone();
+    said.wait_for_text("You are reader");
+    disk.fill(0);
+    post_until_full(&mut ana, &mut Ledger::default());
+    late.attach();
+    notice(&mut late, "read_only");
+    said.wait_for_text("The server's disk is full");
+    disk.free();
+    notice(&mut late, "writable");
+    said.wait_for_text("There is space again");
+    ana.expect_where("notice", |notice| notice["code"] == "writable");
+    assert_eq!(ana.send("lobby", "at last")["type"], "ack");
+}
+
+/// A server whose nth sync of its database fails, seen from a client: what it acknowledged, and how it ended.
+fn run_into_error(nth: u32, spec: &ServerSpec, ledger: &mut Ledger) -> i32 {
+    let inject = format!("inject=fsync,fdatasync:error=EIO:when={nth}");
+    let data = spec.data.clone().unwrap_or_default();
+    let watched = ["lanchat.db", "lanchat.db-wal"].map(|name| data.join(name).display().to_string());
+    let words = ["strace", "-D", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-e", &inject];
+    let files = ["-P", &watched[0], "-P", &watched[1]];
+    let under = words.iter().chain(&files).map(|word| (*word).to_owned()).collect();
+    let mut server = TestServer::start_as(spec.clone().under(under));
+    let mut ana = TestPeer::connect(server.address());
+    let login = json!({"type": "login", "id": "1", "username": "ana", "password": PASSWORD});
+    ana.write_line(&login.to_string());
+    let mut last = None;
+    // One post after the other: at most one of them meets the error.
+    while let Some(frame) = ana.next_frame() {
+        let is_answer = last.as_deref().is_some_and(|id| frame["id"] == id) && frame["type"] != "message";
+        if frame["type"] == "welcome" || note(&frame, ledger) {
+            last = Some(post(&mut ana, ledger));
+        } else if is_answer {
+            assert_eq!(frame["code"], "internal", "{frame}");
+        }
+    }
+    assert!(last.is_none_or(|id| !ledger.acked.contains_key(&id)), "the last post met the error");
+    // A server lets those who stay hear its goodbye.
+    drop(ana);
+    let code = server.wait();
+    assert!(server.log().contains("INJECTED"), "the error was met: {}", server.log());
+    code
+}
+
+/// A sync that fails is never called good, however early or late it is: the server stops, says so by its exit code,
+/// and has everything when it is started again.
+#[test]
+fn a_sync_that_fails_ends_the_server_and_costs_nothing() {
+    if !can_trace() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let spec = ServerSpec::default().on_data(&folder.path().join("data"));
+    let mut server = TestServer::start_as(spec.clone());
+    TestPeer::registered(server.address(), "ana");
+    TestPeer::registered(server.address(), "bob");
+    assert_eq!(server.stop(), 0);
+    let mut ledger = Ledger::default();
+    for nth in 1..=if long_run() { 200 } else { 20 } {
+        assert_eq!(run_into_error(nth, &spec, &mut ledger), 1, "the exit code after error {nth}");
+        let mut server = TestServer::start_as(spec.clone());
+        assert_eq!(audit(&server, "bob", &ledger), [], "after error {nth}");
+        assert_eq!(server.stop(), 0);
+    }
+    report(&format!("disk: {} messages acknowledged between failed syncs, all there", ledger.acked.len()));
+}
