@@ -267,7 +267,9 @@ fn typing_is_seen_while_it_goes_on_and_leaves_no_trace() {
     terminal.press("hello");
     bob.expect("typing");
     terminal.press("\x03");
-    bob.write_line(r#"{"type":"typing","id":"t2","room":"lobby"}"#);
+    // Another one: the server passes on only the first of several hints in a row.
+    let mut carol = TestPeer::registered(server.address(), "carol");
+    carol.write_line(r#"{"type":"typing","id":"t1","room":"lobby"}"#);
     terminal.wait_for_text("typing");
     server.kill();
     terminal.wait_for("waiting for the hint to go with the connection", |screen| {
