@@ -30,7 +30,8 @@ impl Pipe {
     /// `lanchat --json --follow`, logged in as a new account, in the lobby and ready to see what others write.
     pub fn json(home: &Home, server: SocketAddr, name: &str) -> Self {
         let server = server.to_string();
-        let mut pipe = Self::start(home, &Place::Here, &["--server", &server, "--json", "--follow"]);
+        let mut pipe =
+            Self::start(home, &Place::Here, &["--server", &server, "--json", "--follow", "--tail", "50"]);
         pipe.enter(&format!("/register {name} {PASSWORD}"));
         pipe.expect("attached", |_| true);
         pipe
