@@ -67,7 +67,7 @@ impl Hub {
     /// Opens the domain over a store, and starts its sequencer and the keeper of its presence.
     ///
     /// # Errors
-    /// When the store does not answer, or there is no randomness.
+    /// When the store does not answer.
     pub async fn open(store: Arc<dyn Store>, options: HubOptions) -> Result<Self, Error> {
         let epoch = store.epoch().await?;
         let were_here = store.online_at_last().await?;

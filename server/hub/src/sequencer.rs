@@ -11,7 +11,7 @@ use crate::entry::{Body, Entry};
 use crate::error::Error;
 use crate::failpoint;
 use crate::mailbox::{Mailbox, Outcome};
-use crate::port::{Appended, Draft, Store, StoreError};
+use crate::port::{Appended, Draft, Store};
 use crate::registry::Registry;
 use crate::writing::Writing;
 
@@ -95,7 +95,8 @@ async fn run(
                 }
             }
             Err(error) => {
-                let error = refusal(&error);
+                // One fault id for the whole batch: one cause, one line in the log.
+                let error = Error::from(error);
                 for (asker, (_, client_id)) in askers.into_iter().zip(stubs) {
                     asker.answer(client_id, Err(error.clone()));
                 }
@@ -128,11 +129,6 @@ pub(crate) fn show(registry: &Registry, entry: &Arc<Entry>) {
     if let Some(room) = registry.room(entry.room) {
         room.advance(entry);
     }
-}
-
-/// One fault id for the whole batch: one cause, one line in the log.
-fn refusal(error: &StoreError) -> Error {
-    Error::from(error.clone())
 }
 
 impl Asker {

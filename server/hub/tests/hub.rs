@@ -26,14 +26,17 @@ fn here() -> Source {
     Source("127.0.0.1".into())
 }
 
-async fn register(hub: &Hub, name: &str) -> (Session, Welcome) {
-    let credentials = Credentials::Register {
+fn newcomer(name: &str) -> Credentials {
+    Credentials::Register {
         name: name.parse().unwrap(),
         display_name: name.parse().unwrap(),
         password: Password::parse(PASSWORD).unwrap(),
         device: None,
-    };
-    hub.authenticate(credentials, &here()).await.unwrap()
+    }
+}
+
+async fn register(hub: &Hub, name: &str) -> (Session, Welcome) {
+    hub.authenticate(newcomer(name), &here()).await.unwrap()
 }
 
 async fn log_in(hub: &Hub, name: &str) -> (Session, Welcome) {
@@ -362,16 +365,11 @@ async fn a_full_server_says_so() {
     let resume = || Credentials::Resume { token: welcome.token.clone() };
     let refused = hub.authenticate(resume(), &here()).await.err().unwrap();
     assert_eq!(refused, Error::Refused(Refusal::ServerFull));
-    let bob = || Credentials::Register {
-        name: "bob".parse().unwrap(),
-        display_name: "Bob".parse().unwrap(),
-        password: Password::parse(PASSWORD).unwrap(),
-        device: None,
-    };
-    assert_eq!(hub.authenticate(bob(), &here()).await.err().unwrap(), Error::Refused(Refusal::ServerFull));
+    let refused = hub.authenticate(newcomer("bob"), &here()).await.err().unwrap();
+    assert_eq!(refused, Error::Refused(Refusal::ServerFull));
     drop(ana);
     // Nothing was stored for the sake of a session that could not be.
-    assert!(hub.authenticate(bob(), &here()).await.is_ok());
+    assert!(hub.authenticate(newcomer("bob"), &here()).await.is_ok());
     assert!(hub.authenticate(resume(), &here()).await.is_ok());
 }
 
