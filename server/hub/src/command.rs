@@ -43,6 +43,19 @@ pub enum Credentials {
     },
 }
 
+/// A message to be posted.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// Where. A private chat that is not there yet is opened.
+    pub room: RoomView,
+    /// Makes a resend idempotent.
+    pub client_id: ClientId,
+    /// What.
+    pub text: MessageText,
+    /// Whether the text is what the author does.
+    pub action: bool,
+}
+
 /// What a session asks.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -66,16 +79,7 @@ pub enum Command {
         tail: u64,
     },
     /// Post a message. The answer is an [`Event::Ack`](crate::Event::Ack), later.
-    Post {
-        /// Where.
-        room: RoomView,
-        /// Makes a resend idempotent.
-        client_id: ClientId,
-        /// What.
-        text: MessageText,
-        /// Whether it is what the author does.
-        action: bool,
-    },
+    Post(Post),
     /// Say what this device has seen.
     Mark {
         /// Where.

@@ -1,6 +1,7 @@
 //! Delivery is reading: what a session hands out, from its cursors, when it is woken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use lanchat_model::{RoomId, Seq, limits};
 
@@ -8,10 +9,11 @@ use crate::command::RoomView;
 use crate::error::{Error, Refusal};
 use crate::event::{Event, Notice, Reply, RoomState};
 use crate::failpoint;
-use crate::mailbox::Outcome;
-use crate::port::Appended;
+use crate::mailbox::{Outcome, Waiting};
+use crate::port::{Appended, MembershipRecord};
 use crate::room::Read;
-use crate::session::{LatestCursor, Live, Seat, Session};
+use crate::seats::{Live, Seat};
+use crate::session::{LatestCursor, Session};
 
 /// What an entry takes on the wire beside its body, roughly: names, ids, punctuation.
 const ENTRY_OVERHEAD_BYTES: usize = 192;
@@ -35,136 +37,125 @@ impl Session {
             typing: self.hub.typing.version(),
             notice: Notice::Writable,
         });
-        let views: Vec<RoomView> = self.seats.keys().cloned().collect();
-        for view in &views {
-            self.subscribe(view);
+        for room in self.seats.rooms_by_view() {
+            self.subscribe(room);
         }
         self.reconcile().await?;
-        self.raise_heads().await?;
         self.announced.clear();
         if self.hub.writing.notice() != Notice::Writable {
             self.mailbox.leave(|waiting| waiting.latest_changed = true);
         }
-        let mut rooms = Vec::with_capacity(self.seats.len());
-        for view in self.seats.keys().cloned().collect::<Vec<_>>() {
-            rooms.push(self.start_at(&view, cursors.get(&view).copied(), tail));
+        let mut rooms = Vec::new();
+        for room in self.seats.rooms_by_view() {
+            let cursor = self.seats.get(room).and_then(|seat| cursors.get(&seat.view)).copied();
+            rooms.extend(self.start_at(room, cursor, tail));
         }
         Ok(Reply::Attached { epoch: self.hub.epoch.clone(), rooms })
     }
 
     /// Makes the session a reader of a room, from its head on.
-    fn subscribe(&mut self, view: &RoomView) {
-        let Some(seat) = self.seats.get_mut(view) else { return };
-        let head = seat.record.room.head;
-        let room = self.hub.registry.attach(self.id, self.account.id, &self.mailbox, seat.room, head);
-        seat.live = Some(Live { cursor: room.head(), room });
+    fn subscribe(&mut self, room: RoomId) {
+        let Some(seat) = self.seats.get_mut(room) else { return };
+        if let Some(live) = seat.live.take() {
+            self.hub.registry.detach(self.id, room, live.key);
+        }
+        let (found, key) = self.hub.registry.attach(self.id, self.account, &self.mailbox, room, seat.head());
+        seat.live = Some(Live { cursor: found.head(), key, room: found });
     }
 
     /// Puts the cursor of a room where delivery is to start: behind `cursor` if the log goes that far, else before the
-    /// last `tail` entries.
-    pub(crate) fn start_at(&mut self, view: &RoomView, cursor: Option<Seq>, tail: u64) -> RoomState {
-        let Some(seat) = self.seats.get_mut(view) else {
-            return RoomState {
-                room: view.clone(),
-                head: Seq::ZERO,
-                mark: Seq::ZERO,
-                from: Seq::ZERO,
-                members: 0,
-            };
-        };
-        let mut from = seat.record.room.head;
+    /// last `tail` entries. The room as the peer is to be told of it.
+    pub(crate) fn start_at(&mut self, room: RoomId, cursor: Option<Seq>, tail: u64) -> Option<RoomState> {
+        let seat = self.seats.get_mut(room)?;
+        let head = seat.head();
+        let mut from = head;
         if let Some(live) = &mut seat.live {
-            let head = live.room.head();
             from = cursor
                 .filter(|cursor| *cursor <= head)
                 .unwrap_or_else(|| head.back(tail.min(limits::JOIN_TAIL_MAX)));
             live.cursor = from;
-            if from < head && !self.dirty.contains(&seat.room) {
-                self.dirty.push_back(seat.room);
+            if from < head {
+                list(seat, &mut self.dirty);
             }
         }
-        seat.state(view, from)
+        self.seats.get(room).map(|seat| seat.state(from))
     }
 
     /// Brings the seats up to date with the store: rooms that were joined or opened on another device or by another
     /// person appear, rooms that were left disappear, and rooms that were left and entered again are read on.
     pub(crate) async fn reconcile(&mut self) -> Result<(), Error> {
         let records = self.memberships().await?;
-        let has_left = |room: RoomId| !records.iter().any(|record| record.room.id == room);
-        let gone = self.seats.iter().filter(|(_, seat)| has_left(seat.room));
-        for view in gone.map(|(view, _)| view.clone()).collect::<Vec<_>>() {
-            self.lose_seat(&view);
-            self.announced.push(Event::RoomGone(view));
+        let rooms: HashSet<RoomId> = records.iter().map(|record| record.room.id).collect();
+        let gone: Vec<RoomId> =
+            self.seats.iter().map(|seat| seat.room).filter(|room| !rooms.contains(room)).collect();
+        for room in gone {
+            let view = self.lose_seat(room);
+            self.announced.extend(view.map(Event::RoomGone));
         }
-        self.read_on().await?;
-        let mut fresh = Vec::new();
-        for record in records {
-            if !self.views.contains_key(&record.room.id) {
-                fresh.push(self.take_seat(record));
-            }
-        }
+        let (known, fresh): (Vec<_>, Vec<_>) =
+            records.into_iter().partition(|record| self.seats.get(record.room.id).is_some());
+        fresh.iter().for_each(|record| self.take_seat(record));
         if self.latest.is_none() {
             // Nothing is delivered before `attach`, whose answer names all rooms.
             self.announced.clear();
-        } else if !fresh.is_empty() {
-            self.begin_delivery_of(fresh).await?;
+            return Ok(());
+        }
+        fresh.iter().for_each(|record| self.subscribe(record.room.id));
+        let subscribed_again = self.read_on();
+        if fresh.is_empty() && !subscribed_again {
+            self.raise_heads(&known);
+            return Ok(());
+        }
+        // What was subscribed to only now may have grown since the reading above.
+        let records = self.memberships().await?;
+        self.raise_heads(&records);
+        for room in fresh.into_iter().map(|record| record.room.id) {
+            // A private chat that is new is new from its first line; a group room shows its last ones.
+            let mark = self.seats.get(room).map(|seat| (&seat.view, seat.mark));
+            let cursor = mark.and_then(|(view, mark)| matches!(view, RoomView::Private(_)).then_some(mark));
+            let state = self.start_at(room, cursor, limits::JOIN_TAIL_DEFAULT);
+            self.announced.extend(state.map(Event::Room));
         }
         Ok(())
     }
 
     /// Makes the session a reader again of the rooms that its account left and has entered again since: leaving ended
-    /// the reading, and no room came or went that would tell. The cursors stand where they stood.
-    async fn read_on(&mut self) -> Result<(), Error> {
-        let unread = |seat: &Seat| seat.live.as_ref().is_some_and(|live| !live.room.is_read_by(self.id));
-        let unread: Vec<_> =
-            self.seats.iter().filter(|(_, seat)| unread(seat)).map(|(view, _)| view.clone()).collect();
-        for view in &unread {
-            let cursor = self.seats.get(view).and_then(|seat| seat.live.as_ref()).map(|live| live.cursor);
-            self.subscribe(view);
-            let live = self.seats.get_mut(view).and_then(|seat| seat.live.as_mut());
-            if let (Some(live), Some(cursor)) = (live, cursor) {
-                live.cursor = cursor;
+    /// the reading, and no room came or went that would tell. The cursors stand where they stood. Whether there were any.
+    fn read_on(&mut self) -> bool {
+        let unread = |seat: &Seat| {
+            let live = seat.live.as_ref().filter(|live| !live.is_read_by(self.id))?;
+            Some((seat.room, live.cursor))
+        };
+        let unread: Vec<_> = self.seats.iter().filter_map(unread).collect();
+        for (room, cursor) in &unread {
+            self.subscribe(*room);
+            if let Some(live) = self.seats.get_mut(*room).and_then(|seat| seat.live.as_mut()) {
+                live.cursor = *cursor;
             }
         }
-        if unread.is_empty() { Ok(()) } else { self.raise_heads().await }
+        !unread.is_empty()
     }
 
-    async fn begin_delivery_of(&mut self, fresh: Vec<RoomView>) -> Result<(), Error> {
-        for view in &fresh {
-            self.subscribe(view);
-        }
-        self.raise_heads().await?;
-        for view in fresh {
-            // A private chat that is new is new from its first line; a group room shows its last ones.
-            let mark = self.seats.get(&view).map(|seat| seat.record.mark);
-            let cursor = mark.filter(|_| matches!(view, RoomView::Private(_)));
-            let state = self.start_at(&view, cursor, limits::JOIN_TAIL_DEFAULT);
-            self.announced.push(Event::Room(state));
-        }
-        Ok(())
-    }
-
-    /// Reads the heads again, now that every commit after the reading is announced: nothing falls in between.
-    /// What the account left before the subscription is not read: the word of it is on its way.
-    pub(crate) async fn raise_heads(&mut self) -> Result<(), Error> {
-        let records = self.memberships().await?;
-        let is_left = |room: RoomId| !records.iter().any(|record| record.room.id == room);
-        for seat in self.seats.values().filter(|seat| is_left(seat.room)) {
-            self.hub.registry.detach(self.id, seat.room);
+    /// Takes over the heads that the store has, which was asked after the subscription: every commit since then is
+    /// announced, so that nothing falls in between. What the account left before the subscription is not read: the
+    /// word of it is on its way.
+    fn raise_heads(&mut self, records: &[MembershipRecord]) {
+        let rooms: HashSet<RoomId> = records.iter().map(|record| record.room.id).collect();
+        for seat in self.seats.iter().filter(|seat| !rooms.contains(&seat.room)) {
+            if let Some(live) = &seat.live {
+                self.hub.registry.detach(self.id, seat.room, live.key);
+            }
         }
         for record in records {
-            let Some(seat) = self.views.get(&record.room.id).and_then(|view| self.seats.get_mut(view)) else {
-                continue;
-            };
+            let Some(seat) = self.seats.get_mut(record.room.id) else { continue };
             if let Some(live) = &seat.live {
                 live.room.raise_head(record.room.head);
-                if live.cursor < live.room.head() && !self.dirty.contains(&seat.room) {
-                    self.dirty.push_back(seat.room);
+                if live.cursor < live.room.head() {
+                    list(seat, &mut self.dirty);
                 }
             }
-            seat.record = record;
+            seat.refresh(record);
         }
-        Ok(())
     }
 
     /// Hands out what is ready, up to about `limits::WRITE_BUFFER_BYTES_MAX`; the rest stays where it is, in the log.
@@ -173,26 +164,27 @@ impl Session {
     /// A fault of the store: nothing is lost, the cursors stand where they stood.
     pub async fn next_batch(&mut self) -> Result<Vec<Event>, Error> {
         let mut events = Vec::new();
-        let waiting = self.mailbox.take();
-        if waiting.logged_out {
+        self.mailbox.swap(&mut self.waiting);
+        if self.waiting.logged_out {
             return Ok(vec![Event::LoggedOut]);
         }
-        for outcome in waiting.outcomes {
+        let Waiting { dirty, outcomes, .. } = &mut self.waiting;
+        for outcome in std::mem::take(outcomes) {
             self.unacked = self.unacked.saturating_sub(1);
             events.push(outcome.into_event());
         }
-        for room in waiting.dirty {
-            if !self.dirty.contains(&room) {
-                self.dirty.push_back(room);
+        for room in dirty.drain(..) {
+            if let Some(seat) = self.seats.get_mut(room) {
+                list(seat, &mut self.dirty);
             }
         }
-        if waiting.memberships_changed {
-            self.reconcile().await?;
+        if std::mem::take(&mut self.waiting.memberships_changed) {
+            Box::pin(self.reconcile()).await?;
         }
         // Before the entries: a peer is told of a room first.
         events.append(&mut self.announced);
         self.read_rooms(&mut events).await?;
-        if waiting.latest_changed {
+        if std::mem::take(&mut self.waiting.latest_changed) {
             self.read_latest(&mut events);
         }
         Ok(events)
@@ -203,38 +195,38 @@ impl Session {
         let mut bytes = 0;
         while bytes < limits::WRITE_BUFFER_BYTES_MAX {
             let Some(room) = self.dirty.pop_front() else { return Ok(()) };
-            match self.read_room(room, events).await {
-                Ok(0) => {}
-                Ok(read) => {
-                    bytes += read;
-                    self.dirty.push_back(room);
-                }
-                Err(error) => {
-                    self.dirty.push_front(room);
-                    return Err(error);
-                }
+            let read = self.read_room(room, events).await;
+            // Not caught up, or not known to be: it stays listed.
+            match read {
+                Ok(0) => self.seats.get_mut(room).into_iter().for_each(|seat| seat.listed = false),
+                Ok(_) => self.dirty.push_back(room),
+                Err(_) => self.dirty.push_front(room),
             }
+            bytes += read?;
         }
         Ok(())
     }
 
     /// Reads one room from its cursor: from the ring, else a page of the store. The size read; 0: caught up.
     async fn read_room(&mut self, room: RoomId, events: &mut Vec<Event>) -> Result<usize, Error> {
-        let Some(view) = self.views.get(&room) else { return Ok(0) };
-        let Some(live) = self.seats.get_mut(view).and_then(|seat| seat.live.as_mut()) else { return Ok(0) };
-        let entries = match live.room.read_after(self.id, live.cursor, limits::REPLAY_PAGE_MAX) {
-            Read::CaughtUp => return Ok(0),
-            Read::Entries(entries) => entries,
-            Read::Behind => self.hub.store.read_after(room, live.cursor, limits::REPLAY_PAGE_MAX).await?,
-        };
+        let Some(Seat { view, live: Some(live), .. }) = self.seats.get_mut(room) else { return Ok(0) };
+        let (before, reader) = (events.len(), (self.id, live.key));
+        let read = live.room.read_after(reader, live.cursor, limits::REPLAY_PAGE_MAX, |entry| {
+            events.push(Event::Entry { room: view.clone(), entry: Arc::clone(entry) });
+        });
+        if read == Read::Behind {
+            let page = self.hub.store.read_after(room, live.cursor, limits::REPLAY_PAGE_MAX).await?;
+            events.extend(page.into_iter().map(|entry| Event::Entry { room: view.clone(), entry }));
+        }
         let mut bytes = 0;
-        for entry in entries {
+        for event in events.iter().skip(before) {
+            let Event::Entry { entry, .. } = event else { continue };
             if entry.seq != live.cursor.next() && !failpoint::on("hub::gap_unchecked") {
+                events.truncate(before);
                 return Err(Error::fault(&format!("room {} has no entry after {}", room.0, live.cursor)));
             }
             live.cursor = entry.seq;
             bytes += entry.body.weight() + ENTRY_OVERHEAD_BYTES;
-            events.push(Event::Entry { room: view.clone(), entry });
         }
         Ok(bytes)
     }
@@ -253,10 +245,18 @@ impl Session {
         cursor.typing = version;
         for (room, name) in marks {
             // Rooms that are not ours are none of ours; our own typing is no news.
-            if let Some(view) = self.views.get(&room).filter(|_| name != self.account.name) {
-                events.push(Event::Typing { room: view.clone(), name });
+            if let Some(seat) = self.seats.get(room).filter(|_| name != self.name) {
+                events.push(Event::Typing { room: seat.view.clone(), name });
             }
         }
+    }
+}
+
+/// Puts a room into the list of those to be read, once.
+fn list(seat: &mut Seat, dirty: &mut VecDeque<RoomId>) {
+    if !seat.listed {
+        seat.listed = true;
+        dirty.push_back(seat.room);
     }
 }
 

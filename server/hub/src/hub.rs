@@ -1,6 +1,7 @@
 //! The hub: the handle that a server holds, and the way from credentials to a session.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lanchat_model::{AccountName, limits};
 use tokio::sync::Mutex;
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) throttle: Throttle,
     pub(crate) epoch: String,
     options: HubOptions,
+    draining: AtomicBool,
     /// Taken by [`Hub::close`].
     sequencer: std::sync::Mutex<Option<Sequencer>>,
     tasks: Mutex<Option<Tasks>>,
@@ -86,6 +88,7 @@ impl Hub {
             throttle: Throttle::default(),
             epoch,
             options,
+            draining: AtomicBool::new(false),
             sequencer: std::sync::Mutex::new(Some(sequencer)),
             tasks: Mutex::new(Some(Tasks { sequencing, keeping, probing })),
         })))
@@ -147,6 +150,14 @@ impl Hub {
         self.0.registry.count()
     }
 
+    /// Asks every session to end, those that begin from now on too. Their tasks do it, when they have answered what they
+    /// took.
+    pub fn drain(&self) {
+        // The word first and the wake-ups second: whoever is woken finds it.
+        self.0.draining.store(true, Ordering::SeqCst);
+        self.0.registry.touch_all();
+    }
+
     /// Stops the hub: what was admitted is committed, presence is stored as it is, the journal is written out.
     /// Call it when all sessions are gone; a second call does nothing.
     pub async fn close(&self) {
@@ -192,6 +203,10 @@ impl Inner {
             self.store.set_password(account.id, phc, None).await?;
         }
         Ok(account)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
     }
 
     /// The way into the logs, until the hub is closed.

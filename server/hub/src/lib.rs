@@ -18,6 +18,7 @@ mod presence;
 mod registry;
 mod requests;
 mod room;
+mod seats;
 mod sequencer;
 mod session;
 mod throttle;
@@ -27,7 +28,7 @@ mod writing;
 #[cfg(feature = "failpoints")]
 mod wrong;
 
-pub use command::{Command, Credentials, RoomView};
+pub use command::{Command, Credentials, Post, RoomView};
 pub use entry::{Body, Entry, WireForm};
 pub use error::{Error, FaultId, Refusal};
 pub use event::{Event, Member, Notice, PresenceState, Reply, RoomState, RoomSummary, Welcome};

@@ -1,10 +1,10 @@
 //! Where the rest of the hub leaves word for one session: "look there", never the thing itself.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use lanchat_model::{ClientId, RoomId};
-use tokio::sync::Notify;
 
 use crate::command::RoomView;
 use crate::error::Error;
@@ -21,8 +21,8 @@ pub(crate) struct Outcome {
 /// All that waits for one session. Every field is bounded by something else than how slow the session is.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    /// Rooms whose log grew. Bounded by the rooms that the session is attached to.
-    pub(crate) dirty: BTreeSet<RoomId>,
+    /// Rooms whose log grew. Bounded by the rooms that the session is attached to: each says it once until it is read.
+    pub(crate) dirty: Vec<RoomId>,
     /// What became of its posts. Bounded by `limits::UNACKED_PER_SESSION_MAX`: the listener reads no more.
     pub(crate) outcomes: VecDeque<Outcome>,
     /// The rooms of the account are other ones now.
@@ -44,38 +44,45 @@ impl Waiting {
 /// The mailbox of one session. Producers: rooms, sequencer, boards, registry. Consumer: the session.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    waiting: Mutex<Waiting>,
-    wake: Notify,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    waiting: Waiting,
+    /// The task that waits for word. It stays after a wake-up: a session is driven by one task for as long as it lives.
+    waker: Option<Waker>,
 }
 
 impl Mailbox {
     /// Leaves word and wakes the session.
     pub(crate) fn leave(&self, word: impl FnOnce(&mut Waiting)) {
-        word(&mut self.lock());
-        self.wake.notify_one();
-    }
-
-    /// Takes all that waits.
-    pub(crate) fn take(&self) -> Waiting {
-        std::mem::take(&mut *self.lock())
-    }
-
-    /// Resolves when something waits.
-    ///
-    /// # Cancel safety
-    /// Safe: what waits stays until it is taken.
-    pub(crate) async fn ready(&self) {
-        loop {
-            let notified = self.wake.notified();
-            if !self.lock().is_empty() {
-                return;
-            }
-            notified.await;
+        let mut inside = self.lock();
+        word(&mut inside.waiting);
+        if let Some(waker) = &inside.waker {
+            waker.wake_by_ref();
         }
     }
 
+    /// Takes all that waits, for an empty one: so the space of both is used again.
+    pub(crate) fn swap(&self, emptied: &mut Waiting) {
+        std::mem::swap(&mut self.lock().waiting, emptied);
+    }
+
+    /// Ready when something waits; otherwise the task is woken when something does.
+    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inside = self.lock();
+        if !inside.waiting.is_empty() {
+            return Poll::Ready(());
+        }
+        if !inside.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            inside.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
     /// A panic while the lock was held left a set of hints behind, which is still a set of hints.
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

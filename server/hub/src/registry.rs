@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lanchat_model::{AccountId, DeviceId, RoomId, Seq};
 
 use crate::mailbox::Mailbox;
-use crate::room::Room;
+use crate::room::{ReaderKey, Room};
 
 /// A session, for as long as this process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,10 +71,15 @@ impl Registry {
     }
 
     /// Removes a session and detaches it from its rooms.
-    pub(crate) fn exit(&self, account: AccountId, session: SessionId, rooms: impl Iterator<Item = RoomId>) {
+    pub(crate) fn exit(
+        &self,
+        account: AccountId,
+        session: SessionId,
+        rooms: impl Iterator<Item = (RoomId, ReaderKey)>,
+    ) {
         let mut state = self.lock();
-        for room in rooms {
-            state.detach(session, room);
+        for (room, key) in rooms {
+            state.detach(session, room, key);
         }
         if let Some(of_account) = state.sessions.get_mut(&account) {
             let removed = of_account.remove(&session).is_some();
@@ -105,16 +110,16 @@ impl Registry {
         mailbox: &Arc<Mailbox>,
         room: RoomId,
         head: Seq,
-    ) -> Arc<Room> {
+    ) -> (Arc<Room>, ReaderKey) {
         let mut state = self.lock();
         let room = state.rooms.entry(room).or_insert_with(|| Arc::new(Room::new(room, head)));
-        room.attach(session, account, mailbox);
-        Arc::clone(room)
+        let key = room.attach(session, account, mailbox);
+        (Arc::clone(room), key)
     }
 
     /// Ends the reading of one room.
-    pub(crate) fn detach(&self, session: SessionId, room: RoomId) {
-        self.lock().detach(session, room);
+    pub(crate) fn detach(&self, session: SessionId, room: RoomId, key: ReaderKey) {
+        self.lock().detach(session, room, key);
     }
 
     /// The room, if somebody reads it.
@@ -162,8 +167,8 @@ impl Registry {
 
 impl State {
     /// A room that nobody reads leaves memory; its log is in the store.
-    fn detach(&mut self, session: SessionId, room: RoomId) {
-        if self.rooms.get(&room).is_some_and(|found| found.detach(session)) {
+    fn detach(&mut self, session: SessionId, room: RoomId, key: ReaderKey) {
+        if self.rooms.get(&room).is_some_and(|found| found.detach(session, key)) {
             self.rooms.remove(&room);
         }
     }

@@ -1,8 +1,8 @@
 //! What a session does at the request of its peer, apart from delivery.
 
-use lanchat_model::{AccountName, ClientId, MessageText, Password, RoomName, Seq, limits};
+use lanchat_model::{AccountName, ClientId, Password, RoomName, Seq, limits};
 
-use crate::command::RoomView;
+use crate::command::{Post, RoomView};
 use crate::entry::Body;
 use crate::error::{Error, Refusal};
 use crate::event::{Event, Member, Reply, RoomSummary};
@@ -10,39 +10,38 @@ use crate::port::{Appended, Away, Draft, RoomRecord};
 use crate::session::Session;
 
 impl Session {
-    /// Admits a post. The first post to a private chat opens it, for both sides.
-    pub(crate) async fn post(
-        &mut self,
-        room: RoomView,
-        client_id: ClientId,
-        text: MessageText,
-        action: bool,
-    ) -> Result<Reply, Error> {
-        if let RoomView::Private(peer) = &room
-            && !self.seats.contains_key(&room)
+    /// Admits a post; its outcome comes later, by [`Session::next_batch`]. The first post to a private chat opens it, for
+    /// both sides.
+    ///
+    /// # Errors
+    /// As [`Session::submit`].
+    pub async fn post(&mut self, post: Post) -> Result<Reply, Error> {
+        let Post { room: view, client_id, text, action } = post;
+        if let RoomView::Private(peer) = &view
+            && self.seats.find(&view).is_none()
         {
-            self.open_private(peer.clone()).await?;
+            Box::pin(self.open_private(peer.clone())).await?;
         }
-        let draft = self.draft(self.seat(&room)?.room, client_id, Body::Message { text, action });
-        self.sequencer.post(draft, self.mailbox.clone(), room).await?;
+        let draft = self.draft(self.seat(&view)?.room, client_id, Body::Message { text, action });
+        self.sequencer.post(draft, self.mailbox.clone(), view).await?;
         self.unacked += 1;
         Ok(Reply::Admitted)
     }
 
     async fn open_private(&mut self, peer: AccountName) -> Result<(), Error> {
-        if peer == self.account.name {
+        if peer == self.name {
             return Err(Refusal::NotWithYourself.into());
         }
         let other = self.hub.store.account(peer).await?.ok_or(Refusal::NoSuchAccount)?;
-        let opened = self.hub.store.open_private(self.account_id(), other.id).await?;
+        let opened = self.hub.store.open_private(self.account, other.id).await?;
         opened.ok_or(Refusal::TooManyChats)?;
         self.hub.registry.memberships_changed(other.id);
-        self.hub.registry.memberships_changed(self.account_id());
+        self.hub.registry.memberships_changed(self.account);
         self.reconcile().await
     }
 
     fn draft(&self, room: lanchat_model::RoomId, client_id: ClientId, body: Body) -> Draft {
-        Draft { room, author: self.account.id, author_name: self.account.name.clone(), client_id, body }
+        Draft { room, author: self.account, author_name: self.name.clone(), client_id, body }
     }
 
     /// A draft that nobody resends needs an id of its own all the same.
@@ -56,12 +55,11 @@ impl Session {
         let view = RoomView::Group(name.clone());
         // A seat may be one that was lost a moment ago, on another device.
         self.reconcile().await?;
-        if self.seats.contains_key(&view) {
+        if let Some(seat) = self.seats.find(&view) {
+            let from = seat.live.as_ref().map_or(seat.head(), |live| live.cursor);
+            let state = seat.state(from);
             self.leave_unsaid(&view);
-        }
-        if let Some(seat) = self.seats.get(&view) {
-            let from = seat.live.as_ref().map_or(seat.record.room.head, |live| live.cursor);
-            return Ok(Reply::Room(seat.state(&view, from)));
+            return Ok(Reply::Room(state));
         }
         let room = self.hub.store.open_group(name).await?.ok_or(Refusal::TooManyRooms)?;
         match self.sequencer.append(self.membership_draft(room.id, Body::Joined)?).await? {
@@ -71,7 +69,7 @@ impl Session {
         }
         self.reconcile().await?;
         self.leave_unsaid(&view);
-        Ok(Reply::Room(self.start_at(&view, None, tail)))
+        Ok(Reply::Room(self.start_at(room.id, None, tail).ok_or(Refusal::NotAMember)?))
     }
 
     /// Drops what is to be announced of a room: the answer to a request says it.
@@ -88,16 +86,16 @@ impl Session {
             return Err(Refusal::LobbyStays.into());
         }
         let view = RoomView::Group(name);
-        let draft = self.membership_draft(self.seat(&view)?.room, Body::Left)?;
-        self.sequencer.append(draft).await?;
-        self.lose_seat(&view);
+        let room = self.seat(&view)?.room;
+        self.sequencer.append(self.membership_draft(room, Body::Left)?).await?;
+        self.lose_seat(room);
         self.leave_unsaid(&view);
         Ok(Reply::Done)
     }
 
     pub(crate) fn typing(&mut self, room: &RoomView) -> Result<Reply, Error> {
         let room = self.seat(room)?.room;
-        if self.hub.typing.mark(room, self.account.name.clone())
+        if self.hub.typing.mark(room, self.name.clone())
             && let Some(room) = self.hub.registry.room(room)
         {
             room.touch();
@@ -108,13 +106,12 @@ impl Session {
     /// A mark beyond the head would hide what comes: it is cut to the head.
     pub(crate) async fn mark(&mut self, view: &RoomView, seq: Seq) -> Result<Reply, Error> {
         let seat = self.seat(view)?;
-        let head = seat.live.as_ref().map_or(seat.record.room.head, |live| live.room.head());
-        self.hub.store.mark(self.device, seat.room, seq.min(head)).await?;
+        self.hub.store.mark(self.device, seat.room, seq.min(seat.head())).await?;
         Ok(Reply::Done)
     }
 
     pub(crate) async fn rooms(&mut self) -> Result<Reply, Error> {
-        let groups = self.hub.store.groups(self.account_id()).await?;
+        let groups = self.hub.store.groups(self.account).await?;
         let summary = |group: crate::port::GroupRecord| RoomSummary {
             room: self.view_of(&group.room.kind),
             members: group.room.members,
@@ -148,7 +145,7 @@ impl Session {
         let found = match view {
             RoomView::Group(name) => self.hub.store.group(name.clone()).await?,
             RoomView::Private(peer) => match self.hub.store.account(peer.clone()).await? {
-                Some(peer) => self.hub.store.private(self.account_id(), peer.id).await?,
+                Some(peer) => self.hub.store.private(self.account, peer.id).await?,
                 None => return Err(Refusal::NoSuchAccount.into()),
             },
         };
@@ -169,7 +166,7 @@ impl Session {
     }
 
     pub(crate) fn set_away(&mut self, away: Option<Away>) -> Result<Reply, Error> {
-        self.hub.presence.set_away(self.account_id(), away);
+        self.hub.presence.set_away(self.account, away);
         Ok(Reply::Done)
     }
 
@@ -187,18 +184,18 @@ impl Session {
     /// The old password is asked for again, so that an unattended keyboard is not enough; guessing it is as slow as
     /// guessing at the login.
     pub(crate) async fn change_password(&mut self, old: String, new: Password) -> Result<Reply, Error> {
-        self.hub.verify(self.account.name.clone(), &old, &self.source).await?;
+        self.hub.verify(self.name.clone(), &old, &self.source).await?;
         let phc = self.hub.hasher.hash(new.as_bytes()).await?;
-        self.hub.store.set_password(self.account_id(), phc, Some(self.device)).await?;
+        self.hub.store.set_password(self.account, phc, Some(self.device)).await?;
         let device = self.device;
-        self.hub.registry.log_out(self.account_id(), |other| other == device);
+        self.hub.registry.log_out(self.account, |other| other == device);
         Ok(Reply::Done)
     }
 
     pub(crate) async fn log_out(&mut self) -> Result<Reply, Error> {
         self.hub.store.remove_device(self.device).await?;
         let device = self.device;
-        self.hub.registry.log_out(self.account_id(), |other| other != device);
+        self.hub.registry.log_out(self.account, |other| other != device);
         self.leave_on_purpose();
         Ok(Reply::LoggedOut)
     }

@@ -1,8 +1,9 @@
 //! The only writer of the logs: takes what waits, has it committed, and only then shows it to anyone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use lanchat_model::{AccountId, limits};
+use lanchat_model::{AccountId, RoomId, limits};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -13,6 +14,7 @@ use crate::failpoint;
 use crate::mailbox::{Mailbox, Outcome};
 use crate::port::{Appended, Draft, Store};
 use crate::registry::Registry;
+use crate::room::Room;
 use crate::writing::Writing;
 
 /// A draft on its way into a log, and who wants to know what became of it.
@@ -88,8 +90,8 @@ async fn run(
         match appended {
             Ok(results) => {
                 failpoint::crash("hub::before_fan_out");
-                for ((result, asker), (author, client_id)) in results.into_iter().zip(askers).zip(stubs) {
-                    publish(&registry, author, &result);
+                publish(&registry, results.iter().zip(stubs.iter().map(|(author, _)| *author)));
+                for ((result, asker), (_, client_id)) in results.into_iter().zip(askers).zip(stubs) {
                     failpoint::crash("hub::before_ack");
                     asker.answer(client_id, Ok(result));
                 }
@@ -105,29 +107,36 @@ async fn run(
     }
 }
 
-/// Shows a committed entry to the sessions. Who became a member reads it, who ceased to be one does not.
-fn publish(registry: &Registry, author: AccountId, result: &Appended) {
-    let Appended::Fresh(entry) = result else { return };
-    let room = registry.room(entry.room);
-    match entry.body {
-        Body::Joined => registry.memberships_changed(author),
-        Body::Left => {
-            if let Some(room) = &room {
-                room.expel(author);
+/// Shows what was committed to the sessions, and wakes each room's readers once, however much of the batch is theirs.
+/// Who became a member reads it, who ceased to be one does not.
+fn publish<'a>(registry: &Registry, batch: impl Iterator<Item = (&'a Appended, AccountId)>) {
+    // Bounded by the batch. Rooms that nobody reads are looked up once, too.
+    let mut rooms: HashMap<RoomId, Option<Arc<Room>>> = HashMap::new();
+    for (result, author) in batch {
+        let Appended::Fresh(entry) = result else { continue };
+        let room = rooms.entry(entry.room).or_insert_with(|| registry.room(entry.room));
+        match entry.body {
+            Body::Joined => registry.memberships_changed(author),
+            Body::Left => {
+                if let Some(room) = room {
+                    room.expel(author);
+                }
+                registry.memberships_changed(author);
             }
-            registry.memberships_changed(author);
+            Body::Message { .. } => {}
         }
-        Body::Message { .. } => {}
+        if let Some(room) = room {
+            room.advance(entry);
+        }
     }
-    if let Some(room) = room {
-        room.advance(entry);
-    }
+    rooms.into_values().flatten().for_each(|room| room.wake());
 }
 
 /// Shows an entry that the store committed by another way than the sequencer: the one of a registration.
 pub(crate) fn show(registry: &Registry, entry: &Arc<Entry>) {
     if let Some(room) = registry.room(entry.room) {
         room.advance(entry);
+        room.wake();
     }
 }
 

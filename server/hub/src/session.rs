@@ -1,18 +1,20 @@
 //! A session: proof of a login, and a set of cursors. Only [`Hub::authenticate`](crate::Hub::authenticate) makes one.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use lanchat_model::{AccountId, DeviceId, RoomId, Seq, limits};
+use lanchat_model::{AccountId, AccountName, DeviceId, RoomId, limits};
 
 use crate::command::{Command, RoomView};
 use crate::error::{Error, Refusal};
-use crate::event::{Event, Notice, Reply, RoomState, Welcome};
+use crate::event::{Event, Notice, Reply, Welcome};
 use crate::hub::Inner;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Waiting};
 use crate::port::{Account, MembershipRecord, RoomKind};
 use crate::registry::{Place, SessionId};
-use crate::room::Room;
+use crate::seats::{Seat, Seats};
 use crate::sequencer::Sequencer;
 use crate::throttle::Source;
 use crate::token::Token;
@@ -21,15 +23,17 @@ use crate::token::Token;
 pub struct Session {
     pub(crate) hub: Arc<Inner>,
     pub(crate) sequencer: Sequencer,
-    pub(crate) account: Account,
+    pub(crate) account: AccountId,
+    pub(crate) name: AccountName,
     pub(crate) device: DeviceId,
     pub(crate) source: Source,
     pub(crate) id: SessionId,
     pub(crate) mailbox: Arc<Mailbox>,
+    /// What was taken out of the mailbox and not yet looked at.
+    pub(crate) waiting: Waiting,
     /// The rooms of the account. To have a seat is the permission to post there; the store checks once more.
-    pub(crate) seats: BTreeMap<RoomView, Seat>,
-    pub(crate) views: HashMap<RoomId, RoomView>,
-    /// Rooms to read from, in turn. Bounded by the seats.
+    pub(crate) seats: Seats,
+    /// Rooms to read from, in turn. Bounded by the seats: each is listed once.
     pub(crate) dirty: VecDeque<RoomId>,
     /// Rooms that came and went, to be told before anything else. Bounded by the seats: it is emptied by every batch.
     pub(crate) announced: Vec<Event>,
@@ -46,23 +50,6 @@ pub(crate) struct Login {
     pub(crate) device: DeviceId,
     pub(crate) source: Source,
     pub(crate) place: Place,
-}
-
-/// A room that the account is in.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    pub(crate) room: RoomId,
-    /// What the store knew when the seat was taken.
-    pub(crate) record: MembershipRecord,
-    /// Set once delivery has begun.
-    pub(crate) live: Option<Live>,
-}
-
-/// A room that is being read: everything up to `cursor` was handed out.
-#[derive(Debug)]
-pub(crate) struct Live {
-    pub(crate) room: Arc<Room>,
-    pub(crate) cursor: Seq,
 }
 
 /// Versions of presence and typing that were handed out, and what the peer believes of the server.
@@ -83,13 +70,14 @@ impl Session {
         let mut session = Self {
             hub,
             sequencer,
-            account,
+            account: account.id,
+            name: account.name,
             device,
             source,
             id,
             mailbox,
-            seats: BTreeMap::new(),
-            views: HashMap::new(),
+            waiting: Waiting::default(),
+            seats: Seats::default(),
             dirty: VecDeque::new(),
             announced: Vec::new(),
             latest: None,
@@ -97,23 +85,23 @@ impl Session {
             on_purpose: false,
         };
         for record in session.memberships().await? {
-            session.take_seat(record);
+            session.take_seat(&record);
         }
         let welcome = Welcome {
-            name: session.account.name.clone(),
-            display_name: session.account.display_name.clone(),
-            admin: session.account.admin,
+            name: session.name.clone(),
+            display_name: account.display_name,
+            admin: account.admin,
             token: token.expose(),
             epoch: session.hub.epoch.clone(),
             online: session.hub.registry.count() as u64,
-            rooms: session.seats.iter().map(|(view, seat)| seat.state(view, seat.record.room.head)).collect(),
+            rooms: session.seats.states(),
         };
         Ok((session, welcome))
     }
 
     /// The name of the account, for logs.
-    pub fn name(&self) -> &lanchat_model::AccountName {
-        &self.account.name
+    pub fn name(&self) -> &AccountName {
+        &self.name
     }
 
     /// Does what the peer asks. Posts are answered later, by [`Session::next_batch`].
@@ -122,7 +110,7 @@ impl Session {
     /// [`Error::Refused`] for what the peer did wrong, otherwise a fault of ours. The session goes on in both cases.
     pub async fn submit(&mut self, command: Command) -> Result<Reply, Error> {
         match command {
-            Command::Post { room, client_id, text, action } => self.post(room, client_id, text, action).await,
+            Command::Post(post) => self.post(post).await,
             Command::Typing { room } => self.typing(&room),
             Command::Mark { room, seq } => self.mark(&room, seq).await,
             Command::Attach { epoch, cursors, tail } => self.attach(epoch, cursors, tail).await,
@@ -149,14 +137,27 @@ impl Session {
         self.unacked > 0
     }
 
-    /// Resolves when [`Session::next_batch`] has something to hand out.
+    /// Resolves when [`Session::next_batch`] has something to hand out, or the hub drains.
     ///
     /// # Cancel safety
     /// Safe.
     pub async fn ready(&self) {
-        if self.dirty.is_empty() && self.announced.is_empty() {
-            self.mailbox.ready().await;
+        poll_fn(|cx| self.poll_ready(cx)).await;
+    }
+
+    /// As [`Session::ready`], for a task that waits for other things too. One task at a time: the last one is woken.
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.dirty.is_empty() || !self.announced.is_empty() || self.is_draining() {
+            return Poll::Ready(());
         }
+        // Asked once more, because the word of a drain that began since then came before this waker was known.
+        let ready = self.mailbox.poll_ready(cx);
+        if self.is_draining() { Poll::Ready(()) } else { ready }
+    }
+
+    /// Whether the server wants all sessions to end.
+    pub fn is_draining(&self) -> bool {
+        self.hub.is_draining()
     }
 
     /// Says that the peer leaves on purpose: its absence is announced at once when the session is dropped.
@@ -166,7 +167,7 @@ impl Session {
 
     /// The account's rooms, with the marks of this device, as the store has them now.
     pub(crate) async fn memberships(&self) -> Result<Vec<MembershipRecord>, Error> {
-        Ok(self.hub.store.memberships(self.account.id, self.device).await?)
+        Ok(self.hub.store.memberships(self.account, self.device).await?)
     }
 
     /// How this account names a room.
@@ -174,56 +175,37 @@ impl Session {
         match kind {
             RoomKind::Group(name) => RoomView::Group(name.clone()),
             RoomKind::Private([one, other]) => {
-                let peer = if one.0 == self.account.id { other } else { one };
+                let peer = if one.0 == self.account { other } else { one };
                 RoomView::Private(peer.1.clone())
             }
         }
     }
 
     /// Adds a room of the account; delivery of it has not begun.
-    pub(crate) fn take_seat(&mut self, record: MembershipRecord) -> RoomView {
-        let (view, room) = (self.view_of(&record.room.kind), record.room.id);
-        self.views.insert(room, view.clone());
-        self.seats.insert(view.clone(), Seat { room, record, live: None });
-        view
+    pub(crate) fn take_seat(&mut self, record: &MembershipRecord) {
+        self.seats.insert(record, self.view_of(&record.room.kind));
     }
 
     /// Removes a room of the account.
-    pub(crate) fn lose_seat(&mut self, view: &RoomView) {
-        if let Some(seat) = self.seats.remove(view) {
-            self.hub.registry.detach(self.id, seat.room);
-            self.views.remove(&seat.room);
-            self.dirty.retain(|room| *room != seat.room);
+    pub(crate) fn lose_seat(&mut self, room: RoomId) -> Option<RoomView> {
+        let seat = self.seats.remove(room)?;
+        if let Some(live) = seat.live {
+            self.hub.registry.detach(self.id, room, live.key);
         }
+        self.dirty.retain(|dirty| *dirty != room);
+        Some(seat.view)
     }
 
     /// The seat, which is the permission.
     pub(crate) fn seat(&self, view: &RoomView) -> Result<&Seat, Error> {
-        self.seats.get(view).ok_or(Error::Refused(Refusal::NotAMember))
-    }
-
-    pub(crate) fn account_id(&self) -> AccountId {
-        self.account.id
-    }
-}
-
-impl Seat {
-    /// The room as the peer is told of it; delivery starts behind `from`.
-    pub(crate) fn state(&self, view: &RoomView, from: Seq) -> RoomState {
-        let head = self.live.as_ref().map_or(self.record.room.head, |live| live.room.head());
-        RoomState {
-            room: view.clone(),
-            head,
-            mark: self.record.mark,
-            from,
-            members: self.record.room.members,
-        }
+        self.seats.find(view).ok_or(Error::Refused(Refusal::NotAMember))
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.hub.registry.exit(self.account.id, self.id, self.views.keys().copied());
-        self.hub.presence.depart(self.account.id, self.on_purpose);
+        let read = self.seats.iter().filter_map(|seat| Some((seat.room, seat.live.as_ref()?.key)));
+        self.hub.registry.exit(self.account, self.id, read);
+        self.hub.presence.depart(self.account, self.on_purpose);
     }
 }

@@ -24,6 +24,7 @@ pub(crate) fn before_commit(registry: &Registry, drafts: &[Draft], askers: Vec<A
         let Some(entry) = foretell(registry, &mut heads, draft) else { return asker };
         if let Some(room) = registry.room(draft.room).filter(|_| fan_out) {
             room.advance(&entry);
+            room.wake();
         }
         if !ack || matches!(asker, Asker::Waiting(_)) {
             return asker;

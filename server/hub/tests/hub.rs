@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lanchat_hub::{
-    Body, Command, Credentials, Error, Event, Hub, HubOptions, Notice, PresenceState, Refusal, Reply,
+    Body, Command, Credentials, Error, Event, Hub, HubOptions, Notice, Post, PresenceState, Refusal, Reply,
     RoomView, Session, Source, Welcome,
 };
 use lanchat_model::{ClientId, MessageText, Password, RoomName, Seq, limits};
@@ -60,7 +60,7 @@ fn private(name: &str) -> RoomView {
 
 fn post(room: RoomView, number: u128, text: &str) -> Command {
     let client_id = ClientId::from_bytes(number.to_be_bytes());
-    Command::Post { room, client_id, text: MessageText::parse(text).unwrap(), action: false }
+    Command::Post(Post { room, client_id, text: MessageText::parse(text).unwrap(), action: false })
 }
 
 /// Everything that is delivered until nothing more is ready.

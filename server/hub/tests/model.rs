@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use lanchat_hub::port::Log;
 use lanchat_hub::{
-    Body, Command, Credentials, Entry, Error, Event, Hub, HubOptions, Refusal, Reply, RoomState, RoomView,
-    Session, Source,
+    Body, Command, Credentials, Entry, Error, Event, Hub, HubOptions, Post, Refusal, Reply, RoomState,
+    RoomView, Session, Source,
 };
 use lanchat_model::{ClientId, MessageText, Password, RoomId, Seq, limits};
 use memory_store::MemoryStore;
@@ -312,7 +312,7 @@ impl World {
         let (account, Some(link)) = (device.account, &mut device.link) else { return };
         let (client_id, message) =
             (ClientId::from_bytes(id.to_be_bytes()), MessageText::parse(&text).unwrap());
-        let post = Command::Post { room: view(room, account), client_id, text: message, action: false };
+        let post = Command::Post(Post { room: view(room, account), client_id, text: message, action: false });
         match link.session.submit(post).await {
             Ok(Reply::Admitted) => {
                 link.expected.push_back((id, self.reference.post(account, room, id, &text)));

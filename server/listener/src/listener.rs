@@ -9,11 +9,11 @@ use lanchat_hub::Hub;
 use lanchat_model::limits;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::admission::{Anteroom, Place, source_of};
@@ -68,83 +68,78 @@ impl Listener {
     /// Serves until `shutdown`; then stops accepting, lets every connection say goodbye, and resolves when all are
     /// gone, after `limits::DRAIN_MAX` at the latest.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let (connections, accepting, cut) =
-            (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
         let Self { sockets, acceptor, doors, hub, anteroom } = self;
-        let herd = Arc::<Herd>::default();
+        let entrance = Arc::new(Entrance { acceptor, doors, hub, anteroom, herd: Herd::default(), shutdown });
+        let mut accepting = JoinSet::new();
         for socket in sockets {
-            let entrance = Entrance {
-                acceptor: acceptor.clone(),
-                doors: Arc::clone(&doors),
-                hub: hub.clone(),
-                anteroom: Arc::clone(&anteroom),
-                herd: Arc::clone(&herd),
-                connections: connections.clone(),
-                shutdown: shutdown.clone(),
-                cut: cut.clone(),
-            };
-            accepting.spawn(entrance.accept(socket));
+            accepting.spawn(Arc::clone(&entrance).accept(socket));
         }
-        accepting.close();
-        accepting.wait().await;
-        connections.close();
-        if timeout(limits::DRAIN_MAX, connections.wait()).await.is_err() {
-            warn!(connections = connections.len(), "some peers took too long to say goodbye to");
-            cut.cancel();
-            connections.wait().await;
-        }
+        accepting.join_all().await;
     }
 }
 
-/// What one accepting task needs.
-#[derive(Clone)]
-struct Entrance {
+/// What all connections share.
+pub(crate) struct Entrance {
     acceptor: TlsAcceptor,
     doors: Arc<[Arc<dyn Door>]>,
-    hub: Hub,
+    pub(crate) hub: Hub,
     anteroom: Arc<Anteroom>,
-    herd: Arc<Herd>,
-    connections: TaskTracker,
-    shutdown: CancellationToken,
-    cut: CancellationToken,
+    pub(crate) herd: Herd,
+    /// Looked at by connections without a session; a session is told by the hub.
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl Entrance {
-    async fn accept(self, socket: TcpListener) {
+    /// Accepts until the shutdown, then waits for the connections that came in here to end.
+    async fn accept(self: Arc<Self>, socket: TcpListener) {
+        let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
                 accepted = socket.accept() => accepted,
-                () = self.shutdown.cancelled() => return,
+                Some(_) = connections.join_next() => continue,
+                () = self.shutdown.cancelled() => break,
             };
             match accepted {
-                Ok((stream, peer)) => self.admit(stream, peer),
+                Ok((stream, peer)) => self.admit(stream, peer, &mut connections),
                 Err(error) => {
                     warn!(%error, "accept failed");
                     tokio::select! {
                         () = sleep(ACCEPT_PAUSE) => {}
-                        () = self.shutdown.cancelled() => return,
+                        () = self.shutdown.cancelled() => break,
                     }
                 }
             }
         }
+        drop(socket);
+        self.hub.drain();
+        let all_gone = async { while connections.join_next().await.is_some() {} };
+        if timeout(limits::DRAIN_MAX, all_gone).await.is_err() {
+            warn!(connections = connections.len(), "some peers took too long to say goodbye to");
+            connections.shutdown().await;
+        }
     }
 
     /// A peer without a place is closed, not left hanging.
-    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, connections: &mut JoinSet<()>) {
         let Some(place) = self.anteroom.enter(&source_of(peer)) else {
             debug!(%peer, "too many connections before login");
             return;
         };
-        let (this, cut) = (self.clone(), self.cut.clone());
-        self.connections.spawn(async move {
-            tokio::select! {
-                () = this.serve(stream, peer, place) => {}
-                () = cut.cancelled() => {}
+        let this = Arc::clone(self);
+        connections.spawn(async move {
+            // Each part is boxed, so that a connection that waits has the memory of the waiting, not of the handshake.
+            if let Some(pump) = Box::pin(this.shake_hands(stream, peer, place)).await {
+                pump.run().await;
             }
         });
     }
 
-    async fn serve(self, stream: TcpStream, peer: SocketAddr, place: Place) {
+    async fn shake_hands(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: Place,
+    ) -> Option<Box<Pump>> {
         let accepted_at = Instant::now();
         if let Err(error) = tune(&stream) {
             debug!(%peer, %error, "socket options were refused");
@@ -153,30 +148,34 @@ impl Entrance {
         let stream = tokio::select! {
             done = handshake => match done {
                 Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return debug!(%peer, %error, "TLS handshake failed"),
-                Err(_) => return debug!(%peer, "TLS handshake took too long"),
+                Ok(Err(error)) => {
+                    debug!(%peer, %error, "TLS handshake failed");
+                    return None;
+                }
+                Err(_) => {
+                    debug!(%peer, "TLS handshake took too long");
+                    return None;
+                }
             },
-            () = self.shutdown.cancelled() => return,
+            () = self.shutdown.cancelled() => return None,
         };
         let alpn = stream.get_ref().1.alpn_protocol();
         let Some(door) = self.doors.iter().find(|door| Some(door.alpn()) == alpn) else {
             // rustls refuses a wrong ALPN by itself, but lets none at all pass. No application byte for those.
-            return debug!(%peer, "no ALPN protocol");
+            debug!(%peer, "no ALPN protocol");
+            return None;
         };
-        let pump = Pump {
+        Some(Box::new(Pump {
             dialect: door.open(),
             stream: Stream::new(stream),
-            hub: self.hub,
-            herd: self.herd,
+            entrance: Arc::clone(&self),
             source: source_of(peer),
             place: Some(place),
             login_deadline: accepted_at + limits::LOGIN_MAX,
-            shutdown: self.shutdown,
             session: None,
             out: Vec::new(),
             last_sent: Instant::now(),
-        };
-        pump.run().await;
+        }))
     }
 }
 

@@ -1,51 +1,52 @@
 //! The pump: one task per connection, one loop for every door.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use lanchat_hub::{Hub, Session, Source};
+use lanchat_hub::{Command, Session, Source};
 use lanchat_model::limits;
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, info};
 
 use crate::admission::Place;
 use crate::door::{Closing, Dialect, Flow, Inbound, Request};
-use crate::herd::Herd;
+use crate::listener::Entrance;
 use crate::stream::Stream;
 
 /// A connection behind its TLS handshake.
 pub(crate) struct Pump {
     pub(crate) stream: Stream,
     pub(crate) dialect: Box<dyn Dialect>,
-    pub(crate) hub: Hub,
-    pub(crate) herd: Arc<Herd>,
+    pub(crate) entrance: Arc<Entrance>,
     pub(crate) source: Source,
     /// Held until the login.
     pub(crate) place: Option<Place>,
     pub(crate) login_deadline: Instant,
-    pub(crate) shutdown: CancellationToken,
     pub(crate) session: Option<Session>,
     /// What is to be written. Written as soon as it exceeds `limits::WRITE_BUFFER_BYTES_MAX`, and before every wait.
     pub(crate) out: Vec<u8>,
     pub(crate) last_sent: Instant,
 }
 
-/// What the loop was woken by.
-enum Wake {
+/// What the loop was woken by: all that is ready at once, so that neither side of a connection waits for the other.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Wake {
     /// Bytes came in; `false`: the peer has closed.
-    Received(bool),
-    Deliver,
-    KeepAlive,
-    LoginTimeout,
-    Drain,
+    received: Option<bool>,
+    deliver: bool,
+    keep_alive: bool,
+    login_timeout: bool,
+    drain: bool,
 }
 
 impl Pump {
     /// Runs the connection to its end. The session ends with it.
-    pub(crate) async fn run(mut self) {
-        self.dialect.greet(self.hub.online() as u64, &mut self.out);
+    pub(crate) async fn run(mut self: Box<Self>) {
+        self.dialect.greet(self.entrance.hub.online() as u64, &mut self.out);
         let ended = self.converse().await;
         if ended.is_ok() {
             let _ = self.flush().await;
@@ -53,17 +54,21 @@ impl Pump {
         let name = self.session.as_ref().map(|session| session.name().to_string());
         debug!(account = name, source = %self.source.0, reason = ?ended.err(), "connection ended");
         // The session first: others need not wait for this socket to close.
-        drop(self.session);
-        self.stream.close().await;
+        self.session = None;
+        // Boxed: what a connection needs only at its end is no memory of those that live.
+        Box::pin(self.stream.close()).await;
     }
 
     async fn converse(&mut self) -> io::Result<()> {
+        let entrance = Arc::clone(&self.entrance);
+        let mut shut_down = pin!(entrance.shutdown.cancelled());
+        let mut alarm = pin!(sleep_until(self.next_alarm()));
         loop {
             if self.take_requests().await?.is_break() {
                 return Ok(());
             }
             self.flush().await?;
-            let wake = self.wake().await?;
+            let wake = poll_fn(|cx| self.poll_wake(cx, alarm.as_mut(), shut_down.as_mut())).await?;
             if self.act_on(wake).await?.is_break() {
                 return Ok(());
             }
@@ -75,45 +80,69 @@ impl Pump {
         self.session.as_ref().is_none_or(Session::has_credit)
     }
 
-    /// Waits for something to do. Only cancel-safe things are waited for.
-    async fn wake(&mut self) -> io::Result<Wake> {
-        let has_credit = self.has_credit();
-        let Self { stream, dialect, session, shutdown, .. } = self;
-        let delivery = async {
-            match session {
-                Some(session) => session.ready().await,
-                None => std::future::pending().await,
+    /// When to look at the clock next. The alarm is not moved whenever something is sent: it may ring early, and is
+    /// then set again.
+    fn next_alarm(&self) -> Instant {
+        let keep_alive = self.last_sent + limits::KEEPALIVE;
+        if self.waits_for_login() { keep_alive.min(self.login_deadline) } else { keep_alive }
+    }
+
+    /// A connection keeps its place in the anteroom until it has a session.
+    fn waits_for_login(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Waits for something to do. Each source is polled once, and all that is ready is said at once.
+    fn poll_wake(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut alarm: Pin<&mut Sleep>,
+        shut_down: Pin<&mut impl Future<Output = ()>>,
+    ) -> Poll<io::Result<Wake>> {
+        let mut wake = Wake::default();
+        if self.has_credit() {
+            let Self { stream, dialect, .. } = self;
+            if let Poll::Ready(received) = stream.poll_read(cx, |bytes| dialect.receive(bytes)) {
+                wake.received = Some(received?);
             }
-        };
-        let login_deadline = self.login_deadline;
-        // A connection keeps its place in the anteroom until it has a session.
-        let waits_for_login = self.place.is_some();
-        tokio::select! {
-            bytes = stream.read(), if has_credit => {
-                let bytes = bytes?;
-                dialect.receive(bytes);
-                Ok(Wake::Received(!bytes.is_empty()))
-            }
-            () = delivery => Ok(Wake::Deliver),
-            () = sleep_until(login_deadline), if waits_for_login => Ok(Wake::LoginTimeout),
-            () = sleep_until(self.last_sent + limits::KEEPALIVE) => Ok(Wake::KeepAlive),
-            () = shutdown.cancelled() => Ok(Wake::Drain),
         }
+        match &self.session {
+            Some(session) => {
+                wake.deliver = session.poll_ready(cx).is_ready();
+                wake.drain = session.is_draining();
+            }
+            None => wake.drain = shut_down.poll(cx).is_ready(),
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            wake.login_timeout = self.waits_for_login() && now >= self.login_deadline;
+            wake.keep_alive = now >= self.last_sent + limits::KEEPALIVE;
+            if wake.login_timeout || wake.keep_alive {
+                break;
+            }
+            alarm.as_mut().reset(self.next_alarm());
+        }
+        if wake == Wake::default() { Poll::Pending } else { Poll::Ready(Ok(wake)) }
     }
 
     async fn act_on(&mut self, wake: Wake) -> io::Result<ControlFlow<()>> {
-        match wake {
-            Wake::Received(true) => return Ok(ControlFlow::Continue(())),
-            Wake::Received(false) => {}
-            Wake::Deliver => return Ok(self.deliver().await),
-            Wake::KeepAlive => {
-                self.dialect.keep_alive(&mut self.out);
-                return Ok(ControlFlow::Continue(()));
-            }
-            Wake::LoginTimeout => self.dialect.close(Closing::LoginTimeout, &mut self.out),
-            Wake::Drain => self.drain().await?,
+        if wake.keep_alive {
+            self.dialect.keep_alive(&mut self.out);
         }
-        Ok(ControlFlow::Break(()))
+        if wake.login_timeout {
+            self.dialect.close(Closing::LoginTimeout, &mut self.out);
+            return Ok(ControlFlow::Break(()));
+        }
+        if wake.drain {
+            Box::pin(self.drain()).await?;
+            return Ok(ControlFlow::Break(()));
+        }
+        // What was acknowledged leaves even if the peer has closed its side: it may still read.
+        if wake.deliver && self.deliver().await.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let closed = wake.received == Some(false);
+        Ok(if closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
     /// Hands out one batch.
@@ -147,7 +176,7 @@ impl Pump {
             }
             self.flush().await?;
         }
-        let retry_after = self.herd.retry_after(self.hub.online());
+        let retry_after = self.entrance.herd.retry_after(self.entrance.hub.online());
         self.dialect.close(Closing::Drain { retry_after }, &mut self.out);
         Ok(())
     }
@@ -174,24 +203,28 @@ impl Pump {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Posts go the short way. All else is rare, and boxed, so that it takes no memory of connections that wait.
     async fn serve(&mut self, request: Request) -> Flow {
         match (request, &mut self.session) {
-            (Request::Authenticate { tag, credentials }, _) => {
-                match self.hub.authenticate(credentials, &self.source).await {
-                    Ok((session, welcome)) => {
-                        self.session = Some(session);
-                        self.place = None;
-                        self.dialect.welcome(&tag, Ok(welcome), &mut self.out)
-                    }
-                    Err(error) => self.dialect.welcome(&tag, Err(error), &mut self.out),
-                }
+            (Request::Command { tag, command: Command::Post(post) }, Some(session)) => {
+                let result = session.post(post).await;
+                self.dialect.reply(&tag, result, &mut self.out)
             }
             (Request::Command { tag, command }, Some(session)) => {
-                let result = session.submit(command).await;
+                let result = Box::pin(session.submit(command)).await;
                 self.dialect.reply(&tag, result, &mut self.out)
             }
             // A dialect lets no command pass before the login.
             (Request::Command { .. }, None) => Flow::Close,
+            (Request::Authenticate { tag, credentials }, _) => {
+                let result = Box::pin(self.entrance.hub.authenticate(credentials, &self.source)).await;
+                let result = result.map(|(session, welcome)| {
+                    self.session = Some(session);
+                    self.place = None;
+                    welcome
+                });
+                self.dialect.welcome(&tag, result, &mut self.out)
+            }
             (Request::Bye { tag }, session) => {
                 if let Some(session) = session {
                     session.leave_on_purpose();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lanchat_hub::{Command, Credentials, RoomView};
+use lanchat_hub::{Command, Credentials, Post, RoomView};
 use lanchat_listener::Request;
 use lanchat_model::{
     AwayReason, BadName, BadText, ClientId, DisplayName, MessageText, Password, RoomName, limits,
@@ -82,12 +82,12 @@ fn command(frame: ClientFrame) -> Result<Command, Unfit> {
             cursors: cursors(&frame.cursors),
             tail: frame.tail.unwrap_or(limits::JOIN_TAIL_DEFAULT),
         },
-        ClientFrame::Send(frame) => Command::Post {
+        ClientFrame::Send(frame) => Command::Post(Post {
             room: room(&frame.room)?,
             client_id: client_id(&frame.id)?,
             text: MessageText::parse(&frame.message).map_err(Unfit::message)?,
             action: frame.action,
-        },
+        }),
         ClientFrame::Mark(frame) => Command::Mark { room: room(&frame.room)?, seq: frame.seq },
         ClientFrame::Join(frame) => {
             Command::Join { room: group(&frame.room)?, tail: frame.tail.unwrap_or(limits::JOIN_TAIL_DEFAULT) }

@@ -1,0 +1,169 @@
+//! The rooms of a session: which they are, and how far each was handed out.
+
+use std::sync::Arc;
+
+use lanchat_model::{RoomId, Seq};
+
+use crate::command::RoomView;
+use crate::event::RoomState;
+use crate::port::MembershipRecord;
+use crate::registry::SessionId;
+use crate::room::{ReaderKey, Room};
+
+/// A room that the account is in.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) room: RoomId,
+    /// How this account names the room.
+    pub(crate) view: RoomView,
+    /// What the store knew of the room when it was asked last.
+    head: Seq,
+    pub(crate) mark: Seq,
+    members: u64,
+    /// Set once delivery has begun.
+    pub(crate) live: Option<Live>,
+    /// Whether the room is in the session's list of those to be read.
+    pub(crate) listed: bool,
+}
+
+/// A room that is being read: everything up to `cursor` was handed out.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) room: Arc<Room>,
+    pub(crate) key: ReaderKey,
+    pub(crate) cursor: Seq,
+}
+
+impl Live {
+    /// Whether the session is still woken for this room.
+    pub(crate) fn is_read_by(&self, session: SessionId) -> bool {
+        self.room.is_read_by(session, self.key)
+    }
+}
+
+impl Seat {
+    fn new(record: &MembershipRecord, view: RoomView) -> Self {
+        Self {
+            room: record.room.id,
+            view,
+            head: record.room.head,
+            mark: record.mark,
+            members: record.room.members,
+            live: None,
+            listed: false,
+        }
+    }
+
+    /// Takes over what the store knows now.
+    pub(crate) fn refresh(&mut self, record: &MembershipRecord) {
+        (self.head, self.mark, self.members) = (record.room.head, record.mark, record.room.members);
+    }
+
+    /// The last position of the room, as far as is known.
+    pub(crate) fn head(&self) -> Seq {
+        self.live.as_ref().map_or(self.head, |live| live.room.head())
+    }
+
+    /// The room as the peer is told of it; delivery starts behind `from`.
+    pub(crate) fn state(&self, from: Seq) -> RoomState {
+        RoomState { room: self.view.clone(), head: self.head(), mark: self.mark, from, members: self.members }
+    }
+}
+
+/// The seats of a session, by room and by view. Bounded by `limits::ROOMS_PER_ACCOUNT_MAX`.
+///
+/// Two sorted lists and no map: most sessions are in one room or in a few, and a server has very many sessions.
+#[derive(Debug, Default)]
+pub(crate) struct Seats {
+    /// Boxed, because a list of large things doubles the memory of each.
+    #[expect(clippy::vec_box, reason = "the list grows by moving; most sessions have one seat in it")]
+    by_room: Vec<Box<Seat>>,
+    by_view: Vec<(RoomView, RoomId)>,
+}
+
+impl Seats {
+    /// The seat in a room.
+    pub(crate) fn get(&self, room: RoomId) -> Option<&Seat> {
+        let place = self.by_room.binary_search_by_key(&room, |seat| seat.room).ok()?;
+        self.by_room.get(place).map(Box::as_ref)
+    }
+
+    /// The seat in a room, to be changed.
+    pub(crate) fn get_mut(&mut self, room: RoomId) -> Option<&mut Seat> {
+        let place = self.by_room.binary_search_by_key(&room, |seat| seat.room).ok()?;
+        self.by_room.get_mut(place).map(Box::as_mut)
+    }
+
+    /// The seat in the room of this view.
+    pub(crate) fn find(&self, view: &RoomView) -> Option<&Seat> {
+        let place = self.by_view.binary_search_by(|(found, _)| found.cmp(view)).ok()?;
+        self.by_view.get(place).and_then(|(_, room)| self.get(*room))
+    }
+
+    /// Adds a seat, unless there is one in that room.
+    pub(crate) fn insert(&mut self, record: &MembershipRecord, view: RoomView) {
+        let room = record.room.id;
+        let (Err(place), Err(place_of_view)) = (
+            self.by_room.binary_search_by_key(&room, |seat| seat.room),
+            self.by_view.binary_search_by(|(found, _)| found.cmp(&view)),
+        ) else {
+            return;
+        };
+        self.by_view.insert(place_of_view, (view.clone(), room));
+        self.by_room.insert(place, Box::new(Seat::new(record, view)));
+    }
+
+    /// Removes a seat.
+    pub(crate) fn remove(&mut self, room: RoomId) -> Option<Box<Seat>> {
+        let place = self.by_room.binary_search_by_key(&room, |seat| seat.room).ok()?;
+        self.by_view.retain(|(_, found)| *found != room);
+        Some(self.by_room.remove(place))
+    }
+
+    /// All seats, by room.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Seat> {
+        self.by_room.iter().map(Box::as_ref)
+    }
+
+    /// The rooms as a new session is told of them, in the order of their views.
+    pub(crate) fn states(&self) -> Vec<RoomState> {
+        let seats = self.by_view.iter().filter_map(|(_, room)| self.get(*room));
+        seats.map(|seat| seat.state(seat.head())).collect()
+    }
+
+    /// The rooms, in the order of their views.
+    pub(crate) fn rooms_by_view(&self) -> Vec<RoomId> {
+        self.by_view.iter().map(|(_, room)| *room).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::port::{RoomKind, RoomRecord};
+
+    fn record(room: i64, name: &str) -> MembershipRecord {
+        let kind = RoomKind::Group(name.parse().unwrap());
+        let room = RoomRecord { id: RoomId(room), kind, head: Seq::ZERO, members: 1 };
+        MembershipRecord { room, mark: Seq::ZERO }
+    }
+
+    fn view(name: &str) -> RoomView {
+        RoomView::Group(name.parse().unwrap())
+    }
+
+    #[test]
+    fn seats_are_found_by_room_and_by_view_until_they_are_removed() {
+        let mut seats = Seats::default();
+        for (room, name) in [(7, "attic"), (3, "cellar"), (5, "balcony")] {
+            seats.insert(&record(room, name), view(name));
+        }
+        assert_eq!(seats.iter().map(|seat| seat.room.0).collect::<Vec<_>>(), [3, 5, 7]);
+        assert_eq!(seats.rooms_by_view(), [RoomId(7), RoomId(5), RoomId(3)]);
+        assert_eq!(seats.find(&view("balcony")).map(|seat| seat.room), Some(RoomId(5)));
+        assert_eq!(seats.remove(RoomId(5)).map(|seat| seat.view), Some(view("balcony")));
+        assert!(seats.find(&view("balcony")).is_none() && seats.get(RoomId(5)).is_none());
+        assert!(seats.remove(RoomId(5)).is_none());
+        assert_eq!(seats.find(&view("cellar")).map(|seat| seat.room), Some(RoomId(3)));
+    }
+}
