@@ -119,7 +119,7 @@ impl Hub {
                 let account = NewAccount { name, display_name, phc, admin: false };
                 let device = NewDevice { label: device, token: next.hash() };
                 let registered = self.0.store.register(account, device).await?.ok_or(Refusal::NameTaken)?;
-                sequencer::show(&self.0.registry, &Arc::new(registered.entry));
+                sequencer::show(&self.0.registry, &registered.entry);
                 (registered.account, registered.device)
             }
             Credentials::Login { name, password, device } => {

@@ -111,16 +111,23 @@ pub trait Accounts: Send + Sync {
     fn set_password(&self, account: AccountId, phc: PasswordHash, keep: Option<DeviceId>) -> Answer<'_, ()>;
     /// Makes the account an administrator. `false`: there is no such account.
     fn set_admin(&self, name: AccountName) -> Answer<'_, bool>;
-    /// Keeps what the account does, for the next start of the server: whether it is connected, away, last seen.
-    fn set_presence(
-        &self,
-        account: AccountId,
-        online: bool,
-        away: Option<Away>,
-        at: Timestamp,
-    ) -> Answer<'_, ()>;
+    /// Keeps what accounts do, for the next start of the server: all of it in one commit.
+    fn set_presence(&self, records: Vec<PresenceRecord>) -> Answer<'_, ()>;
     /// The accounts that were connected when presence was last kept; at most `limits::PRESENCE_ACCOUNTS_MAX`.
     fn online_at_last(&self) -> Answer<'_, Vec<Account>>;
+}
+
+/// What an account does, to be kept.
+#[derive(Clone, Debug)]
+pub struct PresenceRecord {
+    /// Which account.
+    pub account: AccountId,
+    /// Whether it is connected.
+    pub online: bool,
+    /// Set while it is away.
+    pub away: Option<Away>,
+    /// Since when; of one that is not connected, when it was last seen.
+    pub at: Timestamp,
 }
 
 /// An account that was just made.
@@ -131,7 +138,7 @@ pub struct Registered {
     /// Its first device.
     pub device: DeviceId,
     /// What everybody in the lobby sees of it.
-    pub entry: Entry,
+    pub entry: Arc<Entry>,
 }
 
 /// What a room is.

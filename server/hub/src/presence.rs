@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::event::PresenceState;
 use crate::latest::Latest;
-use crate::port::{Account, Away, Store};
+use crate::port::{Account, Away, PresenceRecord, Store};
 use crate::registry::Registry;
 
 /// The presence of everybody.
@@ -34,7 +34,7 @@ struct State {
     /// Losses by age; each account that is here and has no session is in it at least once, with its last loss.
     lost: VecDeque<(Instant, AccountId)>,
     /// What the store does not know yet: the latest value per account, emptied by the keeper.
-    unsaved: BTreeMap<AccountId, Saved>,
+    unsaved: BTreeMap<AccountId, PresenceRecord>,
 }
 
 #[derive(Debug)]
@@ -44,13 +44,6 @@ struct Record {
     away: Option<Away>,
     sessions: usize,
     lost_at: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Saved {
-    online: bool,
-    away: Option<Away>,
-    at: Timestamp,
 }
 
 impl Presence {
@@ -186,7 +179,7 @@ impl Presence {
         };
         info!(account = %name, connected = state.here.len(), "{what}");
         state.feed.put(name, shown);
-        state.unsaved.insert(account, Saved { online, away, at });
+        state.unsaved.insert(account, PresenceRecord { account, online, away, at });
         drop(state);
         self.registry.touch_all();
         self.changed.notify_one();
@@ -196,14 +189,18 @@ impl Presence {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stores what is not stored yet.
+    /// Stores what is not stored yet, all of it at once.
     pub(crate) async fn save(&self, store: &dyn Store) {
-        loop {
-            let next = self.lock().unsaved.pop_first();
-            let Some((account, Saved { online, away, at })) = next else { return };
-            if let Err(error) = store.set_presence(account, online, away, at).await {
-                warn!(%error, "presence was not stored; the next change will be");
-                return;
+        let unsaved = std::mem::take(&mut self.lock().unsaved);
+        if unsaved.is_empty() {
+            return;
+        }
+        if let Err(error) = store.set_presence(unsaved.values().cloned().collect()).await {
+            warn!(%error, "presence was not stored; it will be with the next change");
+            let mut state = self.lock();
+            for (account, record) in unsaved {
+                // What changed meanwhile is newer.
+                state.unsaved.entry(account).or_insert(record);
             }
         }
     }

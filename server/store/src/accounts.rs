@@ -2,7 +2,8 @@
 
 use lanchat_hub::Body;
 use lanchat_hub::port::{
-    Account, Accounts, Answer, Away, NewAccount, NewDevice, PasswordHash, Registered, TokenHash,
+    Account, Accounts, Answer, Away, Draft, NewAccount, NewDevice, PasswordHash, PresenceRecord, Registered,
+    TokenHash,
 };
 use lanchat_model::{
     AccountId, AccountName, AwayReason, ClientId, DeviceId, LOBBY, RoomId, Timestamp, limits,
@@ -10,7 +11,7 @@ use lanchat_model::{
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use crate::log::{NewEntry, push};
+use crate::batch::Batch;
 use crate::rooms::enter;
 use crate::row::{invalid, limit_value, parsed, timestamp};
 use crate::sqlite::SqliteStore;
@@ -58,25 +59,21 @@ impl Accounts for SqliteStore {
         })
     }
 
-    fn set_presence(
-        &self,
-        account: AccountId,
-        online: bool,
-        away: Option<Away>,
-        at: Timestamp,
-    ) -> Answer<'_, ()> {
+    fn set_presence(&self, records: Vec<PresenceRecord>) -> Answer<'_, ()> {
         self.write(move |conn, _| {
             let mut statement = conn.prepare_cached(
                 "UPDATE accounts SET online = :online, away = :away, away_reason = :reason, last_seen_ms = :at
                  WHERE id = :account",
             )?;
-            statement.execute(named_params! {
-                ":account": account.0,
-                ":online": online,
-                ":away": away.is_some(),
-                ":reason": away.as_ref().and_then(|away| away.reason.as_ref()).map(AwayReason::as_str),
-                ":at": at.0,
-            })?;
+            for PresenceRecord { account, online, away, at } in records {
+                statement.execute(named_params! {
+                    ":account": account.0,
+                    ":online": online,
+                    ":away": away.is_some(),
+                    ":reason": away.as_ref().and_then(|away| away.reason.as_ref()).map(AwayReason::as_str),
+                    ":at": at.0,
+                })?;
+            }
             Ok(())
         })
     }
@@ -138,14 +135,11 @@ fn register(
         .prepare_cached("SELECT id, randomblob(16) FROM rooms WHERE name = ?1")?
         .query_row([LOBBY], |row| Ok((RoomId(row.get(0)?), ClientId::from_bytes(row.get(1)?))))?;
     enter(conn, lobby, id)?;
-    let entry = NewEntry {
-        room: lobby,
-        author: id,
-        author_name: account.name.clone(),
-        client_id,
-        at: now,
-        body: Body::Joined,
-    };
+    let (author_name, body) = (account.name.clone(), Body::Joined);
+    let draft = Draft { room: lobby, author: id, author_name, client_id, body };
+    let joined = Batch::begin(conn, now)?.push(&draft)?;
+    // An id that was drawn a moment ago cannot have been used by an account that is as young.
+    let entry = joined.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     let account = Account {
         id,
         name: account.name,
@@ -156,7 +150,7 @@ fn register(
         last_seen: None,
         away: None,
     };
-    Ok(Some(Registered { account, device, entry: push(conn, entry)? }))
+    Ok(Some(Registered { account, device, entry }))
 }
 
 fn add_device(

@@ -11,8 +11,9 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB};
 
 use crate::fault::{Severity, severity};
 
-/// Pages in the journal from which it is copied into the database, as far as readers allow: 4 MiB.
-const PAGES_SOFT_MAX: i32 = 1000;
+/// Pages in the journal from which it is copied into the database, as far as readers allow: 16 MiB. The ends of the logs
+/// are written again and again: the longer the journal, the more often each of them is copied only once.
+const PAGES_SOFT_MAX: i32 = 4000;
 /// Pages from which the copying waits for readers, so that a stream of them cannot make the journal
 /// grow for ever: 64 MiB, what `journal_size_limit` keeps on disk.
 const PAGES_HARD_MAX: i32 = 16_000;

@@ -6,6 +6,7 @@
 //! no wire, no socket and no session.
 
 mod accounts;
+mod batch;
 mod clock;
 mod error;
 mod fault;

@@ -1,21 +1,21 @@
-//! The logs: `port::Log` in SQL. The only place that takes a `seq`.
+//! The logs: `port::Log` in SQL.
 
 use std::sync::Arc;
 
 use lanchat_hub::failpoint;
 use lanchat_hub::port::{Answer, Appended, Draft, Log};
 use lanchat_hub::{Body, Entry, WireForm};
-use lanchat_model::{AccountId, AccountName, ClientId, MessageText, RoomId, Seq, Timestamp, limits};
+use lanchat_model::{AccountId, ClientId, MessageText, RoomId, Seq, limits};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::rooms::{enter, has_space, is_group, is_member, leave};
+use crate::batch::Batch;
 use crate::row::{invalid, limit_value, parsed, seq, seq_value, timestamp};
 use crate::sqlite::SqliteStore;
 
 impl Log for SqliteStore {
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
-        self.write(move |conn, clock| drafts.into_iter().map(|draft| append(conn, draft, clock())).collect())
+        self.write(move |conn, clock| Batch::begin(conn, clock())?.append(drafts))
     }
 
     fn read_after(&self, room: RoomId, after: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>> {
@@ -49,73 +49,13 @@ macro_rules! select_entry {
 }
 use select_entry;
 
-/// An entry without its place.
-pub(crate) struct NewEntry {
-    /// The room.
-    pub(crate) room: RoomId,
-    /// Who wrote it.
-    pub(crate) author: AccountId,
-    /// The author's name.
-    pub(crate) author_name: AccountName,
-    /// The author's id for it.
-    pub(crate) client_id: ClientId,
-    /// When it was taken.
-    pub(crate) at: Timestamp,
-    /// What it says.
-    pub(crate) body: Body,
-}
-
-/// Puts an entry at the end of a log. Whether it may be there was decided before.
-pub(crate) fn push(conn: &Connection, entry: NewEntry) -> rusqlite::Result<Entry> {
-    let NewEntry { room, author, author_name, client_id, at, body } = entry;
-    let place = conn
-        .prepare_cached("UPDATE rooms SET head = head + 1 WHERE id = ?1 RETURNING head")?
-        .query_row([room.0], |row| seq(row, 0))?;
-    let (kind, text) = columns(&body)?;
-    conn.prepare_cached(
-        "INSERT INTO entries (room, seq, sender, client_id, at_ms, kind, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?
-    .execute(params![room.0, seq_value(place), author.0, client_id.as_bytes(), at.0, kind, text])?;
-    Ok(Entry { room, seq: place, client_id, author: author_name, at, body, form: WireForm::default() })
-}
-
-fn append(conn: &Connection, draft: Draft, at: Timestamp) -> rusqlite::Result<Appended> {
-    // First of all: a resend of what was stored is answered as before, even by somebody who has
-    // left since.
-    if let Some(entry) = stored(conn, draft.author, draft.client_id)? {
-        if failpoint::on("store::dedupe_off") {
-            return doubled(conn, draft, at);
-        }
-        let same = entry.room == draft.room && entry.body == draft.body;
-        return Ok(if same { Appended::Again(Arc::new(entry)) } else { Appended::IdReused });
-    }
-    let Draft { room, author, author_name, client_id, body } = draft;
-    let member = is_member(conn, room, author)?;
-    match &body {
-        Body::Joined | Body::Left if member == (body == Body::Joined) => return Ok(Appended::Unchanged),
-        Body::Joined if !is_group(conn, room)? => return Ok(Appended::NotAMember),
-        Body::Joined if !has_space(conn, author)? => return Ok(Appended::TooManyRooms),
-        Body::Joined => enter(conn, room, author)?,
-        Body::Left => leave(conn, room, author)?,
-        _ if !member => return Ok(Appended::NotAMember),
-        _ => {}
-    }
-    let entry = NewEntry { room, author, author_name, client_id, at, body };
-    push(conn, entry).map(|entry| Appended::Fresh(Arc::new(entry)))
-}
-
-/// Wrong, for a test build: a resend is a second post, and its author is told nothing of it.
-fn doubled(conn: &Connection, draft: Draft, at: Timestamp) -> rusqlite::Result<Appended> {
-    let Draft { room, author, author_name, client_id, body } = draft;
-    let other = ClientId::from_bytes(conn.query_row("SELECT randomblob(16)", [], |row| row.get(0))?);
-    let entry = push(conn, NewEntry { room, author, author_name, client_id: other, at, body })?;
-    Ok(Appended::Fresh(Arc::new(Entry { client_id, ..entry })))
-}
-
 /// The entry that an author posted under an id.
-fn stored(conn: &Connection, author: AccountId, client_id: ClientId) -> rusqlite::Result<Option<Entry>> {
-    let mut statement = conn.prepare_cached(select_entry!("WHERE sender = ?1 AND client_id = ?2"))?;
+pub(crate) fn stored(
+    conn: &Connection,
+    author: AccountId,
+    client_id: ClientId,
+) -> rusqlite::Result<Option<Entry>> {
+    let mut statement = conn.prepare_cached(select_entry!("WHERE client_id = ?2 AND sender = ?1"))?;
     statement.query_row(params![author.0, client_id.as_bytes()], entry_of).optional()
 }
 
@@ -173,7 +113,7 @@ fn body_of(row: &Row<'_>) -> rusqlite::Result<Body> {
 }
 
 /// What stands in `kind` and `body`.
-fn columns(body: &Body) -> rusqlite::Result<(&'static str, Option<&str>)> {
+pub(crate) fn columns(body: &Body) -> rusqlite::Result<(&'static str, Option<&str>)> {
     match body {
         Body::Message { text, action: false } => Ok(("message", Some(text.as_str()))),
         Body::Message { text, action: true } => Ok(("action", Some(text.as_str()))),

@@ -24,8 +24,13 @@ pub(crate) struct Migration {
 }
 
 /// All steps, in order. A released one never changes; a test compares the list with the folder.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001_init", sql: include_str!("../../../migrations/0001_init.sql") }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_init", sql: include_str!("../../../migrations/0001_init.sql") },
+    Migration {
+        name: "0002_one_place_to_write",
+        sql: include_str!("../../../migrations/0002_one_place_to_write.sql"),
+    },
+];
 
 /// Applies the steps that the database lacks. Keeps a copy of a database that is not new before the
 /// first of them.

@@ -88,7 +88,8 @@ impl Rooms for SqliteStore {
             // in the log.
             conn.prepare_cached(
                 "INSERT INTO marks (device, room, seq)
-                 SELECT devices.id, rooms.id, min(rooms.head, ?3) FROM devices, rooms
+                 SELECT devices.id, rooms.id, min(head.seq, ?3)
+                 FROM devices, rooms, (SELECT coalesce(max(seq), 0) AS seq FROM entries WHERE room = ?2) AS head
                  WHERE devices.id = ?1 AND rooms.id = ?2
                  ON CONFLICT (device, room) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",
             )?
@@ -105,7 +106,9 @@ impl Rooms for SqliteStore {
 macro_rules! select_room {
     ($more:literal, $rest:literal) => {
         concat!(
-            "SELECT rooms.id, rooms.name, rooms.head, rooms.members, one.id, one.name, other.id, other.name",
+            "SELECT rooms.id, rooms.name,
+             (SELECT coalesce(max(seq), 0) FROM entries WHERE entries.room = rooms.id), rooms.members,
+             one.id, one.name, other.id, other.name",
             $more,
             " FROM rooms
              LEFT JOIN accounts AS one ON one.id = rooms.one

@@ -216,28 +216,33 @@ fn commit(conn: &Connection, batch: &mut [Slot]) -> Result<(), Undone> {
     }
     let done = run_all(conn, batch).and_then(|()| {
         failpoint::crash("store::before_commit");
-        conn.execute_batch("COMMIT").map_err(|error| match severity(&error) {
+        step(conn, "COMMIT").map_err(|error| match severity(&error) {
             Severity::Full => Undone::ForNow(StoreError::Full),
             _ => Undone::ForGood(error.to_string()),
         })
     });
     if done.is_err() && !conn.is_autocommit() {
-        conn.execute_batch("ROLLBACK").map_err(|error| Undone::ForGood(error.to_string()))?;
+        step(conn, "ROLLBACK").map_err(|error| Undone::ForGood(error.to_string()))?;
     }
     done
 }
 
 fn run_all(conn: &Connection, batch: &mut [Slot]) -> Result<(), Undone> {
-    conn.execute_batch("BEGIN IMMEDIATE").map_err(|error| Undone::by(&error))?;
+    step(conn, "BEGIN IMMEDIATE").map_err(|error| Undone::by(&error))?;
     for slot in batch {
         slot.outcome = run_one(conn, slot.job.as_mut())?;
     }
     Ok(())
 }
 
+/// A step of a transaction. Prepared once: there are four of them around each commit.
+fn step(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached(sql)?.execute([]).map(drop)
+}
+
 /// Runs a job in a savepoint: one that fails by itself is undone by itself, and the others go on.
 fn run_one(conn: &Connection, job: &mut dyn Job) -> Result<Result<(), StoreError>, Undone> {
-    let step = |sql| conn.execute_batch(sql).map_err(|error| Undone::by(&error));
+    let step = |sql| step(conn, sql).map_err(|error| Undone::by(&error));
     step("SAVEPOINT job")?;
     let error = match catch_unwind(AssertUnwindSafe(|| job.run(conn))) {
         Ok(Ok(())) => return step("RELEASE job").map(Ok),

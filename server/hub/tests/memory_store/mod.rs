@@ -144,7 +144,7 @@ impl Accounts for MemoryStore {
         let Appended::Fresh(entry) = state.append(draft) else { panic!("a new account was in the lobby") };
         state.devices.push((id, device.token, device.token));
         let device = DeviceId(state.devices.len() as i64 - 1);
-        answer(Some(Registered { account, device, entry: (*entry).clone() }))
+        answer(Some(Registered { account, device, entry }))
     }
 
     fn account(&self, name: AccountName) -> Answer<'_, Option<Account>> {
@@ -184,21 +184,17 @@ impl Accounts for MemoryStore {
         answer(found.map(|account| account.admin = true).is_some())
     }
 
-    fn set_presence(
-        &self,
-        account: AccountId,
-        online: bool,
-        away: Option<Away>,
-        at: Timestamp,
-    ) -> Answer<'_, ()> {
+    fn set_presence(&self, records: Vec<PresenceRecord>) -> Answer<'_, ()> {
         let mut state = self.lock();
-        if online {
-            state.online.insert(account)
-        } else {
-            state.online.remove(&account)
-        };
-        let account = &mut state.accounts[index(account.0)];
-        (account.away, account.last_seen) = (away, Some(at));
+        for PresenceRecord { account, online, away, at } in records {
+            if online {
+                state.online.insert(account)
+            } else {
+                state.online.remove(&account)
+            };
+            let account = &mut state.accounts[index(account.0)];
+            (account.away, account.last_seen) = (away, Some(at));
+        }
         answer(())
     }
 

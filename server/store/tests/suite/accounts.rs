@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lanchat_hub::Body;
-use lanchat_hub::port::{Away, PasswordHash, Store};
-use lanchat_model::{AwayReason, RoomName, Timestamp, limits};
+use lanchat_hub::port::{Away, PasswordHash, PresenceRecord, Store};
+use lanchat_model::{AccountId, AwayReason, RoomName, Timestamp, limits};
 
 use crate::scene::{device, facts, fresh_name, fresh_token, newcomer, person};
 
@@ -132,14 +132,19 @@ pub(crate) async fn presence_is_kept(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
     let reason = AwayReason::parse("at lunch").unwrap();
     let away = Away { reason: Some(reason) };
-    store.set_presence(ana.id, true, Some(away.clone()), Timestamp(5)).await.unwrap();
-    store.set_presence(bo.id, true, Some(Away { reason: None }), Timestamp(6)).await.unwrap();
+    let record =
+        |account: AccountId, online, away, at| PresenceRecord { account, online, away, at: Timestamp(at) };
+    let both = vec![
+        record(ana.id, true, Some(away.clone()), 5),
+        record(bo.id, true, Some(Away { reason: None }), 6),
+    ];
+    store.set_presence(both).await.unwrap();
     let online = store.online_at_last().await.unwrap();
     let find = |id| online.iter().find(|account| account.id == id);
     assert_eq!(find(ana.id).unwrap().away, Some(away));
     assert_eq!(find(bo.id).unwrap().away, Some(Away { reason: None }));
 
-    store.set_presence(ana.id, false, None, Timestamp(7)).await.unwrap();
+    store.set_presence(vec![record(ana.id, false, None, 7)]).await.unwrap();
     assert!(!store.online_at_last().await.unwrap().iter().any(|account| account.id == ana.id));
     let ana = store.account(ana.name).await.unwrap().unwrap();
     assert_eq!((ana.last_seen, ana.away), (Some(Timestamp(7)), None));

@@ -1,0 +1,135 @@
+//! Drafts into logs, a batch at a time: what one transaction knows already it does not ask again. The only place that
+//! takes a `seq`.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::sync::Arc;
+
+use lanchat_hub::port::{Appended, Draft};
+use lanchat_hub::{Body, Entry, WireForm, failpoint};
+use lanchat_model::{AccountId, ClientId, RoomId, Seq, Timestamp};
+use rusqlite::{CachedStatement, Connection, params};
+
+use crate::log::{columns, stored};
+use crate::rooms::{enter, has_space, is_group, is_member, leave};
+use crate::row::{seq, seq_value};
+
+/// A batch of drafts on its way into the logs, inside a transaction: while it lasts nobody else writes, so that heads and
+/// memberships change by its own doing alone. Both maps are bounded by the drafts of the batch.
+pub(crate) struct Batch<'c> {
+    conn: &'c Connection,
+    /// When all of it is taken: at the moment of one commit.
+    at: Timestamp,
+    heads: HashMap<RoomId, Seq>,
+    members: HashMap<(RoomId, AccountId), bool>,
+    insert: CachedStatement<'c>,
+}
+
+impl<'c> Batch<'c> {
+    /// A batch that is taken at `at`.
+    pub(crate) fn begin(conn: &'c Connection, at: Timestamp) -> rusqlite::Result<Self> {
+        // A resend finds the first post by the unique index that keeps it from being a second one.
+        let insert = conn.prepare_cached(
+            "INSERT INTO entries (room, seq, sender, client_id, at_ms, kind, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (client_id, sender) DO NOTHING",
+        )?;
+        Ok(Self { conn, at, heads: HashMap::new(), members: HashMap::new(), insert })
+    }
+
+    /// Appends `drafts` in order, and says of each what became of it.
+    pub(crate) fn append(mut self, drafts: Vec<Draft>) -> rusqlite::Result<Vec<Appended>> {
+        drafts.into_iter().map(|draft| self.take(draft)).collect()
+    }
+
+    fn take(&mut self, draft: Draft) -> rusqlite::Result<Appended> {
+        if !matches!(draft.body, Body::Message { .. }) {
+            return self.change_membership(draft);
+        }
+        if !self.is_member(draft.room, draft.author)? {
+            return self.again(&draft)?.map_or(Ok(Appended::NotAMember), Ok);
+        }
+        match self.push(&draft)? {
+            Some(entry) => Ok(Appended::Fresh(entry)),
+            None if failpoint::on("store::dedupe_off") => self.doubled(draft),
+            // The index says that the id is taken: so there is an entry, and this falls back on nothing.
+            None => self.again(&draft)?.map_or(Ok(Appended::IdReused), Ok),
+        }
+    }
+
+    fn change_membership(&mut self, draft: Draft) -> rusqlite::Result<Appended> {
+        if let Some(answer) = self.again(&draft)? {
+            return Ok(answer);
+        }
+        let Draft { room, author, .. } = draft;
+        let joins = draft.body == Body::Joined;
+        if self.is_member(room, author)? == joins {
+            return Ok(Appended::Unchanged);
+        }
+        if !joins {
+            leave(self.conn, room, author)?;
+        } else if !is_group(self.conn, room)? {
+            return Ok(Appended::NotAMember);
+        } else if !has_space(self.conn, author)? {
+            return Ok(Appended::TooManyRooms);
+        } else {
+            enter(self.conn, room, author)?;
+        }
+        self.members.insert((room, author), joins);
+        Ok(self.push(&draft)?.map_or(Appended::IdReused, Appended::Fresh))
+    }
+
+    /// What a resend is answered with, even to somebody who has left since: as before. None: it is no resend.
+    fn again(&self, draft: &Draft) -> rusqlite::Result<Option<Appended>> {
+        let Some(entry) = stored(self.conn, draft.author, draft.client_id)? else { return Ok(None) };
+        let same = entry.room == draft.room && entry.body == draft.body;
+        Ok(Some(if same { Appended::Again(Arc::new(entry)) } else { Appended::IdReused }))
+    }
+
+    /// Wrong, for a test build: a resend is a second post, and its author is told nothing of it.
+    fn doubled(&mut self, draft: Draft) -> rusqlite::Result<Appended> {
+        let client_id = draft.client_id;
+        let other = self.conn.query_row("SELECT randomblob(16)", [], |row| row.get(0))?;
+        let pushed = self.push(&Draft { client_id: ClientId::from_bytes(other), ..draft })?;
+        let told = |entry: Arc<Entry>| Appended::Fresh(Arc::new(Entry { client_id, ..Entry::clone(&entry) }));
+        Ok(pushed.map_or(Appended::IdReused, told))
+    }
+
+    /// Puts a draft at the end of its log. Whether it may be there was decided before. None: its author has used the id.
+    pub(crate) fn push(&mut self, draft: &Draft) -> rusqlite::Result<Option<Arc<Entry>>> {
+        let Draft { room, author, author_name, client_id, body } = draft;
+        let head = match self.heads.entry(*room) {
+            Slot::Occupied(known) => known.into_mut(),
+            Slot::Vacant(unknown) => unknown.insert(head_of(self.conn, *room)?),
+        };
+        let (place, (kind, text)) = (head.next(), columns(body)?);
+        let values = params![room.0, seq_value(place), author.0, client_id.as_bytes(), self.at.0, kind, text];
+        if self.insert.execute(values)? == 0 {
+            return Ok(None);
+        }
+        *head = place;
+        let (author, body) = (author_name.clone(), body.clone());
+        let form = WireForm::default();
+        Ok(Some(Arc::new(Entry {
+            room: *room,
+            seq: place,
+            client_id: *client_id,
+            author,
+            at: self.at,
+            body,
+            form,
+        })))
+    }
+
+    fn is_member(&mut self, room: RoomId, account: AccountId) -> rusqlite::Result<bool> {
+        match self.members.entry((room, account)) {
+            Slot::Occupied(known) => Ok(*known.get()),
+            Slot::Vacant(unknown) => Ok(*unknown.insert(is_member(self.conn, room, account)?)),
+        }
+    }
+}
+
+/// The last position of a log.
+fn head_of(conn: &Connection, room: RoomId) -> rusqlite::Result<Seq> {
+    conn.prepare_cached("SELECT coalesce(max(seq), 0) FROM entries WHERE room = ?1")?
+        .query_row([room.0], |row| seq(row, 0))
+}
