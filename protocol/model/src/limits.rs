@@ -65,6 +65,10 @@ pub const RING_ENTRIES_MAX: usize = 1024;
 /// Bodies in a room's in-memory tail, added up.
 pub const RING_BYTES_MAX: usize = 1024 * 1024;
 
+/// Entries that were committed together and are handed out as one piece, as bytes on the wire: about one TLS record
+/// (RFC 8446 §5.1).
+pub const RUN_BYTES_MAX: usize = 16 * 1024;
+
 // --- queues ---------------------------------------------------------------------------------------
 
 /// Posts of one session that are not acknowledged yet. When full the socket is left unread: TCP pushes back on

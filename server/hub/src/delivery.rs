@@ -11,12 +11,9 @@ use crate::event::{Event, Notice, Reply, RoomState};
 use crate::failpoint;
 use crate::mailbox::{Outcome, Waiting};
 use crate::port::{Appended, MembershipRecord};
-use crate::room::Read;
+use crate::room::{Piece, Read};
 use crate::seats::{Live, Seat};
 use crate::session::{LatestCursor, Session};
-
-/// What an entry takes on the wire beside its body, roughly: names, ids, punctuation.
-const ENTRY_OVERHEAD_BYTES: usize = 192;
 
 impl Session {
     /// Starts delivery: subscribe, then read the heads, then page, then follow. An entry that is committed in between is
@@ -211,22 +208,28 @@ impl Session {
     async fn read_room(&mut self, room: RoomId, events: &mut Vec<Event>) -> Result<usize, Error> {
         let Some(Seat { view, live: Some(live), .. }) = self.seats.get_mut(room) else { return Ok(0) };
         let (before, reader) = (events.len(), (self.id, live.key));
-        let read = live.room.read_after(reader, live.cursor, limits::REPLAY_PAGE_MAX, |entry| {
-            events.push(Event::Entry { room: view.clone(), entry: Arc::clone(entry) });
+        let read = live.room.read_after(reader, live.cursor, limits::WRITE_BUFFER_BYTES_MAX, |piece| {
+            let room = view.clone();
+            events.push(match piece {
+                Piece::Run(run) => Event::Run { room, run: Arc::clone(run) },
+                Piece::Entry(entry) => Event::Entry { room, entry: Arc::clone(entry) },
+            });
         });
         if read == Read::Behind {
             let page = self.hub.store.read_after(room, live.cursor, limits::REPLAY_PAGE_MAX).await?;
             events.extend(page.into_iter().map(|entry| Event::Entry { room: view.clone(), entry }));
         }
         let mut bytes = 0;
-        for event in events.iter().skip(before) {
-            let Event::Entry { entry, .. } = event else { continue };
-            if entry.seq != live.cursor.next() && !failpoint::on("hub::gap_unchecked") {
-                events.truncate(before);
-                return Err(Error::fault(&format!("room {} has no entry after {}", room.0, live.cursor)));
+        for event in events.get(before..).unwrap_or_default() {
+            for entry in event.entries() {
+                if entry.seq != live.cursor.next() && !failpoint::on("hub::gap_unchecked") {
+                    let cursor = live.cursor;
+                    events.truncate(before);
+                    return Err(Error::fault(&format!("room {} has no entry after {cursor}", room.0)));
+                }
+                live.cursor = entry.seq;
+                bytes += entry.wire_weight();
             }
-            live.cursor = entry.seq;
-            bytes += entry.body.weight() + ENTRY_OVERHEAD_BYTES;
         }
         Ok(bytes)
     }

@@ -46,18 +46,56 @@ pub struct Entry {
     pub at: Timestamp,
     /// What it says.
     pub body: Body,
-    /// See [`Entry::wire_form`].
-    pub form: WireForm,
 }
 
-/// A place for the bytes that all recipients of an entry get: made by the first door that needs them, then shared.
-#[derive(Debug, Clone, Default)]
-pub struct WireForm(OnceLock<Arc<[u8]>>);
+/// What an entry takes on the wire beside its body, roughly, in bytes: names, ids, punctuation.
+const OVERHEAD_BYTES: usize = 192;
 
 impl Entry {
-    /// The entry as bytes: `make` is called at most once per entry and its result shared by all recipients. Only for
-    /// bytes that are the same for everybody, so not for private chats, which each side sees under another name.
+    /// What the entry takes on the wire, roughly, in bytes.
+    pub fn wire_weight(&self) -> usize {
+        self.body.weight() + OVERHEAD_BYTES
+    }
+}
+
+/// Entries of one room that were committed together, without holes: what most readers read as one piece.
+///
+/// At least one, and at most `limits::RUN_BYTES_MAX` by [`Entry::wire_weight`] unless it is one.
+#[derive(Debug)]
+pub struct Run {
+    entries: Vec<Arc<Entry>>,
+    form: OnceLock<Box<[u8]>>,
+}
+
+impl Run {
+    /// A run that begins with `first`.
+    pub(crate) fn of(first: Arc<Entry>) -> Self {
+        Self { entries: vec![first], form: OnceLock::new() }
+    }
+
+    /// Adds the entry behind the last one.
+    pub(crate) fn push(&mut self, next: Arc<Entry>) {
+        self.entries.push(next);
+    }
+
+    /// The entries, in the order of the log.
+    pub fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+
+    /// The position of the first entry.
+    pub(crate) fn first(&self) -> Seq {
+        self.entries.first().map_or(Seq::ZERO, |entry| entry.seq)
+    }
+
+    /// The position of the last entry.
+    pub(crate) fn last(&self) -> Seq {
+        self.entries.last().map_or(Seq::ZERO, |entry| entry.seq)
+    }
+
+    /// The run as bytes: `make` is called at most once, and its result is shared by all recipients. Only for bytes that
+    /// are the same for everybody, so not for private chats, which each side sees under another name.
     pub fn wire_form(&self, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
-        self.form.0.get_or_init(|| make().into())
+        self.form.get_or_init(|| make().into())
     }
 }

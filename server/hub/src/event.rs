@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lanchat_model::{AccountName, AwayReason, ClientId, DisplayName, Seq, Timestamp};
 
 use crate::command::RoomView;
-use crate::entry::Entry;
+use crate::entry::{Entry, Run};
 use crate::error::Error;
 
 /// What an account does.
@@ -144,6 +144,13 @@ pub enum Notice {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// Entries of a room that the session is attached to, all of a run.
+    Run {
+        /// The room as this session sees it.
+        room: RoomView,
+        /// The entries.
+        run: Arc<Run>,
+    },
     /// An entry of a room that the session is attached to.
     Entry {
         /// The room as this session sees it.
@@ -189,4 +196,15 @@ pub enum Event {
     Notice(Notice),
     /// The device was logged out elsewhere; the session is over.
     LoggedOut,
+}
+
+impl Event {
+    /// The entries that it delivers, in the order of the log.
+    pub fn entries(&self) -> &[Arc<Entry>] {
+        match self {
+            Self::Run { run, .. } => run.entries(),
+            Self::Entry { entry, .. } => std::slice::from_ref(entry),
+            _ => &[],
+        }
+    }
 }

@@ -29,7 +29,7 @@ mod writing;
 mod wrong;
 
 pub use command::{Command, Credentials, Post, RoomView};
-pub use entry::{Body, Entry, WireForm};
+pub use entry::{Body, Entry, Run};
 pub use error::{Error, FaultId, Refusal};
 pub use event::{Event, Member, Notice, PresenceState, Reply, RoomState, RoomSummary, Welcome};
 pub use hub::{Hub, HubOptions};

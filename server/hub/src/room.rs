@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lanchat_model::{AccountId, RoomId, Seq, limits};
 use slab::Slab;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Run};
 use crate::failpoint;
 use crate::mailbox::Mailbox;
 use crate::registry::SessionId;
@@ -22,13 +22,26 @@ pub(crate) struct Room {
 struct State {
     /// The last position that was committed, as far as this process knows.
     head: Seq,
-    /// The last entries, without holes, ending at `head`. Bounded by `limits::RING_ENTRIES_MAX` and
-    /// `limits::RING_BYTES_MAX`; the oldest leave first, and who needs those reads the store.
-    tail: VecDeque<Arc<Entry>>,
-    tail_bytes: usize,
+    tail: Tail,
     /// Who is to be woken, in one run of memory: waking all is what a room does most. Bounded by the sessions of the
     /// server.
     readers: Slab<Reader>,
+}
+
+/// The last entries, without holes, ending at the head. Bounded by `limits::RING_ENTRIES_MAX` and
+/// `limits::RING_BYTES_MAX`; the oldest leave first, and who needs those reads the store.
+#[derive(Debug, Default)]
+struct Tail {
+    runs: VecDeque<Arc<Run>>,
+    entries: usize,
+    /// By [`Entry::wire_weight`].
+    bytes: usize,
+}
+
+/// What a session reads of a room's tail: a whole run wherever it stands before one.
+pub(crate) enum Piece<'a> {
+    Run(&'a Arc<Run>),
+    Entry(&'a Arc<Entry>),
 }
 
 /// A session that reads the room.
@@ -58,34 +71,28 @@ pub(crate) enum Read {
 
 impl Room {
     pub(crate) fn new(id: RoomId, head: Seq) -> Self {
-        let state = State { head, tail: VecDeque::new(), tail_bytes: 0, readers: Slab::new() };
+        let state = State { head, tail: Tail::default(), readers: Slab::new() };
         Self { id, state: Mutex::new(state) }
     }
 
-    /// Takes in an entry that was just committed. Called by the sequencer, in commit order; it wakes the readers once
-    /// the whole batch is in, by [`Room::wake`].
-    pub(crate) fn advance(&self, entry: &Arc<Entry>) {
+    /// Takes in entries that were just committed together, and wakes the readers that were not told since they last
+    /// read. Called by the sequencer, in commit order.
+    pub(crate) fn advance(&self, entries: &[Arc<Entry>]) {
         let mut state = self.lock();
-        if entry.seq <= state.head {
+        let state = &mut *state;
+        let known = state.head;
+        for run in runs(entries.iter().filter(|entry| entry.seq > known)) {
+            if run.first() != state.head.next() {
+                // Something between was committed before this room was in memory. The store has it.
+                state.tail = Tail::default();
+            }
+            state.head = run.last();
+            state.tail.push(run);
+        }
+        if state.head == known {
             return;
         }
-        if entry.seq != state.head.next() {
-            // Something between was committed before this room was in memory. The store has it.
-            state.tail.clear();
-            state.tail_bytes = 0;
-        }
-        state.head = entry.seq;
-        state.tail_bytes += entry.body.weight();
-        state.tail.push_back(Arc::clone(entry));
-        while state.tail.len() > limits::RING_ENTRIES_MAX || state.tail_bytes > limits::RING_BYTES_MAX {
-            let Some(oldest) = state.tail.pop_front() else { break };
-            state.tail_bytes -= oldest.body.weight();
-        }
-    }
-
-    /// Wakes the readers that were not told since they last read.
-    pub(crate) fn wake(&self) {
-        for (_, reader) in &mut self.lock().readers {
+        for (_, reader) in &mut state.readers {
             if !reader.told {
                 reader.told = true;
                 reader.mailbox.leave(|waiting| waiting.dirty.push(self.id));
@@ -98,8 +105,7 @@ impl Room {
         let mut state = self.lock();
         if head > state.head {
             state.head = head;
-            state.tail.clear();
-            state.tail_bytes = 0;
+            state.tail = Tail::default();
         }
     }
 
@@ -145,13 +151,13 @@ impl Room {
         }
     }
 
-    /// Hands what comes after `cursor` to `take`, at most `limit` entries. From now on the reader is told of news again.
+    /// Hands what comes after `cursor` to `take`, until `bytes` are reached. From now on the reader is told of news again.
     pub(crate) fn read_after(
         &self,
         (session, key): (SessionId, ReaderKey),
         cursor: Seq,
-        limit: usize,
-        take: impl FnMut(&Arc<Entry>),
+        bytes: usize,
+        take: impl FnMut(Piece<'_>),
     ) -> Read {
         let mut state = self.lock();
         let Some(reader) = state.reader(session, key) else { return Read::CaughtUp };
@@ -159,15 +165,12 @@ impl Room {
         if cursor >= state.head {
             return Read::CaughtUp;
         }
-        // tail holds seqs head - len + 1 ..= head.
-        let missing = state.head.get() - cursor.get();
-        let skip = match state.tail.len().checked_sub(usize::try_from(missing).unwrap_or(usize::MAX)) {
-            Some(skip) => skip,
-            // Wrong in a test build: what the ring has lost is lost.
-            None if failpoint::on("hub::ring_overrun") => 0,
-            None => return Read::Behind,
-        };
-        state.tail.iter().skip(skip).take(limit).for_each(take);
+        let missing = usize::try_from(state.head.get() - cursor.get()).unwrap_or(usize::MAX);
+        // Wrong in a test build: what the ring has lost is lost.
+        if missing > state.tail.entries && !failpoint::on("hub::ring_overrun") {
+            return Read::Behind;
+        }
+        state.tail.read_after(cursor, bytes, take);
         Read::Entries
     }
 
@@ -184,99 +187,59 @@ impl State {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use lanchat_model::{AccountName, ClientId, Timestamp};
-
-    use super::*;
-    use crate::entry::{Body, WireForm};
-    use crate::mailbox::Waiting;
-    use crate::registry::Registry;
-
-    fn entry(seq: u64) -> Arc<Entry> {
-        Arc::new(Entry {
-            room: RoomId(1),
-            seq: Seq::try_from(seq).unwrap(),
-            client_id: ClientId::from_bytes([0; 16]),
-            author: "ana".parse::<AccountName>().unwrap(),
-            at: Timestamp(0),
-            body: Body::Joined,
-            form: WireForm::default(),
-        })
-    }
-
-    fn reader(registry: &Arc<Registry>, account: i64) -> (SessionId, AccountId, Arc<Mailbox>) {
-        let place = registry.reserve(10).unwrap();
-        let (session, mailbox) = registry.enter(AccountId(account), lanchat_model::DeviceId(account), place);
-        (session, AccountId(account), mailbox)
-    }
-
-    /// The rooms that a session was told of.
-    fn dirty(mailbox: &Mailbox) -> Vec<RoomId> {
-        let mut waiting = Waiting::default();
-        mailbox.swap(&mut waiting);
-        waiting.dirty
-    }
-
-    /// The seqs that a session reads after `cursor`; none: it has to read the store.
-    fn read(room: &Room, reader: (SessionId, ReaderKey), cursor: Seq) -> Option<Vec<u64>> {
-        let mut found = Vec::new();
-        let read = room.read_after(reader, cursor, 10, |entry| found.push(entry.seq.get()));
-        (read != Read::Behind).then_some(found)
-    }
-
-    #[test]
-    fn who_is_expelled_reads_nothing_even_with_an_old_cursor() {
-        let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
-        let readers = [reader(&registry, 1), reader(&registry, 2)];
-        let [one, other] = readers
-            .each_ref()
-            .map(|(session, account, mailbox)| (*session, room.attach(*session, *account, mailbox)));
-        room.expel(readers[0].1);
-        room.advance(&entry(1));
-        room.wake();
-        assert_eq!(read(&room, one, Seq::ZERO), Some(vec![]));
-        assert_eq!(read(&room, other, Seq::ZERO), Some(vec![1]));
-        assert!(dirty(&readers[0].2).is_empty() && !dirty(&readers[1].2).is_empty());
-    }
-
-    #[test]
-    fn who_has_the_place_of_one_expelled_is_not_taken_for_it() {
-        let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
-        let (ana, bob) = (reader(&registry, 1), reader(&registry, 2));
-        let anas = room.attach(ana.0, ana.1, &ana.2);
-        room.expel(ana.1);
-        let bobs = room.attach(bob.0, bob.1, &bob.2);
-        assert_eq!(anas, bobs, "the place is used again");
-        room.advance(&entry(1));
-        assert_eq!(read(&room, (ana.0, anas), Seq::ZERO), Some(vec![]));
-        assert!(!room.detach(ana.0, anas) && room.is_read_by(bob.0, bobs));
-    }
-
-    #[test]
-    fn a_reader_is_told_once_until_it_reads() {
-        let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
-        let (session, account, mailbox) = reader(&registry, 1);
-        let key = room.attach(session, account, &mailbox);
-        for seq in 1..=2 {
-            room.advance(&entry(seq));
-            room.wake();
+impl Tail {
+    fn push(&mut self, run: Run) {
+        self.entries += run.entries().len();
+        self.bytes += weight(&run);
+        self.runs.push_back(Arc::new(run));
+        while self.entries > limits::RING_ENTRIES_MAX || self.bytes > limits::RING_BYTES_MAX {
+            let Some(oldest) = self.runs.pop_front() else { break };
+            self.entries -= oldest.entries().len();
+            self.bytes -= weight(&oldest);
         }
-        assert_eq!(dirty(&mailbox), [RoomId(1)]);
-        assert_eq!(read(&room, (session, key), Seq::ZERO), Some(vec![1, 2]));
-        room.advance(&entry(3));
-        room.wake();
-        assert_eq!(dirty(&mailbox), [RoomId(1)]);
     }
 
-    #[test]
-    fn a_hole_before_an_entry_sends_readers_to_the_store() {
-        let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
-        let (session, account, mailbox) = reader(&registry, 1);
-        let reader = (session, room.attach(session, account, &mailbox));
-        room.advance(&entry(1));
-        room.advance(&entry(3));
-        assert_eq!(read(&room, reader, Seq::ZERO), None);
-        assert_eq!(read(&room, reader, entry(2).seq), Some(vec![3]));
+    fn read_after(&self, cursor: Seq, bytes_max: usize, mut take: impl FnMut(Piece<'_>)) {
+        let (mut bytes, seen) = (0, self.runs.partition_point(|run| run.last() <= cursor));
+        for run in self.runs.range(seen..) {
+            if run.first() > cursor {
+                take(Piece::Run(run));
+            } else {
+                // Somebody who came in the middle of it.
+                run.entries()
+                    .iter()
+                    .filter(|entry| entry.seq > cursor)
+                    .for_each(|entry| take(Piece::Entry(entry)));
+            }
+            bytes += weight(run);
+            if bytes >= bytes_max {
+                return;
+            }
+        }
     }
 }
+
+fn weight(run: &Run) -> usize {
+    run.entries().iter().map(|entry| entry.wire_weight()).sum()
+}
+
+/// Cuts entries into runs: where one would be too large, and where there is a hole.
+fn runs<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> Vec<Run> {
+    let (mut runs, mut bytes): (Vec<Run>, usize) = (Vec::new(), 0);
+    for entry in entries {
+        bytes += entry.wire_weight();
+        match runs.last_mut() {
+            Some(run) if bytes <= limits::RUN_BYTES_MAX && entry.seq == run.last().next() => {
+                run.push(Arc::clone(entry));
+            }
+            _ => {
+                bytes = entry.wire_weight();
+                runs.push(Run::of(Arc::clone(entry)));
+            }
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests;

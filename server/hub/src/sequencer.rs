@@ -14,7 +14,6 @@ use crate::failpoint;
 use crate::mailbox::{Mailbox, Outcome};
 use crate::port::{Appended, Draft, Store};
 use crate::registry::Registry;
-use crate::room::Room;
 use crate::writing::Writing;
 
 /// A draft on its way into a log, and who wants to know what became of it.
@@ -110,33 +109,29 @@ async fn run(
 /// Shows what was committed to the sessions, and wakes each room's readers once, however much of the batch is theirs.
 /// Who became a member reads it, who ceased to be one does not.
 fn publish<'a>(registry: &Registry, batch: impl Iterator<Item = (&'a Appended, AccountId)>) {
-    // Bounded by the batch. Rooms that nobody reads are looked up once, too.
-    let mut rooms: HashMap<RoomId, Option<Arc<Room>>> = HashMap::new();
+    // Bounded by the batch.
+    let mut rooms: HashMap<RoomId, Vec<Arc<Entry>>> = HashMap::new();
     for (result, author) in batch {
         let Appended::Fresh(entry) = result else { continue };
-        let room = rooms.entry(entry.room).or_insert_with(|| registry.room(entry.room));
-        match entry.body {
-            Body::Joined => registry.memberships_changed(author),
-            Body::Left => {
-                if let Some(room) = room {
-                    room.expel(author);
-                }
-                registry.memberships_changed(author);
+        if !matches!(entry.body, Body::Message { .. }) {
+            if let Some(room) = registry.room(entry.room).filter(|_| entry.body == Body::Left) {
+                room.expel(author);
             }
-            Body::Message { .. } => {}
+            registry.memberships_changed(author);
         }
-        if let Some(room) = room {
-            room.advance(entry);
+        rooms.entry(entry.room).or_default().push(Arc::clone(entry));
+    }
+    for (room, entries) in rooms {
+        if let Some(room) = registry.room(room) {
+            room.advance(&entries);
         }
     }
-    rooms.into_values().flatten().for_each(|room| room.wake());
 }
 
 /// Shows an entry that the store committed by another way than the sequencer: the one of a registration.
 pub(crate) fn show(registry: &Registry, entry: &Arc<Entry>) {
     if let Some(room) = registry.room(entry.room) {
-        room.advance(entry);
-        room.wake();
+        room.advance(std::slice::from_ref(entry));
     }
 }
 

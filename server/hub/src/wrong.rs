@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lanchat_model::{RoomId, Seq, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::entry::{Body, Entry, WireForm};
+use crate::entry::{Body, Entry};
 use crate::failpoint;
 use crate::port::{Appended, Draft};
 use crate::registry::Registry;
@@ -23,8 +23,7 @@ pub(crate) fn before_commit(registry: &Registry, drafts: &[Draft], askers: Vec<A
     let foretold = |(draft, asker): (&Draft, Asker)| {
         let Some(entry) = foretell(registry, &mut heads, draft) else { return asker };
         if let Some(room) = registry.room(draft.room).filter(|_| fan_out) {
-            room.advance(&entry);
-            room.wake();
+            room.advance(&[Arc::clone(&entry)]);
         }
         if !ack || matches!(asker, Asker::Waiting(_)) {
             return asker;
@@ -51,6 +50,5 @@ fn foretell(registry: &Registry, heads: &mut HashMap<RoomId, Seq>, draft: &Draft
         author: draft.author_name.clone(),
         at: Timestamp(0),
         body: draft.body.clone(),
-        form: WireForm::default(),
     }))
 }

@@ -73,14 +73,16 @@ async fn drain(session: &mut Session) -> Vec<Event> {
 }
 
 fn texts(events: &[Event]) -> Vec<(RoomView, u64, String)> {
-    let text = |event: &Event| match event {
-        Event::Entry { room, entry } => match &entry.body {
-            Body::Message { text, .. } => Some((room.clone(), entry.seq.get(), text.as_str().to_owned())),
-            _ => None,
-        },
-        _ => None,
-    };
-    events.iter().filter_map(text).collect()
+    let mut found = Vec::new();
+    for event in events {
+        let (Event::Run { room, .. } | Event::Entry { room, .. }) = event else { continue };
+        for entry in event.entries() {
+            if let Body::Message { text, .. } = &entry.body {
+                found.push((room.clone(), entry.seq.get(), text.as_str().to_owned()));
+            }
+        }
+    }
+    found
 }
 
 fn presence_of(events: &[Event], who: &str) -> Vec<PresenceState> {

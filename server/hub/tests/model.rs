@@ -382,13 +382,15 @@ fn look_at(
     reference: &ReferenceHub,
 ) {
     match event {
-        Event::Entry { room: view, entry } => {
-            let cursor = cursors.get_mut(&view).unwrap_or_else(|| panic!("{view:?} was not announced"));
-            assert_eq!(entry.seq, cursor.next(), "no gap, no double, in {view:?}");
-            *cursor = entry.seq;
-            let (room, seq) = (room(&view, account), entry.seq.get());
-            assert_eq!(said(&entry), reference.logs[&room][seq as usize - 1]);
-            assert!(reference.may_see(account, room, seq), "{account} sees {seq} of {view:?}");
+        Event::Run { room: ref view, .. } | Event::Entry { room: ref view, .. } => {
+            let cursor = cursors.get_mut(view).unwrap_or_else(|| panic!("{view:?} was not announced"));
+            for entry in event.entries() {
+                assert_eq!(entry.seq, cursor.next(), "no gap, no double, in {view:?}");
+                *cursor = entry.seq;
+                let (room, seq) = (room(view, account), entry.seq.get());
+                assert_eq!(said(entry), reference.logs[&room][seq as usize - 1]);
+                assert!(reference.may_see(account, room, seq), "{account} sees {seq} of {view:?}");
+            }
         }
         Event::Ack { entry, .. } => {
             let id = u128::from_be_bytes(*entry.client_id.as_bytes());

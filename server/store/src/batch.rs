@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry as Slot;
 use std::sync::Arc;
 
 use lanchat_hub::port::{Appended, Draft};
-use lanchat_hub::{Body, Entry, WireForm, failpoint};
+use lanchat_hub::{Body, Entry, failpoint};
 use lanchat_model::{AccountId, ClientId, RoomId, Seq, Timestamp};
 use rusqlite::{CachedStatement, Connection, params};
 
@@ -108,7 +108,6 @@ impl<'c> Batch<'c> {
         }
         *head = place;
         let (author, body) = (author_name.clone(), body.clone());
-        let form = WireForm::default();
         Ok(Some(Arc::new(Entry {
             room: *room,
             seq: place,
@@ -116,7 +115,6 @@ impl<'c> Batch<'c> {
             author,
             at: self.at,
             body,
-            form,
         })))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lanchat_hub::failpoint;
 use lanchat_hub::port::{Answer, Appended, Draft, Log};
-use lanchat_hub::{Body, Entry, WireForm};
+use lanchat_hub::{Body, Entry};
 use lanchat_model::{AccountId, ClientId, MessageText, RoomId, Seq, limits};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -90,7 +90,6 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
         author: parsed(row, 3)?,
         at: timestamp(row, 4)?,
         body: body_of(row)?,
-        form: WireForm::default(),
     })
 }
 

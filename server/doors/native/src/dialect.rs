@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanchat_hub::{Error, Event, Reply, RoomView, Welcome};
+use lanchat_hub::{Entry, Error, Event, Reply, RoomView, Welcome};
 use lanchat_listener::{Closing, Dialect, Flow, Inbound};
 use lanchat_model::limits;
 use lanchat_protocol as wire;
@@ -94,6 +94,15 @@ fn say(frame: impl Into<wire::ServerFrame>, out: &mut Vec<u8>) {
     encode(&frame.into(), out);
 }
 
+/// Entries as lines.
+fn encoded(room: &RoomView, entries: &[Arc<Entry>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for entry in entries {
+        encode(&from_hub::entry(room, entry), &mut bytes);
+    }
+    bytes
+}
+
 /// Says an error; a violation closes the connection.
 fn say_error(id: Option<&str>, error: &Error, out: &mut Vec<u8>) -> Flow {
     let frame = from_hub::error(id, error);
@@ -167,14 +176,10 @@ impl Dialect for NativeDialect {
     fn deliver(&mut self, event: &Event, out: &mut Vec<u8>) -> Flow {
         match event {
             // The same bytes for every member of a group room: encoded once, then shared.
-            Event::Entry { room: room @ RoomView::Group(_), entry } => {
-                let encoded = entry.wire_form(|| {
-                    let mut bytes = Vec::new();
-                    encode(&from_hub::entry(room, entry), &mut bytes);
-                    bytes
-                });
-                out.extend_from_slice(encoded);
+            Event::Run { room: room @ RoomView::Group(_), run } => {
+                out.extend_from_slice(run.wire_form(|| encoded(room, run.entries())));
             }
+            Event::Run { room, run } => out.append(&mut encoded(room, run.entries())),
             Event::LoggedOut => {
                 say(from_hub::logged_out(), out);
                 return Flow::Close;

@@ -70,7 +70,7 @@ pub(crate) fn reply(id: &str, reply: Reply) -> Option<ServerFrame> {
     })
 }
 
-/// The frame of an event. Entries of group rooms do not come here: their bytes are shared.
+/// The frame of an event. Runs of entries do not come here: they are several frames.
 pub(crate) fn event(event: &Event) -> ServerFrame {
     match event {
         Event::Entry { room, entry: found } => entry(room, found),

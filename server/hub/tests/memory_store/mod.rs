@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use lanchat_hub::port::*;
-use lanchat_hub::{Body, Entry, WireForm};
+use lanchat_hub::{Body, Entry};
 use lanchat_model::*;
 
 #[derive(Default)]
@@ -108,7 +108,6 @@ impl State {
             author: draft.author_name,
             at: Timestamp(0),
             body: draft.body,
-            form: WireForm::default(),
         });
         log.push(Arc::clone(&entry));
         self.posts.insert((draft.author, draft.client_id), Arc::clone(&entry));

@@ -1,0 +1,133 @@
+//! Tests of [`Room`].
+
+use lanchat_model::{AccountName, ClientId, Timestamp};
+
+use super::*;
+use crate::entry::Body;
+use crate::mailbox::Waiting;
+use crate::registry::Registry;
+
+fn entry(seq: u64) -> Arc<Entry> {
+    Arc::new(Entry {
+        room: RoomId(1),
+        seq: Seq::try_from(seq).unwrap(),
+        client_id: ClientId::from_bytes([0; 16]),
+        author: "ana".parse::<AccountName>().unwrap(),
+        at: Timestamp(0),
+        body: Body::Joined,
+    })
+}
+
+fn reader(registry: &Arc<Registry>, account: i64) -> (SessionId, AccountId, Arc<Mailbox>) {
+    let place = registry.reserve(10).unwrap();
+    let (session, mailbox) = registry.enter(AccountId(account), lanchat_model::DeviceId(account), place);
+    (session, AccountId(account), mailbox)
+}
+
+/// The rooms that a session was told of.
+fn dirty(mailbox: &Mailbox) -> Vec<RoomId> {
+    let mut waiting = Waiting::default();
+    mailbox.swap(&mut waiting);
+    waiting.dirty
+}
+
+/// The seqs that a session reads after `cursor`; none: it has to read the store.
+fn read(room: &Room, reader: (SessionId, ReaderKey), cursor: Seq) -> Option<Vec<u64>> {
+    let mut found = Vec::new();
+    let read = room.read_after(reader, cursor, usize::MAX, |piece| match piece {
+        Piece::Run(run) => found.extend(run.entries().iter().map(|entry| entry.seq.get())),
+        Piece::Entry(entry) => found.push(entry.seq.get()),
+    });
+    (read != Read::Behind).then_some(found)
+}
+
+#[test]
+fn who_is_expelled_reads_nothing_even_with_an_old_cursor() {
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let readers = [reader(&registry, 1), reader(&registry, 2)];
+    let [one, other] = readers
+        .each_ref()
+        .map(|(session, account, mailbox)| (*session, room.attach(*session, *account, mailbox)));
+    room.expel(readers[0].1);
+    room.advance(&[entry(1)]);
+    assert_eq!(read(&room, one, Seq::ZERO), Some(vec![]));
+    assert_eq!(read(&room, other, Seq::ZERO), Some(vec![1]));
+    assert!(dirty(&readers[0].2).is_empty() && !dirty(&readers[1].2).is_empty());
+}
+
+#[test]
+fn who_has_the_place_of_one_expelled_is_not_taken_for_it() {
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (ana, bob) = (reader(&registry, 1), reader(&registry, 2));
+    let anas = room.attach(ana.0, ana.1, &ana.2);
+    room.expel(ana.1);
+    let bobs = room.attach(bob.0, bob.1, &bob.2);
+    assert_eq!(anas, bobs, "the place is used again");
+    room.advance(&[entry(1)]);
+    assert_eq!(read(&room, (ana.0, anas), Seq::ZERO), Some(vec![]));
+    assert!(!room.detach(ana.0, anas) && room.is_read_by(bob.0, bobs));
+}
+
+#[test]
+fn a_reader_is_told_once_until_it_reads() {
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (session, account, mailbox) = reader(&registry, 1);
+    let key = room.attach(session, account, &mailbox);
+    for seq in 1..=2 {
+        room.advance(&[entry(seq)]);
+    }
+    assert_eq!(dirty(&mailbox), [RoomId(1)]);
+    assert_eq!(read(&room, (session, key), Seq::ZERO), Some(vec![1, 2]));
+    room.advance(&[entry(3)]);
+    assert_eq!(dirty(&mailbox), [RoomId(1)]);
+}
+
+#[test]
+fn a_hole_before_an_entry_sends_readers_to_the_store() {
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (session, account, mailbox) = reader(&registry, 1);
+    let reader = (session, room.attach(session, account, &mailbox));
+    room.advance(&[entry(1)]);
+    room.advance(&[entry(3)]);
+    assert_eq!(read(&room, reader, Seq::ZERO), None);
+    assert_eq!(read(&room, reader, entry(2).seq), Some(vec![3]));
+}
+
+#[test]
+fn what_was_committed_together_is_one_piece_but_for_who_came_in_between() {
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (session, account, mailbox) = reader(&registry, 1);
+    let reader = (session, room.attach(session, account, &mailbox));
+    room.advance(&[entry(1), entry(2), entry(3)]);
+    let pieces = |cursor: Seq| {
+        let mut found = Vec::new();
+        room.read_after(reader, cursor, usize::MAX, |piece| {
+            found.push(match piece {
+                Piece::Run(run) => run.entries().len(),
+                Piece::Entry(_) => 1,
+            });
+        });
+        found
+    };
+    assert_eq!(pieces(Seq::ZERO), [3]);
+    assert_eq!(pieces(entry(1).seq), [1, 1]);
+    assert_eq!(pieces(entry(3).seq), [0; 0]);
+}
+
+#[test]
+fn runs_and_the_tail_are_bounded() {
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (session, account, mailbox) = reader(&registry, 1);
+    let reader = (session, room.attach(session, account, &mailbox));
+    let most = limits::RING_ENTRIES_MAX as u64;
+    let all: Vec<_> = (1..=most + 100).map(entry).collect();
+    room.advance(&all);
+    room.read_after(reader, entry(most).seq, usize::MAX, |piece| {
+        assert!(
+            matches!(piece, Piece::Entry(_))
+                || matches!(piece, Piece::Run(run) if weight(run) <= limits::RUN_BYTES_MAX)
+        );
+    });
+    assert_eq!(read(&room, reader, entry(99).seq), None, "the oldest have left");
+    assert_eq!(read(&room, reader, entry(most).seq).map(|found| found.len()), Some(100));
+}
