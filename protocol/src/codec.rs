@@ -145,6 +145,10 @@ impl LineBuffer {
         loop {
             let Some(found) = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n') else {
                 self.scanned = self.buffer.len();
+                if self.pending() == 0 {
+                    // Most connections say nothing most of the time: nothing is kept for them.
+                    *self = Self::default();
+                }
                 return if self.pending() >= limit { Err(BadFrame::too_long(limit)) } else { Ok(None) };
             };
             let (start, end) = (self.taken, self.scanned + found);

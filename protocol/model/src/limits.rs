@@ -160,6 +160,8 @@ pub const ADVERTISER_DELAY_MAX: Duration = Duration::from_secs(60);
 
 /// A connection that is lost and back within this time is not announced.
 pub const FLAP: Duration = Duration::from_secs(15);
+/// Changes of presence that follow each other faster than this are told together.
+pub const PRESENCE_EVERY: Duration = Duration::from_millis(100);
 /// Typing is shown for this long after the last mark.
 pub const TYPING_SHOWN: Duration = Duration::from_secs(6);
 /// A client marks typing at most this often.

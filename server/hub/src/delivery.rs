@@ -241,9 +241,9 @@ impl Session {
             cursor.notice = notice;
             events.push(Event::Notice(notice));
         }
-        let (changes, version, connected) = self.hub.presence.since(cursor.presence);
+        let (news, version) = self.hub.presence.since(cursor.presence);
         cursor.presence = version;
-        events.extend(changes.into_iter().map(|(name, state)| Event::Presence { name, state, connected }));
+        events.extend(news.map(Event::Presence));
         let (marks, version) = self.hub.typing.since(cursor.typing);
         cursor.typing = version;
         for (room, name) in marks {

@@ -64,13 +64,24 @@ impl Entry {
 #[derive(Debug)]
 pub struct Run {
     entries: Vec<Arc<Entry>>,
-    form: OnceLock<Box<[u8]>>,
+    form: WireForm,
+}
+
+/// A place for the bytes that many recipients get: made by the first door that needs them, then shared.
+#[derive(Debug, Default)]
+pub(crate) struct WireForm(OnceLock<Box<[u8]>>);
+
+impl WireForm {
+    /// The bytes; `make` is called at most once.
+    pub(crate) fn get_or_make(&self, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
+        self.0.get_or_init(|| make().into())
+    }
 }
 
 impl Run {
     /// A run that begins with `first`.
     pub(crate) fn of(first: Arc<Entry>) -> Self {
-        Self { entries: vec![first], form: OnceLock::new() }
+        Self { entries: vec![first], form: WireForm::default() }
     }
 
     /// Adds the entry behind the last one.
@@ -96,6 +107,6 @@ impl Run {
     /// The run as bytes: `make` is called at most once, and its result is shared by all recipients. Only for bytes that
     /// are the same for everybody, so not for private chats, which each side sees under another name.
     pub fn wire_form(&self, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
-        self.form.get_or_init(|| make().into())
+        self.form.get_or_make(make)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lanchat_model::{AccountName, AwayReason, ClientId, DisplayName, Seq, Timestamp};
 
 use crate::command::RoomView;
-use crate::entry::{Entry, Run};
+use crate::entry::{Entry, Run, WireForm};
 use crate::error::Error;
 
 /// What an account does.
@@ -131,6 +131,23 @@ pub enum Reply {
     },
 }
 
+/// Changes of presence: the same for all who read up to the same point, and most do.
+#[derive(Debug)]
+pub struct PresenceNews {
+    /// Who does what now, the latest change last.
+    pub changes: Vec<(AccountName, PresenceState)>,
+    /// Accounts that are online or away now.
+    pub connected: u64,
+    pub(crate) form: WireForm,
+}
+
+impl PresenceNews {
+    /// The news as bytes: `make` is called at most once, and its result is shared by all recipients.
+    pub fn wire_form(&self, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
+        self.form.get_or_make(make)
+    }
+}
+
 /// What holds for the whole server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -176,15 +193,8 @@ pub enum Event {
     Room(RoomState),
     /// The session has a room no longer.
     RoomGone(RoomView),
-    /// What an account does now.
-    Presence {
-        /// Who.
-        name: AccountName,
-        /// What.
-        state: PresenceState,
-        /// Accounts that are online or away now.
-        connected: u64,
-    },
+    /// What accounts do now.
+    Presence(Arc<PresenceNews>),
     /// Somebody is typing.
     Typing {
         /// Where.

@@ -9,10 +9,11 @@ use std::time::SystemTime;
 use lanchat_model::{AccountId, AccountName, DisplayName, Timestamp, limits};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
-use crate::event::PresenceState;
+use crate::entry::WireForm;
+use crate::event::{PresenceNews, PresenceState};
 use crate::latest::Latest;
 use crate::port::{Account, Away, PresenceRecord, Store};
 use crate::registry::Registry;
@@ -31,6 +32,8 @@ struct State {
     /// Accounts that others are told to be here: with a session, or without one for less than `limits::FLAP`.
     here: HashMap<AccountId, Record>,
     feed: Latest<AccountName, PresenceState>,
+    /// What was read last, and from which version to which: the next reader most likely asks for the same.
+    told: Option<((u64, u64), Arc<PresenceNews>)>,
     /// Losses by age; each account that is here and has no session is in it at least once, with its last loss.
     lost: VecDeque<(Instant, AccountId)>,
     /// What the store does not know yet: the latest value per account, emptied by the keeper.
@@ -55,7 +58,8 @@ impl Presence {
         were_here: Vec<Account>,
     ) -> (Arc<Self>, JoinHandle<()>) {
         let feed = Latest::new(limits::PRESENCE_ACCOUNTS_MAX);
-        let mut state = State { here: HashMap::new(), feed, lost: VecDeque::new(), unsaved: BTreeMap::new() };
+        let (here, lost, unsaved) = (HashMap::new(), VecDeque::new(), BTreeMap::new());
+        let mut state = State { here, feed, told: None, lost, unsaved };
         let now = Instant::now();
         for account in were_here {
             state.lost.push_back((now, account.id));
@@ -132,11 +136,23 @@ impl Presence {
         self.lock().feed.version()
     }
 
-    /// What changed after `version`, the version to ask for next, and how many accounts are here.
-    pub(crate) fn since(&self, version: u64) -> (Vec<(AccountName, PresenceState)>, u64, u64) {
-        let state = self.lock();
+    /// What changed after `version`, if anything did, and the version to ask for next.
+    pub(crate) fn since(&self, version: u64) -> (Option<Arc<PresenceNews>>, u64) {
+        let mut state = self.lock();
+        let now = state.feed.version();
+        if version >= now {
+            return (None, now);
+        }
+        if let Some((span, news)) = &state.told
+            && *span == (version, now)
+        {
+            return (Some(Arc::clone(news)), now);
+        }
         let changes = state.feed.since(version).map(|(name, shown)| (name.clone(), shown.clone())).collect();
-        (changes, state.feed.version(), state.here.len() as u64)
+        let news =
+            Arc::new(PresenceNews { changes, connected: state.here.len() as u64, form: WireForm::default() });
+        state.told = Some(((version, now), Arc::clone(&news)));
+        (Some(news), now)
     }
 
     /// Ends the grace of those who did not come back. The next moment to look, if there is one.
@@ -162,7 +178,7 @@ impl Presence {
         }
     }
 
-    /// Tells everybody, the log and the keeper.
+    /// Tells the log and the keeper, who tells everybody.
     fn announce(
         &self,
         mut state: MutexGuard<'_, State>,
@@ -181,7 +197,6 @@ impl Presence {
         state.feed.put(name, shown);
         state.unsaved.insert(account, PresenceRecord { account, online, away, at });
         drop(state);
-        self.registry.touch_all();
         self.changed.notify_one();
     }
 
@@ -226,10 +241,24 @@ impl Record {
     }
 }
 
+/// Tells everybody of changes, stores them, and ends the grace of those who are lost.
+///
+/// The first change is told at once. Those that follow within `limits::PRESENCE_EVERY` are told together: when everybody
+/// comes at once, telling each of each other one by one would take the square of their number in wake-ups.
 async fn keep(presence: Arc<Presence>, store: Arc<dyn Store>) {
+    let mut told = presence.version();
     loop {
         let next = presence.expire();
+        let version = presence.version();
+        let news = version != told;
+        if news {
+            told = version;
+            presence.registry.touch_all();
+        }
         presence.save(&*store).await;
+        if news {
+            sleep(limits::PRESENCE_EVERY).await;
+        }
         let expired = async {
             match next {
                 Some(at) => sleep_until(at).await,

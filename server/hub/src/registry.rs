@@ -2,7 +2,7 @@
 //!
 //! Lock order: registry, then room, then mailbox. Never two rooms at once, and no lock across an await.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lanchat_model::{AccountId, DeviceId, RoomId, Seq};
@@ -35,8 +35,8 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct State {
     last: u64,
-    /// Bounded by the sessions that are allowed; each entry is one session.
-    sessions: HashMap<AccountId, HashMap<SessionId, (DeviceId, Arc<Mailbox>)>>,
+    /// Bounded by the sessions that are allowed. One flat map: nearly all accounts have one session.
+    sessions: BTreeMap<(AccountId, SessionId), (DeviceId, Arc<Mailbox>)>,
     /// Sessions, and places that are kept for them.
     count: usize,
     /// Rooms with at least one reader: bounded by sessions × rooms per account.
@@ -66,7 +66,7 @@ impl Registry {
         let mut state = self.lock();
         state.last += 1;
         let (id, mailbox) = (SessionId(state.last), Arc::new(Mailbox::default()));
-        state.sessions.entry(account).or_default().insert(id, (device, Arc::clone(&mailbox)));
+        state.sessions.insert((account, id), (device, Arc::clone(&mailbox)));
         (id, mailbox)
     }
 
@@ -81,12 +81,8 @@ impl Registry {
         for (room, key) in rooms {
             state.detach(session, room, key);
         }
-        if let Some(of_account) = state.sessions.get_mut(&account) {
-            let removed = of_account.remove(&session).is_some();
-            if of_account.is_empty() {
-                state.sessions.remove(&account);
-            }
-            state.count -= usize::from(removed);
+        if state.sessions.remove(&(account, session)).is_some() {
+            state.count -= 1;
         }
     }
 
@@ -97,7 +93,7 @@ impl Registry {
 
     /// How many sessions an account has.
     pub(crate) fn sessions_of(&self, account: AccountId) -> usize {
-        self.lock().sessions.get(&account).map_or(0, HashMap::len)
+        self.lock().of(account).count()
     }
 
     /// The room, made from its stored head if nobody reads it yet, with the session as a reader.
@@ -134,27 +130,21 @@ impl Registry {
 
     /// Tells the sessions of an account that their rooms are other ones now.
     pub(crate) fn memberships_changed(&self, account: AccountId) {
-        if let Some(sessions) = self.lock().sessions.get(&account) {
-            for (_, mailbox) in sessions.values() {
-                mailbox.leave(|waiting| waiting.memberships_changed = true);
-            }
+        for (_, mailbox) in self.lock().of(account) {
+            mailbox.leave(|waiting| waiting.memberships_changed = true);
         }
     }
 
     /// Tells the sessions of an account on all devices but one that they are over.
     pub(crate) fn log_out(&self, account: AccountId, keep: impl Fn(DeviceId) -> bool) {
-        if let Some(sessions) = self.lock().sessions.get(&account) {
-            for (device, mailbox) in sessions.values() {
-                if !keep(*device) {
-                    mailbox.leave(|waiting| waiting.logged_out = true);
-                }
-            }
+        for (_, mailbox) in self.lock().of(account).filter(|(device, _)| !keep(*device)) {
+            mailbox.leave(|waiting| waiting.logged_out = true);
         }
     }
 
     /// Wakes everybody: presence changed, or what holds for the server.
     pub(crate) fn touch_all(&self) {
-        for (_, mailbox) in self.lock().sessions.values().flat_map(HashMap::values) {
+        for (_, mailbox) in self.lock().sessions.values() {
             mailbox.leave(|waiting| waiting.latest_changed = true);
         }
     }
@@ -166,6 +156,12 @@ impl Registry {
 }
 
 impl State {
+    /// The sessions of an account.
+    fn of(&self, account: AccountId) -> impl Iterator<Item = &(DeviceId, Arc<Mailbox>)> {
+        let all = (account, SessionId(u64::MIN))..=(account, SessionId(u64::MAX));
+        self.sessions.range(all).map(|(_, session)| session)
+    }
+
     /// A room that nobody reads leaves memory; its log is in the store.
     fn detach(&mut self, session: SessionId, room: RoomId, key: ReaderKey) {
         if self.rooms.get(&room).is_some_and(|found| found.detach(session, key)) {

@@ -66,7 +66,8 @@ fn post(room: RoomView, number: u128, text: &str) -> Command {
 /// Everything that is delivered until nothing more is ready.
 async fn drain(session: &mut Session) -> Vec<Event> {
     let mut events = Vec::new();
-    while timeout(std::time::Duration::from_millis(1), session.ready()).await.is_ok() {
+    // Longer than presence may wait: the clock is paused.
+    while timeout(limits::PRESENCE_EVERY * 2, session.ready()).await.is_ok() {
         events.extend(session.next_batch().await.unwrap());
     }
     events
@@ -86,11 +87,13 @@ fn texts(events: &[Event]) -> Vec<(RoomView, u64, String)> {
 }
 
 fn presence_of(events: &[Event], who: &str) -> Vec<PresenceState> {
-    let state = |event: &Event| match event {
-        Event::Presence { name, state, .. } if name.as_str() == who => Some(state.clone()),
-        _ => None,
-    };
-    events.iter().filter_map(state).collect()
+    let mut found = Vec::new();
+    for event in events {
+        let Event::Presence(news) = event else { continue };
+        let of_them = news.changes.iter().filter(|(name, _)| name.as_str() == who);
+        found.extend(of_them.map(|(_, state)| state.clone()));
+    }
+    found
 }
 
 #[tokio::test(start_paused = true)]

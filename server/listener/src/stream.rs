@@ -65,7 +65,9 @@ impl Stream {
         }
         patiently(|cx| Pin::new(&mut self.0).poll_flush(cx)).await?;
         out.clear();
-        out.shrink_to(KEPT_BYTES);
+        if out.capacity() > KEPT_BYTES {
+            *out = Vec::new();
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanchat_hub::{Entry, Error, Event, Reply, RoomView, Welcome};
+use lanchat_hub::{Error, Event, Reply, RoomView, Run, Welcome};
 use lanchat_listener::{Closing, Dialect, Flow, Inbound};
 use lanchat_model::limits;
 use lanchat_protocol as wire;
@@ -94,12 +94,15 @@ fn say(frame: impl Into<wire::ServerFrame>, out: &mut Vec<u8>) {
     encode(&frame.into(), out);
 }
 
-/// Entries as lines.
-fn encoded(room: &RoomView, entries: &[Arc<Entry>]) -> Vec<u8> {
+/// The frames of a run.
+fn frames(room: &RoomView, run: &Run) -> impl Iterator<Item = wire::ServerFrame> {
+    run.entries().iter().map(move |entry| from_hub::entry(room, entry))
+}
+
+/// Frames as lines.
+fn lines(frames: impl Iterator<Item = wire::ServerFrame>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for entry in entries {
-        encode(&from_hub::entry(room, entry), &mut bytes);
-    }
+    frames.for_each(|frame| encode(&frame, &mut bytes));
     bytes
 }
 
@@ -177,9 +180,12 @@ impl Dialect for NativeDialect {
         match event {
             // The same bytes for every member of a group room: encoded once, then shared.
             Event::Run { room: room @ RoomView::Group(_), run } => {
-                out.extend_from_slice(run.wire_form(|| encoded(room, run.entries())));
+                out.extend_from_slice(run.wire_form(|| lines(frames(room, run))));
             }
-            Event::Run { room, run } => out.append(&mut encoded(room, run.entries())),
+            Event::Run { room, run } => out.append(&mut lines(frames(room, run))),
+            Event::Presence(news) => {
+                out.extend_from_slice(news.wire_form(|| lines(from_hub::presence_news(news))));
+            }
             Event::LoggedOut => {
                 say(from_hub::logged_out(), out);
                 return Flow::Close;

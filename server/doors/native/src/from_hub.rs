@@ -1,7 +1,8 @@
 //! Answers and events to frames.
 
 use lanchat_hub::{
-    Body, Entry, Error, Event, Notice, PresenceState, Refusal, Reply, RoomState, RoomView, Welcome,
+    Body, Entry, Error, Event, Notice, PresenceNews, PresenceState, Refusal, Reply, RoomState, RoomView,
+    Welcome,
 };
 use lanchat_model::Timestamp;
 use lanchat_protocol as wire;
@@ -70,7 +71,7 @@ pub(crate) fn reply(id: &str, reply: Reply) -> Option<ServerFrame> {
     })
 }
 
-/// The frame of an event. Runs of entries do not come here: they are several frames.
+/// The frame of an event. Runs of entries and news of presence do not come here: they are several frames.
 pub(crate) fn event(event: &Event) -> ServerFrame {
     match event {
         Event::Entry { room, entry: found } => entry(room, found),
@@ -84,17 +85,21 @@ pub(crate) fn event(event: &Event) -> ServerFrame {
         Event::Refused { client_id, error: why } => error(Some(&client_id.to_string()), why).into(),
         Event::Room(state) => wire::Room { id: None, state: room_state(state) }.into(),
         Event::RoomGone(room) => wire::RoomGone { room: room_name(room) }.into(),
-        Event::Presence { name, state, connected } => {
-            let (state, reason, last_seen) = presence(state);
-            wire::Presence { username: name.to_string(), state, reason, last_seen, connected: *connected }
-                .into()
-        }
         Event::Typing { room, name } => {
             wire::Typing { room: room_name(room), username: name.to_string() }.into()
         }
         Event::Notice(what) => notice(*what).into(),
         _ => logged_out().into(),
     }
+}
+
+/// The frames of changes of presence.
+pub(crate) fn presence_news(news: &PresenceNews) -> impl Iterator<Item = ServerFrame> {
+    news.changes.iter().map(|(name, state)| {
+        let (state, reason, last_seen) = presence(state);
+        let connected = news.connected;
+        wire::Presence { username: name.to_string(), state, reason, last_seen, connected }.into()
+    })
 }
 
 fn notice(what: Notice) -> wire::Notice {
