@@ -19,6 +19,10 @@ use crate::port::PasswordHash;
 const DECOY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bGFuY2hhdCBkZWNveSAwMQ$bm9ib2R5IGhhcyB0aGlzIHBhc3N3b3JkLCBhdCBhbGw";
 
+/// The priority of threads that hash: as nice as can be.
+#[cfg(target_os = "linux")]
+const LEAST_PRIORITY: i32 = 19;
+
 /// Hashes and verifies passwords. Parameters are argon2id's m=19456 KiB, t=2, p=1, those of `Params::default`.
 #[derive(Debug)]
 pub(crate) struct Hasher {
@@ -101,9 +105,23 @@ enum Failure {
 async fn off_runtime<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Error> {
+    let work = || {
+        step_back();
+        work()
+    };
     match spawn_blocking(work).await {
         Ok(done) => done.map_err(|failure| Error::fault(&failure)),
         Err(panicked) => Err(Error::fault(&panicked)),
+    }
+}
+
+/// Lets all other work of the machine go first: on one core, a hash would otherwise take its turn against the chat. The
+/// thread stays that way; the hub gives the runtime's threads for blocking work nothing else to do.
+fn step_back() {
+    // Elsewhere than on Linux this is a matter of the whole process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, LEAST_PRIORITY) {
+        tracing::debug!(%error, "passwords are hashed at the usual priority");
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lanchat_model::{AccountId, RoomId, limits};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 
 use crate::command::RoomView;
 use crate::entry::{Body, Entry};
@@ -94,6 +94,9 @@ async fn run(
                     failpoint::crash("hub::before_ack");
                     asker.answer(client_id, Ok(result));
                 }
+                // Those who were woken go first. What they hand in meanwhile is in the next batch, instead of in many
+                // small ones, each of which would wake everybody again.
+                yield_now().await;
             }
             Err(error) => {
                 // One fault id for the whole batch: one cause, one line in the log.
