@@ -19,10 +19,6 @@ use crate::port::PasswordHash;
 const DECOY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bGFuY2hhdCBkZWNveSAwMQ$bm9ib2R5IGhhcyB0aGlzIHBhc3N3b3JkLCBhdCBhbGw";
 
-/// The priority of threads that hash: as nice as can be.
-#[cfg(target_os = "linux")]
-const LEAST_PRIORITY: i32 = 19;
-
 /// Hashes and verifies passwords. Parameters are argon2id's m=19456 KiB, t=2, p=1, those of `Params::default`.
 #[derive(Debug)]
 pub(crate) struct Hasher {
@@ -118,11 +114,24 @@ async fn off_runtime<T: Send + 'static>(
 /// Lets all other work of the machine go first: on one core, a hash would otherwise take its turn against the chat. The
 /// thread stays that way; the hub gives the runtime's threads for blocking work nothing else to do.
 fn step_back() {
-    // Elsewhere than on Linux this is a matter of the whole process.
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, LEAST_PRIORITY) {
-        tracing::debug!(%error, "passwords are hashed at the usual priority");
+    if let Err(error) = least_priority() {
+        tracing::debug!(?error, "passwords are hashed at the usual priority");
     }
+}
+
+/// `SCHED_IDLE`: whoever wakes up goes first at once. The nicest of the usual policy would keep its time slice.
+#[cfg(target_os = "linux")]
+fn least_priority() -> Result<(), thread_priority::Error> {
+    use thread_priority::unix::{set_thread_priority_and_policy, thread_native_id};
+    use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
+
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn least_priority() -> Result<(), thread_priority::Error> {
+    thread_priority::set_current_thread_priority(thread_priority::ThreadPriority::Min)
 }
 
 fn hash(password: &[u8], memory: &Memory) -> Result<PasswordHash, Failure> {

@@ -191,7 +191,8 @@ impl Pump {
                     info!(source = %self.source.0, code, "protocol broken");
                     Flow::Close
                 }
-                Inbound::Request(request) => self.serve(request).await,
+                // Boxed: it takes no memory of the many connections that ask nothing.
+                Inbound::Request(request) => Box::pin(self.serve(request)).await,
             };
             if flow == Flow::Close {
                 return Ok(ControlFlow::Break(()));
@@ -203,7 +204,7 @@ impl Pump {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Posts go the short way. All else is rare, and boxed, so that it takes no memory of connections that wait.
+    /// Posts go the short way. All else is rare, and boxed, so that the way of a post stays short.
     async fn serve(&mut self, request: Request) -> Flow {
         match (request, &mut self.session) {
             (Request::Command { tag, command: Command::Post(post) }, Some(session)) => {
