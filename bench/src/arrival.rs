@@ -4,16 +4,20 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use lanchat_model::limits;
 
 use crate::fleet::{Destination, Fleet, Handler};
+use crate::measure::Latency;
 use crate::seed::Member;
 use crate::target::Side;
 use crate::wire::{Kind, kind, write_attach, write_resume};
 
-/// Connections that are on their way in at a time: well below what a server lets wait in front of its login.
+/// Connections that are on their way in at a time when nobody is in a hurry.
 const COMING_MAX: usize = 64;
-/// After so long without anybody coming in something is wrong.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The same when all come at once: a few less than a server lets wait in front of its login.
+pub const CROWD_MAX: usize = limits::CONNECTIONS_BEFORE_LOGIN_MAX - 16;
+/// After so long without anything coming something is wrong.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// After so long nobody waits for rest any more.
 const REST_MAX: Duration = Duration::from_secs(120);
 
@@ -22,14 +26,35 @@ pub struct Arrival<'m, R> {
     side: Side,
     members: &'m [Member],
     room: R,
+    at_once: usize,
+    began: Vec<Instant>,
     arrived: usize,
+    /// From the beginning of a connection until it was attached.
+    pub took: Latency,
     failure: Option<String>,
 }
 
 impl<'m, R: Fn(usize) -> String> Arrival<'m, R> {
-    /// Nobody has come.
-    pub fn new(side: Side, members: &'m [Member], room: R) -> Self {
-        Self { side, members, room, arrived: 0, failure: None }
+    /// Nobody has come. `room` tells in which room of the floor each is.
+    ///
+    /// # Errors
+    /// When there is no histogram.
+    pub fn new(side: Side, members: &'m [Member], room: R) -> Result<Self> {
+        let (began, took) = (Vec::with_capacity(members.len()), Latency::new()?);
+        Ok(Self { side, members, room, at_once: COMING_MAX, began, arrived: 0, took, failure: None })
+    }
+
+    /// With so many on their way in at a time.
+    pub fn at_once(mut self, most: usize) -> Self {
+        self.at_once = most;
+        self
+    }
+
+    fn arrive(&mut self, id: usize, now: Instant) {
+        self.arrived += 1;
+        if let Some(began) = self.began.get(id) {
+            self.took.record(now.saturating_duration_since(*began));
+        }
     }
 
     /// Lets everybody in.
@@ -39,7 +64,8 @@ impl<'m, R: Fn(usize) -> String> Arrival<'m, R> {
     pub fn bring_in(&mut self, fleet: &mut Fleet, to: Destination) -> Result<()> {
         let (mut last, mut moved) = (0, Instant::now());
         while self.arrived < self.members.len() {
-            while fleet.len() < self.members.len() && fleet.len() - self.arrived < COMING_MAX {
+            while fleet.len() < self.members.len() && fleet.len() - self.arrived < self.at_once {
+                self.began.push(Instant::now());
                 fleet.connect(to, source(fleet.len()))?;
             }
             fleet.turn(Instant::now() + Duration::from_millis(100), self)?;
@@ -80,11 +106,11 @@ impl<R: Fn(usize) -> String> Handler for Arrival<'_, R> {
         if self.side == Side::Floor {
             out.extend_from_slice((self.room)(id).as_bytes());
             out.push(b'\n');
-            self.arrived += 1;
+            self.arrive(id, Instant::now());
         }
     }
 
-    fn line(&mut self, id: usize, line: &[u8], _now: Instant, out: &mut Vec<u8>) {
+    fn line(&mut self, id: usize, line: &[u8], now: Instant, out: &mut Vec<u8>) {
         match kind(line) {
             Kind::Hello => {
                 if let Some(member) = self.members.get(id) {
@@ -92,7 +118,7 @@ impl<R: Fn(usize) -> String> Handler for Arrival<'_, R> {
                 }
             }
             Kind::Welcome => write_attach(out),
-            Kind::Attached => self.arrived += 1,
+            Kind::Attached => self.arrive(id, now),
             Kind::Error => self.failure = Some(String::from_utf8_lossy(line).into_owned()),
             _ => {}
         }

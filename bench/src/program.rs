@@ -11,18 +11,34 @@ use serde_json::Value;
 const PACKAGE: &str = "lanchat-server";
 const PROGRAM: &str = "lanchatd";
 
-/// Builds `lanchatd` as it is shipped and tells where it is.
+/// What cargo tells a program about its own package. A build would take that for its own and begin anew.
+const OWN_VARIABLES: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
+
+/// How a program is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// As it is shipped.
+    Release,
+    /// As it is tested.
+    Debug,
+}
+
+/// Builds `lanchatd` from these sources and tells where it is.
 ///
 /// # Errors
 /// When it does not build.
-pub fn build_server() -> Result<PathBuf> {
+pub fn build_server(profile: Profile) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let output = Command::new(cargo)
-        .args(["build", "--release", "--package", PACKAGE, "--bin", PROGRAM, "--message-format=json"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cargo cannot be run: name a built server with --server PATH")?;
+    let mut command = Command::new(cargo);
+    command.args(["build", "--package", PACKAGE, "--bin", PROGRAM, "--message-format=json"]);
+    command.args((profile == Profile::Release).then_some("--release"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit());
+    for (key, _) in std::env::vars_os() {
+        if OWN_VARIABLES.iter().any(|own| key.to_string_lossy().starts_with(own)) {
+            command.env_remove(&key);
+        }
+    }
+    let output = command.output().context("cargo cannot be run: name a built server with --server PATH")?;
     ensure!(output.status.success(), "the server does not build: see above");
     for line in output.stdout.split(|byte| *byte == b'\n') {
         let Ok(message) = serde_json::from_slice::<Value>(line) else { continue };

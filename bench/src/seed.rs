@@ -3,17 +3,26 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use argon2::{Argon2, PasswordHasher};
+
 use lanchat_hub::Body;
 use lanchat_hub::port::{Accounts, Appended, Draft, Log, NewAccount, NewDevice, PasswordHash, Rooms, Store};
-use lanchat_model::{AccountId, AccountName, ClientId, DisplayName, RoomId, RoomName};
+use lanchat_model::{AccountId, AccountName, ClientId, DisplayName, MessageText, RoomId, RoomName};
 use lanchat_store::SqliteStore;
 use sha2::{Digest, Sha256};
+
+use crate::wire::TEXT_BYTES;
 
 /// Drafts of one transaction while seeding.
 const BATCH: usize = 1000;
 /// Requests to the store at a time while seeding.
 const AT_ONCE: usize = 256;
+
+/// The group room that all accounts of a scene may be in.
+pub const HALL: &str = "hall";
+/// The password of every account, on a throw-away server on the loopback interface.
+pub const PASSWORD: &str = "correct horse battery";
 
 /// An account of a scene, and the token of its one device.
 #[derive(Clone, Debug)]
@@ -35,6 +44,8 @@ pub struct Scene {
     pub pairs: bool,
     /// The same as private chats.
     pub private: bool,
+    /// Messages in the room `hall`, by its members in turn.
+    pub messages: usize,
 }
 
 impl Scene {
@@ -63,12 +74,13 @@ impl Scene {
             accounts.extend(all(requests).await?);
         }
         if self.hall {
-            let hall = open_group(store, "hall").await?;
+            let hall = open_group(store, HALL).await?;
             self.enter(store, hall, accounts.iter().cloned()).await?;
+            self.talk(store, hall, &accounts).await?;
         }
         for (number, pair) in accounts.chunks_exact(2).enumerate() {
             if self.pairs {
-                let room = open_group(store, &format!("pair{number}")).await?;
+                let room = open_group(store, &pair_room(number)).await?;
                 self.enter(store, room, pair.iter().cloned()).await?;
             }
             if let ([one, other], true) = (pair, self.private) {
@@ -97,13 +109,41 @@ impl Scene {
             .collect();
         append(store, drafts).await
     }
+
+    async fn talk(
+        &self,
+        store: &SqliteStore,
+        room: RoomId,
+        accounts: &[(AccountName, AccountId)],
+    ) -> Result<()> {
+        let text = MessageText::parse(&"x".repeat(TEXT_BYTES))?;
+        let mut authors = accounts.iter().cycle();
+        let mut drafts = Vec::with_capacity(BATCH);
+        for number in 0..self.messages {
+            let (author_name, author) = authors.next().context("somebody who writes")?.clone();
+            let body = Body::Message { text: text.clone(), action: false };
+            let client_id = client_id(room, (accounts.len() + number) as u64);
+            drafts.push(Draft { room, author, author_name, client_id, body });
+            if drafts.len() == BATCH {
+                append(store, std::mem::take(&mut drafts)).await?;
+            }
+        }
+        append(store, drafts).await
+    }
+}
+
+/// The password of every account, hashed as the server hashes it.
+///
+/// # Errors
+/// When argon2 fails.
+pub fn hash_password() -> Result<PasswordHash> {
+    // The salt protects nothing here.
+    let hash = Argon2::default().hash_password_with_salt(PASSWORD.as_bytes(), b"lanchat bench 01");
+    Ok(PasswordHash(hash.map_err(|error| anyhow!("argon2: {error}"))?.to_string()))
 }
 
 /// Appends drafts, a batch at a time.
-///
-/// # Errors
-/// When the store fails, or refuses one of them.
-pub async fn append(store: &SqliteStore, drafts: Vec<Draft>) -> Result<()> {
+async fn append(store: &SqliteStore, drafts: Vec<Draft>) -> Result<()> {
     for batch in drafts.chunks(BATCH) {
         let answers = store.append(batch.to_vec()).await?;
         anyhow::ensure!(
@@ -156,13 +196,18 @@ pub fn name(number: usize) -> String {
     format!("m{number:05}")
 }
 
+/// The group room of a pair.
+pub fn pair_room(number: usize) -> String {
+    format!("pair{number}")
+}
+
 /// A token that opens the account of a throw-away server on the loopback interface, and nothing else.
 fn token(number: usize) -> [u8; 32] {
     Sha256::digest(number.to_le_bytes()).into()
 }
 
 /// An id that no load uses.
-pub fn client_id(room: RoomId, number: u64) -> ClientId {
+fn client_id(room: RoomId, number: u64) -> ClientId {
     let mut bytes = [0; 16];
     let (head, tail) = bytes.split_at_mut(8);
     head.copy_from_slice(&room.0.to_be_bytes());

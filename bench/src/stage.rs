@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -62,22 +62,15 @@ pub struct Stage {
     pub phc: PasswordHash,
 }
 
-/// A program that runs on a scene of its own.
+/// A program that runs on a scene.
 #[derive(Debug)]
 pub struct Set {
     /// The program.
     pub target: Target,
     /// The accounts.
     pub members: Vec<Member>,
-    /// After the program, so that it goes when nobody writes in it any more.
-    folder: TempDir,
-}
-
-impl Set {
-    /// The data directory.
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
-    }
+    /// Its directory, unless somebody else keeps that. After the program, so that it goes when nobody writes in it.
+    _folder: Option<TempDir>,
 }
 
 impl Stage {
@@ -91,7 +84,16 @@ impl Stage {
             scene.make(folder.path(), &self.phc)?;
         }
         let target = Target::start(&self.programs, side, folder.path(), self.cores, max_clients)?;
-        Ok(Set { target, members: scene.members(), folder })
+        Ok(Set { target, members: scene.members(), _folder: Some(folder) })
+    }
+
+    /// Starts a program on a scene that was made before.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn set_on(&self, side: Side, scene: Scene, folder: &Path) -> Result<Set> {
+        let target = Target::start(&self.programs, side, folder, self.cores, None)?;
+        Ok(Set { target, members: scene.members(), _folder: None })
     }
 
     /// A folder for one run, gone after it.
@@ -113,8 +115,23 @@ impl Stage {
     /// # Errors
     /// When one does not come in.
     pub fn gather(&self, side: Side, set: &Set, room: impl Fn(usize) -> String) -> Result<Fleet> {
+        self.gather_first(side, set, set.members.len(), room)
+    }
+
+    /// As [`Stage::gather`], but only the first `count` accounts.
+    ///
+    /// # Errors
+    /// As [`Stage::gather`].
+    pub fn gather_first(
+        &self,
+        side: Side,
+        set: &Set,
+        count: usize,
+        room: impl Fn(usize) -> String,
+    ) -> Result<Fleet> {
         let mut fleet = Fleet::new()?;
-        let mut arrival = Arrival::new(side, &set.members, room);
+        let members = set.members.get(..count).context("as many accounts as are to come")?;
+        let mut arrival = Arrival::new(side, members, room)?;
         arrival.bring_in(&mut fleet, set.target.destination())?;
         arrival.rest(&mut fleet, self.pace.rest)?;
         Ok(fleet)

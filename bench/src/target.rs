@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use lanchat_certs::Identity;
@@ -36,6 +36,23 @@ pub struct Programs {
 pub struct Target {
     child: Child,
     destination: Destination,
+    started_in: Duration,
+}
+
+/// A point in the life of a program, to count from.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    cpu: Duration,
+    ticks: (u64, u64),
+}
+
+/// CPU time since a mark.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// In the program and in the kernel together.
+    pub seconds: f64,
+    /// How much of it in the kernel, as far as its ticks can tell.
+    pub kernel_percent: f64,
 }
 
 impl Target {
@@ -72,6 +89,7 @@ impl Target {
         if let Some(cores) = cores {
             pin(cores.server)?;
         }
+        let began = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"));
         if let Some(cores) = cores {
             pin(cores.generator)?;
@@ -87,7 +105,8 @@ impl Target {
                 return Err(error.context(format!("see {}", folder.join("stderr.log").display())));
             }
         };
-        Ok(Self { child, destination: Destination { address, fingerprint } })
+        let started_in = began.elapsed();
+        Ok(Self { child, destination: Destination { address, fingerprint }, started_in })
     }
 
     /// Where it listens.
@@ -95,20 +114,32 @@ impl Target {
         self.destination
     }
 
-    /// CPU time until now.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub fn cpu(&self) -> Result<Duration> {
-        cpu_time(self.child.id())
+    /// How long it took from its start until it listened.
+    pub fn started_in(&self) -> Duration {
+        self.started_in
     }
 
-    /// CPU time until now in the program and in the kernel, in ticks.
+    /// Now, to count from.
     ///
     /// # Errors
     /// When it has ended.
-    pub fn cpu_ticks(&self) -> Result<(u64, u64)> {
-        cpu_ticks(self.child.id())
+    pub fn mark(&self) -> Result<Mark> {
+        let pid = self.child.id();
+        Ok(Mark { cpu: cpu_time(pid)?, ticks: cpu_ticks(pid)? })
+    }
+
+    /// CPU time since a mark.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn since(&self, mark: Mark) -> Result<Used> {
+        let now = self.mark()?;
+        let user = now.ticks.0.saturating_sub(mark.ticks.0) as f64;
+        let kernel = now.ticks.1.saturating_sub(mark.ticks.1) as f64;
+        Ok(Used {
+            seconds: now.cpu.saturating_sub(mark.cpu).as_secs_f64(),
+            kernel_percent: kernel / (user + kernel).max(1.0) * 100.0,
+        })
     }
 
     /// Its memory now.

@@ -104,6 +104,19 @@ pub fn text_of<'l>(line: &'l [u8], field: &[u8]) -> Option<&'l [u8]> {
     rest.get(..memchr::memchr(b'"', rest)?)
 }
 
+/// The number in a field, by its name, quotes and colon.
+pub fn number_of(line: &[u8], field: &[u8]) -> Option<u64> {
+    let at = memmem::find(line, field)? + field.len();
+    let digits: Vec<u8> = line.iter().skip(at).copied().take_while(u8::is_ascii_digit).collect();
+    std::str::from_utf8(&digits).ok()?.parse().ok()
+}
+
+/// Logs in by password.
+pub fn write_login(username: &str, password: &str, out: &mut Vec<u8>) {
+    // Writing to a Vec cannot fail.
+    let _ = writeln!(out, r#"{{"type":"login","id":"l","username":"{username}","password":"{password}"}}"#);
+}
+
 /// Logs in by token.
 pub fn write_resume(token: &str, out: &mut Vec<u8>) {
     let _ = writeln!(out, r#"{{"type":"resume","id":"r","token":"{token}"}}"#);
@@ -130,5 +143,7 @@ mod tests {
         assert_eq!(kind(b"{\"type\":\"attached\",\"id\":\"a\"}"), Kind::Attached);
         assert_eq!(kind(b"{\"type\":\"ack\",\"id\":\"a\"}"), Kind::Ack);
         assert_eq!(kind(b"not json"), Kind::Other);
+        let busy = br#"{"type":"error","id":"l","code":"busy","reason":"Too much.","retry_after":5}"#;
+        assert_eq!((kind(busy), number_of(busy, br#""retry_after":"#)), (Kind::Error, Some(5)));
     }
 }

@@ -38,13 +38,13 @@ impl Load for Connect {
         let mut fleet = Fleet::new()?;
         let mut visits = Visits { side, accounts: set.members.clone(), account: Vec::new(), done: 0, idle: Vec::new(), failure: None };
         visits.run(stage.pace.warm_up, &set, &mut fleet)?;
-        let (cpu, done) = (set.target.cpu()?, visits.done);
+        let (mark, done) = (set.target.mark()?, visits.done);
         let began = Instant::now();
         visits.run(stage.pace.measured, &set, &mut fleet)?;
         let seconds = began.elapsed().as_secs_f64();
         // What the floor has to do for the last ones comes after they have gone.
         std::thread::park_timeout(REST);
-        let (cpu, done) = ((set.target.cpu()? - cpu).as_secs_f64(), (visits.done - done) as f64);
+        let (cpu, done) = (set.target.since(mark)?.seconds, (visits.done - done) as f64);
         ensure!(done > 0.0, "nobody came in");
         Ok(vec![
             Sample::new("CPU per connection", "ms", cpu * 1e3 / done),

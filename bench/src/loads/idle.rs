@@ -30,10 +30,10 @@ impl Load for Idle {
         let max_clients = (self.connections > DEFAULT_MAX).then_some(self.connections + 2000);
         let scene = Scene { members: self.connections, ..Scene::default() };
         let set = stage.set(side, scene, max_clients)?;
-        let before = set.target.memory()?;
+        let (mark, before) = (set.target.mark()?, set.target.memory()?);
         let fleet = stage.gather(side, &set, |_| "lobby".to_owned())?;
         let after = set.target.memory()?;
-        let cpu = set.target.cpu()?;
+        let cpu = set.target.since(mark)?.seconds;
         drop(fleet);
         let each = |before: u64, after: u64| {
             after.saturating_sub(before) as f64 / 1024.0 / self.connections as f64
@@ -42,7 +42,7 @@ impl Load for Idle {
             Sample::new("memory per connection", "KiB", each(before.resident, after.resident)),
             Sample::new("private memory per connection", "KiB", each(before.private, after.private)),
             Sample::new("memory before", "MiB", before.resident as f64 / 1024.0 / 1024.0),
-            Sample::new("CPU per arrival", "ms", cpu.as_secs_f64() * 1e3 / self.connections as f64),
+            Sample::new("CPU per arrival", "ms", cpu * 1e3 / self.connections as f64),
         ])
     }
 

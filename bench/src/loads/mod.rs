@@ -1,14 +1,27 @@
 //! The loads. Each is described once and played on the floor and on the server.
 
 mod connect;
+mod dialogue;
+mod half_load;
 mod idle;
+mod login_storm;
+mod mass_resume;
+mod million;
+mod open_loop;
+mod replay;
 mod steady;
 mod windowed;
+mod writer;
 
 use anyhow::Result;
 
 pub use connect::Connect;
+pub use half_load::HalfLoad;
 pub use idle::Idle;
+pub use login_storm::LoginStorm;
+pub use mass_resume::MassResume;
+pub use million::Million;
+pub use replay::Replay;
 pub use steady::Steady;
 pub use windowed::{Rooms, Windowed};
 
@@ -93,5 +106,10 @@ pub fn all() -> Vec<Box<dyn Load>> {
         Box::new(Idle { connections: 2_000 }),
         Box::new(Idle { connections: 10_000 }),
         Box::new(Connect::default()),
+        Box::new(Replay { messages: 10_000 }),
+        Box::new(MassResume { clients: 2_000 }),
+        Box::new(Million::with_messages(1_000_000)),
+        Box::new(LoginStorm::default()),
+        Box::new(HalfLoad::default()),
     ]
 }

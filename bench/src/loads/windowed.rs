@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
 
+use super::writer::Writer;
 use super::{Goal, Load, Sample};
 use crate::fleet::{Fleet, Handler};
-use crate::seed::{self, Scene};
-use crate::stage::Stage;
-use crate::target::Side;
+use crate::seed::{self, HALL, Scene};
+use crate::stage::{Set, Stage};
+use crate::target::{Side, Used};
 use crate::wire::{Kind, Post, kind};
 
 /// Who is with whom.
@@ -36,6 +37,15 @@ pub struct Windowed {
     pub window: u32,
 }
 
+/// What senders with a window came to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Capacity {
+    pub(super) used: Used,
+    pub(super) seconds: f64,
+    pub(super) acked: f64,
+    pub(super) delivered: f64,
+}
+
 impl Windowed {
     /// 1 room × 500, 20 senders × window 4.
     pub const fn saturated() -> Self {
@@ -47,20 +57,66 @@ impl Windowed {
         Self { members: 100, rooms, window: 16 }
     }
 
-    fn sends(&self, member: usize) -> bool {
-        match self.rooms {
-            Rooms::Hall { senders } => member < senders,
-            Rooms::Pairs | Rooms::Private => member.is_multiple_of(2),
-        }
-    }
-
     /// The room as a member names it.
     fn room(&self, member: usize) -> String {
         match self.rooms {
-            Rooms::Hall { .. } => "hall".to_owned(),
-            Rooms::Pairs => format!("pair{}", member / 2),
+            Rooms::Hall { .. } => HALL.to_owned(),
+            Rooms::Pairs => seed::pair_room(member / 2),
             Rooms::Private => format!("@{}", seed::name(member ^ 1)),
         }
+    }
+
+    /// Those who write.
+    pub(super) fn writers(&self) -> Vec<Writer> {
+        let writes = |member: &usize| match self.rooms {
+            Rooms::Hall { senders } => *member < senders,
+            Rooms::Pairs | Rooms::Private => member.is_multiple_of(2),
+        };
+        let writer = |member| Writer::new(member, self.room(member));
+        (0..self.members).filter(writes).map(writer).collect()
+    }
+
+    /// Prepares the rooms and brings everybody in.
+    pub(super) fn assemble(&self, stage: &Stage, side: Side) -> Result<(Set, Fleet)> {
+        let scene = Scene {
+            members: self.members,
+            hall: matches!(self.rooms, Rooms::Hall { .. }),
+            pairs: self.rooms == Rooms::Pairs,
+            private: self.rooms == Rooms::Private,
+            ..Scene::default()
+        };
+        let set = stage.set(side, scene, None)?;
+        // On the floor two that chat share a room by one name.
+        let fleet = stage.gather(side, &set, |member| match self.rooms {
+            Rooms::Private => seed::pair_room(member / 2),
+            _ => self.room(member),
+        })?;
+        Ok((set, fleet))
+    }
+
+    /// Finds out what can be done at most.
+    pub(super) fn capacity(
+        &self,
+        stage: &Stage,
+        side: Side,
+        set: &Set,
+        fleet: &mut Fleet,
+    ) -> Result<Capacity> {
+        let mut senders = Senders::new(side, self);
+        senders.begin(self.window, fleet)?;
+        senders.run_until(Instant::now() + stage.pace.warm_up, fleet)?;
+        let began = Instant::now();
+        let (mark, acked, delivered) = (set.target.mark()?, senders.acked, senders.delivered);
+        senders.run_until(began + stage.pace.measured, fleet)?;
+        let capacity = Capacity {
+            used: set.target.since(mark)?,
+            seconds: began.elapsed().as_secs_f64(),
+            acked: (senders.acked - acked) as f64,
+            delivered: (senders.delivered - delivered) as f64,
+        };
+        ensure!(capacity.acked > 0.0 && capacity.delivered > 0.0, "nothing was delivered");
+        senders.finish(fleet)?;
+        Ok(capacity)
     }
 }
 
@@ -75,37 +131,22 @@ impl Load for Windowed {
     }
 
     fn play(&self, stage: &Stage, side: Side) -> Result<Vec<Sample>> {
-        let scene = Scene {
-            members: self.members,
-            hall: matches!(self.rooms, Rooms::Hall { .. }),
-            pairs: self.rooms == Rooms::Pairs,
-            private: self.rooms == Rooms::Private,
+        let (set, mut fleet) = self.assemble(stage, side)?;
+        let Capacity { used, seconds, acked, delivered } = self.capacity(stage, side, &set, &mut fleet)?;
+        let (per_delivery, per_message) = (used.seconds * 1e6 / delivered, used.seconds * 1e6 / acked);
+        let mut samples = match self.rooms {
+            Rooms::Hall { .. } => vec![
+                Sample::new("CPU per delivery", "µs", per_delivery),
+                Sample::new("deliveries", "1/s", delivered / seconds),
+            ],
+            Rooms::Pairs | Rooms::Private => vec![
+                Sample::new("CPU per message", "µs", per_message),
+                Sample::new("acknowledged", "1/s", acked / seconds),
+            ],
         };
-        let set = stage.set(side, scene, None)?;
-        // On the floor two that chat share a room by one name.
-        let mut fleet = stage.gather(side, &set, |member| match self.rooms {
-            Rooms::Private => format!("chat{}", member / 2),
-            _ => self.room(member),
-        })?;
-        let mut senders = Senders::new(side, self);
-        senders.begin(self.window, &mut fleet)?;
-        senders.run_until(Instant::now() + stage.pace.warm_up, &mut fleet)?;
-        let began = Instant::now();
-        let (cpu, acked, delivered) = (set.target.cpu()?, senders.acked, senders.delivered);
-        senders.run_until(began + stage.pace.measured, &mut fleet)?;
-        let (cpu, seconds) = ((set.target.cpu()? - cpu).as_secs_f64(), began.elapsed().as_secs_f64());
-        let (acked, delivered) = ((senders.acked - acked) as f64, (senders.delivered - delivered) as f64);
-        ensure!(acked > 0.0 && delivered > 0.0, "nothing was delivered");
-        let per_second = match self.rooms {
-            Rooms::Hall { .. } => Sample::new("deliveries", "1/s", delivered / seconds),
-            _ => Sample::new("acknowledged", "1/s", acked / seconds),
-        };
-        Ok(vec![
-            Sample::new("CPU per delivery", "µs", cpu * 1e6 / delivered),
-            Sample::new("CPU per message", "µs", cpu * 1e6 / acked),
-            per_second,
-            Sample::new("CPU in use", "%", cpu / seconds * 100.0),
-        ])
+        samples.push(Sample::new("of it in the kernel", "%", used.kernel_percent));
+        samples.push(Sample::new("CPU in use", "%", used.seconds / seconds * 100.0));
+        Ok(samples)
     }
 
     fn goals(&self) -> Vec<Goal> {
@@ -119,17 +160,19 @@ impl Load for Windowed {
     }
 }
 
-/// One that writes.
+/// One that writes, and its next message.
 struct Sender {
-    room: String,
-    name: String,
+    writer: Writer,
     next: u32,
 }
 
 /// All who write: for each message that is acknowledged the next one is sent.
 struct Senders {
     side: Side,
+    /// By connection.
     senders: Vec<Option<Sender>>,
+    is_over: bool,
+    sent: u64,
     acked: u64,
     delivered: u64,
     failure: Option<String>,
@@ -137,9 +180,13 @@ struct Senders {
 
 impl Senders {
     fn new(side: Side, load: &Windowed) -> Self {
-        let sender = |member| Sender { room: load.room(member), name: seed::name(member), next: 0 };
-        let senders = (0..load.members).map(|member| load.sends(member).then(|| sender(member))).collect();
-        Self { side, senders, acked: 0, delivered: 0, failure: None }
+        let mut senders: Vec<Option<Sender>> = (0..load.members).map(|_| None).collect();
+        for writer in load.writers() {
+            if let Some(slot) = senders.get_mut(writer.member) {
+                *slot = Some(Sender { writer, next: 0 });
+            }
+        }
+        Self { side, senders, is_over: false, sent: 0, acked: 0, delivered: 0, failure: None }
     }
 
     fn begin(&mut self, window: u32, fleet: &mut Fleet) -> Result<()> {
@@ -154,17 +201,31 @@ impl Senders {
     }
 
     fn write_next(&mut self, member: usize, out: &mut Vec<u8>) {
-        let Some(Some(sender)) = self.senders.get_mut(member) else { return };
-        let post = Post { member: member as u16, number: sender.next };
-        sender.next += 1;
-        match self.side {
-            Side::Server => post.write_send(&sender.room, out),
-            Side::Floor => post.write_relay(&sender.room, &sender.name, out),
+        if let Some(Some(sender)) = self.senders.get_mut(member)
+            && !self.is_over
+        {
+            sender.writer.write(self.side, sender.next, out);
+            sender.next += 1;
+            self.sent += 1;
         }
     }
 
     fn run_until(&mut self, end: Instant, fleet: &mut Fleet) -> Result<()> {
         while Instant::now() < end {
+            fleet.turn(end, self)?;
+            if let Some(failure) = &self.failure {
+                return Err(anyhow!("{failure}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends no more, and waits until all that was sent is acknowledged.
+    fn finish(&mut self, fleet: &mut Fleet) -> Result<()> {
+        self.is_over = true;
+        let end = Instant::now() + crate::arrival::PATIENCE;
+        while self.acked < self.sent {
+            ensure!(Instant::now() < end, "{} of {} messages were acknowledged", self.acked, self.sent);
             fleet.turn(end, self)?;
             if let Some(failure) = &self.failure {
                 return Err(anyhow!("{failure}"));

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use lanchat_hub::port::PasswordHash;
 
 pub use machine::Machine;
 pub use results::{Results, Verdict};
@@ -19,7 +18,8 @@ pub use table::{json, markdown};
 use crate::cli::Options;
 use crate::loads::{self, Load};
 use crate::process::{Cores, pin, raise_descriptor_limit};
-use crate::program::build_server;
+use crate::program::{Profile, build_server};
+use crate::seed::hash_password;
 use crate::stage::{Pace, Stage};
 use crate::target::Programs;
 
@@ -30,7 +30,7 @@ use crate::target::Programs;
 pub fn run(options: &Options) -> Result<()> {
     let loads = chosen(loads::all(), &options.only)?;
     let floor = std::env::current_exe()?;
-    let server = options.server.clone().map_or_else(build_server, Ok)?;
+    let server = options.server.clone().map_or_else(|| build_server(Profile::Release), Ok)?;
     let folder = folder(options.dir.as_deref(), &server)?;
     let machine = Machine::describe(&folder)?;
     raise_descriptor_limit()?;
@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> Result<()> {
         pin(cores.generator)?;
     }
     let pace = if options.quick { Pace::QUICK } else { Pace::FULL };
-    let phc = PasswordHash(String::from("none"));
+    let phc = hash_password()?;
     let stage = Stage { programs: Programs { server, floor }, folder, cores, pace, phc };
     let results = play(&stage, &loads, options.rounds)?;
     let text =
