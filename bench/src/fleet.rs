@@ -77,7 +77,8 @@ impl Fleet {
     /// As the system says.
     pub fn new() -> Result<Self> {
         let poll = Poll::new()?;
-        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+        let timer =
+            TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
         let descriptor = timer.as_fd().as_raw_fd();
         poll.registry().register(&mut SourceFd(&descriptor), TIMER, Interest::READABLE)?;
         Ok(Self {
@@ -128,13 +129,8 @@ impl Fleet {
         let policy = Policy { expected: Some(to.fingerprint), ..Policy::default() };
         let (config, _) = client_config(policy, &[ALPN]);
         let tls = UnbufferedClientConnection::new(config, ServerName::IpAddress(to.address.ip().into()))?;
-        let mut peer = Peer {
-            socket: Socket::new(stream),
-            tls,
-            is_open: false,
-            record: Vec::new(),
-            line: Vec::new(),
-        };
+        let mut peer =
+            Peer { socket: Socket::new(stream), tls, is_open: false, record: Vec::new(), line: Vec::new() };
         let mut hello = Vec::new();
         tls::open(&mut peer.tls, &mut [], &mut hello, |_| {})?;
         peer.socket.send(&hello)?;

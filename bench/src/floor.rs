@@ -133,13 +133,8 @@ impl Floor {
                 Interest::READABLE | Interest::WRITABLE,
             )?;
             let tls = UnbufferedServerConnection::new(Arc::clone(&self.config))?;
-            let member = Member {
-                socket: Socket::new(stream),
-                tls,
-                room: None,
-                record: Vec::new(),
-                line: Vec::new(),
-            };
+            let member =
+                Member { socket: Socket::new(stream), tls, room: None, record: Vec::new(), line: Vec::new() };
             if let Some(slot) = self.members.get_mut(place) {
                 *slot = Some(Box::new(member));
             }

@@ -3,6 +3,8 @@
 //! [`report`] plays each of the [`loads`] on both in turn, with the connections of one [`fleet`], and prints what the
 //! kernel says that each has used. docs/PERFORMANCE.md tells how to read it.
 
+#![cfg(target_os = "linux")]
+
 pub mod arrival;
 pub mod cli;
 pub mod fleet;

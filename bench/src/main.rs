@@ -3,20 +3,28 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-use lanchat_bench::cli::{Cli, Command};
-
+#[cfg(target_os = "linux")]
 fn main() -> ExitCode {
+    use clap::Parser;
+    use lanchat_bench::cli::{Cli, Command};
+
     let done = match Cli::parse().command {
         Command::Floor { identity } => lanchat_bench::floor::run(&identity),
         Command::Report(options) => lanchat_bench::report::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nobody is left to be told when stderr is gone.
-            let _ = writeln!(io::stderr(), "lanchat-bench: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => refuse(&format!("{error:#}")),
     }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() -> ExitCode {
+    refuse("it measures by what Linux says of a process: run it on Linux")
+}
+
+fn refuse(why: &str) -> ExitCode {
+    // Nobody is left to be told when stderr is gone.
+    let _ = writeln!(io::stderr(), "lanchat-bench: {why}");
+    ExitCode::FAILURE
 }

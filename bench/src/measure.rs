@@ -72,7 +72,8 @@ impl Spread {
 
     /// Of the quotients of values of the same round.
     pub fn of_ratios(numerators: &[f64], denominators: &[f64]) -> Option<Self> {
-        let ratios: Vec<f64> = numerators.iter().zip(denominators).map(|(over, under)| over / under).collect();
+        let ratios: Vec<f64> =
+            numerators.iter().zip(denominators).map(|(over, under)| over / under).collect();
         Self::of(&ratios)
     }
 }

@@ -24,8 +24,8 @@ pub const HALL: &str = "hall";
 /// The password of every account, on a throw-away server on the loopback interface.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// An account of a scene, and the token of its one device.
-#[derive(Clone, Debug)]
+/// An account of a scene, and the token of its one device, which no `Debug` shows.
+#[derive(Clone)]
 pub struct Member {
     /// The name.
     pub name: String,
@@ -51,9 +51,7 @@ pub struct Scene {
 impl Scene {
     /// The accounts.
     pub fn members(&self) -> Vec<Member> {
-        (0..self.members)
-            .map(|number| Member { name: name(number), token: hex(&token(number)) })
-            .collect()
+        (0..self.members).map(|number| Member { name: name(number), token: hex(&token(number)) }).collect()
     }
 
     /// Makes the data directory. The folder exists.
@@ -154,7 +152,11 @@ async fn append(store: &SqliteStore, drafts: Vec<Draft>) -> Result<()> {
     Ok(())
 }
 
-async fn register(store: &SqliteStore, number: usize, phc: &PasswordHash) -> Result<(AccountName, AccountId)> {
+async fn register(
+    store: &SqliteStore,
+    number: usize,
+    phc: &PasswordHash,
+) -> Result<(AccountName, AccountId)> {
     let name: AccountName = name(number).parse()?;
     let account = NewAccount {
         name: name.clone(),

@@ -15,6 +15,9 @@ use crate::process::Cores;
 use crate::seed::{Member, Scene};
 use crate::target::{Programs, Side, Target};
 
+/// The beginning of the name of a folder that is there for one run.
+pub const RUN_PREFIX: &str = "run-";
+
 /// For how long loads run.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -63,7 +66,6 @@ pub struct Stage {
 }
 
 /// A program that runs on a scene.
-#[derive(Debug)]
 pub struct Set {
     /// The program.
     pub target: Target,
@@ -103,7 +105,7 @@ impl Stage {
     pub fn fresh_folder(&self) -> Result<TempDir> {
         let mut builder = tempfile::Builder::new();
         // The server refuses a folder that others may use.
-        builder.prefix("run-").permissions(Permissions::from_mode(0o700));
+        builder.prefix(RUN_PREFIX).permissions(Permissions::from_mode(0o700));
         builder.tempdir_in(&self.folder).with_context(|| {
             format!("cannot make a folder in {}: name another one with --dir", self.folder.display())
         })

@@ -78,7 +78,9 @@ impl Target {
             }
             Side::Server => {
                 let mut command = Command::new(&programs.server);
-                command.args(["--listen", "127.0.0.1:0", "--no-mdns", "--name", "bench", "--data"]).arg(folder);
+                command
+                    .args(["--listen", "127.0.0.1:0", "--no-mdns", "--name", "bench", "--data"])
+                    .arg(folder);
                 command.args(max_clients.map(|most| format!("--max-clients={most}")));
                 command
             }

@@ -71,7 +71,9 @@ pub fn open<R: Records>(
             ConnectionState::EncodeTlsData(mut data) => {
                 let at = outgoing.len();
                 let needed = match data.encode(&mut []) {
-                    Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => required_size,
+                    Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => {
+                        required_size
+                    }
                     Err(error) => return Err(error.into()),
                     Ok(_) => 0,
                 };

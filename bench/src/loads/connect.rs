@@ -36,7 +36,14 @@ impl Load for Connect {
     fn play(&self, stage: &Stage, side: Side) -> Result<Vec<Sample>> {
         let set = stage.set(side, Scene { members: self.at_once, ..Scene::default() }, None)?;
         let mut fleet = Fleet::new()?;
-        let mut visits = Visits { side, accounts: set.members.clone(), account: Vec::new(), done: 0, idle: Vec::new(), failure: None };
+        let mut visits = Visits {
+            side,
+            accounts: set.members.clone(),
+            account: Vec::new(),
+            done: 0,
+            idle: Vec::new(),
+            failure: None,
+        };
         visits.run(stage.pace.warm_up, &set, &mut fleet)?;
         let (mark, done) = (set.target.mark()?, visits.done);
         let began = Instant::now();

@@ -53,6 +53,7 @@ impl Load for HalfLoad {
             Sample::new("ack p50", "ms", schedule.ack.quantile_ms(0.5)),
             Sample::new("ack p99", "ms", schedule.ack.quantile_ms(0.99)),
             Sample::new("ack max", "ms", schedule.ack.max_ms()),
+            Sample::new("sent late p99", "ms", schedule.late.quantile_ms(0.99)),
             Sample::new("fsync p50", "ms", fsync.quantile_ms(0.5)),
             Sample::new("fsync p99", "ms", fsync.quantile_ms(0.99)),
             Sample::new("CPU in use", "%", used.seconds / seconds * 100.0),

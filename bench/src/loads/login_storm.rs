@@ -69,7 +69,11 @@ impl Load for LoginStorm {
             Sample::new("ack p99 in the storm", "ms", storm.chat.ack.quantile_ms(0.99)),
             Sample::new("ack p99 before", "ms", calm),
             Sample::new("ack max in the storm", "ms", storm.chat.ack.max_ms()),
-            Sample::new("memory in the storm", "MiB", peak.saturating_sub(calm_memory) as f64 / 1024.0 / 1024.0),
+            Sample::new(
+                "memory in the storm",
+                "MiB",
+                peak.saturating_sub(calm_memory) as f64 / 1024.0 / 1024.0,
+            ),
             Sample::new("logins", "1/s", self.logins as f64 / seconds),
             Sample::new("told to come later", "", storm.refused as f64),
         ])

@@ -41,6 +41,8 @@ pub(super) struct OpenLoop {
     pub(super) delivery: Latency,
     /// From when a message was due until its author knew that it was taken.
     pub(super) ack: Latency,
+    /// From when a message was due until it was sent: what of the latencies is the generator's own.
+    pub(super) late: Latency,
     failure: Option<String>,
     line: Vec<u8>,
 }
@@ -60,6 +62,7 @@ impl OpenLoop {
             acked: 0,
             delivery: Latency::new()?,
             ack: Latency::new()?,
+            late: Latency::new()?,
             failure: None,
             line: Vec::new(),
         })
@@ -71,7 +74,7 @@ impl OpenLoop {
     /// When there is no histogram.
     pub(super) fn count_from_now(&mut self) -> Result<()> {
         self.first_counted = self.next;
-        (self.delivery, self.ack) = (Latency::new()?, Latency::new()?);
+        (self.delivery, self.ack, self.late) = (Latency::new()?, Latency::new()?, Latency::new()?);
         Ok(())
     }
 
@@ -97,6 +100,7 @@ impl OpenLoop {
             self.line.clear();
             writer.write(self.plan.side, self.next, &mut self.line);
             fleet.send(writer.member, &self.line)?;
+            self.late.record(now.saturating_duration_since(self.due(self.next)));
             self.next += 1;
         }
         Ok(())

@@ -36,7 +36,8 @@ impl Load for Replay {
         let scene = Scene { members: MEMBERS, hall: true, messages: self.messages, ..Scene::default() };
         let set = stage.set(side, scene, None)?;
         let member = set.members.first().context("a member")?;
-        let attach = format!("{{\"type\":\"attach\",\"id\":\"a\",\"tail\":0,\"cursors\":{{\"hall\":{MEMBERS}}}}}\n");
+        let attach =
+            format!("{{\"type\":\"attach\",\"id\":\"a\",\"tail\":0,\"cursors\":{{\"hall\":{MEMBERS}}}}}\n");
         let (mut first, mut all, mut cpu) = (Latency::new()?, Latency::new()?, 0.0);
         for _ in 0..TIMES {
             let mut dialogue = Dialogue::begin(&set, member)?;

@@ -56,6 +56,7 @@ impl Load for Steady {
             Sample::new("delivery max", "ms", schedule.delivery.max_ms()),
             Sample::new("ack p50", "ms", schedule.ack.quantile_ms(0.5)),
             Sample::new("ack p99", "ms", schedule.ack.quantile_ms(0.99)),
+            Sample::new("sent late p99", "ms", schedule.late.quantile_ms(0.99)),
             Sample::new("fsync p50", "ms", fsync.quantile_ms(0.5)),
             Sample::new("fsync p99", "ms", fsync.quantile_ms(0.99)),
         ])

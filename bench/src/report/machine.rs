@@ -6,6 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::company::Company;
+use crate::process::Cores;
+
 /// File systems that lose everything with the power: an fsync costs nothing there.
 const IN_MEMORY: [&str; 3] = ["tmpfs", "ramfs", "devtmpfs"];
 
@@ -58,6 +61,29 @@ impl Machine {
             date: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
             command: format!("cargo run --release -p lanchat-bench -- {}", arguments.join(" ")),
         })
+    }
+}
+
+impl Machine {
+    /// The head of the report.
+    pub fn facts(&self, cores: Option<Cores>, company: &Company) -> Vec<(&'static str, String)> {
+        let pinned = cores.map_or_else(
+            || "one core, shared by all: the figures are no measure of the server".to_owned(),
+            |cores| {
+                format!("server and floor on core {}, generator on core {}", cores.server, cores.generator)
+            },
+        );
+        vec![
+            ("CPU", format!("{} × {}", self.cores, self.cpu)),
+            ("pinned", pinned),
+            ("kernel", self.kernel.clone()),
+            ("data on", self.file_system.clone()),
+            ("company", company.words()),
+            ("commit", self.commit.clone()),
+            ("compiler", self.rustc.clone()),
+            ("date", self.date.clone()),
+            ("command", format!("`{}`", self.command)),
+        ]
     }
 }
 

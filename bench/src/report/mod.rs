@@ -1,16 +1,18 @@
 //! The report: all loads, floor and server in turn, round by round, and what came of it.
 
+mod company;
 mod machine;
 mod results;
 mod table;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
+pub use company::Company;
 pub use machine::Machine;
 pub use results::{Results, Verdict};
 pub use table::{json, markdown};
@@ -20,7 +22,7 @@ use crate::loads::{self, Load};
 use crate::process::{Cores, pin, raise_descriptor_limit};
 use crate::program::{Profile, build_server};
 use crate::seed::hash_password;
-use crate::stage::{Pace, Stage};
+use crate::stage::{Pace, RUN_PREFIX, Stage};
 use crate::target::Programs;
 
 /// Runs the loads that were asked for and prints the report.
@@ -32,6 +34,7 @@ pub fn run(options: &Options) -> Result<()> {
     let floor = std::env::current_exe()?;
     let server = options.server.clone().map_or_else(|| build_server(Profile::Release), Ok)?;
     let folder = folder(options.dir.as_deref(), &server)?;
+    let _alone = alone_in(&folder)?;
     let machine = Machine::describe(&folder)?;
     raise_descriptor_limit()?;
     let cores = Cores::choose()?;
@@ -41,9 +44,9 @@ pub fn run(options: &Options) -> Result<()> {
     let pace = if options.quick { Pace::QUICK } else { Pace::FULL };
     let phc = hash_password()?;
     let stage = Stage { programs: Programs { server, floor }, folder, cores, pace, phc };
-    let results = play(&stage, &loads, options.rounds)?;
-    let text =
-        if options.json { json(&machine, cores, &results) } else { markdown(&machine, cores, &results) };
+    let (results, company) = play(&stage, &loads, options.rounds)?;
+    let facts = machine.facts(cores, &company);
+    let text = if options.json { json(&facts, &results) } else { markdown(&facts, &results) };
     io::stdout().write_all(text.as_bytes()).context("cannot print the report")
 }
 
@@ -57,7 +60,8 @@ fn chosen(loads: Vec<Box<dyn Load>>, only: &[String]) -> Result<Vec<Box<dyn Load
             names.join(", ")
         );
     }
-    let wanted = |name: String| only.is_empty() || only.iter().any(|wanted| name.starts_with(wanted.as_str()));
+    let wanted =
+        |name: String| only.is_empty() || only.iter().any(|wanted| name.starts_with(wanted.as_str()));
     Ok(loads.into_iter().filter(|load| wanted(load.name())).collect())
 }
 
@@ -75,12 +79,27 @@ fn folder(asked: Option<&Path>, server: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Sees to it that one report runs at a time, and clears away what one that was killed has left.
+fn alone_in(folder: &Path) -> Result<File> {
+    let lock = File::create(folder.join("lock"))?;
+    lock.try_lock().context("another report is running here, and both would be wrong: wait for it")?;
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(RUN_PREFIX) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(lock)
+}
+
 /// Plays every load so often: the sides of a load directly behind each other, so that they meet the same machine.
-fn play(stage: &Stage, loads: &[Box<dyn Load>], rounds: usize) -> Result<Vec<Results>> {
+fn play(stage: &Stage, loads: &[Box<dyn Load>], rounds: usize) -> Result<(Vec<Results>, Company)> {
     let runs: usize = loads.iter().map(|load| rounds.min(load.rounds_max()) * load.sides().len()).sum();
-    let bar = ProgressBar::new(runs as u64)
-        .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} of about {duration} {msg}")?);
+    let bar = ProgressBar::new(runs as u64).with_style(ProgressStyle::with_template(
+        "{bar:30} {pos}/{len} {elapsed} of about {duration} {msg}",
+    )?);
     let mut results: Vec<Results> = loads.iter().map(|load| Results::of(load.as_ref())).collect();
+    let mut company = Company::default();
     for round in 0..rounds {
         for (load, results) in loads.iter().zip(&mut results) {
             if round >= load.rounds_max() {
@@ -89,15 +108,16 @@ fn play(stage: &Stage, loads: &[Box<dyn Load>], rounds: usize) -> Result<Vec<Res
             for side in load.sides() {
                 bar.set_message(format!("{}, {side:?}", load.name()));
                 bar.tick();
+                let began = Company::look()?;
                 let samples = load
                     .play(stage, *side)
                     .with_context(|| format!("the load {} failed on the {side:?}", load.name()))?;
+                company.add(&began)?;
                 results.add(*side, &samples);
                 bar.inc(1);
             }
         }
     }
     bar.finish_and_clear();
-    Ok(results)
+    Ok((results, company))
 }
-

@@ -4,15 +4,13 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::machine::Machine;
 use super::results::{Results, Row};
 use crate::measure::Spread;
-use crate::process::Cores;
 
 /// The report in Markdown.
-pub fn markdown(machine: &Machine, cores: Option<Cores>, results: &[Results]) -> String {
+pub fn markdown(facts: &[(&'static str, String)], results: &[Results]) -> String {
     let mut text = String::new();
-    for (name, value) in facts(machine, cores) {
+    for (name, value) in facts {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "- {name}: {value}");
     }
@@ -41,9 +39,9 @@ pub fn markdown(machine: &Machine, cores: Option<Cores>, results: &[Results]) ->
 }
 
 /// The report as one JSON object, with all values of all rounds.
-pub fn json(machine: &Machine, cores: Option<Cores>, results: &[Results]) -> String {
+pub fn json(facts: &[(&'static str, String)], results: &[Results]) -> String {
     let facts: serde_json::Map<String, Value> =
-        facts(machine, cores).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
     let row = |results: &Results, row: &Row| {
         let median = |values: &[f64]| Spread::of(values).map(|spread| spread.median);
         let verdict = results.verdict(row);
@@ -61,23 +59,6 @@ pub fn json(machine: &Machine, cores: Option<Cores>, results: &[Results]) -> Str
         .flat_map(|results| results.rows.iter().map(move |found| row(results, found)).collect::<Vec<_>>())
         .collect();
     format!("{}\n", json!({ "machine": facts, "rows": rows }))
-}
-
-fn facts(machine: &Machine, cores: Option<Cores>) -> Vec<(&'static str, String)> {
-    let pinned = cores.map_or_else(
-        || "one core, shared by all: figures are no measure of the server".to_owned(),
-        |cores| format!("server and floor on core {}, generator on core {}", cores.server, cores.generator),
-    );
-    vec![
-        ("CPU", format!("{} × {}", machine.cores, machine.cpu)),
-        ("pinned", pinned),
-        ("kernel", machine.kernel.clone()),
-        ("data on", machine.file_system.clone()),
-        ("commit", machine.commit.clone()),
-        ("compiler", machine.rustc.clone()),
-        ("date", machine.date.clone()),
-        ("command", format!("`{}`", machine.command)),
-    ]
 }
 
 /// The disk is the same for both.
@@ -109,7 +90,10 @@ mod tests {
 
     #[test]
     fn numbers_have_the_digits_that_count() {
-        assert_eq!([number(51_234.4), number(12.34), number(5.678), number(0.1234)], ["51234", "12.3", "5.68", "0.123"]);
+        assert_eq!(
+            [number(51_234.4), number(12.34), number(5.678), number(0.1234)],
+            ["51234", "12.3", "5.68", "0.123"]
+        );
         assert_eq!(shown(None), "–");
         assert_eq!(shown(Spread::of(&[1.0, 2.0, 4.0])), "2.00 (1.00–4.00)");
     }
