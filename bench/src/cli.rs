@@ -1,0 +1,49 @@
+//! The command line of `lanchat-bench`. The only file that knows how flags are spelled.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Measures lanchatd beside the least that any such server has to do.
+#[derive(Debug, Parser)]
+#[command(name = "lanchat-bench", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the loads and print a table
+    Report(Options),
+    /// Run the floor alone, until it is killed
+    Floor {
+        /// Folder of its key, made if it is missing
+        identity: PathBuf,
+    },
+}
+
+/// How to report.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// Only these loads; the beginning of a name is enough
+    #[arg(long, value_name = "LOAD", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// How often each load is run
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub rounds: usize,
+    /// Print one JSON object and no table
+    #[arg(long)]
+    pub json: bool,
+    /// A third of the time, for a look while working; not for figures that are kept
+    #[arg(long)]
+    pub quick: bool,
+    /// Measure this lanchatd and build none
+    #[arg(long, value_name = "PATH")]
+    pub server: Option<PathBuf>,
+    /// Keep the data of the server below this directory; it must not be in memory [default: target/bench]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}

@@ -1,0 +1,172 @@
+//! What is measured: the server or the floor, as a process of its own with a directory of its own.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use lanchat_certs::Identity;
+
+use crate::fleet::Destination;
+use crate::process::{Cores, Memory, cpu_ticks, cpu_time, pin};
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The floor.
+    Floor,
+    /// The server.
+    Server,
+}
+
+/// The two programs.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// `lanchatd`.
+    pub server: PathBuf,
+    /// This program, of which the floor is a subcommand.
+    pub floor: PathBuf,
+}
+
+/// A program that runs. Dropping it kills it.
+#[derive(Debug)]
+pub struct Target {
+    child: Child,
+    destination: Destination,
+    started_in: Duration,
+}
+
+/// A point in the life of a program, to count from.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    cpu: Duration,
+    ticks: (u64, u64),
+}
+
+/// CPU time since a mark.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// In the program and in the kernel together.
+    pub seconds: f64,
+    /// How much of it in the kernel, as far as its ticks can tell.
+    pub kernel_percent: f64,
+}
+
+impl Target {
+    /// Starts a program on the data in `folder`, on a free port of the loopback interface, and waits until it listens.
+    /// `max_clients` is for the server, which has a default.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(
+        programs: &Programs,
+        side: Side,
+        folder: &Path,
+        cores: Option<Cores>,
+        max_clients: Option<usize>,
+    ) -> Result<Self> {
+        let identity = folder.join("identity");
+        let fingerprint = Identity::load_or_create(&identity)?.fingerprint();
+        let mut command = match side {
+            Side::Floor => {
+                let mut command = Command::new(&programs.floor);
+                command.arg("floor").arg(&identity);
+                command
+            }
+            Side::Server => {
+                let mut command = Command::new(&programs.server);
+                command
+                    .args(["--listen", "127.0.0.1:0", "--no-mdns", "--name", "bench", "--data"])
+                    .arg(folder);
+                command.args(max_clients.map(|most| format!("--max-clients={most}")));
+                command
+            }
+        };
+        let log = File::create(folder.join("stderr.log"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        // A child has the core of whoever starts it, so that it counts one core too.
+        if let Some(cores) = cores {
+            pin(cores.server)?;
+        }
+        let began = Instant::now();
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"));
+        if let Some(cores) = cores {
+            pin(cores.generator)?;
+        }
+        let mut child = child?;
+        let stdout = child.stdout.take().context("stdout is a pipe")?;
+        let address = listening(stdout);
+        let address = match address {
+            Ok(address) => address,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error.context(format!("see {}", folder.join("stderr.log").display())));
+            }
+        };
+        let started_in = began.elapsed();
+        Ok(Self { child, destination: Destination { address, fingerprint }, started_in })
+    }
+
+    /// Where it listens.
+    pub fn destination(&self) -> Destination {
+        self.destination
+    }
+
+    /// How long it took from its start until it listened.
+    pub fn started_in(&self) -> Duration {
+        self.started_in
+    }
+
+    /// Now, to count from.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn mark(&self) -> Result<Mark> {
+        let pid = self.child.id();
+        Ok(Mark { cpu: cpu_time(pid)?, ticks: cpu_ticks(pid)? })
+    }
+
+    /// CPU time since a mark.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn since(&self, mark: Mark) -> Result<Used> {
+        let now = self.mark()?;
+        let user = now.ticks.0.saturating_sub(mark.ticks.0) as f64;
+        let kernel = now.ticks.1.saturating_sub(mark.ticks.1) as f64;
+        Ok(Used {
+            seconds: now.cpu.saturating_sub(mark.cpu).as_secs_f64(),
+            kernel_percent: kernel / (user + kernel).max(1.0) * 100.0,
+        })
+    }
+
+    /// Its memory now.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn memory(&self) -> Result<Memory> {
+        Memory::of(self.child.id())
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The address that a program says it listens on.
+fn listening(stdout: std::process::ChildStdout) -> Result<SocketAddr> {
+    for line in BufReader::new(stdout).lines() {
+        if let Some(address) = line?.strip_prefix("listening on ") {
+            return Ok(address.parse()?);
+        }
+    }
+    anyhow::bail!("the program ended before it listened")
+}

@@ -1,0 +1,108 @@
+//! TLS without buffers of its own: records in and out of memory that the caller has, for both sides.
+
+use anyhow::{Context, Result, bail};
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{ConnectionState, EncodeError, InsufficientSizeError, UnbufferedStatus};
+
+/// Plaintext that is encrypted in one go.
+pub const SEAL_BYTES_MAX: usize = 64 * 1024;
+/// Memory that [`seal`] needs for so much: each record of 16 KiB grows by less than 256 bytes.
+pub const SEALED_BYTES_MAX: usize = SEAL_BYTES_MAX + (SEAL_BYTES_MAX / (16 * 1024) + 1) * 256;
+
+/// One side of a connection.
+pub trait Records {
+    /// What rustls knows of it.
+    type Data;
+
+    /// Hands over what came in.
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+}
+
+impl Records for UnbufferedClientConnection {
+    type Data = ClientConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(incoming)
+    }
+}
+
+impl Records for UnbufferedServerConnection {
+    type Data = ServerConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(incoming)
+    }
+}
+
+/// How far [`open`] came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opened {
+    /// Bytes of the input that are done with; the others belong to a record that is not whole yet.
+    pub used: usize,
+    /// Whether the peer has closed its side.
+    pub closed: bool,
+}
+
+/// Takes in what came from the peer. Plaintext goes to `taken`, record by record; what the handshake has to say is
+/// appended to `outgoing`.
+///
+/// # Errors
+/// When TLS says so: the connection is to be dropped.
+pub fn open<R: Records>(
+    tls: &mut R,
+    incoming: &mut [u8],
+    outgoing: &mut Vec<u8>,
+    mut taken: impl FnMut(&[u8]),
+) -> Result<Opened> {
+    let mut opened = Opened::default();
+    loop {
+        let rest = incoming.get_mut(opened.used..).context("rustls discards no more than it got")?;
+        let UnbufferedStatus { mut discard, state } = tls.process(rest);
+        let mut waits = false;
+        match state? {
+            ConnectionState::ReadTraffic(mut traffic) => {
+                while let Some(record) = traffic.next_record() {
+                    let record = record?;
+                    discard += record.discard;
+                    taken(record.payload);
+                }
+            }
+            ConnectionState::EncodeTlsData(mut data) => {
+                let at = outgoing.len();
+                let needed = match data.encode(&mut []) {
+                    Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => {
+                        required_size
+                    }
+                    Err(error) => return Err(error.into()),
+                    Ok(_) => 0,
+                };
+                outgoing.resize(at + needed, 0);
+                if let Some(place) = outgoing.get_mut(at..).filter(|place| !place.is_empty()) {
+                    data.encode(place)?;
+                }
+            }
+            ConnectionState::TransmitTlsData(data) => data.done(),
+            ConnectionState::PeerClosed => opened.closed = true,
+            ConnectionState::WriteTraffic(_) | ConnectionState::BlockedHandshake => waits = true,
+            ConnectionState::Closed => (waits, opened.closed) = (true, true),
+            _ => bail!("a state of TLS that nobody asked for"),
+        }
+        opened.used += discard;
+        if waits {
+            return Ok(opened);
+        }
+    }
+}
+
+/// Encrypts at most [`SEAL_BYTES_MAX`] of plaintext into `sealed`, which has room for [`SEALED_BYTES_MAX`], and tells
+/// how many bytes of it are to be sent.
+///
+/// # Errors
+/// When the handshake is not complete.
+pub fn seal<R: Records>(tls: &mut R, plain: &[u8], sealed: &mut [u8]) -> Result<usize> {
+    match tls.process(&mut []).state? {
+        ConnectionState::WriteTraffic(mut traffic) => Ok(traffic.encrypt(plain, sealed)?),
+        other => bail!("TLS cannot encrypt now: {other:?}"),
+    }
+}
