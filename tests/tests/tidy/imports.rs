@@ -18,7 +18,11 @@ const RULES: [Rule; 11] = [
         "lanchat-model",
         "bip39 getrandom rcgen rustls serde serde_json sha2 tempfile thiserror x509-parser",
     ),
-    Rule("lanchat-hub", "lanchat-model", "argon2 fail getrandom sha2 slab thiserror thread-priority tokio tracing"),
+    Rule(
+        "lanchat-hub",
+        "lanchat-model",
+        "argon2 fail getrandom sha2 slab thiserror thread-priority tokio tracing",
+    ),
     Rule("lanchat-store", "lanchat-hub lanchat-model", "rusqlite thiserror tokio tracing"),
     Rule(
         "lanchat-listener",
