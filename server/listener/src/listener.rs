@@ -173,6 +173,7 @@ impl Entrance {
             place: Some(place),
             login_deadline: accepted_at + limits::LOGIN_MAX,
             session: None,
+            has_input: false,
             out: Vec::new(),
             last_sent: Instant::now(),
         }))

@@ -27,6 +27,8 @@ pub(crate) struct Pump {
     pub(crate) place: Option<Place>,
     pub(crate) login_deadline: Instant,
     pub(crate) session: Option<Session>,
+    /// Whether the dialect may have a whole request. Most wake-ups are for deliveries, and need not ask it.
+    pub(crate) has_input: bool,
     /// What is to be written. Written as soon as it exceeds `limits::WRITE_BUFFER_BYTES_MAX`, and before every wait.
     pub(crate) out: Vec<u8>,
     pub(crate) last_sent: Instant,
@@ -104,6 +106,7 @@ impl Pump {
             let Self { stream, dialect, .. } = self;
             if let Poll::Ready(received) = stream.poll_read(cx, |bytes| dialect.receive(bytes)) {
                 wake.received = Some(received?);
+                self.has_input = true;
             }
         }
         match &self.session {
@@ -183,9 +186,12 @@ impl Pump {
 
     /// Takes the requests that are whole, while there is credit.
     async fn take_requests(&mut self) -> io::Result<ControlFlow<()>> {
-        while self.has_credit() {
+        while self.has_input && self.has_credit() {
             let flow = match self.dialect.next_inbound(&mut self.out) {
-                Inbound::Incomplete => break,
+                Inbound::Incomplete => {
+                    self.has_input = false;
+                    Flow::Continue
+                }
                 Inbound::Answered => Flow::Continue,
                 Inbound::Broken { code } => {
                     info!(source = %self.source.0, code, "protocol broken");
