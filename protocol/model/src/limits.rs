@@ -160,8 +160,10 @@ pub const ADVERTISER_DELAY_MAX: Duration = Duration::from_secs(60);
 
 /// A connection that is lost and back within this time is not announced.
 pub const FLAP: Duration = Duration::from_secs(15);
-/// Changes of presence that follow each other faster than this are told together.
-pub const PRESENCE_EVERY: Duration = Duration::from_millis(100);
+/// Changes of presence that follow each other faster than this, for each session that is told, are told together.
+pub const PRESENCE_PER_SESSION: Duration = Duration::from_micros(50);
+/// The longest that a change of presence waits for others to be told with it, however many sessions there are.
+pub const PRESENCE_WAIT_MAX: Duration = Duration::from_millis(100);
 /// Typing is shown for this long after the last mark.
 pub const TYPING_SHOWN: Duration = Duration::from_secs(6);
 /// A client marks typing at most this often.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use lanchat_model::{AccountId, AccountName, DisplayName, Timestamp, limits};
 use tokio::sync::Notify;
@@ -200,6 +200,12 @@ impl Presence {
         self.changed.notify_one();
     }
 
+    /// How long changes wait for each other.
+    fn pause(&self) -> Duration {
+        let sessions = u32::try_from(self.registry.count()).unwrap_or(u32::MAX);
+        limits::PRESENCE_PER_SESSION.saturating_mul(sessions).min(limits::PRESENCE_WAIT_MAX)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -243,8 +249,8 @@ impl Record {
 
 /// Tells everybody of changes, stores them, and ends the grace of those who are lost.
 ///
-/// The first change is told at once. Those that follow within `limits::PRESENCE_EVERY` are told together: when everybody
-/// comes at once, telling each of each other one by one would take the square of their number in wake-ups.
+/// The first change is told at once. Those that follow soon are told together, the later the more sessions there are: when
+/// everybody comes at once, telling each of each other one by one would take the square of their number in wake-ups.
 async fn keep(presence: Arc<Presence>, store: Arc<dyn Store>) {
     let mut told = presence.version();
     loop {
@@ -257,7 +263,7 @@ async fn keep(presence: Arc<Presence>, store: Arc<dyn Store>) {
         }
         presence.save(&*store).await;
         if news {
-            sleep(limits::PRESENCE_EVERY).await;
+            sleep(presence.pause()).await;
         }
         let expired = async {
             match next {

@@ -137,7 +137,7 @@ impl Session {
         self.unacked > 0
     }
 
-    /// Resolves when [`Session::next_batch`] has something to hand out, or the hub drains.
+    /// Resolves when [`Session::next_batch`] has something to hand out, and once when a drain begins.
     ///
     /// # Cancel safety
     /// Safe.
@@ -147,15 +147,15 @@ impl Session {
 
     /// As [`Session::ready`], for a task that waits for other things too. One task at a time: the last one is woken.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.dirty.is_empty() || !self.announced.is_empty() || self.is_draining() {
-            return Poll::Ready(());
+        if self.dirty.is_empty() && self.announced.is_empty() {
+            self.mailbox.poll_ready(cx)
+        } else {
+            Poll::Ready(())
         }
-        // Asked once more, because the word of a drain that began since then came before this waker was known.
-        let ready = self.mailbox.poll_ready(cx);
-        if self.is_draining() { Poll::Ready(()) } else { ready }
     }
 
-    /// Whether the server wants all sessions to end.
+    /// Whether the server wants all sessions to end. To be asked after [`Session::poll_ready`]: the word of a drain that
+    /// began before this session did wakes nobody.
     pub fn is_draining(&self) -> bool {
         self.hub.is_draining()
     }

@@ -67,7 +67,7 @@ fn post(room: RoomView, number: u128, text: &str) -> Command {
 async fn drain(session: &mut Session) -> Vec<Event> {
     let mut events = Vec::new();
     // Longer than presence may wait: the clock is paused.
-    while timeout(limits::PRESENCE_EVERY * 2, session.ready()).await.is_ok() {
+    while timeout(limits::PRESENCE_WAIT_MAX * 2, session.ready()).await.is_ok() {
         events.extend(session.next_batch().await.unwrap());
     }
     events
@@ -301,6 +301,22 @@ async fn a_lost_connection_that_is_back_in_time_is_not_announced() {
     advance(limits::FLAP * 2).await;
     let told = presence_of(&drain(&mut ana).await, "bob");
     assert!(matches!(told[..], [PresenceState::Offline(Some(_))]), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_wakes_a_session_once_and_lets_it_wait_for_its_acks() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    attach(&mut ana).await;
+    drain(&mut ana).await;
+    hub.drain();
+    ana.ready().await;
+    assert!(ana.is_draining());
+    drain(&mut ana).await;
+    // Else it would spin instead of waiting, and keep the commit from running.
+    assert!(timeout(std::time::Duration::from_secs(1), ana.ready()).await.is_err());
+    let (late, _) = register(&hub, "late").await;
+    assert!(late.is_draining());
 }
 
 #[tokio::test(start_paused = true)]
