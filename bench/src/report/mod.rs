@@ -44,10 +44,14 @@ pub fn run(options: &Options) -> Result<()> {
     let pace = if options.quick { Pace::QUICK } else { Pace::FULL };
     let phc = hash_password()?;
     let stage = Stage { programs: Programs { server, floor }, folder, cores, pace, phc };
-    let (results, company) = play(&stage, &loads, options.rounds)?;
+    let mut results: Vec<Results> = loads.iter().map(|load| Results::of(load.as_ref())).collect();
+    let mut company = Company::default();
+    let played = play(&stage, &loads, options.rounds, &mut results, &mut company);
     let facts = machine.facts(cores, &company);
     let text = if options.json { json(&facts, &results) } else { markdown(&facts, &results) };
-    io::stdout().write_all(text.as_bytes()).context("cannot print the report")
+    io::stdout().write_all(text.as_bytes()).context("cannot print the report")?;
+    // What was measured before a load failed is worth having.
+    played
 }
 
 /// The loads whose names begin with one of `only`; all if there are none.
@@ -93,15 +97,19 @@ fn alone_in(folder: &Path) -> Result<File> {
 }
 
 /// Plays every load so often: the sides of a load directly behind each other, so that they meet the same machine.
-fn play(stage: &Stage, loads: &[Box<dyn Load>], rounds: usize) -> Result<(Vec<Results>, Company)> {
+fn play(
+    stage: &Stage,
+    loads: &[Box<dyn Load>],
+    rounds: usize,
+    results: &mut [Results],
+    company: &mut Company,
+) -> Result<()> {
     let runs: usize = loads.iter().map(|load| rounds.min(load.rounds_max()) * load.sides().len()).sum();
     let bar = ProgressBar::new(runs as u64).with_style(ProgressStyle::with_template(
         "{bar:30} {pos}/{len} {elapsed} of about {duration} {msg}",
     )?);
-    let mut results: Vec<Results> = loads.iter().map(|load| Results::of(load.as_ref())).collect();
-    let mut company = Company::default();
     for round in 0..rounds {
-        for (load, results) in loads.iter().zip(&mut results) {
+        for (load, results) in loads.iter().zip(&mut *results) {
             if round >= load.rounds_max() {
                 continue;
             }
@@ -119,5 +127,5 @@ fn play(stage: &Stage, loads: &[Box<dyn Load>], rounds: usize) -> Result<(Vec<Re
         }
     }
     bar.finish_and_clear();
-    Ok((results, company))
+    Ok(())
 }
