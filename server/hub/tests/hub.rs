@@ -7,6 +7,7 @@ mod memory_store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lanchat_hub::port::Accounts;
 use lanchat_hub::{
     Body, Command, Credentials, Error, Event, Hub, HubOptions, Notice, Post, PresenceState, Refusal, Reply,
     RoomView, Session, Source, Welcome,
@@ -111,6 +112,19 @@ async fn a_post_is_acknowledged_and_read_by_everybody_in_order() {
     assert_eq!(texts(&seen_by_bob).len(), 5);
     let acks = seen_by_ana.iter().filter(|event| matches!(event, Event::Ack { .. })).count();
     assert_eq!(acks, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_between_login_and_attach_is_read() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    // Nobody reads the lobby yet, so that it is not in memory.
+    bob.submit(post(lobby(), 1, "early")).await.unwrap();
+    drain(&mut bob).await;
+    let command = Command::Attach { epoch: None, cursors: BTreeMap::new(), tail: 1 };
+    ana.submit(command).await.unwrap();
+    assert_eq!(texts(&drain(&mut ana).await), [(lobby(), 3, "early".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,6 +331,38 @@ async fn a_drain_wakes_a_session_once_and_lets_it_wait_for_its_acks() {
     assert!(timeout(std::time::Duration::from_secs(1), ana.ready()).await.is_err());
     let (late, _) = register(&hub, "late").await;
     assert!(late.is_draining());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_session_is_told_what_changed_since_it_came() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    attach(&mut ana).await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    attach(&mut bob).await;
+    let (_carl, _) = register(&hub, "carl").await;
+    let (anas, bobs) = (drain(&mut ana).await, drain(&mut bob).await);
+    assert_eq!(presence_of(&anas, "bob"), [PresenceState::Online]);
+    assert_eq!(presence_of(&anas, "carl"), [PresenceState::Online]);
+    assert_eq!(presence_of(&bobs, "carl"), [PresenceState::Online]);
+    assert!(presence_of(&bobs, "bob").is_empty(), "he was here before he listened");
+}
+
+#[tokio::test(start_paused = true)]
+async fn presence_that_the_store_did_not_take_is_kept_for_it() {
+    let (hub, store) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    attach(&mut ana).await;
+    drain(&mut ana).await;
+    store.fill_disk(true);
+    ana.submit(Command::Away { reason: None }).await.unwrap();
+    drain(&mut ana).await;
+    store.fill_disk(false);
+    bob.submit(Command::Away { reason: None }).await.unwrap();
+    drain(&mut ana).await;
+    let kept = store.online_at_last().await.unwrap();
+    assert!(kept.len() == 2 && kept.iter().all(|account| account.away.is_some()), "{kept:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -185,6 +185,9 @@ impl Accounts for MemoryStore {
 
     fn set_presence(&self, records: Vec<PresenceRecord>) -> Answer<'_, ()> {
         let mut state = self.lock();
+        if state.disk_is_full {
+            return Box::pin(std::future::ready(Err(StoreError::Full)));
+        }
         for PresenceRecord { account, online, away, at } in records {
             if online {
                 state.online.insert(account)
