@@ -123,7 +123,8 @@ async fn what_is_said_between_login_and_attach_is_read() {
     bob.submit(post(lobby(), 1, "early")).await.unwrap();
     drain(&mut bob).await;
     let command = Command::Attach { epoch: None, cursors: BTreeMap::new(), tail: 1 };
-    ana.submit(command).await.unwrap();
+    let Reply::Attached { rooms, .. } = ana.submit(command).await.unwrap() else { panic!("not attached") };
+    assert_eq!((rooms[0].from.get(), rooms[0].head.get()), (2, 3));
     assert_eq!(texts(&drain(&mut ana).await), [(lobby(), 3, "early".to_owned())]);
 }
 
