@@ -11,8 +11,9 @@ use crate::data_dir::{DataDir, DataDirError};
 const DATA_VARIABLE: &str = "LANCHAT_DATA";
 
 const AFTER_HELP: &str = "\
-Every flag is also a variable (LANCHAT_NAME, LANCHAT_LISTEN, …) and a key of lanchat.toml in the data directory;
-`lanchatd config show` prints what holds, and why. LANCHAT_LOG=debug makes the log say more.
+Every flag is also a variable (LANCHAT_NAME, LANCHAT_LISTEN, …) and a key of lanchat.toml, which is in the data
+directory unless --config names another file; `lanchatd config show` prints what holds, and why. LANCHAT_LOG=debug
+makes the log say more.
 
 Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong flags or settings, 3 the data directory or what is in
 it was refused, 4 cannot listen.";
@@ -26,6 +27,9 @@ pub struct Cli {
     /// Directory of all that the server keeps [env: LANCHAT_DATA]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Read the settings from this file, and not from lanchat.toml in the data directory [env: LANCHAT_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags,
 }
@@ -106,6 +110,12 @@ impl Cli {
         }
     }
 
+    /// The settings file that a flag names.
+    pub fn file(&self) -> Option<Setting<PathBuf>> {
+        let value = self.config.clone()?;
+        Some(Setting { value, origin: Origin::Flag("--config") })
+    }
+
     /// The settings that were given as flags.
     pub fn into_layer(self) -> Layer {
         let Flags { listen, name, iface, no_iface, no_mdns, max_clients, registration } = self.flags;
@@ -148,7 +158,12 @@ mod tests {
 
         let cli = Cli::try_parse_from(["lanchatd", "config", "show", "--name", "lab"]).unwrap();
         assert_eq!(cli.task(), Task::ShowSettings);
+        assert_eq!(cli.file(), None);
         assert_eq!(cli.into_layer()[&Key::Name], ["lab"]);
+
+        let cli = Cli::try_parse_from(["lanchatd", "config", "show", "--config", "/etc/x.toml"]).unwrap();
+        assert_eq!(cli.task(), Task::ShowSettings);
+        assert_eq!(cli.file().unwrap().value, PathBuf::from("/etc/x.toml"));
     }
 
     #[test]

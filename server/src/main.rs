@@ -24,8 +24,8 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     let variable = |name: &str| std::env::var(name).ok();
-    let (task, data) = (cli.task(), cli.data(variable)?);
-    let settings = Settings::load(data, cli.into_layer(), variable)?;
+    let (task, data, file) = (cli.task(), cli.data(variable)?, cli.file());
+    let settings = Settings::load(data, file, cli.into_layer(), variable)?;
     if task == Task::ShowSettings {
         return say(&settings.show());
     }
