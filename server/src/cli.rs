@@ -39,6 +39,17 @@ enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Serve without a terminal, started by Windows
+    #[cfg(windows)]
+    #[command(subcommand)]
+    Service(ServiceCommand),
+}
+
+#[cfg(windows)]
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum ServiceCommand {
+    /// What the service manager starts; the data is in ProgramData unless --data says otherwise
+    Run,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -54,6 +65,9 @@ pub enum Task {
     Serve,
     /// Print the settings.
     ShowSettings,
+    /// Serve as a service of Windows.
+    #[cfg(windows)]
+    RunService,
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +107,8 @@ impl Cli {
         match self.command {
             None => Task::Serve,
             Some(Command::Config(ConfigCommand::Show)) => Task::ShowSettings,
+            #[cfg(windows)]
+            Some(Command::Service(ServiceCommand::Run)) => Task::RunService,
         }
     }
 
@@ -106,6 +122,10 @@ impl Cli {
         }
         match variable(DATA_VARIABLE).filter(|path| !path.is_empty()) {
             Some(path) => Ok(Setting { value: path.into(), origin: Origin::Environment(DATA_VARIABLE) }),
+            #[cfg(windows)]
+            None if self.task() == Task::RunService => {
+                Ok(Setting { value: DataDir::service_path(variable), origin: Origin::Default })
+            }
             None => Ok(Setting { value: DataDir::default_path()?, origin: Origin::Default }),
         }
     }

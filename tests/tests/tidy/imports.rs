@@ -29,7 +29,8 @@ const RULES: [Rule; 11] = [
     Rule(
         "lanchat-server",
         "lanchat-certs lanchat-door-native lanchat-hub lanchat-listener lanchat-model lanchat-protocol lanchat-store",
-        "anyhow clap etcetera hostname if-addrs mdns-sd rustix serde thiserror tokio tokio-util toml tracing tracing-subscriber",
+        "anyhow clap etcetera hostname if-addrs mdns-sd rustix serde thiserror tokio tokio-util toml tracing \
+         tracing-subscriber windows-service winresource",
     ),
     Rule(
         "lanchat-client",
@@ -39,8 +40,8 @@ const RULES: [Rule; 11] = [
     Rule(
         "lanchat",
         "lanchat-client lanchat-model lanchat-protocol lanchat-server",
-        "clap etcetera hostname jiff rustyline serde_json strsim terminal_size tokio tokio-util tracing \
-         tracing-subscriber unicode-segmentation unicode-width",
+        "anstyle-query clap etcetera hostname jiff rustyline serde_json strsim terminal_size tokio tokio-util tracing \
+         tracing-subscriber unicode-segmentation unicode-width winresource",
     ),
     Rule(
         "lanchat-xtask",
