@@ -75,13 +75,12 @@ power_off() {
     machine_pid=
 }
 
-# Takes away all that boot made. For a trap: nothing here fails.
+# Takes away all that boot made, as far as it got. For a trap: nothing here fails.
 remove_machine() {
     if [ -n "$machine_pid" ]; then
-        kill -KILL "${machine_init:-$machine_pid}" 2>/dev/null
-        wait "$machine_pid" 2>/dev/null
+        kill -KILL "${machine_init:-$machine_pid}" 2>/dev/null || true
+        wait "$machine_pid" 2>/dev/null || true
     fi
-    [ -z "$machine_network" ] || ip netns delete "$machine_network" 2>/dev/null
-    [ -z "$machine_root" ] || rm -rf "$machine_root"
-    true
+    [ -z "$machine_network" ] || ip netns delete "$machine_network" 2>/dev/null || true
+    [ -z "$machine_root" ] || rm -rf "$machine_root" || true
 }
