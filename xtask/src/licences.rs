@@ -14,8 +14,9 @@ const FILE_NAMES: [&str; 5] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NO
 
 const HEAD: &str = "\
 The programs of lanchat contain the work of others: the standard library of Rust (MIT or Apache-2.0,
-https://www.rust-lang.org), SQLite (public domain, https://sqlite.org), and the packages below. A package that offers a
-choice of licences is used under the terms of any one of them.
+https://www.rust-lang.org), SQLite (public domain, https://sqlite.org), and the packages below; static programs also
+musl (MIT, https://musl.libc.org) and LLVM's libunwind (Apache-2.0 with LLVM exception, https://llvm.org). A package
+that offers a choice of licences is used under the terms of any one of them.
 ";
 
 /// All packages of others that the programs contain when they are built for the platform `target`, with their
