@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lanchat_certs::{Fingerprint, Identity, IdentityError, Pin, Pins, PinsError};
 use lanchat_model::{ServerId, Timestamp, limits};
@@ -222,6 +222,7 @@ fn debug_shows_no_key() {
 }
 
 /// Set in the child of the test below: where it makes its files.
+#[cfg(unix)]
 const CHILD: &str = "LANCHAT_TEST_UMASK_CHILD";
 
 #[cfg(unix)]
@@ -229,7 +230,7 @@ const CHILD: &str = "LANCHAT_TEST_UMASK_CHILD";
 fn files_are_private_whatever_the_umask() {
     use std::os::unix::fs::PermissionsExt;
 
-    if let Some(folder) = std::env::var_os(CHILD).map(PathBuf::from) {
+    if let Some(folder) = std::env::var_os(CHILD).map(std::path::PathBuf::from) {
         Identity::load_or_create(&folder.join("identity")).unwrap();
         Pins::load(folder.join("pins.json")).unwrap().insert(id(1), pin(1, "lab")).unwrap();
         return;

@@ -60,14 +60,15 @@ async fn host(_: &ChatArgs, _: Home) -> Result<(), Failure> {
     Err(Failure::new(Reason::Usage, "This program was built without the server: start `lanchatd` instead."))
 }
 
-/// The platform's folder for state; where it has none, that for data.
+/// The platform's folder for state; on Windows, which has none, the part of the profile that does not
+/// travel between machines: a token is for one device.
 fn default_home() -> Result<PathBuf, Failure> {
     let base = etcetera::choose_base_strategy().map_err(|_| {
         Failure::new(Reason::Usage, "You have no home folder: name a folder for the state with --home DIR.")
     })?;
     Ok(match base.state_dir() {
         Some(state) => state.join("lanchat"),
-        None => base.data_dir().join("lanchat-client"),
+        None => base.cache_dir().join("lanchat").join("client"),
     })
 }
 

@@ -22,7 +22,7 @@ Later the device is remembered. The input is text and commands, also with --json
 /// Chat on the local network: finds a server, or offers to host one.
 #[derive(Debug, Parser)]
 #[command(name = "lanchat", version, after_help = EXIT_CODES)]
-pub(crate) struct Cli {
+pub struct Cli {
     /// A link that somebody gave you: lanchat://HOST:PORT/#KEY
     #[arg(value_name = "LINK", conflicts_with = "server")]
     pub(crate) link: Option<Target>,

@@ -70,7 +70,7 @@ fn settings(args: HostArgs) -> Result<Settings, Failure> {
     if args.no_mdns {
         set(Key::Mdns, vec!["false".into()]);
     }
-    Settings::load(data, flags, |name| std::env::var(name).ok()).map_err(|error| failed(&error))
+    Settings::load(data, None, flags, |name| std::env::var(name).ok()).map_err(|error| failed(&error))
 }
 
 /// The server, as its own process reaches it. The key is known, so nothing is taken on trust.

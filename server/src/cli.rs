@@ -11,8 +11,9 @@ use crate::data_dir::{DataDir, DataDirError};
 const DATA_VARIABLE: &str = "LANCHAT_DATA";
 
 const AFTER_HELP: &str = "\
-Every flag is also a variable (LANCHAT_NAME, LANCHAT_LISTEN, …) and a key of lanchat.toml in the data directory;
-`lanchatd config show` prints what holds, and why. LANCHAT_LOG=debug makes the log say more.
+Every flag is also a variable (LANCHAT_NAME, LANCHAT_LISTEN, …) and a key of lanchat.toml, which is in the data
+directory unless --config names another file; `lanchatd config show` prints what holds, and why. LANCHAT_LOG=debug
+makes the log say more.
 
 Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong flags or settings, 3 the data directory or what is in
 it was refused, 4 cannot listen.";
@@ -26,6 +27,9 @@ pub struct Cli {
     /// Directory of all that the server keeps [env: LANCHAT_DATA]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Read the settings from this file, and not from lanchat.toml in the data directory [env: LANCHAT_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags,
 }
@@ -35,6 +39,17 @@ enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Serve without a terminal, started by Windows
+    #[cfg(windows)]
+    #[command(subcommand)]
+    Service(ServiceCommand),
+}
+
+#[cfg(windows)]
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum ServiceCommand {
+    /// What the service manager starts; the data is in ProgramData unless --data says otherwise
+    Run,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -50,6 +65,9 @@ pub enum Task {
     Serve,
     /// Print the settings.
     ShowSettings,
+    /// Serve as a service of Windows.
+    #[cfg(windows)]
+    RunService,
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +107,8 @@ impl Cli {
         match self.command {
             None => Task::Serve,
             Some(Command::Config(ConfigCommand::Show)) => Task::ShowSettings,
+            #[cfg(windows)]
+            Some(Command::Service(ServiceCommand::Run)) => Task::RunService,
         }
     }
 
@@ -102,8 +122,18 @@ impl Cli {
         }
         match variable(DATA_VARIABLE).filter(|path| !path.is_empty()) {
             Some(path) => Ok(Setting { value: path.into(), origin: Origin::Environment(DATA_VARIABLE) }),
+            #[cfg(windows)]
+            None if self.task() == Task::RunService => {
+                Ok(Setting { value: DataDir::service_path(variable), origin: Origin::Default })
+            }
             None => Ok(Setting { value: DataDir::default_path()?, origin: Origin::Default }),
         }
+    }
+
+    /// The settings file that a flag names.
+    pub fn file(&self) -> Option<Setting<PathBuf>> {
+        let value = self.config.clone()?;
+        Some(Setting { value, origin: Origin::Flag("--config") })
     }
 
     /// The settings that were given as flags.
@@ -148,7 +178,12 @@ mod tests {
 
         let cli = Cli::try_parse_from(["lanchatd", "config", "show", "--name", "lab"]).unwrap();
         assert_eq!(cli.task(), Task::ShowSettings);
+        assert_eq!(cli.file(), None);
         assert_eq!(cli.into_layer()[&Key::Name], ["lab"]);
+
+        let cli = Cli::try_parse_from(["lanchatd", "config", "show", "--config", "/etc/x.toml"]).unwrap();
+        assert_eq!(cli.task(), Task::ShowSettings);
+        assert_eq!(cli.file().unwrap().value, PathBuf::from("/etc/x.toml"));
     }
 
     #[test]

@@ -18,6 +18,9 @@ use crate::interfaces::InterfaceRule;
 pub use key::{Key, Layer, Origin, Setting};
 pub(crate) use value::default_listen;
 
+/// The variable that names the settings file.
+const FILE_VARIABLE: &str = "LANCHAT_CONFIG";
+
 /// Why settings were refused: everything that is wrong, at once.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
@@ -28,6 +31,8 @@ pub struct BadSettings(pub Vec<String>);
 pub struct Settings {
     /// The data directory.
     pub data: Setting<PathBuf>,
+    /// The settings file, whether it exists or not.
+    pub file: Setting<PathBuf>,
     /// [`Key::Listen`]
     pub listen: Setting<Vec<SocketAddr>>,
     /// [`Key::Name`]
@@ -46,21 +51,28 @@ pub struct Settings {
 
 impl Settings {
     /// Reads the settings that hold for the data directory `data`: `flags`, then the variables that `variable` knows,
-    /// then the settings file. Nothing is written.
+    /// then the settings file, which is `named`, else what `LANCHAT_CONFIG` says, else `lanchat.toml` in the data
+    /// directory. Nothing is written.
     ///
     /// # Errors
-    /// [`BadSettings`] names each unknown key and each value that is not understood, with its origin.
+    /// [`BadSettings`] names each unknown key and each value that is not understood, with its origin, and a settings
+    /// file that was asked for and cannot be read.
     pub fn load(
         data: Setting<PathBuf>,
+        named: Option<Setting<PathBuf>>,
         flags: Layer,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, BadSettings> {
-        let file = DataDir::config_file(&data.value);
+        let file = named
+            .or_else(|| file_by_variable(&variable))
+            .unwrap_or_else(|| Setting { value: DataDir::config_file(&data.value), origin: Origin::Default });
         let mut errors = Vec::new();
         let in_file = read(&file, &mut errors);
-        let mut sources = Sources { flags, variables: environment(variable), in_file, file, errors };
+        let variables = environment(variable);
+        let mut sources = Sources { flags, variables, in_file, file: file.value.clone(), errors };
         let settings = Self {
             data,
+            file,
             listen: sources.take(Key::Listen, || vec![default_listen()], value::addresses),
             name: sources.take(Key::Name, value::default_name, value::name),
             iface: sources.take(Key::Iface, Vec::new, |texts| Ok(texts.to_vec())),
@@ -81,8 +93,9 @@ impl Settings {
         let registration = if self.registration.value { "open" } else { "closed" };
         let addresses: Vec<String> = self.listen.value.iter().map(SocketAddr::to_string).collect();
         let mut shown = format!("# data directory: {} ({})\n", self.data.value.display(), self.data.origin);
+        // Writing to a string cannot fail.
+        let _ = writeln!(shown, "# settings file: {} ({})", self.file.value.display(), self.file.origin);
         let mut line = |key: Key, value: toml::Value, origin: &Origin| {
-            // Writing to a string cannot fail.
             let _ = writeln!(shown, "{} = {value}  # {origin}", key.names().0);
         };
         line(Key::Listen, addresses.into(), &self.listen.origin);
@@ -163,11 +176,27 @@ fn environment(variable: impl Fn(&str) -> Option<String>) -> Layer {
     Key::ALL.into_iter().filter_map(given).collect()
 }
 
-/// Reads the settings file. A missing one says nothing.
-fn read(file: &Path, errors: &mut Vec<String>) -> Layer {
+fn file_by_variable(variable: impl Fn(&str) -> Option<String>) -> Option<Setting<PathBuf>> {
+    let path = variable(FILE_VARIABLE).filter(|path| !path.is_empty())?;
+    Some(Setting { value: path.into(), origin: Origin::Environment(FILE_VARIABLE) })
+}
+
+/// Reads the settings file. A missing one says nothing, unless somebody asked for it: what it was to close would stand
+/// open.
+fn read(setting: &Setting<PathBuf>, errors: &mut Vec<String>) -> Layer {
+    let file: &Path = &setting.value;
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Layer::new(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if setting.origin != Origin::Default {
+                errors.push(format!(
+                    "there is no settings file {} ({}): make one, an empty one will do, or do not name it",
+                    file.display(),
+                    setting.origin
+                ));
+            }
+            return Layer::new();
+        }
         Err(error) => {
             errors.push(format!("cannot read {}: {error}", file.display()));
             return Layer::new();
@@ -223,7 +252,35 @@ mod tests {
         let variable = |name: &str| {
             variables.iter().find(|(variable, _)| *variable == name).map(|(_, text)| (*text).to_owned())
         };
-        Settings::load(data, flags, variable)
+        Settings::load(data, None, flags, variable)
+    }
+
+    #[test]
+    fn a_named_file_takes_the_place_of_the_one_in_the_data_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("lanchat.toml"), "name = 'inner'\nmax_clients = 3").unwrap();
+        let named = |name: &str| folder.path().join(name);
+        fs::write(named("other.toml"), "name = 'other'").unwrap();
+        let load = |flag: Option<PathBuf>, variable: PathBuf| {
+            let data = Setting { value: folder.path().to_owned(), origin: Origin::Default };
+            let flag = flag.map(|value| Setting { value, origin: Origin::Flag("--config") });
+            let variable = |name: &str| (name == FILE_VARIABLE).then(|| variable.display().to_string());
+            Settings::load(data, flag, Layer::new(), variable)
+        };
+        let settings = load(None, named("other.toml")).unwrap();
+        assert_eq!(
+            settings.name,
+            Setting { value: "other".into(), origin: Origin::File(named("other.toml")) }
+        );
+        assert_eq!(settings.max_clients.origin, Origin::Default);
+        assert!(settings.show().contains("other.toml (environment LANCHAT_CONFIG)"));
+        assert_eq!(load(None, PathBuf::new()).unwrap().name.value, "inner");
+        let by_flag = load(Some(named("other.toml")), named("absent.toml")).unwrap();
+        assert_eq!(by_flag.file.origin, Origin::Flag("--config"));
+
+        let BadSettings(errors) = load(None, named("absent.toml")).unwrap_err();
+        assert_eq!(errors.len(), 1);
+        assert!(errors[0].contains("absent.toml") && errors[0].contains("LANCHAT_CONFIG"), "{errors:?}");
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use etcetera::AppStrategy;
 use lanchat_certs::private_file::open_lock;
 
 const LOCK_FILE: &str = "lock";
@@ -59,11 +58,28 @@ pub struct DataDir {
 
 impl DataDir {
     /// Where the data is unless told otherwise: by the conventions of the platform, on Linux
-    /// `~/.local/share/lanchat`.
+    /// `~/.local/share/lanchat`, on Windows `%LOCALAPPDATA%\lanchat\server`.
     ///
     /// # Errors
     /// [`DataDirError::NoHome`].
+    #[cfg(windows)]
     pub fn default_path() -> Result<PathBuf, DataDirError> {
+        use etcetera::BaseStrategy;
+
+        // The part of the profile that does not travel between machines, where a database has no place.
+        let strategy = etcetera::choose_base_strategy().map_err(|_| DataDirError::NoHome)?;
+        Ok(strategy.cache_dir().join("lanchat").join("server"))
+    }
+
+    /// Where the data is unless told otherwise: by the conventions of the platform, on Linux
+    /// `~/.local/share/lanchat`, on Windows `%LOCALAPPDATA%\lanchat\server`.
+    ///
+    /// # Errors
+    /// [`DataDirError::NoHome`].
+    #[cfg(not(windows))]
+    pub fn default_path() -> Result<PathBuf, DataDirError> {
+        use etcetera::AppStrategy;
+
         let names = etcetera::AppStrategyArgs {
             top_level_domain: "org".into(),
             author: "lanchat".into(),
@@ -71,6 +87,13 @@ impl DataDir {
         };
         let strategy = etcetera::app_strategy::choose_native_strategy(names);
         Ok(strategy.map_err(|_| DataDirError::NoHome)?.data_dir())
+    }
+
+    /// Where the data of a service of Windows is, which has no profile: `%ProgramData%\lanchat`.
+    #[cfg(windows)]
+    pub(crate) fn service_path(variable: impl Fn(&str) -> Option<String>) -> PathBuf {
+        let shared = variable("ProgramData").filter(|path| !path.is_empty());
+        PathBuf::from(shared.unwrap_or_else(|| r"C:\ProgramData".to_owned())).join("lanchat")
     }
 
     /// Opens the directory, made 0700 if it is missing, and locks it. Blocks.

@@ -13,6 +13,7 @@ mod descriptors;
 mod doors;
 mod follow;
 mod interfaces;
+mod log_file;
 pub mod logging;
 mod signals;
 mod sockets;

@@ -2,8 +2,9 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// Cancels `shutdown` at the first signal to stop: Ctrl-C, and on Unix SIGTERM (what service managers send) and SIGHUP
-/// (the terminal is gone).
+/// Cancels `shutdown` at the first signal to stop: Ctrl-C; on Unix SIGTERM (what service managers send) and SIGHUP (the
+/// terminal is gone); on Windows Ctrl-Break, the closing of the console window, and the end of the system, which give a
+/// program five seconds.
 ///
 /// # Errors
 /// When the system takes no handler.
@@ -34,12 +35,15 @@ fn signal() -> std::io::Result<impl Future<Output = ()>> {
 
 #[cfg(windows)]
 fn signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::windows::{ctrl_c, ctrl_close, ctrl_shutdown};
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
 
-    let (mut interrupt, mut close, mut power) = (ctrl_c()?, ctrl_close()?, ctrl_shutdown()?);
+    // The end of a login session is none of them: a service is told of everybody's.
+    let (mut interrupt, mut pause) = (ctrl_c()?, ctrl_break()?);
+    let (mut close, mut power) = (ctrl_close()?, ctrl_shutdown()?);
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
+            _ = pause.recv() => {}
             _ = close.recv() => {}
             _ = power.recv() => {}
         }

@@ -77,7 +77,7 @@ fn version_and_help() {
     let version = output(&mut lanchatd(data.path(), &["--version"]));
     assert_eq!(stdout(&version), concat!("lanchatd ", env!("CARGO_PKG_VERSION"), "\n"));
     let help = stdout(&output(&mut lanchatd(data.path(), &["--help"])));
-    for part in ["--data", "--listen", "--no-mdns", "config", "Exit codes"] {
+    for part in ["--data", "--config", "--listen", "--no-mdns", "config", "Exit codes"] {
         assert!(help.contains(part), "{part}: {help}");
     }
     let unknown = output(&mut lanchatd(data.path(), &["--prot", "1"]));
@@ -95,6 +95,7 @@ fn config_show_prints_every_setting_with_its_origin() {
     let file = data.path().join("lanchat.toml");
     let lines = [
         format!("# data directory: {} (flag --data)", data.path().display()),
+        format!("# settings file: {} (default)", file.display()),
         "listen = [\"[::]:7072\"]  # default".into(),
         format!("name = \"from file\"  # {}", file.display()),
         "iface = []  # default".into(),
@@ -106,6 +107,19 @@ fn config_show_prints_every_setting_with_its_origin() {
     assert_eq!(shown.lines().collect::<Vec<_>>(), lines);
     // Looking changes nothing.
     assert_eq!(fs::read_dir(data.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_settings_file_that_was_named_must_be_there() {
+    let data = data();
+    let file = data.path().join("elsewhere.toml");
+    let show = || lanchatd(data.path(), &["config", "show"]);
+    let missing = output(show().arg("--config").arg(&file));
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(stderr(&missing).contains("elsewhere.toml (flag --config)"), "{}", stderr(&missing));
+    fs::write(&file, "name = 'elsewhere'\n").unwrap();
+    let shown = output(show().env("LANCHAT_CONFIG", &file));
+    assert!(stdout(&shown).contains("\nname = \"elsewhere\"  # "), "{}", stdout(&shown));
 }
 
 #[test]

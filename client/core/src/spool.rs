@@ -222,6 +222,7 @@ fn post(line: &[u8]) -> Option<(ClientId, Send)> {
 }
 
 fn make(folder: &Path) -> Result<(), HomeError> {
+    #[cfg_attr(windows, expect(unused_mut, reason = "only Unix has modes"))]
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

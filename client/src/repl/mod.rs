@@ -35,6 +35,10 @@ pub(crate) struct Terminal {
 /// # Errors
 /// What the system says: the terminal cannot be edited on, or the history cannot be read.
 pub(crate) fn open(home: &Path, suggestion: Option<String>) -> io::Result<(Terminal, mpsc::Receiver<Typed>)> {
+    // Rows are erased between two lines too, when the editor has given the console back as it found it. A console that
+    // knows no escape sequences is older than Windows 10.
+    #[cfg(windows)]
+    let _ = anstyle_query::windows::enable_ansi_colors();
     let history = InputHistory::open(home.join("history"))?;
     let mut editor = editor::new(history.clone()).map_err(io::Error::other)?;
     let printer = editor.create_external_printer().map_err(io::Error::other)?;

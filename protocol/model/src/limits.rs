@@ -169,6 +169,12 @@ pub const TYPING_SHOWN: Duration = Duration::from_secs(6);
 /// A client marks typing at most this often.
 pub const TYPING_EVERY: Duration = Duration::from_secs(3);
 
+// --- the server's log -----------------------------------------------------------------------------
+
+/// A log file of a server that runs without a terminal, as a service of Windows does. When full it is put aside in the
+/// place of the one before.
+pub const LOG_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 // --- the client -----------------------------------------------------------------------------------
 
 /// Posts that the client keeps until they are acknowledged. When full, input waits.

@@ -33,7 +33,8 @@ const RULES: [Rule; 11] = [
     Rule(
         "lanchat-server",
         "lanchat-certs lanchat-door-native lanchat-hub lanchat-listener lanchat-model lanchat-protocol lanchat-store",
-        "anyhow clap etcetera hostname if-addrs mdns-sd rustix serde thiserror tokio tokio-util toml tracing tracing-subscriber",
+        "anyhow clap etcetera hostname if-addrs mdns-sd rustix serde thiserror tokio tokio-util toml tracing \
+         tracing-subscriber windows-service winresource",
     ),
     Rule(
         "lanchat-client",
@@ -43,8 +44,13 @@ const RULES: [Rule; 11] = [
     Rule(
         "lanchat",
         "lanchat-client lanchat-model lanchat-protocol lanchat-server",
-        "clap etcetera hostname jiff rustyline serde_json strsim terminal_size tokio tokio-util tracing \
-         tracing-subscriber unicode-segmentation unicode-width",
+        "anstyle-query clap etcetera hostname jiff rustyline serde_json strsim terminal_size tokio tokio-util tracing \
+         tracing-subscriber unicode-segmentation unicode-width winresource",
+    ),
+    Rule(
+        "lanchat-xtask",
+        "lanchat lanchat-server",
+        "anyhow cargo_metadata clap clap_complete clap_mangen jiff",
     ),
     Rule(
         "lanchat-bench",
@@ -67,7 +73,7 @@ const ONLY_IN: &[(&str, &str, &[&str])] = &[
     ("server/src/", "clap::", &["server/src/cli.rs", "server/src/main.rs"]),
     ("server/src/", "mdns_sd", &["server/src/advertise.rs"]),
     ("server/src/", "lanchat_door_native", &["server/src/doors.rs"]),
-    ("client/src/", "clap::", &["client/src/cli.rs", "client/src/main.rs"]),
+    ("client/src/", "clap::", &["client/src/cli.rs", "client/src/program.rs"]),
     ("client/core/src/", "mdns_sd", &["client/core/src/discover.rs"]),
     ("bench/src/", "clap::", &["bench/src/cli.rs", "bench/src/main.rs"]),
 ];

@@ -1,0 +1,26 @@
+//! The terminal client: a line editor, `--plain` and `--json` for pipes and programs, and host mode.
+//!
+//! The program is [`main`]. [`Cli`] is there for what is made from its flags: manual pages and completions. To write a
+//! client of your own, take `lanchat-client`.
+
+mod app;
+mod choose;
+mod cli;
+mod command;
+mod exit;
+#[cfg(feature = "host")]
+mod host;
+mod input;
+mod logging;
+mod output;
+mod program;
+mod repl;
+mod sanitize;
+mod session;
+mod signals;
+mod spool;
+mod trust;
+mod view;
+
+pub use cli::Cli;
+pub use program::main;

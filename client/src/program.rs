@@ -1,0 +1,43 @@
+//! The program from its arguments to its exit code.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::exit::Reason;
+use crate::{app, view};
+
+/// Does what the arguments of this process ask for, and says in words and by the exit code why it could not.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody listens: the exit code still says it.
+            let _ = error.print();
+            return if error.use_stderr() { Reason::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(app::run(cli));
+            // A thread may sit in a read of the input for ever.
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let words = format!("lanchat: {failure}");
+            let words = match io::stderr().is_terminal() {
+                true => view::paragraphs(&words, view::columns()).join("\n"),
+                false => words,
+            };
+            let _ = writeln!(io::stderr(), "{words}");
+            failure.reason.into()
+        }
+    }
+}

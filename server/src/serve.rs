@@ -1,0 +1,48 @@
+//! From the command line to a server that has run: the same in a terminal and as a service.
+
+use anyhow::Context;
+use lanchat_server::{
+    App, AppError, BadSettings, Cli, DataDirError, Settings, logging, raise_descriptor_limit, stop_on_signal,
+};
+use tokio_util::sync::CancellationToken;
+
+/// A variable of the environment.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The settings that the command line, the environment and the settings file give.
+pub(crate) fn settings(cli: Cli) -> anyhow::Result<Settings> {
+    let (data, file) = (cli.data(variable)?, cli.file());
+    Ok(Settings::load(data, file, cli.into_layer(), variable)?)
+}
+
+/// Serves until `shutdown` is cancelled, which a signal does too. `ready` is told the banner once peers can connect;
+/// the runtime is then up.
+pub(crate) fn serve(
+    settings: Settings,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(&str) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    raise_descriptor_limit();
+    let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
+    runtime.block_on(async {
+        stop_on_signal(shutdown.clone()).context("cannot listen to signals")?;
+        let app = App::build(settings.into_options()).await?;
+        ready(&app.banner())?;
+        Ok(app.run(shutdown).await?)
+    })
+}
+
+/// As `lanchatd --help` lists them.
+pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<BadSettings>() || error.is::<logging::BadFilter>() {
+        return 2;
+    }
+    match error.downcast_ref() {
+        Some(AppError::DataDir(_) | AppError::Identity(_) | AppError::Database(_)) => 3,
+        Some(AppError::Bind(_)) => 4,
+        _ if error.is::<DataDirError>() => 3,
+        _ => 1,
+    }
+}

@@ -1,0 +1,36 @@
+//! What the packages need and the programs know: manual pages, completions, the Debian changelog, licences.
+//!
+//! A tool of the build. It is in no package.
+
+mod changelog;
+mod cli;
+mod licences;
+mod pages;
+
+use std::fs;
+use std::io::{self, Write};
+
+use anyhow::Context;
+use clap::Parser;
+
+use cli::{Cli, Task};
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Pages { out } => pages::write(&out),
+        Task::Changelog { file, source, maintainer, suffix, date } => {
+            let text =
+                fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let version = format!("{}{suffix}", env!("CARGO_PKG_VERSION"));
+            let release =
+                changelog::Release { source: &source, version: &version, maintainer: &maintainer, date };
+            say(&changelog::to_debian(&text, &release)?)
+        }
+        Task::Licences { target } => say(&licences::of(&target)?),
+    }
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
+}
