@@ -44,7 +44,7 @@ impl Session {
         }
         let mut rooms = Vec::new();
         for room in self.seats.rooms_by_view() {
-            let cursor = self.seats.get(room).and_then(|seat| cursors.get(&seat.view)).copied();
+            let cursor = self.seats.seat(room).and_then(|seat| cursors.get(&seat.view)).copied();
             rooms.extend(self.start_at(room, cursor, tail));
         }
         Ok(Reply::Attached { epoch: self.hub.epoch.clone(), rooms })
@@ -52,7 +52,7 @@ impl Session {
 
     /// Makes the session a reader of a room, from its head on.
     fn subscribe(&mut self, room: RoomId) {
-        let Some(seat) = self.seats.get_mut(room) else { return };
+        let Some(seat) = self.seats.seat_mut(room) else { return };
         if let Some(live) = seat.live.take() {
             self.hub.registry.detach(self.id, room, live.key);
         }
@@ -63,7 +63,7 @@ impl Session {
     /// Puts the cursor of a room where delivery is to start: behind `cursor` if the log goes that far, else before the
     /// last `tail` entries. The room as the peer is to be told of it.
     pub(crate) fn start_at(&mut self, room: RoomId, cursor: Option<Seq>, tail: u64) -> Option<RoomState> {
-        let seat = self.seats.get_mut(room)?;
+        let seat = self.seats.seat_mut(room)?;
         let head = seat.head();
         let mut from = head;
         if let Some(live) = &mut seat.live {
@@ -75,7 +75,7 @@ impl Session {
                 list(seat, &mut self.dirty);
             }
         }
-        self.seats.get(room).map(|seat| seat.state(from))
+        self.seats.seat(room).map(|seat| seat.state(from))
     }
 
     /// Brings the seats up to date with the store: rooms that were joined or opened on another device or by another
@@ -90,7 +90,7 @@ impl Session {
             self.announced.extend(view.map(Event::RoomGone));
         }
         let (known, fresh): (Vec<_>, Vec<_>) =
-            records.into_iter().partition(|record| self.seats.get(record.room.id).is_some());
+            records.into_iter().partition(|record| self.seats.seat(record.room.id).is_some());
         fresh.iter().for_each(|record| self.take_seat(record));
         if self.latest.is_none() {
             // Nothing is delivered before `attach`, whose answer names all rooms.
@@ -108,7 +108,7 @@ impl Session {
         self.raise_heads(&records);
         for room in fresh.into_iter().map(|record| record.room.id) {
             // A private chat that is new is new from its first line; a group room shows its last ones.
-            let mark = self.seats.get(room).map(|seat| (&seat.view, seat.mark));
+            let mark = self.seats.seat(room).map(|seat| (&seat.view, seat.mark));
             let cursor = mark.and_then(|(view, mark)| matches!(view, RoomView::Private(_)).then_some(mark));
             let state = self.start_at(room, cursor, limits::JOIN_TAIL_DEFAULT);
             self.announced.extend(state.map(Event::Room));
@@ -126,7 +126,7 @@ impl Session {
         let unread: Vec<_> = self.seats.iter().filter_map(unread).collect();
         for (room, cursor) in &unread {
             self.subscribe(*room);
-            if let Some(live) = self.seats.get_mut(*room).and_then(|seat| seat.live.as_mut()) {
+            if let Some(live) = self.seats.seat_mut(*room).and_then(|seat| seat.live.as_mut()) {
                 live.cursor = *cursor;
             }
         }
@@ -144,7 +144,7 @@ impl Session {
             }
         }
         for record in records {
-            let Some(seat) = self.seats.get_mut(record.room.id) else { continue };
+            let Some(seat) = self.seats.seat_mut(record.room.id) else { continue };
             if let Some(live) = &seat.live {
                 live.room.raise_head(record.room.head);
                 if live.cursor < live.room.head() {
@@ -171,7 +171,7 @@ impl Session {
             events.push(outcome.into_event());
         }
         for room in dirty.drain(..) {
-            if let Some(seat) = self.seats.get_mut(room) {
+            if let Some(seat) = self.seats.seat_mut(room) {
                 list(seat, &mut self.dirty);
             }
         }
@@ -195,7 +195,7 @@ impl Session {
             let read = self.read_room(room, events).await;
             // Not caught up, or not known to be: it stays listed.
             match read {
-                Ok(0) => self.seats.get_mut(room).into_iter().for_each(|seat| seat.listed = false),
+                Ok(0) => self.seats.seat_mut(room).into_iter().for_each(|seat| seat.listed = false),
                 Ok(_) => self.dirty.push_back(room),
                 Err(_) => self.dirty.push_front(room),
             }
@@ -206,7 +206,7 @@ impl Session {
 
     /// Reads one room from its cursor: from the ring, else a page of the store. The size read; 0: caught up.
     async fn read_room(&mut self, room: RoomId, events: &mut Vec<Event>) -> Result<usize, Error> {
-        let Some(Seat { view, live: Some(live), .. }) = self.seats.get_mut(room) else { return Ok(0) };
+        let Some(Seat { view, live: Some(live), .. }) = self.seats.seat_mut(room) else { return Ok(0) };
         let (before, reader) = (events.len(), (self.id, live.key));
         let read = live.room.read_after(reader, live.cursor, limits::WRITE_BUFFER_BYTES_MAX, |piece| {
             let room = view.clone();
@@ -248,7 +248,7 @@ impl Session {
         cursor.typing = version;
         for (room, name) in marks {
             // Rooms that are not ours are none of ours; our own typing is no news.
-            if let Some(seat) = self.seats.get(room).filter(|_| name != self.name) {
+            if let Some(seat) = self.seats.seat(room).filter(|_| name != self.name) {
                 events.push(Event::Typing { room: seat.view.clone(), name });
             }
         }

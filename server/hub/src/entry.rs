@@ -73,7 +73,7 @@ pub(crate) struct WireForm(OnceLock<Box<[u8]>>);
 
 impl WireForm {
     /// The bytes; `make` is called at most once.
-    pub(crate) fn get_or_make(&self, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
+    pub(crate) fn made_by(&self, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
         self.0.get_or_init(|| make().into())
     }
 }
@@ -107,6 +107,6 @@ impl Run {
     /// The run as bytes: `make` is called at most once, and its result is shared by all recipients. Only for bytes that
     /// are the same for everybody, so not for private chats, which each side sees under another name.
     pub fn wire_form(&self, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
-        self.form.get_or_make(make)
+        self.form.made_by(make)
     }
 }

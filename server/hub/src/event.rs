@@ -144,7 +144,7 @@ pub struct PresenceNews {
 impl PresenceNews {
     /// The news as bytes: `make` is called at most once, and its result is shared by all recipients.
     pub fn wire_form(&self, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
-        self.form.get_or_make(make)
+        self.form.made_by(make)
     }
 }
 

@@ -83,13 +83,13 @@ pub(crate) struct Seats {
 
 impl Seats {
     /// The seat in a room.
-    pub(crate) fn get(&self, room: RoomId) -> Option<&Seat> {
+    pub(crate) fn seat(&self, room: RoomId) -> Option<&Seat> {
         let place = self.by_room.binary_search_by_key(&room, |seat| seat.room).ok()?;
         self.by_room.get(place).map(Box::as_ref)
     }
 
     /// The seat in a room, to be changed.
-    pub(crate) fn get_mut(&mut self, room: RoomId) -> Option<&mut Seat> {
+    pub(crate) fn seat_mut(&mut self, room: RoomId) -> Option<&mut Seat> {
         let place = self.by_room.binary_search_by_key(&room, |seat| seat.room).ok()?;
         self.by_room.get_mut(place).map(Box::as_mut)
     }
@@ -97,7 +97,7 @@ impl Seats {
     /// The seat in the room of this view.
     pub(crate) fn find(&self, view: &RoomView) -> Option<&Seat> {
         let place = self.by_view.binary_search_by(|(found, _)| found.cmp(view)).ok()?;
-        self.by_view.get(place).and_then(|(_, room)| self.get(*room))
+        self.by_view.get(place).and_then(|(_, room)| self.seat(*room))
     }
 
     /// Adds a seat, unless there is one in that room.
@@ -127,7 +127,7 @@ impl Seats {
 
     /// The rooms as a new session is told of them, in the order of their views.
     pub(crate) fn states(&self) -> Vec<RoomState> {
-        let seats = self.by_view.iter().filter_map(|(_, room)| self.get(*room));
+        let seats = self.by_view.iter().filter_map(|(_, room)| self.seat(*room));
         seats.map(|seat| seat.state(seat.head())).collect()
     }
 
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(seats.rooms_by_view(), [RoomId(7), RoomId(5), RoomId(3)]);
         assert_eq!(seats.find(&view("balcony")).map(|seat| seat.room), Some(RoomId(5)));
         assert_eq!(seats.remove(RoomId(5)).map(|seat| seat.view), Some(view("balcony")));
-        assert!(seats.find(&view("balcony")).is_none() && seats.get(RoomId(5)).is_none());
+        assert!(seats.find(&view("balcony")).is_none() && seats.seat(RoomId(5)).is_none());
         assert!(seats.remove(RoomId(5)).is_none());
         assert_eq!(seats.find(&view("cellar")).map(|seat| seat.room), Some(RoomId(3)));
     }

@@ -10,7 +10,7 @@ use crate::source::{expect_none, root, rust_files};
 /// A crate, the crates of ours that it may import, and those of others.
 struct Rule(&'static str, &'static str, &'static str);
 
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 12] = [
     Rule("lanchat-model", "", "serde thiserror"),
     Rule("lanchat-protocol", "lanchat-model", "jiff serde serde_json thiserror"),
     Rule(
