@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
 
 use lanchat_hub::failpoint;
 use lanchat_hub::port::StoreError;
@@ -11,9 +12,14 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB};
 
 use crate::fault::{Severity, severity};
 
-/// Pages in the journal from which it is copied into the database, as far as readers allow: 16 MiB. The ends of the logs
-/// are written again and again: the longer the journal, the more often each of them is copied only once.
-const PAGES_SOFT_MAX: i32 = 4000;
+/// Pages in the journal from which it is copied into the database, as far as readers allow: 4 MiB. A journal that is
+/// copied is written anew from its beginning, and a commit that makes no file longer costs the disk less.
+const PAGES_CALM_MAX: i32 = 1000;
+/// The same while much is written, which is less than [`CALM_AFTER`] since the last copy: 16 MiB. The ends of the logs are
+/// written again and again, and the longer the journal, the more often each of them is copied only once.
+const PAGES_BUSY_MAX: i32 = 4000;
+/// How long a journal takes to fill when not much is written.
+const CALM_AFTER: Duration = Duration::from_secs(1);
 /// Pages from which the copying waits for readers, so that a stream of them cannot make the journal
 /// grow for ever: 64 MiB, what `journal_size_limit` keeps on disk.
 const PAGES_HARD_MAX: i32 = 16_000;
@@ -22,6 +28,7 @@ const PAGES_HARD_MAX: i32 = 16_000;
 pub(crate) struct Journal {
     conn: Connection,
     pages: Arc<AtomicI32>,
+    copied_at: Instant,
 }
 
 impl Journal {
@@ -33,7 +40,7 @@ impl Journal {
             seen.store(pages, Ordering::Relaxed);
             Ok(())
         }))?;
-        Ok(Self { conn, pages })
+        Ok(Self { conn, pages, copied_at: Instant::now() })
     }
 
     /// The connection.
@@ -46,12 +53,15 @@ impl Journal {
     /// # Errors
     /// The cause, when the disk failed: a checkpoint that is tried again after a failed fsync
     /// proves nothing.
-    pub(crate) fn keep_short(&self) -> Result<(), String> {
+    pub(crate) fn keep_short(&mut self) -> Result<(), String> {
+        let is_calm = || self.copied_at.elapsed() >= CALM_AFTER;
         let mode = match self.pages.load(Ordering::Relaxed) {
             pages if pages >= PAGES_HARD_MAX => CheckpointMode::RESTART,
-            pages if pages >= PAGES_SOFT_MAX => CheckpointMode::PASSIVE,
+            pages if pages >= PAGES_BUSY_MAX => CheckpointMode::PASSIVE,
+            pages if pages >= PAGES_CALM_MAX && is_calm() => CheckpointMode::PASSIVE,
             _ => return Ok(()),
         };
+        self.copied_at = Instant::now();
         if let Err(error) = self.checkpoint(mode)? {
             tracing::warn!(%error, "checkpoint postponed");
         }

@@ -161,7 +161,7 @@ fn stopped() -> StoreError {
 
 /// The life of the thread. An error is a failure for good.
 fn serve(conn: Connection, mut orders: mpsc::Receiver<Order>) -> Result<(), String> {
-    let journal = Journal::of(conn).map_err(|error| error.to_string())?;
+    let mut journal = Journal::of(conn).map_err(|error| error.to_string())?;
     while let Some(first) = orders.blocking_recv() {
         let (mut batch, checkpoints) = gather(first, &mut orders);
         let undone = commit(journal.conn(), &mut batch).err();
