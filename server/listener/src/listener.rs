@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use lanchat_hub::Hub;
 use lanchat_model::limits;
+use rustls::ServerConfig;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -48,7 +47,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts connections and serves them until told to stop.
 pub struct Listener {
     sockets: Vec<TcpListener>,
-    acceptor: TlsAcceptor,
+    tls: Arc<ServerConfig>,
     doors: Arc<[Arc<dyn Door>]>,
     hub: Hub,
     anteroom: Arc<Anteroom>,
@@ -62,14 +61,14 @@ impl Listener {
         doors: Vec<Arc<dyn Door>>,
         hub: Hub,
     ) -> Self {
-        Self { sockets, acceptor: TlsAcceptor::from(tls), doors: doors.into(), hub, anteroom: Arc::default() }
+        Self { sockets, tls, doors: doors.into(), hub, anteroom: Arc::default() }
     }
 
     /// Serves until `shutdown`; then stops accepting, lets every connection say goodbye, and resolves when all are
     /// gone, after `limits::DRAIN_MAX` at the latest.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let Self { sockets, acceptor, doors, hub, anteroom } = self;
-        let entrance = Arc::new(Entrance { acceptor, doors, hub, anteroom, herd: Herd::default(), shutdown });
+        let Self { sockets, tls, doors, hub, anteroom } = self;
+        let entrance = Arc::new(Entrance { tls, doors, hub, anteroom, herd: Herd::default(), shutdown });
         let mut accepting = JoinSet::new();
         for socket in sockets {
             accepting.spawn(Arc::clone(&entrance).accept(socket));
@@ -80,7 +79,7 @@ impl Listener {
 
 /// What all connections share.
 pub(crate) struct Entrance {
-    acceptor: TlsAcceptor,
+    tls: Arc<ServerConfig>,
     doors: Arc<[Arc<dyn Door>]>,
     pub(crate) hub: Hub,
     anteroom: Arc<Anteroom>,
@@ -144,7 +143,8 @@ impl Entrance {
         if let Err(error) = tune(&stream) {
             debug!(%peer, %error, "socket options were refused");
         }
-        let handshake = timeout_at(accepted_at + limits::HANDSHAKE_MAX, self.acceptor.accept(stream));
+        let accepted = Stream::accept(Arc::clone(&self.tls), stream);
+        let handshake = timeout_at(accepted_at + limits::HANDSHAKE_MAX, accepted);
         let stream = tokio::select! {
             done = handshake => match done {
                 Ok(Ok(stream)) => stream,
@@ -159,7 +159,7 @@ impl Entrance {
             },
             () = self.shutdown.cancelled() => return None,
         };
-        let alpn = stream.get_ref().1.alpn_protocol();
+        let alpn = stream.alpn();
         let Some(door) = self.doors.iter().find(|door| Some(door.alpn()) == alpn) else {
             // rustls refuses a wrong ALPN by itself, but lets none at all pass. No application byte for those.
             debug!(%peer, "no ALPN protocol");
@@ -167,7 +167,7 @@ impl Entrance {
         };
         Some(Box::new(Pump {
             dialect: door.open(),
-            stream: Stream::new(stream),
+            stream,
             entrance: Arc::clone(&self),
             source: source_of(peer),
             place: Some(place),

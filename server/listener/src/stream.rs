@@ -1,72 +1,98 @@
-//! A TLS stream that gives up on a peer who takes nothing.
+//! The server's side of a TLS stream: no buffer while nothing comes or goes, and an end for a peer who takes nothing.
 
 use std::future::poll_fn;
-use std::io;
-use std::mem::MaybeUninit;
+use std::io::{self, ErrorKind};
+use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use lanchat_model::limits;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::server::TlsStream;
 
-/// One read asks for so much: a few frames, and a bound for what a dialect has to keep.
-const READ_BYTES: usize = 8 * 1024;
+mod records;
+mod scratch;
+#[cfg(test)]
+mod tests;
+
+use records::Records;
+use scratch::{PIECE_BYTES_MAX, lend_incoming, lend_outgoing};
+
 /// Bytes of a peer that are thrown away after the last word to it.
 const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What is kept of an output buffer while its connection is idle: a line of chat fits. Most connections are idle.
 const KEPT_BYTES: usize = 512;
 
-/// The socket of one connection. It holds no buffer of its own while nothing comes or goes.
-pub(crate) struct Stream(TlsStream<TcpStream>);
+/// The socket of one connection. Its bytes pass through memory that all connections of a thread share; it keeps to
+/// itself only what is not whole, or what its peer does not take.
+pub(crate) struct Stream {
+    tcp: TcpStream,
+    records: Records,
+    /// Plaintext that came along with the end of the handshake, before anybody asked for it.
+    early: Vec<u8>,
+}
 
 impl Stream {
-    pub(crate) fn new(inner: TlsStream<TcpStream>) -> Self {
-        Self(inner)
+    /// Shakes hands. To be given up by dropping it.
+    ///
+    /// # Errors
+    /// `InvalidData` when the peer breaks TLS: it was told why, if its socket took that at once. `UnexpectedEof` when
+    /// it leaves.
+    pub(crate) async fn accept(config: Arc<ServerConfig>, tcp: TcpStream) -> io::Result<Self> {
+        let mut stream = Self { tcp, records: Records::new(config)?, early: Vec::new() };
+        let mut early = Vec::new();
+        while stream.records.is_handshaking() {
+            if stream.records.peer_closed {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            poll_fn(|cx| stream.poll_receive(cx, |bytes| early.extend_from_slice(bytes))).await?;
+            poll_fn(|cx| stream.poll_flush(cx)).await?;
+        }
+        stream.early = early;
+        Ok(stream)
     }
 
-    /// Gives the next bytes to `take`, once there are some. `false`: the peer has closed its side.
+    /// The protocol that both sides agreed on (RFC 7301).
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        self.records.alpn()
+    }
+
+    /// Gives the next bytes to `take`, once there are some: those of all records that came in whole. `false`: the peer
+    /// has closed its side.
+    ///
+    /// # Errors
+    /// As the socket says, and `InvalidData` when the peer breaks TLS.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        take: impl FnOnce(&[u8]),
+        mut take: impl FnMut(&[u8]),
     ) -> Poll<io::Result<bool>> {
-        // On the stack and not kept: between two reads it would be memory that nobody uses, times all connections.
-        let mut space = [MaybeUninit::uninit(); READ_BYTES];
-        let mut buffer = ReadBuf::uninit(&mut space);
-        match ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer)) {
-            Ok(()) => {}
-            // A peer that closes without TLS's close_notify has closed all the same; frames end with a newline, so a
-            // cut frame is never taken for a whole one.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Poll::Ready(Ok(false)),
-            Err(error) => return Poll::Ready(Err(error)),
+        if !self.early.is_empty() {
+            take(&mem::take(&mut self.early));
+            return Poll::Ready(Ok(true));
         }
-        let bytes = buffer.filled();
-        if !bytes.is_empty() {
-            take(bytes);
+        let mut received = false;
+        // It ends with a record that is whole, or when the socket has no more: nothing is Pending but by its word.
+        while !received && !self.records.peer_closed {
+            ready!(self.poll_receive(cx, |bytes| {
+                received |= !bytes.is_empty();
+                take(bytes);
+            }))?;
         }
-        Poll::Ready(Ok(!bytes.is_empty()))
+        Poll::Ready(Ok(received))
     }
 
-    /// Writes all of `out` and empties it.
+    /// Writes all of `out` and empties it. What was encrypted is taken from `out` at once: dropped in between, it is
+    /// continued by the next write.
     ///
     /// # Errors
-    /// `TimedOut` when the peer took nothing for `limits::WRITE_STALL_MAX`.
+    /// `TimedOut` when the peer took nothing for `limits::WRITE_STALL_MAX`; else as the socket says.
     pub(crate) async fn write(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
-        let mut rest = out.as_slice();
-        while !rest.is_empty() {
-            let written = patiently(|cx| Pin::new(&mut self.0).poll_write(cx, rest)).await?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            rest = rest.get(written..).unwrap_or_default();
-        }
-        patiently(|cx| Pin::new(&mut self.0).poll_flush(cx)).await?;
-        out.clear();
-        if out.capacity() > KEPT_BYTES {
-            *out = Vec::new();
+        while !(out.is_empty() && self.records.unsent.is_empty()) {
+            patiently(|cx| self.poll_write(cx, out)).await?;
         }
         Ok(())
     }
@@ -77,17 +103,91 @@ impl Stream {
     /// the connection, and the peer would lose the error that it was just told.
     pub(crate) async fn close(mut self) {
         let closed = async {
-            self.0.shutdown().await?;
+            self.records.say_goodbye();
+            poll_fn(|cx| self.poll_flush(cx)).await?;
+            self.tcp.shutdown().await?;
             let mut left = LINGER_BYTES_MAX;
-            let mut buffer = vec![0; READ_BYTES];
             while left > 0 {
-                let count = self.0.get_mut().0.read(&mut buffer).await?;
+                let count = poll_fn(|cx| self.poll_discard(cx)).await?;
                 left = if count == 0 { 0 } else { left.saturating_sub(count) };
             }
             io::Result::Ok(())
         };
         // It is over either way.
         let _ = timeout(limits::LINGER_MAX, closed).await;
+    }
+
+    /// Reads from the socket once.
+    fn poll_receive(&mut self, cx: &mut Context<'_>, take: impl FnMut(&[u8])) -> Poll<io::Result<()>> {
+        let result = lend_incoming(|memory| {
+            let mut fresh = ReadBuf::new(memory);
+            ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut fresh))?;
+            if fresh.filled().is_empty() {
+                // A peer that closes without TLS's close_notify has closed all the same; frames end with a newline, so
+                // a cut frame is never taken for a whole one.
+                self.records.peer_closed = true;
+                return Poll::Ready(Ok(()));
+            }
+            Poll::Ready(self.records.receive(fresh.filled_mut(), take))
+        });
+        // What TLS itself has to say, an alert for example, leaves even if nobody writes. An error is the writer's.
+        if !self.records.unsent.is_empty() {
+            let _ = self.poll_flush(cx);
+        }
+        result
+    }
+
+    /// Makes one step: sends what is left of the piece before, or encrypts the next one and sends what is taken of it.
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<io::Result<()>> {
+        if !self.records.unsent.is_empty() {
+            return self.poll_send(cx);
+        }
+        let piece = out.len().min(PIECE_BYTES_MAX);
+        lend_outgoing(|memory| {
+            let count = self.records.seal(out.get(..piece).unwrap_or_default(), memory)?;
+            out.drain(..piece);
+            if out.is_empty() && out.capacity() > KEPT_BYTES {
+                *out = Vec::new();
+            }
+            let sealed = memory.get(..count).unwrap_or_default();
+            let sent = match Pin::new(&mut self.tcp).poll_write(cx, sealed)? {
+                Poll::Ready(sent) => sent,
+                Poll::Pending => 0,
+            };
+            self.records.unsent.extend_from_slice(sealed.get(sent..).unwrap_or_default());
+            Poll::Ready(Ok(()))
+        })
+    }
+
+    /// Sends all that was encrypted.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.records.unsent.is_empty() {
+            ready!(self.poll_send(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends of what was encrypted as much as the socket takes at once.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let unsent = &mut self.records.unsent;
+        let sent = ready!(Pin::new(&mut self.tcp).poll_write(cx, unsent))?;
+        if sent == 0 {
+            return Poll::Ready(Err(ErrorKind::WriteZero.into()));
+        }
+        unsent.drain(..sent);
+        if unsent.is_empty() {
+            *unsent = Vec::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads from the socket once, past TLS, and tells how many bytes it was.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        lend_incoming(|memory| {
+            let mut discarded = ReadBuf::new(memory);
+            ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut discarded))?;
+            Poll::Ready(Ok(discarded.filled().len()))
+        })
     }
 }
 

@@ -27,7 +27,7 @@ const RULES: [Rule; 12] = [
     Rule(
         "lanchat-listener",
         "lanchat-certs lanchat-hub lanchat-model",
-        "bytes socket2 thiserror tokio tokio-rustls tokio-util tracing",
+        "bytes rustls socket2 thiserror tokio tokio-util tracing",
     ),
     Rule("lanchat-door-native", "lanchat-hub lanchat-listener lanchat-model lanchat-protocol", "bytes"),
     Rule(

@@ -1,0 +1,197 @@
+//! TLS without a socket: bytes in, plaintext and bytes out, in memory that the caller has.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncodeTlsData, InsufficientSizeError, UnbufferedStatus, WriteTraffic,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// What may be held of a peer's records until they are whole: one handshake message of the greatest size, as rustls
+/// allows it to its own buffer.
+const HELD_BYTES_MAX: usize = 64 * 1024;
+/// Room for a close_notify, and for an update of keys before it.
+const FAREWELL_BYTES_MAX: usize = 256;
+
+/// The server's side of one TLS connection. Between two calls it holds what is not whole or not sent, and no more.
+pub(super) struct Records {
+    /// `None` once it failed, or said goodbye: nothing may be decrypted or encrypted any more.
+    tls: Option<Box<UnbufferedServerConnection>>,
+    /// The beginning of what is not whole yet, partly decrypted. rustls counts on seeing it again, unchanged.
+    held: Vec<u8>,
+    /// What was encrypted and has to be sent before anything that is encrypted later: the peer counts the records.
+    pub(super) unsent: Vec<u8>,
+    /// Whether nothing more is to come from the peer.
+    pub(super) peer_closed: bool,
+}
+
+/// What became of the bytes that came in.
+#[derive(Default)]
+struct Opened {
+    /// Bytes that are done with.
+    used: usize,
+    peer_closed: bool,
+}
+
+impl Records {
+    /// Waits for a client's first word.
+    ///
+    /// # Errors
+    /// When rustls refuses the configuration.
+    pub(super) fn new(config: Arc<ServerConfig>) -> io::Result<Self> {
+        let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
+        Ok(Self { tls: Some(Box::new(tls)), held: Vec::new(), unsent: Vec::new(), peer_closed: false })
+    }
+
+    /// Whether the peer has still to prove that it has the keys. The server could write before that; it must not.
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// The protocol that both sides agreed on (RFC 7301).
+    pub(super) fn alpn(&self) -> Option<&[u8]> {
+        self.tls.as_ref()?.alpn_protocol()
+    }
+
+    /// Takes in bytes from the peer, and decrypts them in place. The plaintext of all records that are whole goes to
+    /// `take`; what is to be answered goes to `unsent`.
+    ///
+    /// # Errors
+    /// `InvalidData` when the peer breaks TLS. The alert is in `unsent`, and nothing else will be.
+    pub(super) fn receive(&mut self, fresh: &mut [u8], take: impl FnMut(&[u8])) -> io::Result<()> {
+        let tls = self.tls.as_mut().ok_or(ErrorKind::NotConnected)?;
+        let in_place = self.held.is_empty();
+        if !in_place {
+            self.held.extend_from_slice(fresh);
+        }
+        let incoming = if in_place { &mut *fresh } else { self.held.as_mut_slice() };
+        let opened = match open(tls, incoming, &mut self.unsent, take) {
+            Ok(opened) => opened,
+            Err(error) => {
+                answer_with_alert(tls, &mut self.unsent);
+                self.give_up();
+                return Err(error);
+            }
+        };
+        if opened.peer_closed {
+            // What comes after a close_notify is to be ignored (RFC 8446 §6.1).
+            self.peer_closed = true;
+            self.held = Vec::new();
+            return Ok(());
+        }
+        if in_place {
+            self.held = fresh.get(opened.used..).unwrap_or_default().to_vec();
+        } else {
+            self.held.drain(..opened.used.min(self.held.len()));
+        }
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        }
+        if self.held.len() > HELD_BYTES_MAX {
+            self.give_up();
+            return Err(io::Error::new(ErrorKind::InvalidData, "a handshake message is too long"));
+        }
+        Ok(())
+    }
+
+    /// Encrypts `plain` into `sealed`, and tells how many bytes of it are to be sent: all of them, and before anything
+    /// that is encrypted later.
+    ///
+    /// # Errors
+    /// `NotConnected` once TLS has failed. Others when the handshake is not complete or `sealed` is too short.
+    pub(super) fn seal(&mut self, plain: &[u8], sealed: &mut [u8]) -> io::Result<usize> {
+        self.writable()?.encrypt(plain, sealed).map_err(io::Error::other)
+    }
+
+    /// Puts a close_notify behind what is unsent, unless TLS failed, and ends it.
+    pub(super) fn say_goodbye(&mut self) {
+        let mut farewell = [0; FAREWELL_BYTES_MAX];
+        let encrypted = self
+            .writable()
+            .and_then(|mut traffic| traffic.queue_close_notify(&mut farewell).map_err(io::Error::other));
+        self.unsent.extend_from_slice(farewell.get(..encrypted.unwrap_or(0)).unwrap_or_default());
+        self.give_up();
+    }
+
+    fn writable(&mut self) -> io::Result<WriteTraffic<'_, ServerConnectionData>> {
+        let tls = self.tls.as_mut().ok_or(ErrorKind::NotConnected)?;
+        // What is held is shown again, since rustls may be in the middle of it. No record of it is whole, so that
+        // nothing is to be discarded, and `receive` left nothing to be read or sent before.
+        match tls.process_tls_records(&mut self.held).state.map_err(broken)? {
+            ConnectionState::WriteTraffic(traffic) => Ok(traffic),
+            state => Err(io::Error::other(format!("TLS cannot encrypt now: {state:?}"))),
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.tls = None;
+        self.held = Vec::new();
+    }
+}
+
+/// Goes through all records of `incoming` that are whole.
+fn open(
+    tls: &mut UnbufferedServerConnection,
+    incoming: &mut [u8],
+    unsent: &mut Vec<u8>,
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<Opened> {
+    let mut opened = Opened::default();
+    loop {
+        let rest = incoming.get_mut(opened.used..).unwrap_or_default();
+        let UnbufferedStatus { mut discard, state } = tls.process_tls_records(rest);
+        let mut is_done = false;
+        match state.map_err(broken)? {
+            ConnectionState::ReadTraffic(mut traffic) => {
+                while let Some(record) = traffic.next_record() {
+                    let record = record.map_err(broken)?;
+                    discard += record.discard;
+                    take(record.payload);
+                }
+            }
+            ConnectionState::EncodeTlsData(data) => encode(data, unsent)?,
+            // It is as good as sent: nothing is encrypted into other memory before `unsent` is empty.
+            ConnectionState::TransmitTlsData(data) => data.done(),
+            ConnectionState::PeerClosed => opened.peer_closed = true,
+            ConnectionState::WriteTraffic(_) | ConnectionState::BlockedHandshake => is_done = true,
+            ConnectionState::Closed => (is_done, opened.peer_closed) = (true, true),
+            state => return Err(io::Error::other(format!("TLS went where it should not: {state:?}"))),
+        }
+        opened.used += discard;
+        if is_done {
+            return Ok(opened);
+        }
+    }
+}
+
+fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, unsent: &mut Vec<u8>) -> io::Result<()> {
+    let at = unsent.len();
+    // Offered no room, it tells how much it needs.
+    let Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) = data.encode(&mut [])
+    else {
+        return Ok(());
+    };
+    unsent.resize(at + required_size, 0);
+    data.encode(unsent.get_mut(at..).unwrap_or_default()).map_err(io::Error::other)?;
+    Ok(())
+}
+
+/// What rustls has to say about the error that it just returned. It is asked for nothing else: the bytes that made it
+/// fail must not be looked at again.
+fn answer_with_alert(tls: &mut UnbufferedServerConnection, unsent: &mut Vec<u8>) {
+    while tls.wants_write() {
+        let Ok(ConnectionState::EncodeTlsData(data)) = tls.process_tls_records(&mut []).state else { return };
+        if encode(data, unsent).is_err() {
+            return;
+        }
+    }
+}
+
+fn broken(error: rustls::Error) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, error)
+}

@@ -1,0 +1,229 @@
+//! The stream over loopback, against a client of tokio-rustls.
+
+use std::net::Ipv4Addr;
+use std::pin::pin;
+use std::sync::LazyLock;
+use std::task::Waker;
+
+use lanchat_certs::{CertificateSlot, Identity, Policy};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, DuplexStream, copy_bidirectional, duplex};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::*;
+
+pub(super) const ALPN: &[u8] = b"lanchat/1";
+/// What the sockets of a slow peer are asked to hold. Systems round it up, none of them to as much as is sent.
+const SOCKET_BYTES: usize = 4096;
+const LONG: usize = 1024 * 1024;
+
+pub(super) fn server_config() -> Arc<ServerConfig> {
+    static CONFIG: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = Arc::new(Identity::load_or_create(folder.path()).unwrap());
+        let slot = CertificateSlot::new(identity, &["lab.local".into()], &[]).unwrap();
+        lanchat_certs::server_config(&slot, &[ALPN])
+    });
+    Arc::clone(&CONFIG)
+}
+
+pub(super) fn client_config(alpn: &[&[u8]]) -> Arc<ClientConfig> {
+    lanchat_certs::client_config(Policy::default(), alpn).0
+}
+
+pub(super) fn name() -> ServerName<'static> {
+    ServerName::try_from("lab.local").unwrap()
+}
+
+/// Both ends of a TCP connection that holds little: the server's first.
+async fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let client = TcpSocket::new_v4().unwrap();
+    client.set_recv_buffer_size(SOCKET_BYTES as u32).unwrap();
+    let (client, accepted) = tokio::join!(client.connect(listener.local_addr().unwrap()), listener.accept());
+    let server = accepted.unwrap().0;
+    SockRef::from(&server).set_send_buffer_size(SOCKET_BYTES).unwrap();
+    (server, client.unwrap())
+}
+
+async fn connected() -> (Stream, TlsStream<TcpStream>) {
+    let (server, client) = sockets().await;
+    let connector = TlsConnector::from(client_config(&[ALPN]));
+    let (server, client) =
+        tokio::join!(Stream::accept(server_config(), server), connector.connect(name(), client));
+    (server.unwrap(), client.unwrap())
+}
+
+/// What comes next; `None`: the peer has closed.
+async fn read(stream: &mut Stream) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    let open = poll_fn(|cx| stream.poll_read(cx, |plain| bytes.extend_from_slice(plain))).await?;
+    assert_eq!(open, !bytes.is_empty());
+    Ok(open.then_some(bytes))
+}
+
+/// Bytes of which none is like its neighbours, so that a lost or doubled piece is seen.
+fn text(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at / 251 + at) as u8).collect()
+}
+
+fn assert_holds_nothing(stream: &Stream) {
+    assert_eq!((stream.early.capacity(), stream.records.unsent.capacity()), (0, 0));
+}
+
+#[test]
+fn a_stream_is_small() {
+    assert!(size_of::<Stream>() <= 160, "{} bytes", size_of::<Stream>());
+}
+
+#[tokio::test]
+async fn a_mebibyte_goes_both_ways_though_the_peer_reads_slowly() {
+    let (mut server, client) = connected().await;
+    let (mut reading, mut writing) = tokio::io::split(client);
+    let echo = async {
+        let mut echoed = 0;
+        while echoed < LONG {
+            let mut bytes = read(&mut server).await.unwrap().unwrap();
+            echoed += bytes.len();
+            server.write(&mut bytes).await.unwrap();
+            assert_eq!(bytes.capacity(), 0);
+        }
+        assert_holds_nothing(&server);
+    };
+    let write = async {
+        writing.write_all(&text(LONG)).await.unwrap();
+        writing.flush().await.unwrap();
+    };
+    let read = async {
+        let (mut bytes, mut piece) = (Vec::new(), [0; 1000]);
+        while bytes.len() < LONG {
+            let count = reading.read(&mut piece).await.unwrap();
+            bytes.extend_from_slice(&piece[..count]);
+            tokio::task::yield_now().await;
+        }
+        bytes
+    };
+    let ((), (), bytes) = tokio::join!(echo, write, read);
+    assert!(bytes == text(LONG));
+}
+
+#[tokio::test]
+async fn a_write_that_is_dropped_is_continued_by_the_next() {
+    let (mut server, mut client) = connected().await;
+    let mut out = text(LONG);
+    {
+        let mut write = pin!(server.write(&mut out));
+        assert!(write.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert!(!server.records.unsent.is_empty(), "the sockets took all of it");
+    assert!(out.len() < LONG && !out.is_empty());
+    out.extend_from_slice(b"the end");
+    let mut bytes = vec![0; LONG + 7];
+    let (written, read) = tokio::join!(server.write(&mut out), client.read_exact(&mut bytes));
+    written.unwrap();
+    read.unwrap();
+    assert!(bytes == [text(LONG).as_slice(), b"the end"].concat());
+    assert_holds_nothing(&server);
+}
+
+#[tokio::test]
+async fn a_short_line_leaves_its_buffer_to_the_next() {
+    let (mut server, mut client) = connected().await;
+    let mut out = Vec::with_capacity(KEPT_BYTES);
+    out.extend_from_slice(b"hello");
+    server.write(&mut out).await.unwrap();
+    assert_eq!((out.len(), out.capacity()), (0, KEPT_BYTES));
+    client.read_exact(&mut [0; 5]).await.unwrap();
+    client.write_all(b"hi").await.unwrap();
+    assert_eq!(read(&mut server).await.unwrap().unwrap(), b"hi");
+    assert_holds_nothing(&server);
+}
+
+/// A client whose every byte goes out alone.
+async fn trickle(near: TcpStream) -> TlsStream<DuplexStream> {
+    let (end, mut other_end) = duplex(1);
+    let mut near = near;
+    tokio::spawn(async move { copy_bidirectional(&mut other_end, &mut near).await });
+    TlsConnector::from(client_config(&[ALPN])).connect(name(), end).await.unwrap()
+}
+
+#[tokio::test]
+async fn bytes_may_come_one_by_one() {
+    let (server, client) = sockets().await;
+    let (server, mut client) = tokio::join!(Stream::accept(server_config(), server), trickle(client));
+    let mut server = server.unwrap();
+    assert_eq!(server.alpn(), Some(ALPN));
+    let write = async {
+        client.write_all(b"one by one").await.unwrap();
+        client.flush().await.unwrap();
+    };
+    let ((), heard) = tokio::join!(write, read(&mut server));
+    assert_eq!(heard.unwrap().unwrap(), b"one by one");
+    assert_holds_nothing(&server);
+}
+
+#[tokio::test]
+async fn both_sides_close_in_order() {
+    let (mut server, mut client) = connected().await;
+    client.shutdown().await.unwrap();
+    assert_eq!(read(&mut server).await.unwrap(), None);
+    assert_eq!(read(&mut server).await.unwrap(), None);
+    server.write(&mut b"noted".to_vec()).await.unwrap();
+    let mut bytes = Vec::new();
+    // Without a close_notify it would be an error.
+    let ((), read) = tokio::join!(server.close(), client.read_to_end(&mut bytes));
+    read.unwrap();
+    assert_eq!(bytes, b"noted");
+}
+
+#[tokio::test]
+async fn a_peer_that_closes_without_a_word_has_closed() {
+    let (mut server, mut client) = connected().await;
+    client.write_all(b"last").await.unwrap();
+    client.get_mut().0.shutdown().await.unwrap();
+    assert_eq!(read(&mut server).await.unwrap().unwrap(), b"last");
+    assert_eq!(read(&mut server).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_peer_that_leaves_before_the_end_of_the_handshake_is_an_error() {
+    let (server, client) = sockets().await;
+    drop(client);
+    let error = Stream::accept(server_config(), server).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
+async fn who_speaks_no_tls_gets_an_alert() {
+    let (server, mut client) = sockets().await;
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let error = Stream::accept(server_config(), server).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    let mut bytes = Vec::new();
+    client.read_to_end(&mut bytes).await.unwrap();
+    assert!(matches!(bytes.as_slice(), [21, 3, _, 0, 2, 2, _]), "{bytes:?}");
+}
+
+#[tokio::test]
+async fn who_breaks_tls_later_gets_an_alert_that_is_not_lost() {
+    let (mut server, mut client) = connected().await;
+    let raw = client.get_mut().0;
+    // More than one read takes in: what is left unread must not reset the connection under the alert.
+    raw.write_all(&[b'x'; 3 * 16 * 1024]).await.unwrap();
+    assert_eq!(read(&mut server).await.unwrap_err().kind(), ErrorKind::InvalidData);
+    assert_eq!(server.write(&mut b"late".to_vec()).await.unwrap_err().kind(), ErrorKind::NotConnected);
+    let mut nothing = [0];
+    let ((), told) = tokio::join!(server.close(), client.read(&mut nothing));
+    assert!(told.unwrap_err().to_string().contains("DecodeError"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_is_given_up() {
+    let (mut server, _client) = connected().await;
+    let error = server.write(&mut text(4 * LONG)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+}
