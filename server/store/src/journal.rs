@@ -28,7 +28,8 @@ const PAGES_HARD_MAX: i32 = 16_000;
 pub(crate) struct Journal {
     conn: Connection,
     pages: Arc<AtomicI32>,
-    copied_at: Instant,
+    /// When it was copied last by this process.
+    copied_at: Option<Instant>,
 }
 
 impl Journal {
@@ -40,7 +41,7 @@ impl Journal {
             seen.store(pages, Ordering::Relaxed);
             Ok(())
         }))?;
-        Ok(Self { conn, pages, copied_at: Instant::now() })
+        Ok(Self { conn, pages, copied_at: None })
     }
 
     /// The connection.
@@ -54,14 +55,14 @@ impl Journal {
     /// The cause, when the disk failed: a checkpoint that is tried again after a failed fsync
     /// proves nothing.
     pub(crate) fn keep_short(&mut self) -> Result<(), String> {
-        let is_calm = || self.copied_at.elapsed() >= CALM_AFTER;
+        let is_calm = || self.copied_at.is_none_or(|at| at.elapsed() >= CALM_AFTER);
         let mode = match self.pages.load(Ordering::Relaxed) {
             pages if pages >= PAGES_HARD_MAX => CheckpointMode::RESTART,
             pages if pages >= PAGES_BUSY_MAX => CheckpointMode::PASSIVE,
             pages if pages >= PAGES_CALM_MAX && is_calm() => CheckpointMode::PASSIVE,
             _ => return Ok(()),
         };
-        self.copied_at = Instant::now();
+        self.copied_at = Some(Instant::now());
         if let Err(error) = self.checkpoint(mode)? {
             tracing::warn!(%error, "checkpoint postponed");
         }
