@@ -100,8 +100,30 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
         .and_then(|()| file.write_all(bytes))
         .and_then(|()| file.as_file().sync_all())
         .map_err(PrivateFileError::io("write", path))?;
-    file.persist(path).map_err(|error| PrivateFileError::io("write", path)(error.error))?;
+    replace(file, path).map_err(PrivateFileError::io("write", path))?;
     sync_folder(folder)
+}
+
+#[cfg(not(windows))]
+fn replace(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// Windows refuses while another program reads the old file, which takes that one a moment.
+#[cfg(windows)]
+fn replace(mut file: NamedTempFile, path: &Path) -> io::Result<()> {
+    const ATTEMPTS: usize = 20;
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
+    for _ in 1..ATTEMPTS {
+        match file.persist(path) {
+            Err(error) if error.error.kind() == io::ErrorKind::PermissionDenied => file = error.file,
+            outcome => return outcome.map(drop).map_err(|error| error.error),
+        }
+        #[expect(clippy::disallowed_methods, reason = "nothing tells when the other program is done")]
+        std::thread::sleep(PAUSE);
+    }
+    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 /// Makes sure that a rename into `folder` outlives a power cut.
