@@ -64,6 +64,9 @@ extern "system" fn service_main(_count: u32, _arguments: *mut *mut u16) {
         }
     };
     reporter.report(ServiceState::Stopped, Duration::ZERO, exit_code);
+    // Everything is closed. Whoever waited for the stop may want to replace or remove the program at once, which they
+    // cannot while it runs, and the way back through the service manager's dispatcher takes its time.
+    std::process::exit(0);
 }
 
 fn serve(stop: CancellationToken, reporter: Reporter) -> anyhow::Result<()> {
