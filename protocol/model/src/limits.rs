@@ -78,6 +78,10 @@ pub const UNACKED_PER_SESSION_MAX: usize = 32;
 pub const SEQUENCER_INBOX_MAX: usize = 4096;
 /// Drafts in one transaction: bounds the memory of a batch and the time that a shutdown waits for it.
 pub const BATCH_DRAFTS_MAX: usize = 1024;
+/// Readers that get their turn each time the sequencer steps back for those it woke. The runtime polls about 60 tasks
+/// before it comes back to one that stepped back; more than it does would wake the sequencer in between, and cut the next
+/// batch short.
+pub const READERS_PER_TURN: usize = 48;
 /// Jobs that wait for the store's writer thread. When full, the caller waits.
 pub const WRITER_INBOX_MAX: usize = 1024;
 /// Jobs that the store's writer puts into one transaction: a queue that never runs dry must not keep it open.

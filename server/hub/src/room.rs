@@ -76,8 +76,8 @@ impl Room {
     }
 
     /// Takes in entries that were just committed together, and wakes the readers that were not told since they last
-    /// read. Called by the sequencer, in commit order.
-    pub(crate) fn advance(&self, entries: &[Arc<Entry>]) {
+    /// read: so many as it returns. Called by the sequencer, in commit order.
+    pub(crate) fn advance(&self, entries: &[Arc<Entry>]) -> usize {
         let mut state = self.lock();
         let state = &mut *state;
         let known = state.head;
@@ -90,14 +90,17 @@ impl Room {
             state.tail.push(run);
         }
         if state.head == known {
-            return;
+            return 0;
         }
+        let mut woken = 0;
         for (_, reader) in &mut state.readers {
             if !reader.told {
                 reader.told = true;
                 reader.mailbox.leave(|waiting| waiting.dirty.push(self.id));
+                woken += 1;
             }
         }
+        woken
     }
 
     /// Learns of a head that was read from the store: entries that were committed before the room was in memory.

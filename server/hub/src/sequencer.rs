@@ -89,14 +89,12 @@ async fn run(
         match appended {
             Ok(results) => {
                 failpoint::crash("hub::before_fan_out");
-                publish(&registry, results.iter().zip(stubs.iter().map(|(author, _)| *author)));
+                let woken = publish(&registry, results.iter().zip(stubs.iter().map(|(author, _)| *author)));
                 for ((result, asker), (_, client_id)) in results.into_iter().zip(askers).zip(stubs) {
                     failpoint::crash("hub::before_ack");
                     asker.answer(client_id, Ok(result));
                 }
-                // Those who were woken go first. What they hand in meanwhile is in the next batch, instead of in many
-                // small ones, each of which would wake everybody again.
-                yield_now().await;
+                let_go_first(woken).await;
             }
             Err(error) => {
                 // One fault id for the whole batch: one cause, one line in the log.
@@ -109,9 +107,17 @@ async fn run(
     }
 }
 
+/// Lets the readers that were woken go first. What is handed in meanwhile is in the next batch, instead of in many small
+/// ones, each of which would wake everybody again. Bounded: a reader whose peer is slow is not waited for.
+async fn let_go_first(woken: usize) {
+    for _ in 0..=woken / limits::READERS_PER_TURN {
+        yield_now().await;
+    }
+}
+
 /// Shows what was committed to the sessions, and wakes each room's readers once, however much of the batch is theirs.
-/// Who became a member reads it, who ceased to be one does not.
-fn publish<'a>(registry: &Registry, batch: impl Iterator<Item = (&'a Appended, AccountId)>) {
+/// Who became a member reads it, who ceased to be one does not. How many readers were woken.
+fn publish<'a>(registry: &Registry, batch: impl Iterator<Item = (&'a Appended, AccountId)>) -> usize {
     // Bounded by the batch.
     let mut rooms: HashMap<RoomId, Vec<Arc<Entry>>> = HashMap::new();
     for (result, author) in batch {
@@ -124,11 +130,8 @@ fn publish<'a>(registry: &Registry, batch: impl Iterator<Item = (&'a Appended, A
         }
         rooms.entry(entry.room).or_default().push(Arc::clone(entry));
     }
-    for (room, entries) in rooms {
-        if let Some(room) = registry.room(room) {
-            room.advance(&entries);
-        }
-    }
+    let grown = rooms.iter().filter_map(|(room, entries)| Some((registry.room(*room)?, entries)));
+    grown.map(|(room, entries)| room.advance(entries)).sum()
 }
 
 /// Shows an entry that the store committed by another way than the sequencer: the one of a registration.
