@@ -425,6 +425,40 @@ async fn typing_reaches_the_room_and_nobody_else() {
     assert_eq!(typing(drain(&mut ana).await), 0);
 }
 
+/// What is said in answer to a batch is one batch, and not many small ones that each wake everybody again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_many_readers_say_at_once_is_committed_together() {
+    const READERS: usize = 400;
+    let store = MemoryStore::new();
+    let options = HubOptions { clients_max: READERS + 1, ..HubOptions::default() };
+    let hub = Hub::open(store.clone(), options).await.unwrap();
+    let (mut ana, welcome) = register(&hub, "ana").await;
+    let mut readers = Vec::new();
+    for number in 1..=READERS {
+        let resume = Credentials::Resume { token: welcome.token.clone() };
+        let (mut reader, _) = hub.authenticate(resume, &here()).await.unwrap();
+        attach(&mut reader).await;
+        readers.push(tokio::spawn(async move {
+            while texts(&reader.next_batch().await.unwrap()).is_empty() {
+                reader.ready().await;
+            }
+            reader.submit(post(lobby(), number as u128, "me")).await.unwrap();
+            while reader.has_unacked() {
+                reader.ready().await;
+                reader.next_batch().await.unwrap();
+            }
+        }));
+    }
+    let asked = tokio::spawn(async move { ana.submit(post(lobby(), 0, "who is here?")).await.map(drop) });
+    asked.await.unwrap().unwrap();
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    let batches = store.batches();
+    assert_eq!(batches.iter().sum::<usize>(), 1 + READERS, "{batches:?}");
+    assert_eq!(batches.len(), 2, "{batches:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_server_says_so() {
     let options = HubOptions { clients_max: 1, registration_open: true };

@@ -9,14 +9,20 @@ use lanchat_hub::port::{Accounts, Log, RoomKind, Rooms, Store, TokenHash};
 use lanchat_model::{AccountId, DeviceId, MessageText, RoomId, RoomName, Seq, Timestamp};
 use lanchat_store::SqliteStore;
 use rusqlite::Connection;
+use tempfile::TempDir;
 
 /// While the fixture was written.
 const THEN: Timestamp = Timestamp(1_763_694_100_000);
 
-/// Makes a database of schema 1 in `dir`.
-fn thaw(dir: &Path) {
-    let conn = Connection::open(dir.join("lanchat.db")).unwrap();
-    conn.execute_batch(include_str!("fixtures/v1.sql")).unwrap();
+/// The same content in every schema there was, oldest first.
+const FROZEN: [&str; 2] = [include_str!("fixtures/v1.sql"), include_str!("fixtures/v2.sql")];
+
+/// A folder with a database of an earlier schema.
+fn thaw(frozen: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let conn = Connection::open(dir.path().join("lanchat.db")).unwrap();
+    conn.execute_batch(frozen).unwrap();
+    dir
 }
 
 fn open(dir: &Path) -> SqliteStore {
@@ -40,19 +46,35 @@ fn schema(dir: &Path) -> Vec<(String, String, Option<String>)> {
 }
 
 #[test]
-fn a_frozen_database_becomes_one_of_today() {
-    let (frozen, fresh) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    thaw(frozen.path());
-    drop(open(frozen.path()));
+fn frozen_databases_become_one_of_today() {
+    let fresh = tempfile::tempdir().unwrap();
     drop(open(fresh.path()));
-    assert_eq!(schema(frozen.path()), schema(fresh.path()));
+    for frozen in FROZEN {
+        let frozen = thaw(frozen);
+        drop(open(frozen.path()));
+        assert_eq!(schema(frozen.path()), schema(fresh.path()));
+    }
+}
+
+#[test]
+fn every_schema_is_frozen() {
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+    assert_eq!(
+        std::fs::read_dir(migrations).unwrap().count(),
+        FROZEN.len(),
+        "dump the new one beside v1.sql"
+    );
 }
 
 #[tokio::test]
-async fn what_was_kept_in_schema_1_is_there() {
-    let dir = tempfile::tempdir().unwrap();
-    thaw(dir.path());
-    let store = open(dir.path());
+async fn what_was_kept_is_there() {
+    for frozen in FROZEN {
+        let dir = thaw(frozen);
+        is_all_there(&open(dir.path())).await;
+    }
+}
+
+async fn is_all_there(store: &SqliteStore) {
     assert_eq!(store.epoch().await.unwrap(), "00112233445566778899aabbccddeeff");
 
     let ana = store.account("ana".parse().unwrap()).await.unwrap().unwrap();
@@ -77,10 +99,14 @@ async fn what_was_kept_in_schema_1_is_there() {
 }
 
 #[tokio::test]
-async fn devices_of_schema_1_still_resume() {
-    let dir = tempfile::tempdir().unwrap();
-    thaw(dir.path());
-    let store = open(dir.path());
+async fn devices_still_resume() {
+    for frozen in FROZEN {
+        let dir = thaw(frozen);
+        resumes(&open(dir.path())).await;
+    }
+}
+
+async fn resumes(store: &SqliteStore) {
     for (current, next) in [(1, 91), (5, 92), (23, 93)] {
         assert!(store.resume(token(current), token(next)).await.unwrap().is_some(), "token {current}");
     }

@@ -24,6 +24,8 @@ struct State {
     posts: BTreeMap<(AccountId, ClientId), Arc<Entry>>,
     online: BTreeSet<AccountId>,
     disk_is_full: bool,
+    /// How many drafts came together, each time.
+    batches: Vec<usize>,
 }
 
 fn answer<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
@@ -43,6 +45,11 @@ impl MemoryStore {
 
     pub(crate) fn fill_disk(&self, full: bool) {
         self.lock().disk_is_full = full;
+    }
+
+    /// How many drafts were appended together, each time.
+    pub(crate) fn batches(&self) -> Vec<usize> {
+        self.lock().batches.clone()
     }
 
     /// How many rooms there are; their ids are `0..rooms()`.
@@ -270,6 +277,7 @@ impl Log for MemoryStore {
         if state.disk_is_full {
             return Box::pin(std::future::ready(Err(StoreError::Full)));
         }
+        state.batches.push(drafts.len());
         answer(drafts.into_iter().map(|draft| state.append(draft)).collect())
     }
 
