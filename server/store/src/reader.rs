@@ -1,13 +1,12 @@
 //! A few threads that read, each with a connection of its own, from one bounded inbox.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use lanchat_hub::port::StoreError;
 use lanchat_model::limits;
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::writer::words;
 
@@ -16,18 +15,17 @@ type Question = Box<dyn FnOnce(&Connection) + Send>;
 
 /// The threads that read, seen from outside.
 pub(crate) struct Readers {
-    inbox: Option<mpsc::Sender<Question>>,
+    inbox: Option<flume::Sender<Question>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Readers {
     /// Starts a thread for each connection.
     pub(crate) fn start(connections: Vec<Connection>) -> std::io::Result<Self> {
-        let (inbox, questions) = mpsc::channel(limits::READER_INBOX_MAX);
-        let questions = Arc::new(Mutex::new(questions));
+        let (inbox, questions) = flume::bounded(limits::READER_INBOX_MAX);
         let mut readers = Self { inbox: Some(inbox), threads: Vec::with_capacity(connections.len()) };
         for conn in connections {
-            let questions = Arc::clone(&questions);
+            let questions = questions.clone();
             let builder = thread::Builder::new().name("store-reader".into());
             readers.threads.push(builder.spawn(move || serve(&conn, &questions))?);
         }
@@ -51,7 +49,7 @@ impl Readers {
             let _ = reply.send(result.map_err(StoreError::Failed));
         });
         let inbox = self.inbox.as_ref().ok_or_else(stopped)?;
-        inbox.send(question).await.map_err(|_| stopped())?;
+        inbox.send_async(question).await.map_err(|_| stopped())?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 }
@@ -71,15 +69,10 @@ fn stopped() -> StoreError {
     StoreError::Failed("the readers have stopped".into())
 }
 
-fn serve(conn: &Connection, questions: &Mutex<mpsc::Receiver<Question>>) {
-    loop {
-        // One thread waits for the next question, the others for it: the lock is not held while a
-        // question is answered.
-        let question = questions.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-        match question {
-            Some(question) => question(conn),
-            None => return,
-        }
+/// Ends when nobody can ask any more. A question wakes one thread, whichever is free.
+fn serve(conn: &Connection, questions: &flume::Receiver<Question>) {
+    for question in questions {
+        question(conn);
     }
 }
 

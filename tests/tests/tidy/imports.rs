@@ -23,7 +23,7 @@ const RULES: [Rule; 12] = [
         "lanchat-model",
         "argon2 fail getrandom sha2 slab thiserror thread-priority tokio tracing",
     ),
-    Rule("lanchat-store", "lanchat-hub lanchat-model", "rusqlite thiserror tokio tracing"),
+    Rule("lanchat-store", "lanchat-hub lanchat-model", "flume rusqlite thiserror tokio tracing"),
     Rule(
         "lanchat-listener",
         "lanchat-certs lanchat-hub lanchat-model",
