@@ -51,8 +51,8 @@ pub(crate) struct ChatArgs {
     /// Stay when the input ends
     #[arg(long, global = true)]
     pub(crate) follow: bool,
-    /// Older lines to show of each room at the start [default: 50 on a terminal, 0 in a pipe]. What is
-    /// new since this device was here last is shown in any case
+    /// Older lines to show at the start of the room you talk in, with `--json` of all rooms [default: 50
+    /// on a terminal, 0 in a pipe]. What is new since this device was here last is shown in any case
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=limits::JOIN_TAIL_MAX), global = true)]
     pub(crate) tail: Option<u64>,
     /// The room to talk in; entered if need be
