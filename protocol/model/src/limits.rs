@@ -84,6 +84,8 @@ pub const BATCH_DRAFTS_MAX: usize = 1024;
 pub const READERS_PER_TURN: usize = 48;
 /// Jobs that wait for the store's writer thread. When full, the caller waits.
 pub const WRITER_INBOX_MAX: usize = 1024;
+/// How long the store's writer holds back what nobody waits for, so that it is in the commit of something else.
+pub const COMPANY_WAIT_MAX: Duration = Duration::from_millis(20);
 /// Jobs that the store's writer puts into one transaction: a queue that never runs dry must not keep it open.
 pub const WRITER_BATCH_MAX: usize = 256;
 /// Jobs that wait for the store's readers. When full, the caller waits.

@@ -29,7 +29,8 @@ impl Accounts for SqliteStore {
     }
 
     fn add_device(&self, account: AccountId, device: NewDevice) -> Answer<'_, DeviceId> {
-        self.write(move |conn, clock| add_device(conn, account, &device, clock()))
+        // Behind a password that took longer to check.
+        self.write_in_company(move |conn, clock| add_device(conn, account, &device, clock()))
     }
 
     fn resume(&self, token: TokenHash, next: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>> {
@@ -60,7 +61,7 @@ impl Accounts for SqliteStore {
     }
 
     fn set_presence(&self, records: Vec<PresenceRecord>) -> Answer<'_, ()> {
-        self.write(move |conn, _| {
+        self.write_in_company(move |conn, _| {
             let mut statement = conn.prepare_cached(
                 "UPDATE accounts SET online = :online, away = :away, away_reason = :reason, last_seen_ms = :at
                  WHERE id = :account",

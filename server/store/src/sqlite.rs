@@ -60,7 +60,7 @@ impl SqliteStore {
         let connections = (0..limits::READERS_MAX).map(|_| open_reader(&path)).collect::<Result<_, _>>()?;
         let no_thread = |source| OpenError::Io { path: path.clone(), source };
         let readers = Readers::start(connections).map_err(no_thread)?;
-        let writer = Writer::start(conn).map_err(no_thread)?;
+        let writer = Writer::start(conn, limits::COMPANY_WAIT_MAX).map_err(no_thread)?;
         Ok(Self { epoch, clock: Arc::new(clock), readers, writer })
     }
 
@@ -78,6 +78,15 @@ impl SqliteStore {
     ) -> Answer<'_, T> {
         let clock = Arc::clone(&self.clock);
         Box::pin(self.writer.run(move |conn| work(conn, &clock)))
+    }
+
+    /// As `write`, in no hurry: in the commit of something else, if that comes soon.
+    pub(crate) fn write_in_company<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, &Clock) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let clock = Arc::clone(&self.clock);
+        Box::pin(self.writer.run_in_company(move |conn| work(conn, &clock)))
     }
 
     /// Asks something.

@@ -2,7 +2,7 @@
 //! answers.
 //!
 //! There is no delay to make batches larger: while one commit waits for the disk the next batch
-//! gathers by itself. A disk that is full fails the batch and nothing else. Any other failed commit
+//! gathers by itself. Work that nobody waits for may wait for company itself, for a moment. A disk that is full fails the batch and nothing else. Any other failed commit
 //! or checkpoint, and any panic, ends the thread for good, because a disk that failed an fsync once
 //! may call the next one good with the data gone: the process must stop and recover from what is on
 //! disk, which [`Writer::failed`] tells it.
@@ -10,12 +10,13 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use lanchat_hub::failpoint;
 use lanchat_hub::port::StoreError;
 use lanchat_model::limits;
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::fault::{Severity, severity};
 use crate::journal::Journal;
@@ -23,6 +24,8 @@ use crate::journal::Journal;
 /// What the thread is asked.
 enum Order {
     Write(Box<dyn Job>),
+    /// As `Write`, in the commit of what comes next, or in its own when nothing comes for a while.
+    WriteInCompany(Box<dyn Job>),
     Checkpoint(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -86,18 +89,18 @@ impl Undone {
 
 /// The thread that writes, seen from outside.
 pub(crate) struct Writer {
-    inbox: Option<mpsc::Sender<Order>>,
+    inbox: Option<flume::Sender<Order>>,
     failure: watch::Receiver<Option<String>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    /// Starts the thread. It owns `conn` until the writer is dropped.
-    pub(crate) fn start(conn: Connection) -> std::io::Result<Self> {
-        let (inbox, orders) = mpsc::channel(limits::WRITER_INBOX_MAX);
+    /// Starts the thread. It owns `conn` until the writer is dropped. What is in no hurry waits for `company` at most.
+    pub(crate) fn start(conn: Connection, company: Duration) -> std::io::Result<Self> {
+        let (inbox, orders) = flume::bounded(limits::WRITER_INBOX_MAX);
         let (report, failure) = watch::channel(None);
         let thread = thread::Builder::new().name("store-writer".into()).spawn(move || {
-            if let Err(cause) = serve(conn, orders) {
+            if let Err(cause) = serve(conn, &orders, company) {
                 tracing::error!(%cause, "the store can no longer write; the server must be started again");
                 report.send_replace(Some(cause));
             }
@@ -114,8 +117,25 @@ impl Writer {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
+        self.ask(work, Order::Write).await
+    }
+
+    /// As [`Writer::run`], with one commit less: together with what is written next, if that comes soon.
+    pub(crate) async fn run_in_company<F, T>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.ask(work, Order::WriteInCompany).await
+    }
+
+    async fn ask<F, T>(&self, work: F, order: fn(Box<dyn Job>) -> Order) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        self.send(Order::Write(Box::new(Call { work: Some(work), value: None, reply }))).await?;
+        self.send(order(Box::new(Call { work: Some(work), value: None, reply }))).await?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -138,7 +158,7 @@ impl Writer {
 
     async fn send(&self, order: Order) -> Result<(), StoreError> {
         match &self.inbox {
-            Some(inbox) => inbox.send(order).await.map_err(|_| stopped()),
+            Some(inbox) => inbox.send_async(order).await.map_err(|_| stopped()),
             None => Err(stopped()),
         }
     }
@@ -160,10 +180,10 @@ fn stopped() -> StoreError {
 }
 
 /// The life of the thread. An error is a failure for good.
-fn serve(conn: Connection, mut orders: mpsc::Receiver<Order>) -> Result<(), String> {
+fn serve(conn: Connection, orders: &flume::Receiver<Order>, company: Duration) -> Result<(), String> {
     let mut journal = Journal::of(conn).map_err(|error| error.to_string())?;
-    while let Some(first) = orders.blocking_recv() {
-        let (mut batch, checkpoints) = gather(first, &mut orders);
+    for first in orders {
+        let (mut batch, checkpoints) = gather(first, orders, company);
         let undone = commit(journal.conn(), &mut batch).err();
         let failure = match undone {
             Some(Undone::ForGood(cause)) => {
@@ -185,20 +205,26 @@ fn serve(conn: Connection, mut orders: mpsc::Receiver<Order>) -> Result<(), Stri
 }
 
 /// The first order and all that wait behind it, up to `limits::WRITER_BATCH_MAX`; the rest stays in
-/// the inbox.
+/// the inbox. Waits for company if it has nothing that somebody waits for.
 fn gather(
     first: Order,
-    orders: &mut mpsc::Receiver<Order>,
+    orders: &flume::Receiver<Order>,
+    company: Duration,
 ) -> (Vec<Slot>, Vec<oneshot::Sender<Result<(), StoreError>>>) {
     let (mut batch, mut checkpoints) = (Vec::new(), Vec::new());
+    let (mut is_awaited, company_until) = (false, Instant::now() + company);
     let mut next = Some(first);
     while let Some(order) = next {
+        is_awaited |= !matches!(order, Order::WriteInCompany(_));
         match order {
-            Order::Write(job) => batch.push(Slot { job, outcome: Ok(()) }),
+            Order::Write(job) | Order::WriteInCompany(job) => batch.push(Slot { job, outcome: Ok(()) }),
             Order::Checkpoint(reply) => checkpoints.push(reply),
         }
-        let room = batch.len() + checkpoints.len() < limits::WRITER_BATCH_MAX;
-        next = if room { orders.try_recv().ok() } else { None };
+        next = match batch.len() + checkpoints.len() < limits::WRITER_BATCH_MAX {
+            false => None,
+            true if is_awaited => orders.try_recv().ok(),
+            true => orders.recv_deadline(company_until).ok(),
+        };
     }
     (batch, checkpoints)
 }

@@ -8,6 +8,9 @@ use std::task::Poll;
 use super::*;
 use crate::open::{open_reader, open_writer, turn_journal_on};
 
+/// Longer than any test.
+const COMPANY: Duration = Duration::from_secs(3600);
+
 /// A writer on a database with one table, `t`, of bodies that are not empty.
 fn writer(dir: &tempfile::TempDir, more: &str) -> Writer {
     let path = dir.path().join("lanchat.db");
@@ -15,7 +18,7 @@ fn writer(dir: &tempfile::TempDir, more: &str) -> Writer {
     turn_journal_on(&conn, &path).unwrap();
     conn.execute_batch("CREATE TABLE t (body BLOB NOT NULL) STRICT").unwrap();
     conn.execute_batch(more).unwrap();
-    Writer::start(conn).unwrap()
+    Writer::start(conn, COMPANY).unwrap()
 }
 
 fn count(conn: &Connection) -> rusqlite::Result<i64> {
@@ -72,6 +75,33 @@ async fn what_waits_is_committed_together_and_answered_afterwards() {
     for job in jobs {
         assert_eq!(job.await, Ok(()));
     }
+}
+
+#[tokio::test]
+async fn what_is_in_no_hurry_goes_with_the_next_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = writer(&dir, "");
+    let outside = open_reader(&dir.path().join("lanchat.db")).unwrap();
+    let mut patient = Box::pin(writer.run_in_company(insert(1)));
+    admit(&mut patient).await;
+    let seen = writer.run(move |conn| Ok((count(conn)?, count(&outside)?))).await;
+    assert_eq!(seen, Ok((1, 0)), "in one transaction, which nobody else can see into");
+    patient.await.unwrap();
+
+    // Nor does the end of the writer wait for company.
+    let mut patient = Box::pin(writer.run_in_company(insert(1)));
+    admit(&mut patient).await;
+    drop(patient);
+    drop(writer);
+    assert_eq!(count(&open_reader(&dir.path().join("lanchat.db")).unwrap()), Ok(2));
+}
+
+#[tokio::test]
+async fn what_nobody_joins_is_committed_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let conn = open_writer(&dir.path().join("lanchat.db")).unwrap();
+    let writer = Writer::start(conn, Duration::from_millis(1)).unwrap();
+    assert_eq!(writer.run_in_company(|_| Ok(())).await, Ok(()));
 }
 
 #[tokio::test]
