@@ -106,6 +106,29 @@ fn a_token_rotates_and_a_copy_of_an_old_one_ends_the_device() {
 }
 
 #[test]
+fn a_copy_of_an_old_token_ends_the_sessions_of_its_device_and_no_others() {
+    let server = TestServer::start();
+    let mut other = TestPeer::registered(server.address(), "ana");
+    let first = token(&login(&server, "ana", PASSWORD));
+    let second = token(&resume(&server, &first).expect("the first token is good"));
+    let (mut one, mut two) = (TestPeer::connect(server.address()), TestPeer::connect(server.address()));
+    let welcome = one.request(json!({"type": "resume", "token": second}));
+    assert_eq!(two.request(json!({"type": "resume", "token": token(&welcome)}))["type"], "welcome");
+    assert_eq!(resume(&server, &first).expect_err("somebody uses a copy"), "\"bad_token\"");
+    for mut ended in [one, two] {
+        let told = ended.expect("error");
+        assert_eq!((&told["code"], &told["fatal"]), (&json!("logged_out"), &json!(true)));
+        while ended.next_frame().is_some() {}
+    }
+    assert_eq!(other.request(json!({"type": "ping"}))["type"], "pong");
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("WARN") && line.contains("had replaced"));
+    let line = line.unwrap_or_else(|| panic!("the log is silent: {log}"));
+    assert!(line.contains("account=ana") && line.contains("source=127."), "{line}");
+    assert!(!log.contains(&first), "a token is in the log");
+}
+
+#[test]
 fn tokens_survive_a_crash_of_the_server() {
     let mut server = TestServer::start();
     let token = token(&TestPeer::connect(server.address()).register("ana"));
