@@ -92,6 +92,34 @@ fn guessing_is_slowed_but_never_locks_a_known_device_out() {
 }
 
 #[test]
+fn refused_logins_are_in_the_log_and_words_that_are_no_account_are_not() {
+    let server = TestServer::start();
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let guess = |name: &str| {
+        let refusals = (0..20).map(|_| login(&server, name, "canary-password-77d1"));
+        refusals.take_while(|answer| answer["code"] == "wrong_password").count()
+    };
+    let (of_ana, of_nobody) = (guess("ana"), guess("canary-name-3b90"));
+    for _ in 0..10 {
+        assert_eq!(ana.request(json!({"type": "away"}))["type"], "ok");
+        assert_eq!(ana.request(json!({"type": "back"}))["type"], "ok");
+    }
+    let log = server.log();
+    let lines = |word: &str| log.lines().filter(|line| line.contains("INFO") && line.contains(word)).count();
+    let (wrong, early) = ("wrong name or password", "attempts have to wait");
+    assert_eq!((lines(wrong), lines(early)), (of_ana + of_nobody, 2), "{log}");
+    assert!(
+        log.lines().filter(|line| line.contains(wrong)).all(|line| line.contains("source=127.")),
+        "{log}"
+    );
+    let named =
+        |word: &str| log.lines().filter(|line| line.contains(word) && line.contains("account=ana")).count();
+    assert_eq!((named(wrong), named(early)), (of_ana, 1), "{log}");
+    assert!(!log.contains("canary"), "what was typed is in the log: {log}");
+    assert_eq!(lines("away"), 0, "{log}");
+}
+
+#[test]
 fn a_token_rotates_and_a_copy_of_an_old_one_ends_the_device() {
     let server = TestServer::start();
     let first = token(&TestPeer::connect(server.address()).register("ana"));

@@ -17,7 +17,7 @@ use crate::presence::Presence;
 use crate::registry::Registry;
 use crate::sequencer::{self, Sequencer};
 use crate::session::{Login, Session};
-use crate::throttle::{Source, Throttle};
+use crate::throttle::{Source, Throttle, TooEarly};
 use crate::token::Token;
 use crate::typing::TypingBoard;
 use crate::writing::Writing;
@@ -191,11 +191,21 @@ impl Inner {
         password: &str,
         source: &Source,
     ) -> Result<Account, Error> {
-        if let Some(wait) = self.throttle.wait(&name, source) {
+        let early = self.throttle.wait(&name, source);
+        if let Some(TooEarly { wait, first: false }) = early {
             return Err(Refusal::SlowDown(wait).into());
         }
         let account = self.store.account(name.clone()).await?;
+        // What somebody types as a name may be a password: in the log are names of accounts alone.
+        let known = account.as_ref().map(|account| tracing::field::display(account.name.clone()));
+        if let Some(TooEarly { wait, .. }) = early {
+            tracing::info!(account = known, source = %source.0, "too many wrong passwords: attempts have to wait");
+            return Err(Refusal::SlowDown(wait).into());
+        }
         let matches = self.hasher.verify(password, account.as_ref().map(|account| &account.phc)).await?;
+        if !matches {
+            tracing::info!(account = known, source = %source.0, "wrong name or password");
+        }
         let Some(account) = account.filter(|_| matches) else {
             self.throttle.failed(name, source.clone());
             return Err(Refusal::WrongPassword.into());
