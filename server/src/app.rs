@@ -22,7 +22,7 @@ use crate::banner::Banner;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::doors::{Introduction, doors};
 use crate::follow::{follow, issue};
-use crate::interfaces::{InterfaceRule, Neighbourhood};
+use crate::interfaces::{Absent, InterfaceRule, Neighbourhood};
 use crate::sockets::{self, BindError};
 
 /// What a server is built from.
@@ -77,6 +77,7 @@ pub struct App {
     sockets: Vec<TcpListener>,
     doors: Vec<Arc<dyn Door>>,
     neighbourhood: Neighbourhood,
+    absent: Option<Absent>,
     slot: Arc<CertificateSlot>,
     store: Arc<SqliteStore>,
     handle: AppHandle,
@@ -106,6 +107,11 @@ impl App {
             opened.await.map_err(|error| AppError::Crashed(error.to_string()))??;
 
         let neighbourhood = Neighbourhood::look(&options.interfaces);
+        // It may come later, as that of a tunnel does when the host starts: being found is not worth a refusal.
+        let absent = Absent::look(&options.interfaces);
+        if let Some(absent) = &absent {
+            warn!("--iface: {absent}");
+        }
         let slot = issue(Arc::new(identity), &neighbourhood)?;
         let sockets = sockets::bind(&options.listen)?;
         let bound = |socket: &TcpListener| {
@@ -124,7 +130,7 @@ impl App {
             registration_open: options.registration_open,
         });
         let handle = AppHandle { hub, server_id, fingerprint, addresses };
-        Ok(Self { options, sockets, doors, neighbourhood, slot, store, handle, data })
+        Ok(Self { options, sockets, doors, neighbourhood, absent, slot, store, handle, data })
     }
 
     /// A handle that outlives the app, to be taken before [`App::run`].
@@ -155,6 +161,7 @@ impl App {
             fingerprint: self.fingerprint(),
             sockets: self.addresses(),
             neighbourhood: &self.neighbourhood,
+            absent: self.absent.as_ref(),
             mdns: self.options.mdns,
         };
         banner.to_string()
@@ -166,7 +173,7 @@ impl App {
     /// [`AppError::StoreFailed`] or [`AppError::Crashed`] when it had to stop by itself. What was acknowledged is
     /// kept in any case.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), AppError> {
-        let Self { options, sockets, doors, neighbourhood, slot, store, handle, data } = self;
+        let Self { options, sockets, doors, neighbourhood, slot, store, handle, data, .. } = self;
         let stop = shutdown.child_token();
         let alpn: Vec<&[u8]> = doors.iter().map(|door| door.alpn()).collect();
         let listener = Listener::new(sockets, server_config(&slot, &alpn), doors, handle.hub.clone());

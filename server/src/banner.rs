@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use lanchat_certs::Fingerprint;
 
-use crate::interfaces::Neighbourhood;
+use crate::interfaces::{Absent, Neighbourhood};
 
 /// What the server says of itself when it is ready.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(crate) struct Banner<'a> {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) sockets: &'a [SocketAddr],
     pub(crate) neighbourhood: &'a Neighbourhood,
+    /// Interfaces that were named and are not there.
+    pub(crate) absent: Option<&'a Absent>,
     pub(crate) mdns: bool,
 }
 
@@ -22,6 +24,9 @@ impl Display for Banner<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "lanchat server {:?}, version {}", self.name, env!("CARGO_PKG_VERSION"))?;
         writeln!(f, "fingerprint: {}", self.fingerprint.words())?;
+        if let Some(absent) = self.absent {
+            writeln!(f, "warning: --iface: {absent}")?;
+        }
         let reached = self.neighbourhood.reached_by(self.sockets);
         for (address, there) in &reached {
             writeln!(f, "address: {} ({})", without_scope(*there), address.interface)?;
@@ -59,7 +64,9 @@ impl Banner<'_> {
             );
         }
         let left_out: Vec<&str> = self.neighbourhood.left_out.iter().map(String::as_str).collect();
-        if left_out.is_empty() {
+        if self.absent.is_some() {
+            writeln!(f, "not advertised: no interface that --iface names has an address; name one that has")
+        } else if left_out.is_empty() {
             writeln!(
                 f,
                 "this host has no network address that the server listens on: no other machine can find it"
@@ -102,6 +109,7 @@ mod tests {
             fingerprint: Fingerprint::from_bytes([0; 32]),
             sockets: &[socket.parse().unwrap()],
             neighbourhood: &neighbourhood,
+            absent: None,
             mdns,
         };
         banner.to_string()

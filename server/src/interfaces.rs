@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::{fmt, fs};
 
 use if_addrs::{IfOperStatus, Interface};
 
@@ -54,6 +55,42 @@ impl InterfaceRule {
 
 fn is_virtual(name: &str) -> bool {
     VIRTUAL.iter().any(|beginning| name.starts_with(beginning))
+}
+
+/// Interfaces that were named to be used, and that this host does not have. It may get them later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Absent {
+    names: Vec<String>,
+    present: BTreeSet<String>,
+}
+
+impl Absent {
+    /// Looks at the interfaces of this host, up or down. `None`: all that were named are there.
+    pub(crate) fn look(rule: &InterfaceRule) -> Option<Self> {
+        let addressed = if_addrs::get_if_addrs().unwrap_or_default();
+        let mut present: BTreeSet<String> = addressed.into_iter().map(|one| one.name).collect();
+        // Without an address it is an interface all the same: at the start of the host, or with no cable.
+        if cfg!(target_os = "linux")
+            && let Ok(listed) = fs::read_dir("/sys/class/net")
+        {
+            let folders = listed.flatten().filter(|one| one.path().is_dir());
+            present.extend(folders.filter_map(|one| one.file_name().into_string().ok()));
+        }
+        Self::among(present, rule)
+    }
+
+    fn among(present: BTreeSet<String>, rule: &InterfaceRule) -> Option<Self> {
+        let names: Vec<String> = rule.only.iter().filter(|name| !present.contains(*name)).cloned().collect();
+        (!names.is_empty() && !present.is_empty()).then_some(Self { names, present })
+    }
+}
+
+impl fmt::Display for Absent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let present: Vec<&str> = self.present.iter().map(String::as_str).collect();
+        let (absent, present) = (self.names.join(", "), present.join(", "));
+        write!(f, "there is no interface {absent} on this host; those that exist: {present}")
+    }
 }
 
 /// An address of this host on one of its interfaces.
@@ -192,6 +229,15 @@ mod tests {
         assert_eq!(used(&rule(&["eth0"], &["eth0"])), [""; 0]);
         let left_out = Neighbourhood::of(host(), &rule(&[], &[])).left_out;
         assert_eq!(left_out.into_iter().collect::<Vec<_>>(), ["docker0", "wg0"]);
+    }
+
+    #[test]
+    fn interfaces_that_are_not_there_are_named_beside_those_that_are() {
+        let present = || ["eth0", "lo"].map(str::to_owned).into();
+        assert_eq!(Absent::among(present(), &rule(&[], &["nope0"])), None);
+        assert_eq!(Absent::among(present(), &rule(&["eth0"], &[])), None);
+        let absent = Absent::among(present(), &rule(&["eth0", "nope0"], &[])).unwrap().to_string();
+        assert_eq!(absent, "there is no interface nope0 on this host; those that exist: eth0, lo");
     }
 
     #[test]

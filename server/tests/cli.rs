@@ -149,6 +149,16 @@ fn the_banner_says_where_it_really_listens() {
 }
 
 #[test]
+fn an_interface_that_does_not_exist_is_named_in_the_banner() {
+    let data = data();
+    let args = ["--listen", "0.0.0.0:0", "--no-mdns", "--iface", "nope0"];
+    let banner = Running::start(data.path(), &args).said.join("\n");
+    let complaint = "warning: --iface: there is no interface nope0 on this host; those that exist: ";
+    assert!(banner.contains(complaint), "{banner}");
+    assert!(!banner.contains("virtual"), "{banner}");
+}
+
+#[test]
 fn a_second_server_on_the_same_data_directory_refuses() {
     let data = data();
     let args = ["--listen", "127.0.0.1:0", "--no-mdns"];

@@ -92,6 +92,34 @@ fn guessing_is_slowed_but_never_locks_a_known_device_out() {
 }
 
 #[test]
+fn refused_logins_are_in_the_log_and_words_that_are_no_account_are_not() {
+    let server = TestServer::start();
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let guess = |name: &str| {
+        let refusals = (0..20).map(|_| login(&server, name, "canary-password-77d1"));
+        refusals.take_while(|answer| answer["code"] == "wrong_password").count()
+    };
+    let (of_ana, of_nobody) = (guess("ana"), guess("canary-name-3b90"));
+    for _ in 0..10 {
+        assert_eq!(ana.request(json!({"type": "away"}))["type"], "ok");
+        assert_eq!(ana.request(json!({"type": "back"}))["type"], "ok");
+    }
+    let log = server.log();
+    let lines = |word: &str| log.lines().filter(|line| line.contains("INFO") && line.contains(word)).count();
+    let (wrong, early) = ("wrong name or password", "attempts have to wait");
+    assert_eq!((lines(wrong), lines(early)), (of_ana + of_nobody, 2), "{log}");
+    assert!(
+        log.lines().filter(|line| line.contains(wrong)).all(|line| line.contains("source=127.")),
+        "{log}"
+    );
+    let named =
+        |word: &str| log.lines().filter(|line| line.contains(word) && line.contains("account=ana")).count();
+    assert_eq!((named(wrong), named(early)), (of_ana, 1), "{log}");
+    assert!(!log.contains("canary"), "what was typed is in the log: {log}");
+    assert_eq!(lines("away"), 0, "{log}");
+}
+
+#[test]
 fn a_token_rotates_and_a_copy_of_an_old_one_ends_the_device() {
     let server = TestServer::start();
     let first = token(&TestPeer::connect(server.address()).register("ana"));
@@ -103,6 +131,29 @@ fn a_token_rotates_and_a_copy_of_an_old_one_ends_the_device() {
     assert_eq!(resume(&server, &first).expect_err("somebody uses a copy"), "\"bad_token\"");
     assert_eq!(resume(&server, &third).expect_err("the device is gone"), "\"bad_token\"");
     assert_eq!(login(&server, "ana", PASSWORD)["type"], "welcome");
+}
+
+#[test]
+fn a_copy_of_an_old_token_ends_the_sessions_of_its_device_and_no_others() {
+    let server = TestServer::start();
+    let mut other = TestPeer::registered(server.address(), "ana");
+    let first = token(&login(&server, "ana", PASSWORD));
+    let second = token(&resume(&server, &first).expect("the first token is good"));
+    let (mut one, mut two) = (TestPeer::connect(server.address()), TestPeer::connect(server.address()));
+    let welcome = one.request(json!({"type": "resume", "token": second}));
+    assert_eq!(two.request(json!({"type": "resume", "token": token(&welcome)}))["type"], "welcome");
+    assert_eq!(resume(&server, &first).expect_err("somebody uses a copy"), "\"bad_token\"");
+    for mut ended in [one, two] {
+        let told = ended.expect("error");
+        assert_eq!((&told["code"], &told["fatal"]), (&json!("logged_out"), &json!(true)));
+        while ended.next_frame().is_some() {}
+    }
+    assert_eq!(other.request(json!({"type": "ping"}))["type"], "pong");
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("WARN") && line.contains("had replaced"));
+    let line = line.unwrap_or_else(|| panic!("the log is silent: {log}"));
+    assert!(line.contains("account=ana") && line.contains("source=127."), "{line}");
+    assert!(!log.contains(&first), "a token is in the log");
 }
 
 #[test]

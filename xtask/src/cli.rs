@@ -31,9 +31,6 @@ pub(crate) enum Task {
         /// Who signs the entries, as `NAME <ADDRESS>`
         #[arg(long)]
         maintainer: String,
-        /// Behind the version of the newest entry; `~` makes it an earlier one
-        #[arg(long, default_value = "", allow_hyphen_values = true)]
-        suffix: String,
         /// The date of what is not released yet, in seconds since 1970
         #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH")]
         date: i64,

@@ -18,12 +18,11 @@ use cli::{Cli, Task};
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Pages { out } => pages::write(&out),
-        Task::Changelog { file, source, maintainer, suffix, date } => {
+        Task::Changelog { file, source, maintainer, date } => {
             let text =
                 fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            let version = format!("{}{suffix}", env!("CARGO_PKG_VERSION"));
-            let release =
-                changelog::Release { source: &source, version: &version, maintainer: &maintainer, date };
+            let version = env!("CARGO_PKG_VERSION");
+            let release = changelog::Release { source: &source, version, maintainer: &maintainer, date };
             say(&changelog::to_debian(&text, &release)?)
         }
         Task::Licences { target } => say(&licences::of(&target)?),

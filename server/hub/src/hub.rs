@@ -12,12 +12,12 @@ use crate::command::Credentials;
 use crate::error::{Error, Refusal};
 use crate::event::Welcome;
 use crate::password::Hasher;
-use crate::port::{Account, NewAccount, NewDevice, Store};
+use crate::port::{Account, NewAccount, NewDevice, NotResumed, Store};
 use crate::presence::Presence;
 use crate::registry::Registry;
 use crate::sequencer::{self, Sequencer};
 use crate::session::{Login, Session};
-use crate::throttle::{Source, Throttle};
+use crate::throttle::{Source, Throttle, TooEarly};
 use crate::token::Token;
 use crate::typing::TypingBoard;
 use crate::writing::Writing;
@@ -130,7 +130,10 @@ impl Hub {
             }
             Credentials::Resume { token } => {
                 let token = Token::parse(&token).ok_or(Refusal::BadToken)?;
-                self.0.store.resume(token.hash(), next.hash()).await?.ok_or(Refusal::BadToken)?
+                match self.0.store.resume(token.hash(), next.hash()).await? {
+                    Ok(found) => found,
+                    Err(why) => return Err(self.0.not_resumed(why, source)),
+                }
             }
         };
         let login = Login { account, device, source: source.clone(), place };
@@ -188,11 +191,21 @@ impl Inner {
         password: &str,
         source: &Source,
     ) -> Result<Account, Error> {
-        if let Some(wait) = self.throttle.wait(&name, source) {
+        let early = self.throttle.wait(&name, source);
+        if let Some(TooEarly { wait, first: false }) = early {
             return Err(Refusal::SlowDown(wait).into());
         }
         let account = self.store.account(name.clone()).await?;
+        // What somebody types as a name may be a password: in the log are names of accounts alone.
+        let known = account.as_ref().map(|account| tracing::field::display(account.name.clone()));
+        if let Some(TooEarly { wait, .. }) = early {
+            tracing::info!(account = known, source = %source.0, "too many wrong passwords: attempts have to wait");
+            return Err(Refusal::SlowDown(wait).into());
+        }
         let matches = self.hasher.verify(password, account.as_ref().map(|account| &account.phc)).await?;
+        if !matches {
+            tracing::info!(account = known, source = %source.0, "wrong name or password");
+        }
         let Some(account) = account.filter(|_| matches) else {
             self.throttle.failed(name, source.clone());
             return Err(Refusal::WrongPassword.into());
@@ -203,6 +216,20 @@ impl Inner {
             self.store.set_password(account.id, phc, None).await?;
         }
         Ok(account)
+    }
+
+    /// Ends what is left of a device whose token was copied. One of its two users has the newest token, and perhaps a
+    /// session: nobody knows which of them is the thief.
+    fn not_resumed(&self, why: NotResumed, source: &Source) -> Error {
+        if let NotResumed::Replaced { account, name, device } = why {
+            tracing::warn!(
+                account = %name,
+                source = %source.0,
+                "a device token was used that its device had replaced: somebody has a copy; the device is logged out"
+            );
+            self.registry.log_out(account, |other| other != device);
+        }
+        Refusal::BadToken.into()
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -90,6 +90,22 @@ pub struct NewDevice {
     pub token: TokenHash,
 }
 
+/// Why a token resumes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotResumed {
+    /// It is no device's token, or the device was not used for `limits::DEVICE_IDLE_MAX`.
+    Unknown,
+    /// It is one that its device has replaced. The device was removed; sessions of it may be left.
+    Replaced {
+        /// Whose device it was.
+        account: AccountId,
+        /// What the account is called.
+        name: AccountName,
+        /// The device.
+        device: DeviceId,
+    },
+}
+
 /// Accounts and their devices.
 pub trait Accounts: Send + Sync {
     /// Makes an account and its first device. `None`: the name is taken. The entry is the one in the lobby's log.
@@ -102,8 +118,12 @@ pub trait Accounts: Send + Sync {
     ///
     /// A device has a *current* and a *next* token. Resuming with either works, and replaces the next one; resuming
     /// with the next one makes it the current one. So a client that dies before it kept the new token still gets in.
-    /// A token older than the current one is a copy somebody made: the device is removed, and the answer is `None`.
-    fn resume(&self, token: TokenHash, next: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>>;
+    /// A token older than the current one is a copy somebody made: the device is removed, and the answer names it.
+    fn resume(
+        &self,
+        token: TokenHash,
+        next: TokenHash,
+    ) -> Answer<'_, Result<(Account, DeviceId), NotResumed>>;
     /// Removes a device.
     fn remove_device(&self, device: DeviceId) -> Answer<'_, ()>;
     /// Replaces the password hash. With `keep`, all devices but that one are removed; without, devices stay (the

@@ -10,7 +10,7 @@ use lanchat_model::{AccountId, AccountName, DisplayName, Timestamp, limits};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::entry::WireForm;
 use crate::event::{PresenceNews, PresenceState};
@@ -82,6 +82,7 @@ impl Presence {
         let record = Record::of(account);
         let shown = record.state();
         state.here.insert(account.id, record);
+        info!(account = %account.name, connected = state.here.len(), "online");
         self.announce(state, account.id, account.name.clone(), account.away.clone(), shown);
     }
 
@@ -113,6 +114,8 @@ impl Presence {
         }
         record.away.clone_from(&away);
         let (name, shown) = (record.name.clone(), record.state());
+        // As often as its owner likes: no line of the log that everybody keeps.
+        debug!(account = %name, away = away.is_some(), "away or back");
         self.announce(state, account, name, away, shown);
     }
 
@@ -174,11 +177,12 @@ impl Presence {
     fn gone(&self, mut state: MutexGuard<'_, State>, account: AccountId) {
         if let Some(record) = state.here.remove(&account) {
             let shown = PresenceState::Offline(Some(now()));
+            info!(account = %record.name, connected = state.here.len(), "offline");
             self.announce(state, account, record.name, record.away, shown);
         }
     }
 
-    /// Tells the log and the keeper, who tells everybody.
+    /// Tells the keeper, who tells everybody.
     fn announce(
         &self,
         mut state: MutexGuard<'_, State>,
@@ -188,12 +192,10 @@ impl Presence {
         shown: PresenceState,
     ) {
         // What is stored of somebody who left is what everybody was told, to the millisecond.
-        let (what, online, at) = match shown {
-            PresenceState::Online => ("online", true, now()),
-            PresenceState::Away(_) => ("away", true, now()),
-            PresenceState::Offline(at) => ("offline", false, at.unwrap_or_else(now)),
+        let (online, at) = match shown {
+            PresenceState::Online | PresenceState::Away(_) => (true, now()),
+            PresenceState::Offline(at) => (false, at.unwrap_or_else(now)),
         };
-        info!(account = %name, connected = state.here.len(), "{what}");
         state.feed.put(name, shown);
         state.unsaved.insert(account, PresenceRecord { account, online, away, at });
         drop(state);

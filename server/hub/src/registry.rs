@@ -135,7 +135,7 @@ impl Registry {
         }
     }
 
-    /// Tells the sessions of an account on all devices but one that they are over.
+    /// Tells the sessions of an account that they are over, on all devices but those to keep.
     pub(crate) fn log_out(&self, account: AccountId, keep: impl Fn(DeviceId) -> bool) {
         for (_, mailbox) in self.lock().of(account).filter(|(device, _)| !keep(*device)) {
             mailbox.leave(|waiting| waiting.logged_out = true);

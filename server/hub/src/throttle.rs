@@ -21,30 +21,50 @@ pub(crate) struct Throttle {
     state: Mutex<State>,
 }
 
+/// What is remembered of one source and account.
+#[derive(Debug)]
+struct Failures {
+    count: u32,
+    last: Instant,
+    /// Whether the log was told that attempts have to wait.
+    told: bool,
+}
+
+/// An attempt that came too early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooEarly {
+    /// How long it has to wait.
+    pub(crate) wait: Duration,
+    /// Whether it is the first one since the source last logged in to the account, which is worth a line of the log.
+    pub(crate) first: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    failures: HashMap<Key, (u32, Instant)>,
+    failures: HashMap<Key, Failures>,
     /// By first failure. Bounded by `limits::LOGIN_SOURCES_MAX`: the oldest is forgotten.
     order: VecDeque<Key>,
 }
 
 impl Throttle {
-    /// How long this attempt has to wait, if it has to.
-    pub(crate) fn wait(&self, name: &AccountName, source: &Source) -> Option<Duration> {
-        let state = self.lock();
-        let (failures, last) = state.failures.get(&(name.clone(), source.clone()))?;
-        let over = failures.checked_sub(limits::LOGIN_FAILURES_FREE)?;
+    /// Whether this attempt has to wait.
+    pub(crate) fn wait(&self, name: &AccountName, source: &Source) -> Option<TooEarly> {
+        let mut state = self.lock();
+        let failures = state.failures.get_mut(&(name.clone(), source.clone()))?;
+        let over = failures.count.checked_sub(limits::LOGIN_FAILURES_FREE)?;
         let delay = Duration::from_secs(1 << over.min(6)).min(limits::LOGIN_DELAY_MAX);
-        delay.checked_sub(last.elapsed()).filter(|left| !left.is_zero())
+        let wait = delay.checked_sub(failures.last.elapsed()).filter(|left| !left.is_zero())?;
+        let first = !std::mem::replace(&mut failures.told, true);
+        Some(TooEarly { wait, first })
     }
 
     /// An attempt failed.
     pub(crate) fn failed(&self, name: AccountName, source: Source) {
         let mut state = self.lock();
         let key = (name, source);
-        if let Some((failures, last)) = state.failures.get_mut(&key) {
-            *failures = failures.saturating_add(1);
-            *last = Instant::now();
+        if let Some(failures) = state.failures.get_mut(&key) {
+            failures.count = failures.count.saturating_add(1);
+            failures.last = Instant::now();
             return;
         }
         if state.order.len() >= limits::LOGIN_SOURCES_MAX
@@ -53,7 +73,7 @@ impl Throttle {
             state.failures.remove(&oldest);
         }
         state.order.push_back(key.clone());
-        state.failures.insert(key, (1, Instant::now()));
+        state.failures.insert(key, Failures { count: 1, last: Instant::now(), told: false });
     }
 
     /// An attempt succeeded: the owner is here.
@@ -81,11 +101,27 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..14 {
             throttle.failed(ana.clone(), attacker.clone());
-            waits.push(throttle.wait(&ana, &attacker).map_or(0, |wait| wait.as_secs()));
+            waits.push(throttle.wait(&ana, &attacker).map_or(0, |early| early.wait.as_secs()));
         }
         assert_eq!(waits, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
         assert_eq!(throttle.wait(&ana, &owner), None);
         tokio::time::advance(limits::LOGIN_DELAY_MAX).await;
         assert_eq!(throttle.wait(&ana, &attacker), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_attempt_that_waits_is_told_from_those_after_it() {
+        let (throttle, ana) = (Throttle::default(), "ana".parse::<AccountName>().unwrap());
+        let source = Source("10.0.0.9".into());
+        for _ in 0..2 {
+            (0..limits::LOGIN_FAILURES_FREE).for_each(|_| throttle.failed(ana.clone(), source.clone()));
+            let mut firsts = Vec::new();
+            for _ in 0..3 {
+                firsts.push(throttle.wait(&ana, &source).unwrap().first);
+                throttle.failed(ana.clone(), source.clone());
+            }
+            assert_eq!(firsts, [true, false, false]);
+            throttle.succeeded(&ana, &source);
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use lanchat_hub::Body;
 use lanchat_hub::port::{
-    Account, Accounts, Answer, Away, Draft, NewAccount, NewDevice, PasswordHash, PresenceRecord, Registered,
-    TokenHash,
+    Account, Accounts, Answer, Away, Draft, NewAccount, NewDevice, NotResumed, PasswordHash, PresenceRecord,
+    Registered, TokenHash,
 };
 use lanchat_model::{
     AccountId, AccountName, AwayReason, ClientId, DeviceId, LOBBY, RoomId, Timestamp, limits,
@@ -33,7 +33,11 @@ impl Accounts for SqliteStore {
         self.write_in_company(move |conn, clock| add_device(conn, account, &device, clock()))
     }
 
-    fn resume(&self, token: TokenHash, next: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>> {
+    fn resume(
+        &self,
+        token: TokenHash,
+        next: TokenHash,
+    ) -> Answer<'_, Result<(Account, DeviceId), NotResumed>> {
         self.write(move |conn, clock| resume(conn, &token, &next, clock()))
     }
 
@@ -192,7 +196,7 @@ fn resume(
     token: &TokenHash,
     next: &TokenHash,
     now: Timestamp,
-) -> rusqlite::Result<Option<(Account, DeviceId)>> {
+) -> rusqlite::Result<Result<(Account, DeviceId), NotResumed>> {
     let holder = conn
         .prepare_cached(
             "SELECT id, account, token <> ?1, last_used_ms FROM devices WHERE token = ?1 OR next_token = ?1",
@@ -207,13 +211,12 @@ fn resume(
         })
         .optional()?;
     let Some(holder) = holder else {
-        remove_copied(conn, token)?;
-        return Ok(None);
+        return Ok(Err(remove_copied(conn, token)?));
     };
     let idle = now.0.saturating_sub(holder.last_used.0);
     if u128::try_from(idle).is_ok_and(|idle| idle > limits::DEVICE_IDLE_MAX.as_millis()) {
         remove_device(conn, holder.device)?;
-        return Ok(None);
+        return Ok(Err(NotResumed::Unknown));
     }
     if holder.used_next {
         rotate(conn, holder.device)?;
@@ -222,7 +225,7 @@ fn resume(
         .execute(params![holder.device.0, next, now.0])?;
     let account =
         conn.prepare_cached(select_account!("WHERE id = ?1"))?.query_row([holder.account.0], account_of)?;
-    Ok(Some((account, holder.device)))
+    Ok(Ok((account, holder.device)))
 }
 
 /// Makes the next token the current one, and the current one a spent one.
@@ -245,12 +248,20 @@ fn rotate(conn: &Connection, device: DeviceId) -> rusqlite::Result<()> {
 }
 
 /// Removes the device whose spent token somebody kept.
-fn remove_copied(conn: &Connection, token: &TokenHash) -> rusqlite::Result<()> {
-    let removed = conn
-        .prepare_cached("DELETE FROM devices WHERE id = (SELECT device FROM spent_tokens WHERE token = ?1)")?
-        .execute([token])?;
-    if removed > 0 {
-        tracing::warn!("a device token was used that its device had replaced; the device is logged out");
+fn remove_copied(conn: &Connection, token: &TokenHash) -> rusqlite::Result<NotResumed> {
+    let replaced = conn
+        .prepare_cached(
+            "SELECT devices.id, accounts.id, accounts.name FROM spent_tokens
+             JOIN devices ON devices.id = spent_tokens.device JOIN accounts ON accounts.id = devices.account
+             WHERE spent_tokens.token = ?1",
+        )?
+        .query_row([token], |row| {
+            let (device, account) = (DeviceId(row.get(0)?), AccountId(row.get(1)?));
+            Ok(NotResumed::Replaced { account, name: parsed(row, 2)?, device })
+        })
+        .optional()?;
+    if let Some(NotResumed::Replaced { device, .. }) = &replaced {
+        remove_device(conn, *device)?;
     }
-    Ok(())
+    Ok(replaced.unwrap_or(NotResumed::Unknown))
 }

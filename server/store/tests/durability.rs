@@ -55,7 +55,7 @@ async fn what_was_answered_survives_a_crash() {
     assert!(recovered.memberships(ana.id, ana.device).await.unwrap().iter().any(|m| m.mark == acked.seq));
     let Appended::Again(again) = append(&recovered, post).await else { panic!("posted twice") };
     assert_eq!(facts(&again), facts(&acked));
-    assert!(recovered.resume(ana.token, fresh_token()).await.unwrap().is_some());
+    assert!(recovered.resume(ana.token, fresh_token()).await.unwrap().is_ok());
 }
 
 #[tokio::test]
@@ -108,15 +108,15 @@ async fn a_device_that_rests_too_long_is_logged_out() {
 
     time.fetch_add(rest, Ordering::Relaxed);
     let next = fresh_token();
-    assert!(store.resume(ana.token, next).await.unwrap().is_some(), "just in time");
+    assert!(store.resume(ana.token, next).await.unwrap().is_ok(), "just in time");
     // Bo's device was connected all the while, and says what it sees.
     store.mark(bo.device, lobby.id, lobby.head).await.unwrap();
     time.fetch_add(day, Ordering::Relaxed);
-    assert!(store.resume(bo.token, fresh_token()).await.unwrap().is_some());
+    assert!(store.resume(bo.token, fresh_token()).await.unwrap().is_ok());
 
     time.fetch_add(rest - day + 1, Ordering::Relaxed);
-    assert!(store.resume(next, fresh_token()).await.unwrap().is_none(), "a millisecond too late");
-    assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_none());
+    assert!(store.resume(next, fresh_token()).await.unwrap().is_err(), "a millisecond too late");
+    assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_err());
 }
 
 #[tokio::test]
@@ -134,10 +134,10 @@ async fn the_least_recently_used_device_makes_room() {
         store.add_device(ana.id, NewDevice { label: None, token: fresh_token() }).await.unwrap();
     }
     let next = fresh_token();
-    assert!(store.resume(ana.token, next).await.unwrap().is_some());
+    assert!(store.resume(ana.token, next).await.unwrap().is_ok());
     store.add_device(ana.id, NewDevice { label: None, token: fresh_token() }).await.unwrap();
-    assert!(store.resume(second, fresh_token()).await.unwrap().is_none(), "the first one was used since");
-    assert!(store.resume(next, fresh_token()).await.unwrap().is_some());
+    assert!(store.resume(second, fresh_token()).await.unwrap().is_err(), "the first one was used since");
+    assert!(store.resume(next, fresh_token()).await.unwrap().is_ok());
 }
 
 #[tokio::test]
@@ -148,17 +148,17 @@ async fn spent_tokens_are_bounded() {
     let mut tokens = vec![ana.token];
     for _ in 0..limits::SPENT_TOKENS_PER_DEVICE_MAX + 3 {
         let next = fresh_token();
-        assert!(store.resume(tokens[tokens.len() - 1], next).await.unwrap().is_some());
+        assert!(store.resume(tokens[tokens.len() - 1], next).await.unwrap().is_ok());
         tokens.push(next);
     }
     let conn = Connection::open(dir.path().join("lanchat.db")).unwrap();
     let kept: isize = conn.query_row("SELECT count(*) FROM spent_tokens", [], |row| row.get(0)).unwrap();
     assert_eq!(kept, limits::SPENT_TOKENS_PER_DEVICE_MAX.cast_signed());
     // The oldest is forgotten and proves nothing; the oldest that is kept still does.
-    assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_none());
-    assert!(store.resume(tokens[tokens.len() - 1], fresh_token()).await.unwrap().is_some());
-    assert!(store.resume(tokens[3], fresh_token()).await.unwrap().is_none());
-    assert!(store.resume(tokens[tokens.len() - 1], fresh_token()).await.unwrap().is_none());
+    assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_err());
+    assert!(store.resume(tokens[tokens.len() - 1], fresh_token()).await.unwrap().is_ok());
+    assert!(store.resume(tokens[3], fresh_token()).await.unwrap().is_err());
+    assert!(store.resume(tokens[tokens.len() - 1], fresh_token()).await.unwrap().is_err());
 }
 
 #[test]

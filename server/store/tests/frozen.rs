@@ -108,8 +108,8 @@ async fn devices_still_resume() {
 
 async fn resumes(store: &SqliteStore) {
     for (current, next) in [(1, 91), (5, 92), (23, 93)] {
-        assert!(store.resume(token(current), token(next)).await.unwrap().is_some(), "token {current}");
+        assert!(store.resume(token(current), token(next)).await.unwrap().is_ok(), "token {current}");
     }
-    assert!(store.resume(token(20), token(94)).await.unwrap().is_none());
-    assert!(store.resume(token(93), token(95)).await.unwrap().is_none(), "its spent token was shown");
+    assert!(store.resume(token(20), token(94)).await.unwrap().is_err());
+    assert!(store.resume(token(93), token(95)).await.unwrap().is_err(), "its spent token was shown");
 }

@@ -18,6 +18,8 @@ pub(crate) struct MemoryStore(Mutex<State>);
 struct State {
     accounts: Vec<Account>,
     devices: Vec<(AccountId, TokenHash, TokenHash)>,
+    /// Tokens that a device has replaced.
+    spent: HashMap<TokenHash, DeviceId>,
     rooms: Vec<(RoomKind, Vec<Arc<Entry>>)>,
     memberships: BTreeSet<(RoomId, AccountId)>,
     marks: HashMap<(DeviceId, RoomId), Seq>,
@@ -92,6 +94,20 @@ impl State {
         RoomKind::Private(pair)
     }
 
+    fn remove(&mut self, device: DeviceId) {
+        let (_, current, next) = &mut self.devices[index(device.0)];
+        (*current, *next) = ([0; 32], [0; 32]);
+        self.spent.retain(|_, of| *of != device);
+    }
+
+    /// Why a token is no device's, with what follows from that.
+    fn not_resumed(&mut self, token: TokenHash) -> NotResumed {
+        let Some(device) = self.spent.get(&token).copied() else { return NotResumed::Unknown };
+        self.remove(device);
+        let account = self.devices[index(device.0)].0;
+        NotResumed::Replaced { account, name: self.accounts[index(account.0)].name.clone(), device }
+    }
+
     fn append(&mut self, draft: Draft) -> Appended {
         if let Some(known) = self.posts.get(&(draft.author, draft.client_id)) {
             let same = known.room == draft.room && known.body == draft.body;
@@ -163,24 +179,36 @@ impl Accounts for MemoryStore {
         answer(DeviceId(state.devices.len() as i64 - 1))
     }
 
-    fn resume(&self, token: TokenHash, next: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>> {
+    fn resume(
+        &self,
+        token: TokenHash,
+        next: TokenHash,
+    ) -> Answer<'_, Result<(Account, DeviceId), NotResumed>> {
         let mut state = self.lock();
         let found =
             state.devices.iter().position(|(_, current, upcoming)| token == *current || token == *upcoming);
-        let Some(found) = found else { return answer(None) };
-        let account = state.devices[found].0;
+        let Some(found) = found else { return answer(Err(state.not_resumed(token))) };
+        let (account, current, _) = state.devices[found];
+        if token != current {
+            state.spent.insert(current, DeviceId(found as i64));
+        }
         state.devices[found] = (account, token, next);
-        answer(Some((state.accounts[index(account.0)].clone(), DeviceId(found as i64))))
+        answer(Ok((state.accounts[index(account.0)].clone(), DeviceId(found as i64))))
     }
 
     fn remove_device(&self, device: DeviceId) -> Answer<'_, ()> {
-        let device = &mut self.lock().devices[index(device.0)];
-        (device.1, device.2) = ([0; 32], [0; 32]);
+        self.lock().remove(device);
         answer(())
     }
 
-    fn set_password(&self, account: AccountId, phc: PasswordHash, _keep: Option<DeviceId>) -> Answer<'_, ()> {
-        self.lock().accounts[index(account.0)].phc = phc;
+    fn set_password(&self, account: AccountId, phc: PasswordHash, keep: Option<DeviceId>) -> Answer<'_, ()> {
+        let mut state = self.lock();
+        state.accounts[index(account.0)].phc = phc;
+        for device in (0..state.devices.len()).map(|id| DeviceId(id as i64)) {
+            if keep.is_some_and(|keep| keep != device) && state.devices[index(device.0)].0 == account {
+                state.remove(device);
+            }
+        }
         answer(())
     }
 

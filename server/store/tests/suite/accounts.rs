@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lanchat_hub::Body;
-use lanchat_hub::port::{Away, PasswordHash, PresenceRecord, Store};
+use lanchat_hub::port::{Away, NotResumed, PasswordHash, PresenceRecord, Store};
 use lanchat_model::{AccountId, AwayReason, RoomName, Timestamp, limits};
 
 use crate::scene::{device, facts, fresh_name, fresh_token, newcomer, person};
@@ -50,12 +50,12 @@ pub(crate) async fn a_device_resumes_with_its_current_and_its_next_token(store: 
     let (account, resumed) = resume(ana.token, first).await.unwrap().unwrap();
     assert_eq!((account.id, resumed), (ana.id, ana.device));
     // The answer was lost: the device still has only its current token, and gets another next one.
-    assert!(resume(ana.token, second).await.unwrap().is_some());
+    assert!(resume(ana.token, second).await.unwrap().is_ok());
     // The next one that was replaced is nobody's, and proves no theft.
-    assert!(resume(first, fresh_token()).await.unwrap().is_none());
-    assert!(resume(second, third).await.unwrap().is_some());
-    assert!(resume(third, fresh_token()).await.unwrap().is_some());
-    assert!(resume(fresh_token(), fresh_token()).await.unwrap().is_none());
+    assert!(resume(first, fresh_token()).await.unwrap().is_err());
+    assert!(resume(second, third).await.unwrap().is_ok());
+    assert!(resume(third, fresh_token()).await.unwrap().is_ok());
+    assert!(resume(fresh_token(), fresh_token()).await.unwrap().is_err());
 }
 
 pub(crate) async fn an_old_token_betrays_a_copy(store: Arc<dyn Store>) {
@@ -65,15 +65,20 @@ pub(crate) async fn an_old_token_betrays_a_copy(store: Arc<dyn Store>) {
         let mut current = ana.token;
         for _ in 0..rotations {
             let next = fresh_token();
-            assert!(store.resume(current, next).await.unwrap().is_some());
+            assert!(store.resume(current, next).await.unwrap().is_ok());
             current = next;
         }
         // The last one is only the next one until it is used.
         let next = fresh_token();
-        assert!(store.resume(current, next).await.unwrap().is_some());
-        assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_none());
+        assert!(store.resume(current, next).await.unwrap().is_ok());
+        let NotResumed::Replaced { account, name, device } =
+            store.resume(ana.token, fresh_token()).await.unwrap().unwrap_err()
+        else {
+            panic!("nobody knew the token")
+        };
+        assert_eq!((account, name, device), (ana.id, ana.name, ana.device));
         for token in [current, next] {
-            assert!(store.resume(token, fresh_token()).await.unwrap().is_none(), "the device is gone");
+            assert!(store.resume(token, fresh_token()).await.unwrap().is_err(), "the device is gone");
         }
     }
 }
@@ -87,11 +92,11 @@ pub(crate) async fn an_account_has_a_bounded_number_of_devices(store: Arc<dyn St
         store.add_device(ana.id, device(token)).await.unwrap();
         tokens.push(token);
     }
-    assert!(store.resume(tokens[0], fresh_token()).await.unwrap().is_none(), "the oldest went");
+    assert!(store.resume(tokens[0], fresh_token()).await.unwrap().is_err(), "the oldest went");
     for token in &tokens[1..] {
-        assert!(store.resume(*token, fresh_token()).await.unwrap().is_some());
+        assert!(store.resume(*token, fresh_token()).await.unwrap().is_ok());
     }
-    assert!(store.resume(bo.token, fresh_token()).await.unwrap().is_some(), "others keep theirs");
+    assert!(store.resume(bo.token, fresh_token()).await.unwrap().is_ok(), "others keep theirs");
 }
 
 pub(crate) async fn a_removed_device_is_gone(store: Arc<dyn Store>) {
@@ -99,7 +104,7 @@ pub(crate) async fn a_removed_device_is_gone(store: Arc<dyn Store>) {
     let other = store.add_device(ana.id, device(fresh_token())).await.unwrap();
     store.remove_device(ana.device).await.unwrap();
     store.remove_device(ana.device).await.unwrap();
-    assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_none());
+    assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_err());
     let newest = store.add_device(ana.id, device(fresh_token())).await.unwrap();
     store.remove_device(newest).await.unwrap();
     let next = store.add_device(ana.id, device(fresh_token())).await.unwrap();
@@ -113,10 +118,10 @@ pub(crate) async fn a_new_password_logs_other_devices_out(store: Arc<dyn Store>)
 
     store.set_password(ana.id, PasswordHash("upgraded".into()), None).await.unwrap();
     let next = fresh_token();
-    assert!(store.resume(other, next).await.unwrap().is_some(), "an upgraded hash logs nobody out");
+    assert!(store.resume(other, next).await.unwrap().is_ok(), "an upgraded hash logs nobody out");
 
     store.set_password(ana.id, PasswordHash("changed".into()), Some(ana.device)).await.unwrap();
-    assert!(store.resume(next, fresh_token()).await.unwrap().is_none());
+    assert!(store.resume(next, fresh_token()).await.unwrap().is_err());
     let (account, _) = store.resume(ana.token, fresh_token()).await.unwrap().unwrap();
     assert_eq!(account.phc, PasswordHash("changed".into()));
 }
