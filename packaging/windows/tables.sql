@@ -1,10 +1,18 @@
 # What wixl 0.101 cannot say: rows of the installer's tables, one statement a line, in the SQL of Windows Installer.
+# @VERSION@ is the version of the programs.
 
 # Directory on PATH. In Name: = create, - remove with the component, * of the machine. In Value: appended to what is there.
 CREATE TABLE `Environment` (`Environment` CHAR(72) NOT NULL, `Name` CHAR(255) NOT NULL LOCALIZABLE, `Value` CHAR(255) LOCALIZABLE, `Component_` CHAR(72) NOT NULL PRIMARY KEY `Environment`)
 INSERT INTO `Environment` (`Environment`, `Name`, `Value`, `Component_`) VALUES ('Path', '=-*PATH', '[~];[INSTALLDIR]', 'PathEntry')
 INSERT INTO `InstallExecuteSequence` (`Action`, `Sequence`) VALUES ('RemoveEnvironmentStrings', 3300)
 INSERT INTO `InstallExecuteSequence` (`Action`, `Sequence`) VALUES ('WriteEnvironmentStrings', 5200)
+
+# The programs have a version, which wixl does not look for. A file without one never replaces a file with one, so that
+# Windows would pass over the programs of a newer installer, and then remove the old ones.
+UPDATE `File` SET `Version` = '@VERSION@', `Language` = '0' WHERE `File` = 'LanchatExe'
+UPDATE `File` SET `Version` = '@VERSION@', `Language` = '0' WHERE `File` = 'LanchatdExe'
+DELETE FROM `MsiFileHash` WHERE `File_` = 'LanchatExe'
+DELETE FROM `MsiFileHash` WHERE `File_` = 'LanchatdExe'
 
 # The old version goes before the new one comes, in one transaction: if that fails, the old one is back.
 UPDATE `InstallExecuteSequence` SET `Sequence` = 1525 WHERE `Action` = 'RemoveExistingProducts'
