@@ -33,16 +33,15 @@ INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES 
 INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('ProtectData', '&ServiceFeature=3', 3730)
 
 # What others may reach, in networks alone that somebody has called private or that are a domain's. With the feature the
-# rules come and go. A repair, where the feature is (!) and stays (&) installed, takes them away first: netsh adds a rule
-# that is there a second time.
+# rules come and go. They are always taken away first, for a repair too: netsh adds a rule that is there a second time.
 INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('CloseTcp', 3170, 'INSTALLDIR', '"[System64Folder]netsh.exe" advfirewall firewall delete rule name="lanchat server (TCP 7072)" program="[INSTALLDIR]lanchatd.exe"')
 INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('CloseUdp', 3170, 'INSTALLDIR', '"[System64Folder]netsh.exe" advfirewall firewall delete rule name="lanchat server (mDNS)" program="[INSTALLDIR]lanchatd.exe"')
 INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('UndoTcp', 3426, 'INSTALLDIR', '"[System64Folder]netsh.exe" advfirewall firewall delete rule name="lanchat server (TCP 7072)" program="[INSTALLDIR]lanchatd.exe"')
 INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('UndoUdp', 3426, 'INSTALLDIR', '"[System64Folder]netsh.exe" advfirewall firewall delete rule name="lanchat server (mDNS)" program="[INSTALLDIR]lanchatd.exe"')
 INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('OpenTcp', 3106, 'INSTALLDIR', '"[System64Folder]netsh.exe" advfirewall firewall add rule name="lanchat server (TCP 7072)" dir=in action=allow program="[INSTALLDIR]lanchatd.exe" protocol=TCP localport=7072 profile=private,domain')
 INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('OpenUdp', 3106, 'INSTALLDIR', '"[System64Folder]netsh.exe" advfirewall firewall add rule name="lanchat server (mDNS)" dir=in action=allow program="[INSTALLDIR]lanchatd.exe" protocol=UDP localport=5353 profile=private,domain')
-INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('CloseTcp', '&ServiceFeature=2 OR (&ServiceFeature=3 AND !ServiceFeature=3)', 1950)
-INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('CloseUdp', '&ServiceFeature=2 OR (&ServiceFeature=3 AND !ServiceFeature=3)', 1960)
+INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('CloseTcp', '&ServiceFeature=2 OR &ServiceFeature=3', 1950)
+INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('CloseUdp', '&ServiceFeature=2 OR &ServiceFeature=3', 1960)
 INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('UndoTcp', '&ServiceFeature=3', 5810)
 INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('UndoUdp', '&ServiceFeature=3', 5820)
 INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('OpenTcp', '&ServiceFeature=3', 5830)
