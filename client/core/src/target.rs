@@ -207,7 +207,8 @@ fn parse_v6(host: &str) -> Result<Option<(Ipv6Addr, u32)>, BadTarget> {
 
 fn index_of(interface: &str) -> Option<u32> {
     let interfaces = if_addrs::get_if_addrs().ok()?;
-    interfaces.into_iter().find(|found| found.name == interface).and_then(|found| found.index)
+    // An interface is there once for each of its addresses, and Windows may number only one of IPv4 and IPv6.
+    interfaces.into_iter().filter(|found| found.name == interface).find_map(|found| found.index)
 }
 
 /// RFC 1123 §2.1, and the underscore that some home routers hand out.
