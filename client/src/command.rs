@@ -1,5 +1,6 @@
 //! What a person types: text, or a command behind a slash. One table says what commands there are.
 
+use lanchat_model::AccountName;
 use lanchat_protocol::Secret;
 
 /// A line, understood.
@@ -108,6 +109,11 @@ pub(crate) fn secretive(line: &str) -> Option<&'static str> {
     let verb = line.strip_prefix('/')?.split_whitespace().next()?;
     let name = find(verb)?.name;
     matches!(name, "register" | "login" | "passwd").then_some(name)
+}
+
+/// Whether `name`, as typed, is `account`.
+pub(crate) fn is_account(name: &str, account: &str) -> bool {
+    name.parse::<AccountName>().is_ok_and(|name| name.as_str() == account)
 }
 
 /// Understands one line of input.

@@ -7,6 +7,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use lanchat_model::limits;
+
 /// A server with its host's client, ended when dropped.
 struct Host {
     child: Child,
@@ -181,6 +183,27 @@ fn another_login_takes_the_place_of_the_remembered_one() {
     for expected in ["bob  I am bob", "ana  I am ana", "ana  still ana"] {
         assert_eq!(last.out.matches(expected).count(), 1, "{expected} in {}", last.out);
     }
+}
+
+#[test]
+fn a_login_of_whoever_is_logged_in_makes_no_other_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let run = |home: &str, input: &str| talk(folder.path().join(home), &host.address, &["--plain"], input);
+    assert_eq!(run("first", "/register ana canary-password\n").code, 0);
+    for number in 0..limits::DEVICES_PER_ACCOUNT_MAX {
+        let input = format!("/login Ana canary-password\nline {number}\n/login ana\n");
+        let script = run("script", &input);
+        assert_eq!(script.code, 0, "{}", script.err);
+        assert!(script.out.contains(&format!("ana  line {number}\n")), "{}", script.out);
+        let told = script.err.matches("You are logged in as ana already.").count();
+        assert_eq!(told, if number == 0 { 1 } else { 2 }, "{}", script.err);
+    }
+    let first = run("first", "still here\n");
+    assert_eq!(first.code, 0, "the first device was logged out: {}", first.err);
+    // A token that is no longer good is no obstacle.
+    assert_eq!(run("first", "/passwd canary-password another-password\n").code, 0);
+    assert_eq!(run("script", "/login ana another-password\nand here\n").code, 0);
 }
 
 #[test]

@@ -314,6 +314,20 @@ fn a_password_typed_after_a_refusal_is_neither_shown_nor_kept() {
 }
 
 #[test]
+fn whoever_is_logged_in_is_not_asked_for_a_password() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let mut terminal = ana_at(&server, &home);
+    terminal.enter("/login Ana");
+    terminal.wait_for("waiting for the words and the prompt", |screen| {
+        let screen = screen.contents();
+        screen.contains("You are logged in as ana already.")
+            && screen.lines().last().is_some_and(|line| line.starts_with("lobby>"))
+    });
+    terminal.enter("/register bob");
+    terminal.wait_for_text("New password");
+}
+
+#[test]
 fn commands_say_what_to_do() {
     let (server, home) = (TestServer::start(), Home::new());
     let mut terminal = ana_at(&server, &home);

@@ -8,7 +8,7 @@ use lanchat_protocol::ErrorCode;
 
 use super::answers::{Answer, Login, log_in, nobody_logged_in};
 use super::{End, Pending, Session};
-use crate::command::{self, Command, Input};
+use crate::command::{self, Command, Input, is_account};
 use crate::exit::{Failure, Reason};
 use crate::input::Typed;
 use crate::repl::Verdict;
@@ -18,7 +18,7 @@ impl Session {
     /// Begins a connection: with a login that was asked for, else with the token that is kept.
     pub(super) async fn begin(&mut self, client: &Client, first: Option<Command>) -> Pending {
         let first = match first {
-            None if !self.interactive => self.login_in_the_pipe().await,
+            None if !self.interactive => self.login_in_the_pipe(client).await,
             first => first,
         };
         let login = match first {
@@ -33,9 +33,10 @@ impl Session {
         self.log_in(client, login)
     }
 
-    /// A script that begins with a login does not want that of last time. One that only sends has
-    /// to begin sometime, so its first line is waited for; one that stays may never say anything.
-    async fn login_in_the_pipe(&mut self) -> Option<Command> {
+    /// A script that begins with a login does not want that of last time, unless it is the same: each
+    /// login by password makes one more device, and there is a bound on them. A script that only sends
+    /// has to begin sometime, so its first line is waited for; one that stays may never say anything.
+    async fn login_in_the_pipe(&mut self, client: &Client) -> Option<Command> {
         if self.peeked.is_none() {
             self.peeked = match self.wishes.follow || std::io::stdin().is_terminal() {
                 true => self.typed.try_recv().ok(),
@@ -43,16 +44,16 @@ impl Session {
             };
         }
         let Some(Typed::Line(line)) = &self.peeked else { return None };
-        match command::parse(line) {
-            Ok(Input::Command(
-                login @ (Command::Register { name: Some(_), password: Some(_) }
-                | Command::Login { name: Some(_), password: Some(_) }),
-            )) => {
-                self.peeked = None;
-                Some(login)
-            }
-            _ => None,
+        let Ok(Input::Command(login)) = command::parse(line) else { return None };
+        match &login {
+            // Whoever is remembered logs in without it. If that fails, the line is still there.
+            Command::Login { name: Some(name), .. } if is_remembered(client, name).await => return None,
+            Command::Register { name: Some(_), password: Some(_) }
+            | Command::Login { name: Some(_), password: Some(_) } => {}
+            _ => return None,
         }
+        self.peeked = None;
+        Some(login)
     }
 
     pub(super) fn log_in(&mut self, client: &Client, login: Login) -> Pending {
@@ -185,6 +186,9 @@ impl Session {
                 Err(words) => self.refuse(&words),
             },
             Command::Quit => return self.leave().map_or(Local::Handled, |end| Local::End(Box::new(end))),
+            Command::Login { name: Some(name), .. } if is_account(name, self.view.own()) => {
+                self.notice(&format!("You are logged in as {} already.", crate::view::clip(self.view.own())));
+            }
             Command::Register { name: None, .. } | Command::Login { name: None, .. } => {
                 self.refuse("A name cannot be empty. In a pipe: /login NAME PASSWORD");
             }
@@ -327,6 +331,12 @@ impl Session {
         }
         self.notice(&format!("You left {}.", crate::view::clip(room)));
     }
+}
+
+/// Whether `name` is the account whose token is kept for this server. A folder that cannot be read is
+/// told of by the login itself.
+async fn is_remembered(client: &Client, name: &str) -> bool {
+    matches!(client.remembered().await, Ok(Some(account)) if is_account(name, &account))
 }
 
 /// What became of a command that may need no request.

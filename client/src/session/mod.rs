@@ -141,7 +141,6 @@ impl Session {
         let view = View::new(output.medium());
         if let Some(terminal) = output.terminal() {
             terminal.set_prompt(PROMPT);
-            terminal.set_anonymous(true);
         }
         Self {
             output,
@@ -345,7 +344,7 @@ impl Session {
 
     fn show_prompt(&self) {
         let Some(terminal) = self.output.terminal() else { return };
-        terminal.set_anonymous(self.view.current().is_empty());
+        terminal.set_account(self.view.own());
         if self.confirming {
             terminal.set_prompt("Leave? [y/N] ");
         } else if self.view.current().is_empty() {

@@ -81,6 +81,11 @@ impl View {
         self.own = name.to_owned();
     }
 
+    /// Whose eyes these are; empty before login.
+    pub(crate) fn own(&self) -> &str {
+        &self.own
+    }
+
     /// Sets the current room. Entries of other rooms name theirs.
     pub(crate) fn set_current(&mut self, room: &str) {
         self.current = room.to_owned();
