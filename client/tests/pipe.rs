@@ -137,6 +137,22 @@ fn the_device_is_remembered_and_missed_lines_are_shown_once() {
 }
 
 #[test]
+fn a_logout_waits_for_what_was_sent_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let lines: String = (1..=100).map(|n| format!("line {n}\n")).collect();
+    let input = format!("/register ana canary-password\n{lines}/logout\n");
+    let ana = talk(folder.path().join("ana"), &host.address, &["--plain"], &input);
+    assert_eq!(ana.code, 0, "{}", ana.err);
+    assert!(ana.err.contains("You logged out."), "{}", ana.err);
+    let bob = "/register bob another-password\n/history 200\n";
+    let bob = talk(folder.path().join("bob"), &host.address, &["--plain"], bob);
+    for number in 1..=100 {
+        assert!(bob.out.contains(&format!("ana  line {number}\n")), "line {number} is not in {}", bob.out);
+    }
+}
+
+#[test]
 fn what_goes_wrong_has_its_own_code() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start(folder.path(), "data", "127.0.0.1:0");

@@ -245,7 +245,7 @@ impl Session {
             Command::Login { name: Some(name), password: Some(password) } => {
                 self.log_in(&client, Login::Password(name, password))
             }
-            Command::Logout => Box::pin(async move { Answer::Done("", client.logout().await) }),
+            Command::Logout => log_out(client),
             Command::Passwd(Some((old, new))) => change_password(client, old, new),
             Command::Join(room) => return self.join(client, room),
             Command::Leave(room) => {
@@ -347,6 +347,15 @@ enum Local {
     End(Box<End>),
     /// It needs one.
     Request,
+}
+
+/// Logs out behind what was typed before it, as leaving does. What the server does not take in that time
+/// is refused, and told.
+fn log_out(client: Client) -> Pending {
+    Box::pin(async move {
+        let _ = tokio::time::timeout(limits::LEAVE_MAX, client.settled()).await;
+        Answer::Done("", client.logout().await)
+    })
 }
 
 fn change_password(client: Client, old: Secret, new: Secret) -> Pending {
