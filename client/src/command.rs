@@ -116,6 +116,11 @@ pub(crate) fn is_account(name: &str, account: &str) -> bool {
     name.parse::<AccountName>().is_ok_and(|name| name.as_str() == account)
 }
 
+/// Takes one line of input as it is.
+pub(crate) fn verbatim(line: String) -> Input {
+    if line.trim().is_empty() { Input::Blank } else { Input::Say(line) }
+}
+
 /// Understands one line of input.
 ///
 /// # Errors

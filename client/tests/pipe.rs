@@ -153,6 +153,28 @@ fn a_logout_waits_for_what_was_sent_before_it() {
 }
 
 #[test]
+fn text_is_said_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let run =
+        |name: &str, flags: &[&str], input: &str| talk(folder.path().join(name), &host.address, flags, input);
+    let lines = ["/usr/bin/ld: warning", "//etc", "/logout", "/login bob canary-password", "  two  spaces "];
+    let input = lines.join("\n\n") + "\n";
+    let nobody = run("ana", &["--text"], &input);
+    assert_eq!(nobody.code, 4, "{}", nobody.err);
+    assert!(nobody.err.contains("Log in once without --text"), "{}", nobody.err);
+
+    assert_eq!(run("ana", &["--plain"], "/register ana canary-password\n").code, 0);
+    for flags in [&["--text"][..], &["--text", "--plain", "--room", "builds"]] {
+        let ana = run("ana", flags, &input);
+        assert_eq!(ana.code, 0, "{}", ana.err);
+        let said: Vec<&str> = ana.out.lines().filter_map(|line| Some(line.split_once("ana  ")?.1)).collect();
+        assert_eq!(said, lines, "{}", ana.out);
+    }
+    assert_eq!(run("ana", &["--plain"], "still logged in\n").code, 0);
+}
+
+#[test]
 fn what_goes_wrong_has_its_own_code() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start(folder.path(), "data", "127.0.0.1:0");

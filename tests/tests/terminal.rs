@@ -328,6 +328,14 @@ fn whoever_is_logged_in_is_not_asked_for_a_password() {
 }
 
 #[test]
+fn text_without_commands_is_not_for_a_terminal() {
+    let home = Home::new();
+    let terminal = Terminal::start(Launch::new(lanchat()).home(&home).arg("--text"));
+    assert_eq!(terminal.wait_for_exit(), 1);
+    terminal.wait_for_text("--text is for a pipe");
+}
+
+#[test]
 fn commands_say_what_to_do() {
     let (server, home) = (TestServer::start(), Home::new());
     let mut terminal = ana_at(&server, &home);

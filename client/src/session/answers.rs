@@ -230,7 +230,7 @@ impl Session {
                 self.unacked.insert(id, post);
                 None
             }
-            Err(SendError::NotLoggedIn) if !self.interactive => Some(End::Failed(nobody_logged_in())),
+            Err(SendError::NotLoggedIn) if !self.interactive => Some(End::Failed(self.nobody_logged_in())),
             // Without the text: it may be no message.
             Err(SendError::NotLoggedIn) => self.nobody_speaks(),
             Err(SendError::Stopped) => Some(super::stopped()),
@@ -260,6 +260,21 @@ impl Session {
         let text = self.unacked.remove(&id).map(|post| post.text).unwrap_or_default();
         self.complain(&unsent(room, &text, reason));
     }
+
+    /// A script that brings no login.
+    pub(super) fn nobody_logged_in(&self) -> Failure {
+        let words = match self.wishes.text {
+            true => {
+                "Nobody is logged in on this server, and with --text the input is no place for a login. \
+                 Log in once without --text: the device is remembered."
+            }
+            false => {
+                "Nobody is logged in on this server. Begin the input with /login NAME PASSWORD \
+                 or /register NAME PASSWORD."
+            }
+        };
+        Failure::new(Reason::LoginFailed, words)
+    }
 }
 
 /// Says what was not sent where, and why.
@@ -277,15 +292,6 @@ fn unsent(room: &str, text: &str, reason: &str) -> String {
 
 fn elsewhere(error: &RequestError) -> Failure {
     Failure::new(Reason::Refused, format!("The room cannot be entered, so nothing more was sent: {error}"))
-}
-
-/// A script that brings no login.
-pub(super) fn nobody_logged_in() -> Failure {
-    Failure::new(
-        Reason::LoginFailed,
-        "Nobody is logged in on this server. Begin the input with /login NAME PASSWORD \
-         or /register NAME PASSWORD.",
-    )
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use lanchat_client::{Client, RequestError, Secret};
 use lanchat_model::{LOBBY, RoomName, limits};
 use lanchat_protocol::ErrorCode;
 
-use super::answers::{Answer, Login, log_in, nobody_logged_in};
+use super::answers::{Answer, Login, log_in};
 use super::{End, Pending, Session};
 use crate::command::{self, Command, Input, is_account};
 use crate::exit::{Failure, Reason};
@@ -43,7 +43,7 @@ impl Session {
                 false => self.typed.recv().await,
             };
         }
-        let Some(Typed::Line(line)) = &self.peeked else { return None };
+        let Some(Typed::Line(line)) = self.peeked.as_ref().filter(|_| !self.wishes.text) else { return None };
         let Ok(Input::Command(login)) = command::parse(line) else { return None };
         match &login {
             // Whoever is remembered logs in without it. If that fails, the line is still there.
@@ -71,7 +71,7 @@ impl Session {
     ) -> Option<End> {
         match typed {
             Typed::Line(line) if self.confirming => return self.confirm(&line),
-            Typed::Line(line) => match command::parse(&line) {
+            Typed::Line(line) => match self.understood(line) {
                 Ok(Input::Blank) => {}
                 Ok(Input::Say(text)) => return self.speak(client, None, text, false, pending),
                 Ok(Input::Command(command)) => return self.obey(client, command, pending),
@@ -89,7 +89,7 @@ impl Session {
             Typed::Editing => {}
             Typed::Unreadable(words) => self.refuse(words),
             Typed::Leave => return self.leave(),
-            Typed::End if !self.met => return Some(End::Failed(nobody_logged_in())),
+            Typed::End if !self.met => return Some(End::Failed(self.nobody_logged_in())),
             Typed::End => self.ended = true,
             Typed::Broken(reason) => {
                 return Some(End::Failed(Failure::new(
@@ -99,6 +99,10 @@ impl Session {
             }
         }
         None
+    }
+
+    fn understood(&self, line: String) -> Result<Input, String> {
+        if self.wishes.text { Ok(command::verbatim(line)) } else { command::parse(&line) }
     }
 
     fn refuse(&mut self, words: &str) {
@@ -171,7 +175,7 @@ impl Session {
     /// Something needs a login and there is none.
     pub(super) fn nobody_speaks(&mut self) -> Option<End> {
         if !self.interactive {
-            return Some(End::Failed(nobody_logged_in()));
+            return Some(End::Failed(self.nobody_logged_in()));
         }
         self.refuse("You are not logged in. /register makes an account, /login uses one.");
         None
