@@ -285,14 +285,17 @@ pub(crate) fn help_for(verb: &str) -> Result<Vec<String>, String> {
         let aliases: Vec<String> = entry.aliases.iter().map(|alias| format!("/{alias}")).collect();
         lines.push(format!("  also: {}", aliases.join(", ")));
     }
-    let note = match entry.name {
-        "register" | "login" => "  A pipe may give the password too: /login NAME PASSWORD",
-        "passwd" => "  A pipe may give both passwords too: /passwd OLD NEW",
-        "msg" => "  The other need not be online: it is kept until the next login.",
-        "history" => "  Shows 50 lines if COUNT is absent, and long messages whole.",
-        _ => return Ok(lines),
+    let notes: &[&str] = match entry.name {
+        "register" | "login" => &["A pipe may give the password too: /login NAME PASSWORD"],
+        "passwd" => &["A pipe may give both passwords too: /passwd OLD NEW"],
+        "msg" => &["The other need not be online: it is kept until the next login."],
+        "history" => &[
+            "Shows 50 lines if COUNT is absent, and long messages whole.",
+            "After a message that was shown cut, /history 1 shows that one alone.",
+        ],
+        _ => &[],
     };
-    lines.push(note.into());
+    lines.extend(notes.iter().map(|note| format!("  {note}")));
     Ok(lines)
 }
 

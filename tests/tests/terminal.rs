@@ -335,6 +335,49 @@ fn text_without_commands_is_not_for_a_terminal() {
     terminal.wait_for_text("--text is for a pipe");
 }
 
+/// What the end of a message that was cut promises is true, also in another room and next time.
+#[test]
+fn a_long_message_can_be_read_whole() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let launch = || Launch::new(lanchat()).home(&home).arg("--server").arg(server.address().to_string());
+    let mut terminal = ana_at(&server, &home);
+    let mut bob = TestPeer::registered(server.address(), "bob");
+    let long = |name: &str| (1..=60).map(|n| format!("{name} {n}")).collect::<Vec<_>>().join("\n");
+    let shows = |terminal: &Terminal, row: &str| {
+        terminal.wait_for(&format!("waiting for the row {row:?}"), |screen| {
+            screen.contents().lines().any(|line| line.trim_end().ends_with(row))
+        });
+    };
+    bob.send("lobby", &long("first"));
+    bob.send("lobby", "short");
+    shows(&terminal, "bob  short");
+    shows(&terminal, "more lines; /history)");
+    terminal.enter("/history");
+    shows(&terminal, "first 60");
+    terminal.enter("/history");
+    shows(&terminal, "lobby has no older lines.");
+
+    bob.request(json!({"type": "join", "room": "dev"}));
+    terminal.enter("/join dev");
+    shows(&terminal, "dev>");
+    terminal.enter("/join lobby");
+    shows(&terminal, "lobby>");
+    bob.send("dev", &long("second"));
+    shows(&terminal, "more lines; in dev: /history)");
+    terminal.enter("/join dev");
+    shows(&terminal, "dev>");
+    terminal.enter("/history 1");
+    shows(&terminal, "second 60");
+    terminal.enter("/quit");
+    assert_eq!(terminal.wait_for_exit(), 0);
+
+    let mut terminal = Terminal::start(launch());
+    shows(&terminal, "bob  short");
+    shows(&terminal, "lobby>");
+    terminal.enter("/history");
+    shows(&terminal, "first 60");
+}
+
 #[test]
 fn commands_say_what_to_do() {
     let (server, home) = (TestServer::start(), Home::new());

@@ -1,7 +1,7 @@
 //! Requests and what comes of them.
 
 use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError, Unsent};
-use lanchat_model::{ClientId, limits};
+use lanchat_model::{ClientId, Seq, limits};
 use lanchat_protocol::{Attached, ErrorCode, History, Members, RoomState, Rooms, Whois};
 use tokio::time::Instant;
 
@@ -214,12 +214,12 @@ impl Session {
 
     /// Shows a page of history, and remembers where the next one ends.
     fn page(&mut self, history: &History, cut: Cut) {
+        let shown = self.view.older(history, cut);
         if let Some((room, seq, _)) = history.entries.first().and_then(crate::view::position)
             && (self.oldest.contains_key(room) || self.view.has(room))
         {
-            self.oldest.insert(room.to_owned(), seq);
+            self.oldest.insert(room.to_owned(), shown.cut.map_or(seq, Seq::next));
         }
-        let shown = self.view.older(history, cut);
         self.output.show(shown);
     }
 

@@ -112,7 +112,7 @@ impl Session {
 
     /// Shows what was asked for.
     pub(super) fn say(&self, rows: Vec<String>) {
-        self.output.show(Shown { rows, bell: false });
+        self.output.show(Shown { rows, ..Shown::default() });
     }
 
     /// Leaves, unless others depend on it: then asks first.

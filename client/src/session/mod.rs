@@ -110,7 +110,8 @@ pub(crate) struct Session {
     joining: Option<String>,
     /// Where `/reply` goes.
     correspondent: Option<String>,
-    /// The oldest line shown per room, where `/history` goes on; at most one per own room.
+    /// Where `/history` goes on per room: before the oldest line shown, or behind a message that was cut
+    /// since, so that it is shown whole; at most one per own room.
     oldest: BTreeMap<String, Seq>,
     /// Own messages without an answer; bounded by the outbox.
     unacked: BTreeMap<ClientId, Unacked>,
