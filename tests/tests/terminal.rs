@@ -327,6 +327,24 @@ fn whoever_is_logged_in_is_not_asked_for_a_password() {
     terminal.wait_for_text("New password");
 }
 
+/// What was typed for questions that are asked no more is said to nobody.
+#[test]
+fn what_was_typed_ahead_of_a_command_that_gave_up_is_thrown_away() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let mut terminal = ana_at(&server, &home);
+    let mut watcher = TestPeer::registered(server.address(), "watcher");
+    let mut keys = format!("/passwd\r{PASSWORD}\r");
+    (1..=9).for_each(|number| keys.push_str(&format!("canary{number}\r")));
+    terminal.press(&keys);
+    terminal.wait_for_text("Too many tries");
+    terminal.wait_for("waiting for the prompt", |screen| {
+        screen.contents().lines().last().is_some_and(|line| line.trim_end() == "lobby>")
+    });
+    terminal.enter("said afterwards");
+    assert_eq!(from_ana(&mut watcher), "said afterwards");
+    assert!(!terminal.transcript().concat().contains("canary"));
+}
+
 #[test]
 fn text_without_commands_is_not_for_a_terminal() {
     let home = Home::new();

@@ -33,6 +33,7 @@ impl Desk {
             Err(words) => Err(words),
         };
         done.unwrap_or_else(|words| {
+            self.throw_away();
             self.shared.print(Medium::screen().error(&words));
             Draft::default()
         })
