@@ -323,8 +323,14 @@ fn whoever_is_logged_in_is_not_asked_for_a_password() {
         screen.contains("You are logged in as ana already.")
             && screen.lines().last().is_some_and(|line| line.starts_with("lobby>"))
     });
+    terminal.enter("/register ana");
+    terminal.wait_for_text("You are ana already.");
+    assert!(!terminal.transcript().concat().contains("assword"), "a question was asked");
     terminal.enter("/register bob");
     terminal.wait_for_text("New password");
+    terminal.enter(PASSWORD);
+    terminal.enter(PASSWORD);
+    terminal.wait_for_text("You are bob");
 }
 
 /// What was typed for questions that are asked no more is said to nobody.

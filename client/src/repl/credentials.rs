@@ -72,6 +72,9 @@ impl Desk {
             }
             Command::Register { name, password } => {
                 let name = self.name(name)?;
+                if command::is_account(&name, &self.shared.account()) {
+                    return Err(format!("You are {name} already. Choose another name for another account."));
+                }
                 Command::Register { name: Some(name), password: Some(self.new_password(password, tries)?) }
             }
             Command::Login { name, password } => {
