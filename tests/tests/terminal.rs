@@ -296,7 +296,7 @@ fn a_password_typed_after_a_refusal_is_neither_shown_nor_kept() {
     ask("/register Admin", "reserved", "lanchat>");
     ask(CANARIES[0], "You are not logged in", "lanchat>");
     ask("/register ana", "", "New password (8 characters or more):");
-    ask(CANARIES[1], "8 to 256", "New password (8 characters or more):");
+    ask(CANARIES[1], "8 to 256 bytes", "New password (8 characters or more):");
     ask("", "Cancelled", "lanchat>");
     ask("/login bob", "", "Password:");
     ask(CANARIES[2], "Wrong name or password", "Password:");

@@ -17,7 +17,7 @@ const TRIES_AGAIN_MAX: u32 = 3;
 const PASSWORD: &str = "Password: ";
 const CURRENT_PASSWORD: &str = "Current password: ";
 const NEW_PASSWORD: &str = "New password (8 characters or more): ";
-const LENGTH: &str = "A password has 8 to 256 characters.";
+const LENGTH: &str = "A password has 8 to 256 bytes; letters outside of a to z count for two or more.";
 
 impl Desk {
     /// Completes a command that may need a password, and sees it through. What was typed ahead
