@@ -30,6 +30,11 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         None => default_home()?,
     })?;
     crate::logging::start(home.path())?;
+    if cli.chat.text && io::stdin().is_terminal() {
+        let words = "--text is for a pipe, such as `make 2>&1 | lanchat --text`. \
+                     At a terminal leave it out: // sends a slash.";
+        return Err(Failure::new(Reason::Usage, words));
+    }
     let named = cli.link.or(cli.server);
     match (cli.task, named) {
         (Some(_), Some(target)) => {

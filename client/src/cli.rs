@@ -17,7 +17,9 @@ Exit codes:
   6  something that was sent was refused
 
 In a pipe, begin the input with /login NAME PASSWORD or /register NAME PASSWORD.
-Later the device is remembered. The input is text and commands, also with --json.";
+Later the device is remembered. The input is text and commands, also with --json.
+With --text it is text alone, as of a program that knows nothing of commands:
+  make 2>&1 | lanchat --text --room builds";
 
 /// Chat on the local network: finds a server, or offers to host one.
 #[derive(Debug, Parser)]
@@ -48,6 +50,10 @@ pub(crate) struct ChatArgs {
     /// commands as always
     #[arg(long, conflicts_with = "plain", global = true)]
     pub(crate) json: bool,
+    /// Say each line of the input as it is, also one that begins with a slash: none is a command. For
+    /// pipes; needs a login that is remembered. Empty lines are left out
+    #[arg(long, global = true)]
+    pub(crate) text: bool,
     /// Stay when the input ends
     #[arg(long, global = true)]
     pub(crate) follow: bool,

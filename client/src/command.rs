@@ -1,5 +1,6 @@
 //! What a person types: text, or a command behind a slash. One table says what commands there are.
 
+use lanchat_model::AccountName;
 use lanchat_protocol::Secret;
 
 /// A line, understood.
@@ -108,6 +109,16 @@ pub(crate) fn secretive(line: &str) -> Option<&'static str> {
     let verb = line.strip_prefix('/')?.split_whitespace().next()?;
     let name = find(verb)?.name;
     matches!(name, "register" | "login" | "passwd").then_some(name)
+}
+
+/// Whether `name`, as typed, is `account`.
+pub(crate) fn is_account(name: &str, account: &str) -> bool {
+    name.parse::<AccountName>().is_ok_and(|name| name.as_str() == account)
+}
+
+/// Takes one line of input as it is.
+pub(crate) fn verbatim(line: String) -> Input {
+    if line.trim().is_empty() { Input::Blank } else { Input::Say(line) }
 }
 
 /// Understands one line of input.
@@ -274,14 +285,17 @@ pub(crate) fn help_for(verb: &str) -> Result<Vec<String>, String> {
         let aliases: Vec<String> = entry.aliases.iter().map(|alias| format!("/{alias}")).collect();
         lines.push(format!("  also: {}", aliases.join(", ")));
     }
-    let note = match entry.name {
-        "register" | "login" => "  A pipe may give the password too: /login NAME PASSWORD",
-        "passwd" => "  A pipe may give both passwords too: /passwd OLD NEW",
-        "msg" => "  The other need not be online: it is kept until the next login.",
-        "history" => "  Shows 50 lines if COUNT is absent, and long messages whole.",
-        _ => return Ok(lines),
+    let notes: &[&str] = match entry.name {
+        "register" | "login" => &["A pipe may give the password too: /login NAME PASSWORD"],
+        "passwd" => &["A pipe may give both passwords too: /passwd OLD NEW"],
+        "msg" => &["The other need not be online: it is kept until the next login."],
+        "history" => &[
+            "Shows 50 lines if COUNT is absent, and long messages whole.",
+            "After a message that was shown cut, /history 1 shows that one alone.",
+        ],
+        _ => &[],
     };
-    lines.push(note.into());
+    lines.extend(notes.iter().map(|note| format!("  {note}")));
     Ok(lines)
 }
 

@@ -20,13 +20,15 @@ const COLUMNS_MIN: usize = 24;
 
 /// How much room a message has.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
+pub(crate) struct Room<'a> {
     /// Columns of the terminal.
     pub(crate) columns: usize,
     /// Columns of the first row that are taken already.
     pub(crate) taken: usize,
     /// Rows at most; what is beyond is counted, not shown.
     pub(crate) rows: usize,
+    /// What to type to see the rest.
+    pub(crate) rest: &'a str,
 }
 
 /// `text` on one line: newlines too are made visible.
@@ -35,7 +37,7 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// `text` as rows that fit `room`. All but the first start with [`CONTINUATION`].
-pub(crate) fn rows(text: &str, room: Room) -> Vec<String> {
+pub(crate) fn rows(text: &str, room: Room<'_>) -> Vec<String> {
     let columns = room.columns.max(COLUMNS_MIN) - 1;
     let mut rows: Vec<String> = Vec::new();
     let mut hidden = 0;
@@ -58,7 +60,7 @@ pub(crate) fn rows(text: &str, room: Room) -> Vec<String> {
     }
     if hidden > 0 {
         let lines = if hidden == 1 { "line" } else { "lines" };
-        rows.push(format!("{CONTINUATION}… ({hidden} more {lines}; /history)"));
+        rows.push(format!("{CONTINUATION}… ({hidden} more {lines}; {})", room.rest));
     }
     rows
 }
@@ -150,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    const ROOM: Room = Room { columns: 80, taken: 12, rows: 20 };
+    const ROOM: Room<'_> = Room { columns: 80, taken: 12, rows: 20, rest: "/history" };
 
     #[test]
     fn what_is_not_printable_becomes_visible() {
@@ -181,7 +183,7 @@ mod tests {
 
     #[test]
     fn long_lines_break_at_spaces_and_long_words_anywhere() {
-        let room = Room { columns: 24, taken: 12, rows: 9 };
+        let room = Room { columns: 24, rows: 9, ..ROOM };
         assert_eq!(
             rows("hello brave newer world", room),
             ["hello ", "      | brave newer ", "      | world"]
@@ -283,7 +285,7 @@ mod tests {
 
         #[test]
         fn rows_fit_and_are_bounded(text in "\\PC{0,600}", columns in 1_usize..200) {
-            let rows = rows(&text, Room { columns, taken: 12, rows: 20 });
+            let rows = rows(&text, Room { columns, ..ROOM });
             prop_assert!(rows.len() <= 21);
             for row in &rows[1..] {
                 prop_assert!(row.starts_with(CONTINUATION));

@@ -7,6 +7,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use lanchat_model::limits;
+
 /// A server with its host's client, ended when dropped.
 struct Host {
     child: Child,
@@ -135,6 +137,44 @@ fn the_device_is_remembered_and_missed_lines_are_shown_once() {
 }
 
 #[test]
+fn a_logout_waits_for_what_was_sent_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let lines: String = (1..=100).map(|n| format!("line {n}\n")).collect();
+    let input = format!("/register ana canary-password\n{lines}/logout\n");
+    let ana = talk(folder.path().join("ana"), &host.address, &["--plain"], &input);
+    assert_eq!(ana.code, 0, "{}", ana.err);
+    assert!(ana.err.contains("You logged out."), "{}", ana.err);
+    let bob = "/register bob another-password\n/history 200\n";
+    let bob = talk(folder.path().join("bob"), &host.address, &["--plain"], bob);
+    for number in 1..=100 {
+        assert!(bob.out.contains(&format!("ana  line {number}\n")), "line {number} is not in {}", bob.out);
+    }
+}
+
+#[test]
+fn text_is_said_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let run =
+        |name: &str, flags: &[&str], input: &str| talk(folder.path().join(name), &host.address, flags, input);
+    let lines = ["/usr/bin/ld: warning", "//etc", "/logout", "/login bob canary-password", "  two  spaces "];
+    let input = lines.join("\n\n") + "\n";
+    let nobody = run("ana", &["--text"], &input);
+    assert_eq!(nobody.code, 4, "{}", nobody.err);
+    assert!(nobody.err.contains("Log in once without --text"), "{}", nobody.err);
+
+    assert_eq!(run("ana", &["--plain"], "/register ana canary-password\n").code, 0);
+    for flags in [&["--text"][..], &["--text", "--plain", "--room", "builds"]] {
+        let ana = run("ana", flags, &input);
+        assert_eq!(ana.code, 0, "{}", ana.err);
+        let said: Vec<&str> = ana.out.lines().filter_map(|line| Some(line.split_once("ana  ")?.1)).collect();
+        assert_eq!(said, lines, "{}", ana.out);
+    }
+    assert_eq!(run("ana", &["--plain"], "still logged in\n").code, 0);
+}
+
+#[test]
 fn what_goes_wrong_has_its_own_code() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start(folder.path(), "data", "127.0.0.1:0");
@@ -181,6 +221,27 @@ fn another_login_takes_the_place_of_the_remembered_one() {
     for expected in ["bob  I am bob", "ana  I am ana", "ana  still ana"] {
         assert_eq!(last.out.matches(expected).count(), 1, "{expected} in {}", last.out);
     }
+}
+
+#[test]
+fn a_login_of_whoever_is_logged_in_makes_no_other_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let run = |home: &str, input: &str| talk(folder.path().join(home), &host.address, &["--plain"], input);
+    assert_eq!(run("first", "/register ana canary-password\n").code, 0);
+    for number in 0..limits::DEVICES_PER_ACCOUNT_MAX {
+        let input = format!("/login Ana canary-password\nline {number}\n/login ana\n");
+        let script = run("script", &input);
+        assert_eq!(script.code, 0, "{}", script.err);
+        assert!(script.out.contains(&format!("ana  line {number}\n")), "{}", script.out);
+        let told = script.err.matches("You are logged in as ana already.").count();
+        assert_eq!(told, if number == 0 { 1 } else { 2 }, "{}", script.err);
+    }
+    let first = run("first", "still here\n");
+    assert_eq!(first.code, 0, "the first device was logged out: {}", first.err);
+    // A token that is no longer good is no obstacle.
+    assert_eq!(run("first", "/passwd canary-password another-password\n").code, 0);
+    assert_eq!(run("script", "/login ana another-password\nand here\n").code, 0);
 }
 
 #[test]

@@ -296,7 +296,7 @@ fn a_password_typed_after_a_refusal_is_neither_shown_nor_kept() {
     ask("/register Admin", "reserved", "lanchat>");
     ask(CANARIES[0], "You are not logged in", "lanchat>");
     ask("/register ana", "", "New password (8 characters or more):");
-    ask(CANARIES[1], "8 to 256", "New password (8 characters or more):");
+    ask(CANARIES[1], "8 to 256 bytes", "New password (8 characters or more):");
     ask("", "Cancelled", "lanchat>");
     ask("/login bob", "", "Password:");
     ask(CANARIES[2], "Wrong name or password", "Password:");
@@ -311,6 +311,95 @@ fn a_password_typed_after_a_refusal_is_neither_shown_nor_kept() {
     let rows = terminal.transcript();
     assert!(!rows.iter().any(|row| row.contains("***") && row.contains(CANARIES[0])));
     assert!(kept.contains("/login bob") && !kept.contains("canary"), "{kept}");
+}
+
+#[test]
+fn whoever_is_logged_in_is_not_asked_for_a_password() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let mut terminal = ana_at(&server, &home);
+    terminal.enter("/login Ana");
+    terminal.wait_for("waiting for the words and the prompt", |screen| {
+        let screen = screen.contents();
+        screen.contains("You are logged in as ana already.")
+            && screen.lines().last().is_some_and(|line| line.starts_with("lobby>"))
+    });
+    terminal.enter("/register ana");
+    terminal.wait_for_text("You are ana already.");
+    assert!(!terminal.transcript().concat().contains("assword"), "a question was asked");
+    terminal.enter("/register bob");
+    terminal.wait_for_text("New password");
+    terminal.enter(PASSWORD);
+    terminal.enter(PASSWORD);
+    terminal.wait_for_text("You are bob");
+}
+
+/// What was typed for questions that are asked no more is said to nobody.
+#[test]
+fn what_was_typed_ahead_of_a_command_that_gave_up_is_thrown_away() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let mut terminal = ana_at(&server, &home);
+    let mut watcher = TestPeer::registered(server.address(), "watcher");
+    let mut keys = format!("/passwd\r{PASSWORD}\r");
+    (1..=9).for_each(|number| keys.push_str(&format!("canary{number}\r")));
+    terminal.press(&keys);
+    terminal.wait_for_text("Too many tries");
+    terminal.wait_for("waiting for the prompt", |screen| {
+        screen.contents().lines().last().is_some_and(|line| line.trim_end() == "lobby>")
+    });
+    terminal.enter("said afterwards");
+    assert_eq!(from_ana(&mut watcher), "said afterwards");
+    assert!(!terminal.transcript().concat().contains("canary"));
+}
+
+#[test]
+fn text_without_commands_is_not_for_a_terminal() {
+    let home = Home::new();
+    let terminal = Terminal::start(Launch::new(lanchat()).home(&home).arg("--text"));
+    assert_eq!(terminal.wait_for_exit(), 1);
+    terminal.wait_for_text("--text is for a pipe");
+}
+
+/// What the end of a message that was cut promises is true, also in another room and next time.
+#[test]
+fn a_long_message_can_be_read_whole() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let launch = || Launch::new(lanchat()).home(&home).arg("--server").arg(server.address().to_string());
+    let mut terminal = ana_at(&server, &home);
+    let mut bob = TestPeer::registered(server.address(), "bob");
+    let long = |name: &str| (1..=60).map(|n| format!("{name} {n}")).collect::<Vec<_>>().join("\n");
+    let shows = |terminal: &Terminal, row: &str| {
+        terminal.wait_for(&format!("waiting for the row {row:?}"), |screen| {
+            screen.contents().lines().any(|line| line.trim_end().ends_with(row))
+        });
+    };
+    bob.send("lobby", &long("first"));
+    bob.send("lobby", "short");
+    shows(&terminal, "bob  short");
+    shows(&terminal, "more lines; /history)");
+    terminal.enter("/history");
+    shows(&terminal, "first 60");
+    terminal.enter("/history");
+    shows(&terminal, "lobby has no older lines.");
+
+    bob.request(json!({"type": "join", "room": "dev"}));
+    terminal.enter("/join dev");
+    shows(&terminal, "dev>");
+    terminal.enter("/join lobby");
+    shows(&terminal, "lobby>");
+    bob.send("dev", &long("second"));
+    shows(&terminal, "more lines; in dev: /history)");
+    terminal.enter("/join dev");
+    shows(&terminal, "dev>");
+    terminal.enter("/history 1");
+    shows(&terminal, "second 60");
+    terminal.enter("/quit");
+    assert_eq!(terminal.wait_for_exit(), 0);
+
+    let mut terminal = Terminal::start(launch());
+    shows(&terminal, "bob  short");
+    shows(&terminal, "lobby>");
+    terminal.enter("/history");
+    shows(&terminal, "first 60");
 }
 
 #[test]

@@ -17,7 +17,7 @@ const TRIES_AGAIN_MAX: u32 = 3;
 const PASSWORD: &str = "Password: ";
 const CURRENT_PASSWORD: &str = "Current password: ";
 const NEW_PASSWORD: &str = "New password (8 characters or more): ";
-const LENGTH: &str = "A password has 8 to 256 characters.";
+const LENGTH: &str = "A password has 8 to 256 bytes; letters outside of a to z count for two or more.";
 
 impl Desk {
     /// Completes a command that may need a password, and sees it through. What was typed ahead
@@ -33,6 +33,7 @@ impl Desk {
             Err(words) => Err(words),
         };
         done.unwrap_or_else(|words| {
+            self.throw_away();
             self.shared.print(Medium::screen().error(&words));
             Draft::default()
         })
@@ -63,8 +64,17 @@ impl Desk {
     /// `command`, with all that it needs.
     fn completed(&mut self, command: Command, tries: &mut u32) -> Result<Command, String> {
         Ok(match command {
+            // It leads to nothing, so that no password is needed.
+            Command::Login { name: Some(name), password }
+                if command::is_account(&name, &self.shared.account()) =>
+            {
+                Command::Login { name: Some(name), password }
+            }
             Command::Register { name, password } => {
                 let name = self.name(name)?;
+                if command::is_account(&name, &self.shared.account()) {
+                    return Err(format!("You are {name} already. Choose another name for another account."));
+                }
                 Command::Register { name: Some(name), password: Some(self.new_password(password, tries)?) }
             }
             Command::Login { name, password } => {

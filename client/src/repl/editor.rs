@@ -147,6 +147,20 @@ impl Desk {
         }
     }
 
+    /// Throws away what was typed ahead: it may be a password for a question that is not asked any more.
+    pub(super) fn throw_away(&mut self) {
+        self.shared.set_mode(Mode::Waiting);
+        self.history.hide(true);
+        self.shared.begin();
+        // Answered between two keys, so behind those that wait.
+        self.shared.restart();
+        if !matches!(self.edit("", Draft::default()), End::Interrupted) {
+            erase("");
+        }
+        self.history.hide(false);
+        self.shared.set_mode(Mode::Line);
+    }
+
     /// Waits for what comes of a command with a password. What is typed meanwhile may be another
     /// password: it is masked, and Enter does nothing. With the verdict comes what was typed.
     /// `None`: the user would rather not wait.

@@ -54,7 +54,7 @@ struct Enter {
 
 impl Enter {
     fn accept(&self, line: &str) {
-        let memorable = !line.trim().is_empty() && is_memorable(line, self.shared.is_anonymous());
+        let memorable = !line.trim().is_empty() && is_memorable(line, self.shared.account().is_empty());
         let looked_back = if memorable { self.history.accept(line) } else { self.history.looked_back() };
         let tired = self.count.fetch_add(1, Ordering::Relaxed) % LINES_PER_EDITOR == LINES_PER_EDITOR - 1;
         if looked_back || tired {

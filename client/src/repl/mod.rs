@@ -65,10 +65,10 @@ impl Terminal {
         self.shared.set_prompt(prompt);
     }
 
-    /// Says whether nobody is logged in: then only commands are remembered, since anything else may
-    /// be a password in the wrong place.
-    pub(crate) fn set_anonymous(&self, anonymous: bool) {
-        self.shared.set_anonymous(anonymous);
+    /// Says who is logged in; empty for nobody. Then only commands are remembered, since anything else
+    /// may be a password in the wrong place.
+    pub(crate) fn set_account(&self, account: &str) {
+        self.shared.set_account(account);
     }
 
     /// Says what came of the command with a password that was typed last.

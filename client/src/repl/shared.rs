@@ -55,8 +55,8 @@ struct Screen {
     mode: Mode,
     /// What came of the last command with a password, until the editor has heard it.
     verdict: Option<Verdict>,
-    /// Nobody is logged in.
-    anonymous: bool,
+    /// Who is logged in; empty for nobody.
+    account: String,
     /// The prompt that stands is an old one, or the editor carries too much past.
     stale: bool,
     leave: bool,
@@ -158,14 +158,14 @@ impl Shared {
         self.lock().verdict.take()
     }
 
-    /// Sets whether nobody is logged in.
-    pub(crate) fn set_anonymous(&self, anonymous: bool) {
-        self.lock().anonymous = anonymous;
+    /// Sets who is logged in; empty for nobody.
+    pub(crate) fn set_account(&self, account: &str) {
+        account.clone_into(&mut self.lock().account);
     }
 
-    /// Whether nobody is logged in.
-    pub(crate) fn is_anonymous(&self) -> bool {
-        self.lock().anonymous
+    /// Who is logged in; empty for nobody.
+    pub(crate) fn account(&self) -> String {
+        self.lock().account.clone()
     }
 
     /// Sets what is said of those who type.

@@ -1,7 +1,7 @@
 //! Requests and what comes of them.
 
 use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError, Unsent};
-use lanchat_model::{ClientId, limits};
+use lanchat_model::{ClientId, Seq, limits};
 use lanchat_protocol::{Attached, ErrorCode, History, Members, RoomState, Rooms, Whois};
 use tokio::time::Instant;
 
@@ -214,12 +214,12 @@ impl Session {
 
     /// Shows a page of history, and remembers where the next one ends.
     fn page(&mut self, history: &History, cut: Cut) {
+        let shown = self.view.older(history, cut);
         if let Some((room, seq, _)) = history.entries.first().and_then(crate::view::position)
             && (self.oldest.contains_key(room) || self.view.has(room))
         {
-            self.oldest.insert(room.to_owned(), seq);
+            self.oldest.insert(room.to_owned(), shown.cut.map_or(seq, Seq::next));
         }
-        let shown = self.view.older(history, cut);
         self.output.show(shown);
     }
 
@@ -230,7 +230,7 @@ impl Session {
                 self.unacked.insert(id, post);
                 None
             }
-            Err(SendError::NotLoggedIn) if !self.interactive => Some(End::Failed(nobody_logged_in())),
+            Err(SendError::NotLoggedIn) if !self.interactive => Some(End::Failed(self.nobody_logged_in())),
             // Without the text: it may be no message.
             Err(SendError::NotLoggedIn) => self.nobody_speaks(),
             Err(SendError::Stopped) => Some(super::stopped()),
@@ -260,6 +260,21 @@ impl Session {
         let text = self.unacked.remove(&id).map(|post| post.text).unwrap_or_default();
         self.complain(&unsent(room, &text, reason));
     }
+
+    /// A script that brings no login.
+    pub(super) fn nobody_logged_in(&self) -> Failure {
+        let words = match self.wishes.text {
+            true => {
+                "Nobody is logged in on this server, and with --text the input is no place for a login. \
+                 Log in once without --text: the device is remembered."
+            }
+            false => {
+                "Nobody is logged in on this server. Begin the input with /login NAME PASSWORD \
+                 or /register NAME PASSWORD."
+            }
+        };
+        Failure::new(Reason::LoginFailed, words)
+    }
 }
 
 /// Says what was not sent where, and why.
@@ -277,15 +292,6 @@ fn unsent(room: &str, text: &str, reason: &str) -> String {
 
 fn elsewhere(error: &RequestError) -> Failure {
     Failure::new(Reason::Refused, format!("The room cannot be entered, so nothing more was sent: {error}"))
-}
-
-/// A script that brings no login.
-pub(super) fn nobody_logged_in() -> Failure {
-    Failure::new(
-        Reason::LoginFailed,
-        "Nobody is logged in on this server. Begin the input with /login NAME PASSWORD \
-         or /register NAME PASSWORD.",
-    )
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use lanchat_client::{Client, RequestError, Secret};
 use lanchat_model::{LOBBY, RoomName, limits};
 use lanchat_protocol::ErrorCode;
 
-use super::answers::{Answer, Login, log_in, nobody_logged_in};
+use super::answers::{Answer, Login, log_in};
 use super::{End, Pending, Session};
-use crate::command::{self, Command, Input};
+use crate::command::{self, Command, Input, is_account};
 use crate::exit::{Failure, Reason};
 use crate::input::Typed;
 use crate::repl::Verdict;
@@ -18,7 +18,7 @@ impl Session {
     /// Begins a connection: with a login that was asked for, else with the token that is kept.
     pub(super) async fn begin(&mut self, client: &Client, first: Option<Command>) -> Pending {
         let first = match first {
-            None if !self.interactive => self.login_in_the_pipe().await,
+            None if !self.interactive => self.login_in_the_pipe(client).await,
             first => first,
         };
         let login = match first {
@@ -33,26 +33,27 @@ impl Session {
         self.log_in(client, login)
     }
 
-    /// A script that begins with a login does not want that of last time. One that only sends has
-    /// to begin sometime, so its first line is waited for; one that stays may never say anything.
-    async fn login_in_the_pipe(&mut self) -> Option<Command> {
+    /// A script that begins with a login does not want that of last time, unless it is the same: each
+    /// login by password makes one more device, and there is a bound on them. A script that only sends
+    /// has to begin sometime, so its first line is waited for; one that stays may never say anything.
+    async fn login_in_the_pipe(&mut self, client: &Client) -> Option<Command> {
         if self.peeked.is_none() {
             self.peeked = match self.wishes.follow || std::io::stdin().is_terminal() {
                 true => self.typed.try_recv().ok(),
                 false => self.typed.recv().await,
             };
         }
-        let Some(Typed::Line(line)) = &self.peeked else { return None };
-        match command::parse(line) {
-            Ok(Input::Command(
-                login @ (Command::Register { name: Some(_), password: Some(_) }
-                | Command::Login { name: Some(_), password: Some(_) }),
-            )) => {
-                self.peeked = None;
-                Some(login)
-            }
-            _ => None,
+        let Some(Typed::Line(line)) = self.peeked.as_ref().filter(|_| !self.wishes.text) else { return None };
+        let Ok(Input::Command(login)) = command::parse(line) else { return None };
+        match &login {
+            // Whoever is remembered logs in without it. If that fails, the line is still there.
+            Command::Login { name: Some(name), .. } if is_remembered(client, name).await => return None,
+            Command::Register { name: Some(_), password: Some(_) }
+            | Command::Login { name: Some(_), password: Some(_) } => {}
+            _ => return None,
         }
+        self.peeked = None;
+        Some(login)
     }
 
     pub(super) fn log_in(&mut self, client: &Client, login: Login) -> Pending {
@@ -70,7 +71,7 @@ impl Session {
     ) -> Option<End> {
         match typed {
             Typed::Line(line) if self.confirming => return self.confirm(&line),
-            Typed::Line(line) => match command::parse(&line) {
+            Typed::Line(line) => match self.understood(line) {
                 Ok(Input::Blank) => {}
                 Ok(Input::Say(text)) => return self.speak(client, None, text, false, pending),
                 Ok(Input::Command(command)) => return self.obey(client, command, pending),
@@ -88,7 +89,7 @@ impl Session {
             Typed::Editing => {}
             Typed::Unreadable(words) => self.refuse(words),
             Typed::Leave => return self.leave(),
-            Typed::End if !self.met => return Some(End::Failed(nobody_logged_in())),
+            Typed::End if !self.met => return Some(End::Failed(self.nobody_logged_in())),
             Typed::End => self.ended = true,
             Typed::Broken(reason) => {
                 return Some(End::Failed(Failure::new(
@@ -100,6 +101,10 @@ impl Session {
         None
     }
 
+    fn understood(&self, line: String) -> Result<Input, String> {
+        if self.wishes.text { Ok(command::verbatim(line)) } else { command::parse(&line) }
+    }
+
     fn refuse(&mut self, words: &str) {
         self.refusals += 1;
         self.complain(words);
@@ -107,7 +112,7 @@ impl Session {
 
     /// Shows what was asked for.
     pub(super) fn say(&self, rows: Vec<String>) {
-        self.output.show(Shown { rows, bell: false });
+        self.output.show(Shown { rows, ..Shown::default() });
     }
 
     /// Leaves, unless others depend on it: then asks first.
@@ -170,7 +175,7 @@ impl Session {
     /// Something needs a login and there is none.
     pub(super) fn nobody_speaks(&mut self) -> Option<End> {
         if !self.interactive {
-            return Some(End::Failed(nobody_logged_in()));
+            return Some(End::Failed(self.nobody_logged_in()));
         }
         self.refuse("You are not logged in. /register makes an account, /login uses one.");
         None
@@ -185,6 +190,9 @@ impl Session {
                 Err(words) => self.refuse(&words),
             },
             Command::Quit => return self.leave().map_or(Local::Handled, |end| Local::End(Box::new(end))),
+            Command::Login { name: Some(name), .. } if is_account(name, self.view.own()) => {
+                self.notice(&format!("You are logged in as {} already.", crate::view::clip(self.view.own())));
+            }
             Command::Register { name: None, .. } | Command::Login { name: None, .. } => {
                 self.refuse("A name cannot be empty. In a pipe: /login NAME PASSWORD");
             }
@@ -241,7 +249,7 @@ impl Session {
             Command::Login { name: Some(name), password: Some(password) } => {
                 self.log_in(&client, Login::Password(name, password))
             }
-            Command::Logout => Box::pin(async move { Answer::Done("", client.logout().await) }),
+            Command::Logout => log_out(client),
             Command::Passwd(Some((old, new))) => change_password(client, old, new),
             Command::Join(room) => return self.join(client, room),
             Command::Leave(room) => {
@@ -329,6 +337,12 @@ impl Session {
     }
 }
 
+/// Whether `name` is the account whose token is kept for this server. A folder that cannot be read is
+/// told of by the login itself.
+async fn is_remembered(client: &Client, name: &str) -> bool {
+    matches!(client.remembered().await, Ok(Some(account)) if is_account(name, &account))
+}
+
 /// What became of a command that may need no request.
 enum Local {
     /// It is done.
@@ -337,6 +351,15 @@ enum Local {
     End(Box<End>),
     /// It needs one.
     Request,
+}
+
+/// Logs out behind what was typed before it, as leaving does. What the server does not take in that time
+/// is refused, and told.
+fn log_out(client: Client) -> Pending {
+    Box::pin(async move {
+        let _ = tokio::time::timeout(limits::LEAVE_MAX, client.settled()).await;
+        Answer::Done("", client.logout().await)
+    })
 }
 
 fn change_password(client: Client, old: Secret, new: Secret) -> Pending {

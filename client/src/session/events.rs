@@ -135,7 +135,10 @@ impl Session {
         }
         let shown = self.view.entry(frame);
         if !shown.rows.is_empty() && self.view.has(room) {
-            self.oldest.entry(room.to_owned()).or_insert(seq);
+            match shown.cut {
+                Some(_) => drop(self.oldest.insert(room.to_owned(), seq.next())),
+                None => drop(self.oldest.entry(room.to_owned()).or_insert(seq)),
+            }
         }
         self.output.show(shown);
         if let Some(client) = &self.client {

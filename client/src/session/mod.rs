@@ -46,6 +46,8 @@ pub(crate) struct Wishes {
     pub(crate) home: Home,
     /// The room to be in after login; the lobby if `None`.
     pub(crate) room: Option<String>,
+    /// Every line is said, none is a command.
+    pub(crate) text: bool,
     /// Stay when the input ends.
     pub(crate) follow: bool,
     /// Older lines to show of each room at the start, and of each that is entered later.
@@ -59,11 +61,11 @@ pub(crate) struct Wishes {
 impl Wishes {
     /// The wishes of somebody who hosts nothing.
     pub(crate) fn new(args: &ChatArgs, home: Home) -> Self {
-        let (room, follow) = (args.room.clone(), args.follow);
+        let (room, text, follow) = (args.room.clone(), args.text, args.follow);
         // What was said before is for eyes, not for the log of a build.
         let eyes = !args.json && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         let tail = args.tail.unwrap_or(if eyes { limits::JOIN_TAIL_DEFAULT } else { 0 });
-        Self { home, room, follow, tail, hosting: false, logins: None }
+        Self { home, room, text, follow, tail, hosting: false, logins: None }
     }
 }
 
@@ -108,7 +110,8 @@ pub(crate) struct Session {
     joining: Option<String>,
     /// Where `/reply` goes.
     correspondent: Option<String>,
-    /// The oldest line shown per room, where `/history` goes on; at most one per own room.
+    /// Where `/history` goes on per room: before the oldest line shown, or behind a message that was cut
+    /// since, so that it is shown whole; at most one per own room.
     oldest: BTreeMap<String, Seq>,
     /// Own messages without an answer; bounded by the outbox.
     unacked: BTreeMap<ClientId, Unacked>,
@@ -141,7 +144,6 @@ impl Session {
         let view = View::new(output.medium());
         if let Some(terminal) = output.terminal() {
             terminal.set_prompt(PROMPT);
-            terminal.set_anonymous(true);
         }
         Self {
             output,
@@ -345,7 +347,7 @@ impl Session {
 
     fn show_prompt(&self) {
         let Some(terminal) = self.output.terminal() else { return };
-        terminal.set_anonymous(self.view.current().is_empty());
+        terminal.set_account(self.view.own());
         if self.confirming {
             terminal.set_prompt("Leave? [y/N] ");
         } else if self.view.current().is_empty() {

@@ -59,10 +59,15 @@ impl View {
             0 => format!("{} has no older lines.", clip(&history.room)),
             _ => format!("older lines of {}:", clip(&history.room)),
         });
+        let mut last_cut = None;
         for entry in history.entries.iter().take(limits::HISTORY_PAGE_MAX) {
-            let Some((_, _, ts)) = super::position(entry) else { continue };
+            let Some((_, seq, ts)) = super::position(entry) else { continue };
             rows.extend(self.day_rule(ts));
-            rows.extend(self.entry_rows(entry, cut.rows()));
+            let entry = self.entry_rows(entry, cut);
+            if super::is_cut(&entry, cut) {
+                last_cut = Some(seq);
+            }
+            rows.extend(entry);
         }
         if !history.entries.is_empty() {
             let more = if history.more {
@@ -72,7 +77,7 @@ impl View {
             };
             rows.extend(self.notice(more));
         }
-        Shown { rows, bell: false }
+        Shown { rows, bell: false, cut: last_cut }
     }
 
     fn state(&self, member: &Member) -> String {

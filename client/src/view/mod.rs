@@ -13,7 +13,7 @@ use lanchat_protocol::{Message, Presence, PresenceState, RoomState, ServerFrame}
 use clock::Clock;
 pub(crate) use style::{Medium, clip, columns, paragraphs};
 
-/// Rows of a message that are shown as it arrives; `/history` shows the rest.
+/// Rows of a message that are shown as it arrives; `/history` shows it whole.
 const MESSAGE_ROWS_MAX: usize = 20;
 
 /// How much of a long message is shown.
@@ -41,6 +41,8 @@ pub(crate) struct Shown {
     pub(crate) rows: Vec<String>,
     /// Whether the user is meant.
     pub(crate) bell: bool,
+    /// The last message of which not all is shown.
+    pub(crate) cut: Option<Seq>,
 }
 
 /// What is known of the log of a room.
@@ -79,6 +81,11 @@ impl View {
     /// Sets whose eyes these are.
     pub(crate) fn set_own(&mut self, name: &str) {
         self.own = name.to_owned();
+    }
+
+    /// Whose eyes these are; empty before login.
+    pub(crate) fn own(&self) -> &str {
+        &self.own
     }
 
     /// Sets the current room. Entries of other rooms name theirs.
@@ -175,8 +182,10 @@ impl View {
         if backlog && !seen {
             rows.extend(self.news_rule(room, ts));
         }
-        rows.extend(self.entry_rows(frame, Cut::Clipped.rows()));
-        Shown { rows, bell: !backlog && self.is_meant(frame) }
+        let entry = self.entry_rows(frame, Cut::Clipped);
+        let cut = is_cut(&entry, Cut::Clipped).then_some(seq);
+        rows.extend(entry);
+        Shown { rows, bell: !backlog && self.is_meant(frame), cut }
     }
 
     fn day_rule(&mut self, ts: &str) -> Vec<String> {
@@ -193,9 +202,9 @@ impl View {
         }
     }
 
-    fn entry_rows(&self, frame: &ServerFrame, rows: usize) -> Vec<String> {
+    fn entry_rows(&self, frame: &ServerFrame, cut: Cut) -> Vec<String> {
         match frame {
-            ServerFrame::Message(message) => self.message_rows(message, rows),
+            ServerFrame::Message(message) => self.message_rows(message, cut),
             ServerFrame::Joined(joined) => self.moved(&joined.ts, &joined.username, "joined", &joined.room),
             ServerFrame::Left(left) => self.moved(&left.ts, &left.username, "left", &left.room),
             _ => Vec::new(),
@@ -206,7 +215,7 @@ impl View {
         self.medium.notice_at(&self.clock.minute(ts), &format!("{} {verb} {}", clip(name), clip(room)))
     }
 
-    fn message_rows(&self, message: &Message, rows: usize) -> Vec<String> {
+    fn message_rows(&self, message: &Message, cut: Cut) -> Vec<String> {
         let time = self.clock.minute(&message.ts);
         let own = message.username == self.own;
         let (place, place_shown) = self.place(&message.room);
@@ -214,7 +223,11 @@ impl View {
         let name = self.medium.name(&message.username, own);
         let head = format!("{} {place_shown}{before}{name}{after}", self.medium.faint(&time));
         let plain = format!("{time} {place}{before}{}{after}", clip(&message.username));
-        self.medium.message(&head, crate::sanitize::width(&plain), &message.message, rows)
+        let rest = match message.room == self.current {
+            true => "/history".to_owned(),
+            false => format!("in {}: /history", clip(&message.room)),
+        };
+        self.medium.message(&head, crate::sanitize::width(&plain), &message.message, cut.rows(), &rest)
     }
 
     /// How a message says which room it is in, bare and painted. Private ones always do.
@@ -263,6 +276,11 @@ impl View {
         };
         self.notice(&text)
     }
+}
+
+/// Whether these rows of an entry are not all that it has: the last one says so.
+fn is_cut(rows: &[String], cut: Cut) -> bool {
+    rows.len() > cut.rows()
 }
 
 /// Room, position and time of an entry.

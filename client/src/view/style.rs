@@ -64,7 +64,7 @@ impl Medium {
 
     fn lines(self, time: &str, mark: &str, code: &str, text: &str) -> Vec<String> {
         let head = if time.is_empty() { mark.to_owned() } else { format!("{time} {mark}") };
-        let mut rows = self.rows(text, sanitize::width(&head), usize::MAX);
+        let mut rows = self.rows(text, sanitize::width(&head), usize::MAX, "");
         if let Some(first) = rows.first_mut() {
             first.insert_str(0, &head);
         }
@@ -72,18 +72,25 @@ impl Medium {
     }
 
     /// The rows of a message: `head` stands before the first and is coloured already; it takes
-    /// `taken` columns.
-    pub(crate) fn message(self, head: &str, taken: usize, text: &str, rows: usize) -> Vec<String> {
-        let mut rows = self.rows(text, taken, rows);
+    /// `taken` columns. `rest` is what to type to see more than so many rows.
+    pub(crate) fn message(
+        self,
+        head: &str,
+        taken: usize,
+        text: &str,
+        rows: usize,
+        rest: &str,
+    ) -> Vec<String> {
+        let mut rows = self.rows(text, taken, rows, rest);
         if let Some(first) = rows.first_mut() {
             first.insert_str(0, head);
         }
         rows
     }
 
-    fn rows(self, text: &str, taken: usize, rows: usize) -> Vec<String> {
+    fn rows(self, text: &str, taken: usize, rows: usize, rest: &str) -> Vec<String> {
         match self {
-            Self::Screen { .. } => sanitize::rows(text, Room { columns: columns(), taken, rows }),
+            Self::Screen { .. } => sanitize::rows(text, Room { columns: columns(), taken, rows, rest }),
             Self::Plain => vec![sanitize::one_line(text)],
         }
     }
@@ -118,7 +125,7 @@ fn is_to_be_copied(line: &str, columns: usize) -> bool {
 pub(crate) fn paragraphs(text: &str, columns: usize) -> Vec<String> {
     let rows = |line| match is_to_be_copied(line, columns) {
         true => vec![sanitize::one_line(line)],
-        false => sanitize::rows(line, Room { columns, taken: 0, rows: usize::MAX }),
+        false => sanitize::rows(line, Room { columns, taken: 0, rows: usize::MAX, rest: "" }),
     };
     text.lines().flat_map(rows).collect()
 }

@@ -172,6 +172,23 @@ fn only_history_that_was_asked_for_shows_long_messages_whole() {
 }
 
 #[test]
+fn a_message_that_is_cut_says_where_it_is_shown_whole() {
+    let mut view = view();
+    view.medium = Medium::Screen { colour: false };
+    for (room, words) in [("lobby", "; /history)"), ("dev", "; in dev: /history)")] {
+        let whole = view.entry(&said(room, 1, "bob", &"x\n".repeat(MESSAGE_ROWS_MAX - 1)));
+        assert_eq!(whole.cut, None);
+        let cut = view.entry(&said(room, 2, "bob", &"x\n".repeat(MESSAGE_ROWS_MAX)));
+        assert_eq!(cut.cut, Some(seq(2)));
+        assert!(cut.rows.last().unwrap().ends_with(words), "{:?}", cut.rows);
+    }
+    let entries = [1, 2].map(|n| said("lobby", n, "bob", &"x\n".repeat(MESSAGE_ROWS_MAX))).into();
+    let history = History { id: "1".into(), room: "lobby".into(), entries, more: false };
+    assert_eq!(view.older(&history, Cut::Clipped).cut, Some(seq(2)));
+    assert_eq!(view.older(&history, Cut::Whole).cut, None);
+}
+
+#[test]
 fn maps_are_bounded_whatever_the_server_says() {
     let mut view = view();
     for n in 0..2000 {

@@ -9,9 +9,19 @@ use tokio::sync::oneshot;
 
 use super::Client;
 use crate::driver::{Answer, Command};
-use crate::error::RequestError;
+use crate::error::{HomeError, RequestError};
 
 impl Client {
+    /// The account that the [`Home`](crate::Home) keeps a token for on this server.
+    ///
+    /// # Errors
+    /// [`HomeError`] when the list of servers cannot be read whole.
+    pub async fn remembered(&self) -> Result<Option<String>, HomeError> {
+        let id = self.shared.server_id;
+        let login = self.shared.home.blocking(move |home| home.login(id)).await?;
+        Ok(login.map(|login| login.account))
+    }
+
     /// Revokes the token of this device, forgets it, and ends the session.
     ///
     /// # Errors
