@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::advertise::{Advert, advertise};
-use crate::banner::Banner;
+use crate::banner::{Banner, NoHistory};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::doors::{Introduction, doors};
 use crate::follow::{follow, issue};
@@ -78,6 +78,7 @@ pub struct App {
     doors: Vec<Arc<dyn Door>>,
     neighbourhood: Neighbourhood,
     absent: Option<Absent>,
+    no_history: Option<NoHistory>,
     slot: Arc<CertificateSlot>,
     store: Arc<SqliteStore>,
     handle: AppHandle,
@@ -103,7 +104,7 @@ impl App {
     pub async fn build(options: Options) -> Result<Self, AppError> {
         let path = options.data.clone();
         let opened = tokio::task::spawn_blocking(move || open(&path));
-        let (data, identity, store) =
+        let Opened { data, identity, store, no_history } =
             opened.await.map_err(|error| AppError::Crashed(error.to_string()))??;
 
         let neighbourhood = Neighbourhood::look(&options.interfaces);
@@ -130,7 +131,7 @@ impl App {
             registration_open: options.registration_open,
         });
         let handle = AppHandle { hub, server_id, fingerprint, addresses };
-        Ok(Self { options, sockets, doors, neighbourhood, absent, slot, store, handle, data })
+        Ok(Self { options, sockets, doors, neighbourhood, absent, no_history, slot, store, handle, data })
     }
 
     /// A handle that outlives the app, to be taken before [`App::run`].
@@ -162,6 +163,7 @@ impl App {
             sockets: self.addresses(),
             neighbourhood: &self.neighbourhood,
             absent: self.absent.as_ref(),
+            no_history: self.no_history.as_ref(),
             mdns: self.options.mdns,
         };
         banner.to_string()
@@ -232,16 +234,26 @@ async fn wind_down(stop: CancellationToken, mut parts: JoinSet<()>, hub: &Hub) {
     info!("stopped");
 }
 
-fn open(path: &Path) -> Result<(DataDir, Identity, SqliteStore), AppError> {
+/// A data directory, and what is in it.
+struct Opened {
+    data: DataDir,
+    identity: Identity,
+    store: SqliteStore,
+    no_history: Option<NoHistory>,
+}
+
+fn open(path: &Path) -> Result<Opened, AppError> {
     let data = DataDir::open(path)?;
     let (known, database) = (data.identity().exists(), data.path().join(lanchat_store::FILE_NAME));
     let identity = Identity::load_or_create(&data.identity())?;
-    if known && fs::metadata(&database).map_or(true, |found| found.len() == 0) {
-        // A first start that was cut off looks the same, so it is no error; lost history is worth a word.
-        warn!(database = %database.display(), "this server has a key but no history: it begins a new one");
+    // A first start that was cut off looks the same, so it is no error; lost history is worth a word.
+    let is_lost = known && fs::metadata(&database).map_or(true, |found| found.len() == 0);
+    let no_history = is_lost.then_some(NoHistory { database });
+    if let Some(no_history) = &no_history {
+        warn!("{no_history}");
     }
     let store = SqliteStore::open(data.path())?;
-    Ok((data, identity, store))
+    Ok(Opened { data, identity, store, no_history })
 }
 
 impl AppHandle {

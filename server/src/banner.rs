@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use lanchat_certs::Fingerprint;
 
@@ -16,7 +17,28 @@ pub(crate) struct Banner<'a> {
     pub(crate) neighbourhood: &'a Neighbourhood,
     /// Interfaces that were named and are not there.
     pub(crate) absent: Option<&'a Absent>,
+    /// Set if there was a key, and no database.
+    pub(crate) no_history: Option<&'a NoHistory>,
     pub(crate) mdns: bool,
+}
+
+/// A server that was here before, and has lost what was said.
+#[derive(Debug)]
+pub(crate) struct NoHistory {
+    /// The database that was missing, or empty.
+    pub(crate) database: PathBuf,
+}
+
+impl Display for NoHistory {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "this server has a key but no history: {} was missing or empty, and it begins without accounts and \
+             messages. Not meant (a restore that was not finished?): stop it, put the database of the backup there, \
+             start it again",
+            self.database.display()
+        )
+    }
 }
 
 impl Display for Banner<'_> {
@@ -24,6 +46,9 @@ impl Display for Banner<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "lanchat server {:?}, version {}", self.name, env!("CARGO_PKG_VERSION"))?;
         writeln!(f, "fingerprint: {}", self.fingerprint.words())?;
+        if let Some(no_history) = self.no_history {
+            writeln!(f, "warning: {no_history}")?;
+        }
         if let Some(absent) = self.absent {
             writeln!(f, "warning: --iface: {absent}")?;
         }
@@ -110,6 +135,7 @@ mod tests {
             sockets: &[socket.parse().unwrap()],
             neighbourhood: &neighbourhood,
             absent: None,
+            no_history: None,
             mdns,
         };
         banner.to_string()

@@ -224,11 +224,22 @@ fn the_signals_to_stop_end_it_in_order() {
 }
 
 #[test]
-fn a_history_that_is_gone_is_worth_a_word() {
+fn a_history_that_is_gone_is_worth_a_word_in_banner_and_log() {
     let data = data();
     let args = ["--listen", "127.0.0.1:0", "--no-mdns"];
-    drop(Running::start(data.path(), &args));
-    fs::remove_file(data.path().join("lanchat.db")).unwrap();
+    let warned = |server: &Running| server.said.iter().any(|line| line.contains("a restore that was not"));
+    let database = data.path().join("lanchat.db");
+    assert!(!warned(&Running::start(data.path(), &args)), "a first start is no loss");
+    assert!(!warned(&Running::start(data.path(), &args)), "nothing is lost");
+    for cut in [fs::remove_file, |path: &Path| fs::write(path, "")] {
+        for beside in ["lanchat.db-wal", "lanchat.db-shm"] {
+            let _ = fs::remove_file(data.path().join(beside));
+        }
+        cut(&database).unwrap();
+        assert!(warned(&Running::start(data.path(), &args)));
+    }
+
+    fs::remove_file(&database).unwrap();
     let mut child =
         lanchatd(data.path(), &args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);

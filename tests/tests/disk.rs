@@ -149,6 +149,59 @@ fn a_server_finds_out_by_itself_that_there_is_space_again() {
     assert_eq!(ana.send("lobby", "at last")["type"], "ack");
 }
 
+/// Repeats a request on fresh connections until the disk has no room for it: what is left in the journal takes a few.
+fn until<T>(mut attempt: impl FnMut() -> Result<T, Value>) -> T {
+    let mut last = Value::Null;
+    for _ in 0..64 {
+        match attempt() {
+            Ok(found) => return found,
+            Err(answer) => last = answer,
+        }
+    }
+    panic!("the disk is full, and everything is taken: {last}")
+}
+
+/// Whoever was logged in before may come back to read, with the token that they have; whoever must be kept waits.
+#[test]
+fn a_full_disk_lets_known_devices_in_to_read() {
+    let Some(disk) = TinyDisk::new(DISK_BYTES) else { return };
+    let server = TestServer::start_as(ServerSpec::default().on_data(&disk.data()).under(disk.starter()));
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let welcome = TestPeer::connect(server.address()).register("bob");
+    let mut token = welcome["token"].clone();
+    disk.fill(0);
+    post_until_full(&mut ana, &mut Ledger::default());
+
+    let mut bob = until(|| {
+        let mut bob = TestPeer::connect(server.address());
+        let welcome = bob.request(json!({"type": "resume", "token": token}));
+        assert_eq!(welcome["type"], "welcome", "{welcome}");
+        if welcome["token"] == token {
+            return Ok(bob);
+        }
+        token = welcome["token"].clone();
+        Err(welcome)
+    });
+    bob.attach();
+    let history = bob.request(json!({"type": "history", "room": "lobby", "limit": 5}));
+    assert!(history["entries"].as_array().is_some_and(|entries| entries.len() >= 2), "{history}");
+    for kind in ["login", "register"] {
+        let mut number = 0;
+        until(|| {
+            number += 1;
+            let name = if kind == "login" { "bob".to_owned() } else { format!("late{number}") };
+            let frame = json!({"type": kind, "username": name, "password": PASSWORD});
+            let answer = TestPeer::connect(server.address()).request(frame);
+            if answer["code"] == "read_only" { Ok(()) } else { Err(answer) }
+        });
+    }
+
+    disk.free();
+    let welcome = TestPeer::connect(server.address()).request(json!({"type": "resume", "token": token}));
+    assert_eq!(welcome["type"], "welcome", "the token is as good as it was: {welcome}");
+    assert_ne!(welcome["token"], token);
+}
+
 /// A server whose nth sync of its database fails, seen from a client: what it acknowledged, and how it ended.
 fn run_into_error(nth: u32, spec: &ServerSpec, ledger: &mut Ledger) -> i32 {
     let inject = format!("inject=fsync,fdatasync:error=EIO:when={nth}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lanchat_model::{AccountName, limits};
+use lanchat_model::{AccountName, DeviceId, limits};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -12,7 +12,7 @@ use crate::command::Credentials;
 use crate::error::{Error, Refusal};
 use crate::event::Welcome;
 use crate::password::Hasher;
-use crate::port::{Account, NewAccount, NewDevice, NotResumed, Store};
+use crate::port::{Account, NewAccount, NewDevice, NotResumed, Store, StoreError};
 use crate::presence::Presence;
 use crate::registry::Registry;
 use crate::sequencer::{self, Sequencer};
@@ -105,7 +105,7 @@ impl Hub {
         source: &Source,
     ) -> Result<(Session, Welcome), Error> {
         let place = self.0.registry.reserve(self.0.options.clients_max).ok_or(Refusal::ServerFull)?;
-        let next = Token::generate()?;
+        let mut next = Token::generate()?;
         let (account, device) = match credentials {
             Credentials::Register { name, display_name, password, device } => {
                 if !self.0.options.registration_open {
@@ -130,10 +130,9 @@ impl Hub {
             }
             Credentials::Resume { token } => {
                 let token = Token::parse(&token).ok_or(Refusal::BadToken)?;
-                match self.0.store.resume(token.hash(), next.hash()).await? {
-                    Ok(found) => found,
-                    Err(why) => return Err(self.0.not_resumed(why, source)),
-                }
+                let (found, to_use) = self.0.resume(token, next, source).await?;
+                next = to_use;
+                found
             }
         };
         let login = Login { account, device, source: source.clone(), place };
@@ -216,6 +215,27 @@ impl Inner {
             self.store.set_password(account.id, phc, None).await?;
         }
         Ok(account)
+    }
+
+    /// The device of a token, and the token that it uses from now on: `next`, or on a full disk, where nothing can be
+    /// kept and reading goes on, the one that it has.
+    async fn resume(
+        &self,
+        token: Token,
+        next: Token,
+        source: &Source,
+    ) -> Result<((Account, DeviceId), Token), Error> {
+        match self.store.resume(token.hash(), next.hash()).await {
+            Ok(Ok(found)) => Ok((found, next)),
+            Ok(Err(why)) => Err(self.not_resumed(why, source)),
+            Err(StoreError::Full) => {
+                self.writing.note(&Err::<(), _>(StoreError::Full));
+                // A copied token is refused as writing is: it will be noticed when that can be kept.
+                let found = self.store.recognise(token.hash()).await?.ok_or(Error::ReadOnly)?;
+                Ok((found, token))
+            }
+            Err(other) => Err(other.into()),
+        }
     }
 
     /// Ends what is left of a device whose token was copied. One of its two users has the newest token, and perhaps a

@@ -124,6 +124,9 @@ pub trait Accounts: Send + Sync {
         token: TokenHash,
         next: TokenHash,
     ) -> Answer<'_, Result<(Account, DeviceId), NotResumed>>;
+    /// Finds the device that may resume with this token, and changes nothing: for a disk that is full. `None`: there
+    /// is none, or one about which something would have to be kept.
+    fn recognise(&self, token: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>>;
     /// Removes a device.
     fn remove_device(&self, device: DeviceId) -> Answer<'_, ()>;
     /// Replaces the password hash. With `keep`, all devices but that one are removed; without, devices stay (the

@@ -41,6 +41,16 @@ impl Accounts for SqliteStore {
         self.write(move |conn, clock| resume(conn, &token, &next, clock()))
     }
 
+    fn recognise(&self, token: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>> {
+        let now = self.now();
+        self.read(move |conn| {
+            let Some(holder) = holder_of(conn, &token)?.filter(|holder| !holder.is_idle(now)) else {
+                return Ok(None);
+            };
+            Ok(Some((account_by_id(conn, holder.account)?, holder.device)))
+        })
+    }
+
     fn remove_device(&self, device: DeviceId) -> Answer<'_, ()> {
         self.write(move |conn, _| remove_device(conn, device))
     }
@@ -191,30 +201,43 @@ struct Holder {
     last_used: Timestamp,
 }
 
+impl Holder {
+    /// Whether the device was not used for so long that its tokens are worth nothing.
+    fn is_idle(&self, now: Timestamp) -> bool {
+        let idle = now.0.saturating_sub(self.last_used.0);
+        u128::try_from(idle).is_ok_and(|idle| idle > limits::DEVICE_IDLE_MAX.as_millis())
+    }
+}
+
+fn holder_of(conn: &Connection, token: &TokenHash) -> rusqlite::Result<Option<Holder>> {
+    conn.prepare_cached(
+        "SELECT id, account, token <> ?1, last_used_ms FROM devices WHERE token = ?1 OR next_token = ?1",
+    )?
+    .query_row([token], |row| {
+        Ok(Holder {
+            device: DeviceId(row.get(0)?),
+            account: AccountId(row.get(1)?),
+            used_next: row.get(2)?,
+            last_used: timestamp(row, 3)?,
+        })
+    })
+    .optional()
+}
+
+fn account_by_id(conn: &Connection, id: AccountId) -> rusqlite::Result<Account> {
+    conn.prepare_cached(select_account!("WHERE id = ?1"))?.query_row([id.0], account_of)
+}
+
 fn resume(
     conn: &Connection,
     token: &TokenHash,
     next: &TokenHash,
     now: Timestamp,
 ) -> rusqlite::Result<Result<(Account, DeviceId), NotResumed>> {
-    let holder = conn
-        .prepare_cached(
-            "SELECT id, account, token <> ?1, last_used_ms FROM devices WHERE token = ?1 OR next_token = ?1",
-        )?
-        .query_row([token], |row| {
-            Ok(Holder {
-                device: DeviceId(row.get(0)?),
-                account: AccountId(row.get(1)?),
-                used_next: row.get(2)?,
-                last_used: timestamp(row, 3)?,
-            })
-        })
-        .optional()?;
-    let Some(holder) = holder else {
+    let Some(holder) = holder_of(conn, token)? else {
         return Ok(Err(remove_copied(conn, token)?));
     };
-    let idle = now.0.saturating_sub(holder.last_used.0);
-    if u128::try_from(idle).is_ok_and(|idle| idle > limits::DEVICE_IDLE_MAX.as_millis()) {
+    if holder.is_idle(now) {
         remove_device(conn, holder.device)?;
         return Ok(Err(NotResumed::Unknown));
     }
@@ -223,9 +246,7 @@ fn resume(
     }
     conn.prepare_cached("UPDATE devices SET next_token = ?2, last_used_ms = ?3 WHERE id = ?1")?
         .execute(params![holder.device.0, next, now.0])?;
-    let account =
-        conn.prepare_cached(select_account!("WHERE id = ?1"))?.query_row([holder.account.0], account_of)?;
-    Ok(Ok((account, holder.device)))
+    Ok(Ok((account_by_id(conn, holder.account)?, holder.device)))
 }
 
 /// Makes the next token the current one, and the current one a spent one.

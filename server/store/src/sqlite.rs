@@ -89,6 +89,11 @@ impl SqliteStore {
         Box::pin(self.writer.run_in_company(move |conn| work(conn, &clock)))
     }
 
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     /// Asks something.
     pub(crate) fn read<T: Send + 'static>(
         &self,

@@ -27,6 +27,7 @@ conformance! {
         an_account_is_kept_as_it_was_made
         a_device_resumes_with_its_current_and_its_next_token
         an_old_token_betrays_a_copy
+        recognising_a_device_changes_nothing
         an_account_has_a_bounded_number_of_devices
         a_removed_device_is_gone
         a_new_password_logs_other_devices_out

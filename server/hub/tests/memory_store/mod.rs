@@ -34,6 +34,10 @@ fn answer<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
     Box::pin(std::future::ready(Ok(value)))
 }
 
+fn full<'a, T: Send + 'a>() -> Answer<'a, T> {
+    Box::pin(std::future::ready(Err(StoreError::Full)))
+}
+
 fn index(id: i64) -> usize {
     usize::try_from(id).expect("ids of this store are indices")
 }
@@ -94,6 +98,10 @@ impl State {
         RoomKind::Private(pair)
     }
 
+    fn holder(&self, token: TokenHash) -> Option<usize> {
+        self.devices.iter().position(|(_, current, next)| token == *current || token == *next)
+    }
+
     fn remove(&mut self, device: DeviceId) {
         let (_, current, next) = &mut self.devices[index(device.0)];
         (*current, *next) = ([0; 32], [0; 32]);
@@ -145,6 +153,9 @@ fn head(log: &[Arc<Entry>]) -> Seq {
 impl Accounts for MemoryStore {
     fn register(&self, new: NewAccount, device: NewDevice) -> Answer<'_, Option<Registered>> {
         let mut state = self.lock();
+        if state.disk_is_full {
+            return full();
+        }
         if state.accounts.iter().any(|account| account.name == new.name) {
             return answer(None);
         }
@@ -175,6 +186,9 @@ impl Accounts for MemoryStore {
 
     fn add_device(&self, account: AccountId, device: NewDevice) -> Answer<'_, DeviceId> {
         let mut state = self.lock();
+        if state.disk_is_full {
+            return full();
+        }
         state.devices.push((account, device.token, device.token));
         answer(DeviceId(state.devices.len() as i64 - 1))
     }
@@ -185,8 +199,10 @@ impl Accounts for MemoryStore {
         next: TokenHash,
     ) -> Answer<'_, Result<(Account, DeviceId), NotResumed>> {
         let mut state = self.lock();
-        let found =
-            state.devices.iter().position(|(_, current, upcoming)| token == *current || token == *upcoming);
+        if state.disk_is_full {
+            return full();
+        }
+        let found = state.holder(token);
         let Some(found) = found else { return answer(Err(state.not_resumed(token))) };
         let (account, current, _) = state.devices[found];
         if token != current {
@@ -194,6 +210,12 @@ impl Accounts for MemoryStore {
         }
         state.devices[found] = (account, token, next);
         answer(Ok((state.accounts[index(account.0)].clone(), DeviceId(found as i64))))
+    }
+
+    fn recognise(&self, token: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>> {
+        let state = self.lock();
+        let account = |found: usize| state.accounts[index(state.devices[found].0.0)].clone();
+        answer(state.holder(token).map(|found| (account(found), DeviceId(found as i64))))
     }
 
     fn remove_device(&self, device: DeviceId) -> Answer<'_, ()> {
@@ -221,7 +243,7 @@ impl Accounts for MemoryStore {
     fn set_presence(&self, records: Vec<PresenceRecord>) -> Answer<'_, ()> {
         let mut state = self.lock();
         if state.disk_is_full {
-            return Box::pin(std::future::ready(Err(StoreError::Full)));
+            return full();
         }
         for PresenceRecord { account, online, away, at } in records {
             if online {
@@ -303,7 +325,7 @@ impl Log for MemoryStore {
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
         let mut state = self.lock();
         if state.disk_is_full {
-            return Box::pin(std::future::ready(Err(StoreError::Full)));
+            return full();
         }
         state.batches.push(drafts.len());
         answer(drafts.into_iter().map(|draft| state.append(draft)).collect())

@@ -83,6 +83,20 @@ pub(crate) async fn an_old_token_betrays_a_copy(store: Arc<dyn Store>) {
     }
 }
 
+pub(crate) async fn recognising_a_device_changes_nothing(store: Arc<dyn Store>) {
+    let ana = person(&*store, "ana").await;
+    let (second, third) = (fresh_token(), fresh_token());
+    assert!(store.resume(ana.token, second).await.unwrap().is_ok());
+    for token in [second, ana.token, second] {
+        let (account, device) = store.recognise(token).await.unwrap().unwrap();
+        assert_eq!((account.id, account.name, device), (ana.id, ana.name.clone(), ana.device));
+    }
+    assert!(store.recognise(fresh_token()).await.unwrap().is_none());
+    assert!(store.resume(second, third).await.unwrap().is_ok());
+    assert!(store.recognise(ana.token).await.unwrap().is_none(), "it is spent");
+    assert!(store.resume(third, fresh_token()).await.unwrap().is_ok(), "the device is still there");
+}
+
 pub(crate) async fn an_account_has_a_bounded_number_of_devices(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let bo = person(&*store, "bo").await;
