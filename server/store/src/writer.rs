@@ -103,6 +103,8 @@ impl Writer {
             if let Err(cause) = serve(conn, &orders, company) {
                 tracing::error!(%cause, "the store can no longer write; the server must be started again");
                 report.send_replace(Some(cause));
+                // What waits, and what is handed in until the writer is dropped, is answered all the same: by this.
+                orders.iter().for_each(drop);
             }
         })?;
         Ok(Self { inbox: Some(inbox), failure, thread: Some(thread) })

@@ -160,6 +160,33 @@ async fn a_commit_that_fails_ends_the_writer_and_says_so() {
     assert_eq!(writer.checkpoint().await, Err(stopped()));
 }
 
+/// A caller that hears nothing would keep the server from ending.
+#[tokio::test]
+async fn what_waits_behind_a_commit_that_fails_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let deferred = "CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+                    CREATE TABLE parent (id INTEGER PRIMARY KEY)";
+    let writer = writer(&dir, deferred);
+    let (runs, running) = sync_channel(1);
+    let (go, going) = sync_channel::<()>(1);
+    let mut dangling = Box::pin(writer.run(move |conn| {
+        runs.send(()).unwrap();
+        going.recv().unwrap();
+        conn.execute("INSERT INTO child VALUES (1)", [])
+    }));
+    admit(&mut dangling).await;
+    running.recv().unwrap();
+    let mut behind = Box::pin(writer.run(insert(1)));
+    admit(&mut behind).await;
+    let mut at_the_end = Box::pin(writer.checkpoint());
+    admit(&mut at_the_end).await;
+    go.send(()).unwrap();
+    assert!(matches!(dangling.await, Err(StoreError::Failed(_))));
+    let answers = async { (behind.await, at_the_end.await) };
+    let answers = tokio::time::timeout(Duration::from_secs(60), answers).await;
+    assert_eq!(answers, Ok((Err(stopped()), Err(stopped()))));
+}
+
 #[tokio::test]
 async fn a_panic_undoes_the_batch_ends_the_writer_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
