@@ -28,7 +28,7 @@ fn from_nothing_to_the_first_message_in_three_steps() {
     terminal.wait_for_text("/register");
     terminal.enter("/register ana");
     choose_password(&mut terminal);
-    terminal.wait_for_text("lobby");
+    terminal.wait_for_text("lobby>");
     terminal.enter("hello, world");
     terminal.wait_for("waiting for the message in the lobby", |screen| {
         screen.contents().lines().any(|line| line.contains("ana") && line.contains("hello, world"))
@@ -46,7 +46,7 @@ fn a_hosted_server_takes_others_and_says_what_leaving_means() {
     terminal.wait_for_text("listening on 127.0.0.1:");
     terminal.enter("/register ana");
     choose_password(&mut terminal);
-    terminal.wait_for_text("lobby");
+    terminal.wait_for_text("lobby>");
     let screen = terminal.screen();
     let address = screen.lines().find_map(|line| line.split_once("listening on ")?.1.trim().parse().ok());
     let mut bob = TestPeer::registered(address.expect("the banner shows the address"), "bob");
