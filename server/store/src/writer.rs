@@ -2,10 +2,11 @@
 //! answers.
 //!
 //! There is no delay to make batches larger: while one commit waits for the disk the next batch
-//! gathers by itself. Work that nobody waits for may wait for company itself, for a moment. A disk that is full fails the batch and nothing else. Any other failed commit
-//! or checkpoint, and any panic, ends the thread for good, because a disk that failed an fsync once
-//! may call the next one good with the data gone: the process must stop and recover from what is on
-//! disk, which [`Writer::failed`] tells it.
+//! gathers by itself. Only work that is in no hurry waits for company, for a moment. A disk that is
+//! full fails the batch and nothing else. Any other failed commit or checkpoint, and any panic, ends
+//! the writing for good, because a disk that failed an fsync once may call the next one good with the
+//! data gone: the process must stop and recover from what is on disk, which [`Writer::failed`] tells
+//! it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -100,7 +101,9 @@ impl Writer {
         let (inbox, orders) = flume::bounded(limits::WRITER_INBOX_MAX);
         let (report, failure) = watch::channel(None);
         let thread = thread::Builder::new().name("store-writer".into()).spawn(move || {
-            if let Err(cause) = serve(conn, &orders, company) {
+            let served = catch_unwind(AssertUnwindSafe(|| serve(conn, &orders, company)));
+            if let Err(cause) = served.unwrap_or_else(|panic| Err(format!("it panicked: {}", words(&*panic))))
+            {
                 tracing::error!(%cause, "the store can no longer write; the server must be started again");
                 report.send_replace(Some(cause));
                 // What waits, and what is handed in until the writer is dropped, is answered all the same: by this.

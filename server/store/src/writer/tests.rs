@@ -8,6 +8,10 @@ use std::task::Poll;
 use super::*;
 use crate::open::{open_reader, open_writer, turn_journal_on};
 
+/// Tables with which a row of `child` can be inserted and not committed.
+const DANGLING: &str = "CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+                        CREATE TABLE parent (id INTEGER PRIMARY KEY)";
+
 /// Longer than any test.
 const COMPANY: Duration = Duration::from_secs(3600);
 
@@ -29,6 +33,10 @@ fn insert(bytes: u32) -> impl FnOnce(&Connection) -> rusqlite::Result<()> + Send
     move |conn| conn.execute("INSERT INTO t VALUES (zeroblob(?1))", [bytes]).map(drop)
 }
 
+fn dangle(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute("INSERT INTO child VALUES (1)", []).map(drop)
+}
+
 /// Polls a call once: that admits its job.
 async fn admit<T>(call: &mut Pin<Box<impl Future<Output = T>>>) {
     poll_fn(|context| {
@@ -40,13 +48,21 @@ async fn admit<T>(call: &mut Pin<Box<impl Future<Output = T>>>) {
 
 /// Admits a job that holds the thread: it says that it runs, and goes on when it is told to.
 async fn hold(writer: &Writer) -> (Receiver<()>, SyncSender<()>) {
+    hold_then(writer, |_| Ok(())).await
+}
+
+/// As [`hold`], with work of its own once it goes on.
+async fn hold_then(
+    writer: &Writer,
+    then: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+) -> (Receiver<()>, SyncSender<()>) {
     let (runs, running) = sync_channel(1);
     let (go, going) = sync_channel::<()>(1);
     let (reply, _) = oneshot::channel::<Result<(), StoreError>>();
-    let work = move |_: &Connection| {
+    let work = move |conn: &Connection| {
         runs.send(()).unwrap();
         going.recv().unwrap();
-        Ok(())
+        then(conn)
     };
     writer.send(Order::Write(Box::new(Call { work: Some(work), value: None, reply }))).await.unwrap();
     (running, go)
@@ -148,12 +164,10 @@ async fn a_full_disk_fails_the_batch_and_the_thread_goes_on() {
 #[tokio::test]
 async fn a_commit_that_fails_ends_the_writer_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let deferred = "CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
-                    CREATE TABLE parent (id INTEGER PRIMARY KEY)";
-    let writer = writer(&dir, deferred);
+    let writer = writer(&dir, DANGLING);
     assert_eq!(writer.run(insert(1)).await, Ok(()));
     // The statement passes; the commit cannot.
-    let dangling = writer.run(|conn| conn.execute("INSERT INTO child VALUES (1)", [])).await;
+    let dangling = writer.run(dangle).await;
     assert!(matches!(dangling, Err(StoreError::Failed(_))), "{dangling:?}");
     assert!(!writer.failed().await.is_empty());
     assert_eq!(writer.run(count).await, Err(stopped()));
@@ -164,24 +178,14 @@ async fn a_commit_that_fails_ends_the_writer_and_says_so() {
 #[tokio::test]
 async fn what_waits_behind_a_commit_that_fails_is_answered() {
     let dir = tempfile::tempdir().unwrap();
-    let deferred = "CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
-                    CREATE TABLE parent (id INTEGER PRIMARY KEY)";
-    let writer = writer(&dir, deferred);
-    let (runs, running) = sync_channel(1);
-    let (go, going) = sync_channel::<()>(1);
-    let mut dangling = Box::pin(writer.run(move |conn| {
-        runs.send(()).unwrap();
-        going.recv().unwrap();
-        conn.execute("INSERT INTO child VALUES (1)", [])
-    }));
-    admit(&mut dangling).await;
+    let writer = writer(&dir, DANGLING);
+    let (running, go) = hold_then(&writer, dangle).await;
     running.recv().unwrap();
     let mut behind = Box::pin(writer.run(insert(1)));
     admit(&mut behind).await;
     let mut at_the_end = Box::pin(writer.checkpoint());
     admit(&mut at_the_end).await;
     go.send(()).unwrap();
-    assert!(matches!(dangling.await, Err(StoreError::Failed(_))));
     let answers = async { (behind.await, at_the_end.await) };
     let answers = tokio::time::timeout(Duration::from_secs(60), answers).await;
     assert_eq!(answers, Ok((Err(stopped()), Err(stopped()))));
