@@ -3,32 +3,22 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod memory_store;
+mod people;
 
 use std::collections::BTreeMap;
 
 use lanchat_hub::{
-    Command, Credentials, Error, Event, Hub, HubOptions, Notice, Refusal, Reply, Session, Source, Welcome,
+    Command, Credentials, Error, Event, Hub, HubOptions, Notice, Refusal, Reply, Session, Welcome,
 };
-use lanchat_model::Password;
 use memory_store::MemoryStore;
-
-const PASSWORD: &str = "correct horse";
+use people::{PASSWORD, here, newcomer};
 
 async fn enter(hub: &Hub, credentials: Credentials) -> Result<(Session, Welcome), Error> {
-    hub.authenticate(credentials, &Source("127.0.0.1".into())).await
+    hub.authenticate(credentials, &here()).await
 }
 
 async fn resume(hub: &Hub, token: &str) -> Result<(Session, Welcome), Error> {
     enter(hub, Credentials::Resume { token: token.into() }).await
-}
-
-fn newcomer(name: &str) -> Credentials {
-    Credentials::Register {
-        name: name.parse().unwrap(),
-        display_name: name.parse().unwrap(),
-        password: Password::parse(PASSWORD).unwrap(),
-        device: None,
-    }
 }
 
 #[tokio::test(start_paused = true)]

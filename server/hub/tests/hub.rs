@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod memory_store;
+mod people;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,30 +11,16 @@ use std::sync::Arc;
 use lanchat_hub::port::Accounts;
 use lanchat_hub::{
     Body, Command, Credentials, Error, Event, Hub, HubOptions, Notice, Post, PresenceState, Refusal, Reply,
-    RoomView, Session, Source, Welcome,
+    RoomView, Session, Welcome,
 };
-use lanchat_model::{ClientId, MessageText, Password, RoomName, Seq, limits};
+use lanchat_model::{ClientId, MessageText, RoomName, Seq, limits};
 use memory_store::MemoryStore;
+use people::{PASSWORD, here, newcomer};
 use tokio::time::{advance, timeout};
-
-const PASSWORD: &str = "correct horse";
 
 async fn hub() -> (Hub, Arc<MemoryStore>) {
     let store = MemoryStore::new();
     (Hub::open(store.clone(), HubOptions::default()).await.unwrap(), store)
-}
-
-fn here() -> Source {
-    Source("127.0.0.1".into())
-}
-
-fn newcomer(name: &str) -> Credentials {
-    Credentials::Register {
-        name: name.parse().unwrap(),
-        display_name: name.parse().unwrap(),
-        password: Password::parse(PASSWORD).unwrap(),
-        device: None,
-    }
 }
 
 async fn register(hub: &Hub, name: &str) -> (Session, Welcome) {
