@@ -178,6 +178,21 @@ fn joining_brings_the_tail_that_was_asked_for() {
 }
 
 #[test]
+fn joining_again_changes_nothing_and_delivers_nothing() {
+    let server = TestServer::start();
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    ana.request(json!({"type": "join", "room": "garden"}));
+    ana.send("garden", "first");
+    ana.expect_where("message", |frame| frame["message"] == "first");
+    ana.barrier();
+    let again = ana.request(json!({"type": "join", "room": "garden", "tail": 5}));
+    assert_eq!((&again["type"], &again["head"]), (&json!("room"), &json!(2)), "{again}");
+    assert_eq!(seqs(&ana.barrier()), Vec::<u64>::new());
+    ana.send("garden", "second");
+    assert_eq!(ana.expect("message")["seq"], 3);
+}
+
+#[test]
 fn history_pages_back_to_the_first_entry() {
     let server = TestServer::start();
     let mut ana = TestPeer::registered(server.address(), "ana");
