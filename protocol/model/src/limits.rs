@@ -166,6 +166,17 @@ pub const ADVERTISER_DELAY_MAX: Duration = Duration::from_secs(60);
 
 /// A connection that is lost and back within this time is not announced.
 pub const FLAP: Duration = Duration::from_secs(15);
+/// An account whose presence has not changed for this long has its next visit, and its next going away and coming back,
+/// told at once. What it changes sooner is told only once it lasts. Doubles with every visit shorter than [`FLAP`].
+pub const PRESENCE_CALM_MIN: Duration = Duration::from_secs(60);
+/// The longest such calm: after it nothing is held against an account.
+pub const PRESENCE_CALM_MAX: Duration = Duration::from_secs(3600);
+/// How long somebody who comes in between must stay to be told of: longer than a program that says one line and leaves.
+/// Every other change in between must last for [`FLAP`].
+pub const ARRIVAL_LASTS: Duration = Duration::from_secs(3);
+/// Accounts of which it is known what they changed lately. When full, the one that changed longest ago is told as it is,
+/// and forgotten.
+pub const PRESENCE_LATELY_MAX: usize = 4096;
 /// Changes of presence that follow each other faster than this, for each session that is told, are told together.
 pub const PRESENCE_PER_SESSION: Duration = Duration::from_micros(50);
 /// The longest that a change of presence waits for others to be told with it, however many sessions there are.

@@ -18,6 +18,10 @@ use crate::latest::Latest;
 use crate::port::{Account, Away, PresenceRecord, Store};
 use crate::registry::Registry;
 
+mod teller;
+
+use teller::{Teller, Told};
+
 /// The presence of everybody.
 #[derive(Debug)]
 pub(crate) struct Presence {
@@ -32,6 +36,8 @@ struct State {
     /// Accounts that others are told to be here: with a session, or without one for less than `limits::FLAP`.
     here: HashMap<AccountId, Record>,
     feed: Latest<AccountName, PresenceState>,
+    /// Decides which changes reach the feed, and when.
+    teller: Teller,
     /// What was read last, and from which version to which: the next reader most likely asks for the same.
     told: Option<((u64, u64), Arc<PresenceNews>)>,
     /// Losses by age; each account that is here and has no session is in it at least once, with its last loss.
@@ -59,7 +65,7 @@ impl Presence {
     ) -> (Arc<Self>, JoinHandle<()>) {
         let feed = Latest::new(limits::PRESENCE_ACCOUNTS_MAX);
         let (here, lost, unsaved) = (HashMap::new(), VecDeque::new(), BTreeMap::new());
-        let mut state = State { here, feed, told: None, lost, unsaved };
+        let mut state = State { here, feed, teller: Teller::default(), told: None, lost, unsaved };
         let now = Instant::now();
         for account in were_here {
             state.lost.push_back((now, account.id));
@@ -83,7 +89,7 @@ impl Presence {
         let shown = record.state();
         state.here.insert(account.id, record);
         info!(account = %account.name, connected = state.here.len(), "online");
-        self.announce(state, account.id, account.name.clone(), account.away.clone(), shown);
+        self.announce(state, account.id, (account.name.clone(), account.away.clone()), shown, Instant::now());
     }
 
     /// A session of `account` ended: on purpose, or because its connection was lost.
@@ -95,7 +101,7 @@ impl Presence {
             return;
         }
         if on_purpose {
-            self.gone(state, account);
+            self.gone(state, account, Instant::now());
         } else {
             let now = Instant::now();
             record.lost_at = Some(now);
@@ -116,20 +122,25 @@ impl Presence {
         let (name, shown) = (record.name.clone(), record.state());
         // As often as its owner likes: no line of the log that everybody keeps.
         debug!(account = %name, away = away.is_some(), "away or back");
-        self.announce(state, account, name, away, shown);
+        self.announce(state, account, (name, away), shown, Instant::now());
     }
 
-    /// What an account does; `last_seen` is what the store knows of it.
+    /// What an account does; `last_seen` is what the store knows of it. The truth, also where it is not told yet.
     pub(crate) fn state_of(&self, account: AccountId, last_seen: Option<Timestamp>) -> PresenceState {
-        self.lock().here.get(&account).map_or(PresenceState::Offline(last_seen), Record::state)
+        let mut state = self.lock();
+        state.teller.seen(account);
+        state.here.get(&account).map_or(PresenceState::Offline(last_seen), Record::state)
     }
 
-    /// Everybody who is here, by name.
+    /// Everybody who is here, by name. The truth, also where it is not told yet.
     pub(crate) fn here(&self) -> Vec<(AccountId, AccountName, DisplayName, PresenceState)> {
         let row = |(id, record): (&AccountId, &Record)| {
             (*id, record.name.clone(), record.display_name.clone(), record.state())
         };
-        let mut all: Vec<_> = self.lock().here.iter().map(row).collect();
+        let mut state = self.lock();
+        state.teller.all_seen();
+        let mut all: Vec<_> = state.here.iter().map(row).collect();
+        drop(state);
         all.sort_by(|one, other| one.1.cmp(&other.1));
         all
     }
@@ -158,8 +169,16 @@ impl Presence {
         (Some(news), now)
     }
 
-    /// Ends the grace of those who did not come back. The next moment to look, if there is one.
+    /// Ends the grace of those who did not come back, and tells what has lasted. The next moment to look, if there is one.
     fn expire(&self) -> Option<Instant> {
+        let lost = self.expire_lost();
+        let mut state = self.lock();
+        let (ripe, due) = state.teller.ripe(Instant::now());
+        state.put(ripe);
+        [lost, due].into_iter().flatten().min()
+    }
+
+    fn expire_lost(&self) -> Option<Instant> {
         loop {
             let mut state = self.lock();
             let (lost_at, account) = *state.lost.front()?;
@@ -169,34 +188,35 @@ impl Presence {
             }
             state.lost.pop_front();
             if state.here.get(&account).is_some_and(|record| record.lost_at == Some(lost_at)) {
-                self.gone(state, account);
+                self.gone(state, account, lost_at);
             }
         }
     }
 
-    fn gone(&self, mut state: MutexGuard<'_, State>, account: AccountId) {
+    fn gone(&self, mut state: MutexGuard<'_, State>, account: AccountId, since: Instant) {
         if let Some(record) = state.here.remove(&account) {
             let shown = PresenceState::Offline(Some(now()));
             info!(account = %record.name, connected = state.here.len(), "offline");
-            self.announce(state, account, record.name, record.away, shown);
+            self.announce(state, account, (record.name, record.away), shown, since);
         }
     }
 
-    /// Tells the keeper, who tells everybody.
+    /// Leaves a change to be stored, and to be told when it is time. Wakes the keeper, who does both.
     fn announce(
         &self,
         mut state: MutexGuard<'_, State>,
         account: AccountId,
-        name: AccountName,
-        away: Option<Away>,
+        (name, away): (AccountName, Option<Away>),
         shown: PresenceState,
+        since: Instant,
     ) {
         // What is stored of somebody who left is what everybody was told, to the millisecond.
         let (online, at) = match shown {
             PresenceState::Online | PresenceState::Away(_) => (true, now()),
             PresenceState::Offline(at) => (false, at.unwrap_or_else(now)),
         };
-        state.feed.put(name, shown);
+        let told = state.teller.change(account, &name, shown, (since, Instant::now()));
+        state.put(told);
         state.unsaved.insert(account, PresenceRecord { account, online, away, at });
         drop(state);
         self.changed.notify_one();
@@ -226,6 +246,13 @@ impl Presence {
                 state.unsaved.entry(account).or_insert(record);
             }
         }
+    }
+}
+
+impl State {
+    /// Puts what is told where everybody reads it.
+    fn put(&mut self, told: Vec<Told>) {
+        told.into_iter().for_each(|(name, shown)| self.feed.put(name, shown));
     }
 }
 

@@ -1,0 +1,245 @@
+//! When a change of presence is told: the first ones after a calm at once, those that follow soon only once they last.
+//!
+//! Whoever comes and goes all the time, as a job does that says one line and leaves, or changes `away` as fast as it can,
+//! is told of as what lasts. Pure: the time is given.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use lanchat_model::{AccountId, AccountName, limits};
+use tokio::time::Instant;
+
+use crate::event::PresenceState;
+
+/// Something to be told, at once.
+pub(crate) type Told = (AccountName, PresenceState);
+
+/// What accounts did lately, and what everybody was told of it. Bounded by `limits::PRESENCE_LATELY_MAX`: when full, the
+/// account that changed longest ago is told as it is, and forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Teller {
+    accounts: HashMap<AccountId, Lately>,
+    /// All of them, by their last change.
+    by_change: BTreeSet<(Instant, AccountId)>,
+    /// Those of whom something is still to be told, by when.
+    due: BTreeSet<(Instant, AccountId)>,
+}
+
+#[derive(Debug)]
+struct Lately {
+    name: AccountName,
+    /// What everybody believes. `None`: what was before the first change, whatever that is.
+    told: Option<PresenceState>,
+    now: PresenceState,
+    /// Since when it is so.
+    since: Instant,
+    /// When the visit began that goes on, or is over; `None`: too long ago to be known.
+    arrived: Option<Instant>,
+    /// How long nothing must have changed, so that changes are told at once again.
+    calm: Duration,
+    /// Comings and goings that are told at once.
+    visits_left: u8,
+    /// Changes of `away` that are told at once.
+    aways_left: u8,
+    /// Somebody read in a list what was not told yet, and is to be told what came of it in any case.
+    seen: bool,
+    /// When it is to be told, if it is.
+    due: Option<Instant>,
+}
+
+/// A coming and a going.
+const VISITS_AT_ONCE: u8 = 2;
+/// Away and back.
+const AWAYS_AT_ONCE: u8 = 2;
+
+impl Teller {
+    /// Takes in what an account does since `since`. What is to be told at once: nothing in a flutter.
+    pub(crate) fn change(
+        &mut self,
+        account: AccountId,
+        name: &AccountName,
+        state: PresenceState,
+        (since, now): (Instant, Instant),
+    ) -> Vec<Told> {
+        let mut told = self.make_room(account, now);
+        let lately = self.accounts.entry(account).or_insert_with(|| Lately::first(name, &state, since));
+        self.by_change.remove(&(lately.since, account));
+        if let Some(due) = lately.due.take() {
+            self.due.remove(&(due, account));
+        }
+        lately.take(state, since);
+        if lately.is_free() {
+            told.push(lately.tell());
+        } else if lately.is_news() {
+            let at = since + lately.must_last();
+            if at <= now {
+                told.push(lately.tell());
+            } else {
+                lately.due = Some(at);
+                self.due.insert((at, account));
+            }
+        }
+        self.by_change.insert((lately.since, account));
+        told
+    }
+
+    /// What has lasted by now, and is told. The next moment to ask, if there is one.
+    pub(crate) fn ripe(&mut self, now: Instant) -> (Vec<Told>, Option<Instant>) {
+        let mut told = Vec::new();
+        while let Some((at, account)) = self.due.first().copied() {
+            if at > now {
+                return (told, Some(at));
+            }
+            self.due.pop_first();
+            if let Some(lately) = self.accounts.get_mut(&account) {
+                lately.due = None;
+                told.push(lately.tell());
+            }
+        }
+        (told, None)
+    }
+
+    /// Somebody reads what this account does, told or not.
+    pub(crate) fn seen(&mut self, account: AccountId) {
+        if let Some(lately) = self.accounts.get_mut(&account).filter(|lately| lately.due.is_some()) {
+            lately.seen = true;
+        }
+    }
+
+    /// Somebody reads what everybody does.
+    pub(crate) fn all_seen(&mut self) {
+        for (_, account) in &self.due {
+            if let Some(lately) = self.accounts.get_mut(account) {
+                lately.seen = true;
+            }
+        }
+    }
+
+    /// Forgets what nothing depends on any more, and one account more if all places are taken.
+    fn make_room(&mut self, newcomer: AccountId, now: Instant) -> Vec<Told> {
+        let mut told = Vec::new();
+        while let Some((since, account)) = self.by_change.first().copied() {
+            let is_full =
+                self.accounts.len() >= limits::PRESENCE_LATELY_MAX && !self.accounts.contains_key(&newcomer);
+            if !is_full && now.duration_since(since) < limits::PRESENCE_CALM_MAX {
+                break;
+            }
+            self.by_change.pop_first();
+            let Some(mut lately) = self.accounts.remove(&account) else { continue };
+            if let Some(due) = lately.due {
+                self.due.remove(&(due, account));
+                told.push(lately.tell());
+            }
+        }
+        told
+    }
+}
+
+impl Lately {
+    /// An account of which nothing is known but that it changes now.
+    fn first(name: &AccountName, state: &PresenceState, since: Instant) -> Self {
+        Self {
+            name: name.clone(),
+            told: None,
+            // The other side of the change, as far as it matters: whether this is a coming or a going.
+            now: match state {
+                PresenceState::Online => PresenceState::Offline(None),
+                PresenceState::Away(_) | PresenceState::Offline(_) => PresenceState::Online,
+            },
+            since,
+            arrived: None,
+            calm: limits::PRESENCE_CALM_MIN,
+            visits_left: VISITS_AT_ONCE,
+            aways_left: AWAYS_AT_ONCE,
+            seen: false,
+            due: None,
+        }
+    }
+
+    fn take(&mut self, state: PresenceState, since: Instant) {
+        if since.duration_since(self.since) >= self.calm {
+            (self.visits_left, self.aways_left) = (VISITS_AT_ONCE, AWAYS_AT_ONCE);
+        }
+        match (is_offline(&self.now), is_offline(&state)) {
+            (true, false) => self.arrived = Some(since),
+            (false, true) => self.end_visit(since),
+            _ => {}
+        }
+        (self.now, self.since) = (state, since);
+    }
+
+    /// A short visit is told of more seldom, the more of them there are; a long one is a person again.
+    fn end_visit(&mut self, at: Instant) {
+        let is_short = self.arrived.is_some_and(|arrived| at.duration_since(arrived) < limits::FLAP);
+        self.calm = match is_short {
+            true => self.calm.saturating_mul(2).min(limits::PRESENCE_CALM_MAX),
+            false => limits::PRESENCE_CALM_MIN,
+        };
+    }
+
+    /// Whether the change is one of those that are told at once; it is counted.
+    fn is_free(&mut self) -> bool {
+        if self.told.as_ref().is_some_and(|told| alike(told, &self.now)) {
+            return false;
+        }
+        let was_or_is_offline = is_offline(&self.now) || self.told.as_ref().is_none_or(is_offline);
+        let left = if was_or_is_offline { &mut self.visits_left } else { &mut self.aways_left };
+        let is_free = *left > 0;
+        *left = left.saturating_sub(1);
+        is_free
+    }
+
+    /// Whether it has to be told once it has lasted.
+    fn is_news(&self) -> bool {
+        self.seen || self.told.as_ref().is_none_or(|told| !alike(told, &self.now))
+    }
+
+    /// How long it must last: whoever comes to stay is not kept waiting.
+    fn must_last(&self) -> Duration {
+        let arrives = self.told.as_ref().is_none_or(is_offline) && !is_offline(&self.now);
+        if arrives { limits::ARRIVAL_LASTS } else { limits::FLAP }
+    }
+
+    fn tell(&mut self) -> Told {
+        self.seen = false;
+        self.told = Some(self.now.clone());
+        (self.name.clone(), self.now.clone())
+    }
+}
+
+fn is_offline(state: &PresenceState) -> bool {
+    matches!(state, PresenceState::Offline(_))
+}
+
+/// Whether there is nothing new in the one after the other: when somebody was seen last is none.
+fn alike(one: &PresenceState, other: &PresenceState) -> bool {
+    one == other || (is_offline(one) && is_offline(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_memory_is_bounded_and_what_was_due_is_told() {
+        let mut teller = Teller::default();
+        let now = Instant::now();
+        let name: AccountName = "ana".parse().unwrap();
+        let state = |online: bool| if online { PresenceState::Online } else { PresenceState::Offline(None) };
+        // The third change of each is due later.
+        for account in 0..limits::PRESENCE_LATELY_MAX + 10 {
+            let account = AccountId(account as i64);
+            for online in [true, false, true] {
+                teller.change(account, &name, state(online), (now, now));
+            }
+        }
+        assert_eq!(teller.accounts.len(), limits::PRESENCE_LATELY_MAX);
+        assert_eq!(teller.due.len(), limits::PRESENCE_LATELY_MAX);
+        let told = teller.change(AccountId(-1), &name, state(true), (now, now));
+        assert_eq!(told.len(), 2, "the one that had to go, and the new one");
+        let later = now + limits::PRESENCE_CALM_MAX;
+        assert_eq!(teller.ripe(later).0.len(), limits::PRESENCE_LATELY_MAX - 1);
+        teller.change(AccountId(-2), &name, state(true), (later, later));
+        assert_eq!((teller.accounts.len(), teller.due.len()), (1, 0), "what is calm is forgotten");
+    }
+}

@@ -1,0 +1,153 @@
+//! How often presence is told: the first visit after a calm is told at once, what follows soon only once it lasts.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod memory_store;
+mod people;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanchat_hub::{Command, Credentials, Event, Hub, HubOptions, PresenceState, Reply, Session};
+use lanchat_model::limits;
+use memory_store::MemoryStore;
+use people::{PASSWORD, here, newcomer};
+use tokio::time::{advance, timeout};
+
+async fn hub() -> (Hub, Arc<MemoryStore>) {
+    let store = MemoryStore::new();
+    (Hub::open(store.clone(), HubOptions::default()).await.unwrap(), store)
+}
+
+async fn enter(hub: &Hub, credentials: Credentials) -> Session {
+    let mut session = hub.authenticate(credentials, &here()).await.unwrap().0;
+    let command = Command::Attach { epoch: None, cursors: BTreeMap::new(), tail: 0 };
+    assert!(matches!(session.submit(command).await.unwrap(), Reply::Attached { .. }));
+    session
+}
+
+fn login(name: &str) -> Credentials {
+    Credentials::Login { name: name.parse().unwrap(), password: PASSWORD.into(), device: None }
+}
+
+/// Comes, and says goodbye at once.
+async fn visit(hub: &Hub, name: &str) {
+    let mut session = enter(hub, login(name)).await;
+    session.leave_on_purpose();
+}
+
+/// What is told about somebody until nothing more is ready.
+async fn told_of(reader: &mut Session, who: &str) -> Vec<PresenceState> {
+    let mut found = Vec::new();
+    // Longer than presence may wait for company: the clock is paused.
+    while timeout(limits::PRESENCE_WAIT_MAX * 2, reader.ready()).await.is_ok() {
+        for event in reader.next_batch().await.unwrap() {
+            let Event::Presence(news) = event else { continue };
+            let of_them = news.changes.iter().filter(|(name, _)| name.as_str() == who);
+            found.extend(of_them.map(|(_, state)| state.clone()));
+        }
+    }
+    found
+}
+
+async fn listed(reader: &mut Session, who: &str) -> Option<PresenceState> {
+    let Reply::Members { members, .. } = reader.submit(Command::Members { room: None }).await.unwrap() else {
+        panic!("no members")
+    };
+    members.into_iter().find(|member| member.name.as_str() == who).map(|member| member.state)
+}
+
+/// A reader, and somebody called ci who has been gone for long.
+async fn scene(hub: &Hub) -> Session {
+    let ana = enter(hub, newcomer("ana")).await;
+    enter(hub, newcomer("ci")).await.leave_on_purpose();
+    advance(limits::PRESENCE_CALM_MAX * 2).await;
+    ana
+}
+
+#[tokio::test(start_paused = true)]
+async fn visits_that_follow_each_other_are_one_pair() {
+    let (hub, _) = hub().await;
+    let mut ana = scene(&hub).await;
+    told_of(&mut ana, "ci").await;
+    let mut told = Vec::new();
+    for _ in 0..20 {
+        let mut ci = enter(&hub, login("ci")).await;
+        told.extend(told_of(&mut ana, "ci").await);
+        ci.leave_on_purpose();
+        drop(ci);
+        advance(Duration::from_secs(5)).await;
+        told.extend(told_of(&mut ana, "ci").await);
+    }
+    assert!(matches!(told[..], [PresenceState::Online, PresenceState::Offline(_)]), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_stays_is_told_however_often_they_came_before() {
+    let (hub, _) = hub().await;
+    let mut ana = scene(&hub).await;
+    for _ in 0..20 {
+        visit(&hub, "ci").await;
+    }
+    told_of(&mut ana, "ci").await;
+    let stays = enter(&hub, login("ci")).await;
+    assert!(told_of(&mut ana, "ci").await.is_empty());
+    advance(limits::ARRIVAL_LASTS).await;
+    assert_eq!(told_of(&mut ana, "ci").await, [PresenceState::Online]);
+
+    // Lost, which is waited for once and not twice.
+    drop(stays);
+    advance(limits::FLAP).await;
+    assert!(matches!(told_of(&mut ana, "ci").await[..], [PresenceState::Offline(_)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn away_that_flutters_is_told_once_it_lasts() {
+    let (hub, _) = hub().await;
+    let mut ana = scene(&hub).await;
+    told_of(&mut ana, "ci").await;
+    let mut ci = enter(&hub, login("ci")).await;
+    let mut told = 0;
+    for number in 0..450 {
+        let away = Command::Away { reason: None };
+        ci.submit(if number % 2 == 0 { away } else { Command::Back }).await.unwrap();
+        advance(Duration::from_millis(22)).await;
+        told += told_of(&mut ana, "ci").await.len();
+    }
+    assert!((1..=4).contains(&told), "{told} lines of 450 changes");
+    ci.submit(Command::Away { reason: None }).await.unwrap();
+    advance(limits::FLAP).await;
+    let told = told_of(&mut ana, "ci").await;
+    assert_eq!(told, [PresenceState::Away(None)], "the latest value wins");
+}
+
+/// Whoever looked while a change was not told yet believes what they saw: they are told when it is over.
+#[tokio::test(start_paused = true)]
+async fn what_was_seen_in_a_list_is_put_right() {
+    let (hub, _) = hub().await;
+    let mut ana = scene(&hub).await;
+    for _ in 0..5 {
+        visit(&hub, "ci").await;
+    }
+    told_of(&mut ana, "ci").await;
+    let mut ci = enter(&hub, login("ci")).await;
+    assert_eq!(listed(&mut ana, "ci").await, Some(PresenceState::Online), "lists tell what is");
+    ci.leave_on_purpose();
+    drop(ci);
+    assert!(told_of(&mut ana, "ci").await.is_empty());
+    advance(limits::FLAP).await;
+    assert!(matches!(told_of(&mut ana, "ci").await[..], [PresenceState::Offline(_)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_calm_a_visit_is_told_at_once_again() {
+    let (hub, _) = hub().await;
+    let mut ana = scene(&hub).await;
+    visit(&hub, "ci").await;
+    told_of(&mut ana, "ci").await;
+    advance(limits::PRESENCE_CALM_MAX).await;
+    assert!(told_of(&mut ana, "ci").await.is_empty());
+    visit(&hub, "ci").await;
+    assert!(!told_of(&mut ana, "ci").await.is_empty());
+}
