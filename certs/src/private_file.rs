@@ -40,6 +40,9 @@ pub enum PrivateFileError {
     /// Over `limits::PRIVATE_FILE_BYTES_MAX`.
     #[error("{} is larger than any file that this program writes: restore it from a backup", .0.display())]
     TooLarge(PathBuf),
+    /// What was to be written is over `limits::PRIVATE_FILE_BYTES_MAX`: it could not be read again.
+    #[error("{} would become too large to be read again, so it was left as it is", .0.display())]
+    NoRoom(PathBuf),
 }
 
 impl PrivateFileError {
@@ -92,8 +95,12 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, PrivateFileError> {
 /// until the disk has it.
 ///
 /// # Errors
-/// [`PrivateFileError`] when the system refuses; the file is then as it was before.
+/// [`PrivateFileError`] when the system refuses, or there are more bytes than [`read`] takes; the file is then as it was
+/// before.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
+    if bytes.len() > limits::PRIVATE_FILE_BYTES_MAX {
+        return Err(PrivateFileError::NoRoom(path.to_owned()));
+    }
     let folder = folder_of(path);
     let mut file = NamedTempFile::new_in(folder).map_err(PrivateFileError::io("write into", folder))?;
     own_only(file.as_file())
@@ -196,7 +203,12 @@ mod tests {
     fn a_file_over_the_limit_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        write(&path, &vec![b'x'; limits::PRIVATE_FILE_BYTES_MAX + 1]).unwrap();
+        let most = vec![b'x'; limits::PRIVATE_FILE_BYTES_MAX];
+        write(&path, &most).unwrap();
+        let larger = [most.as_slice(), b"x"].concat();
+        assert!(matches!(write(&path, &larger), Err(PrivateFileError::NoRoom(_))));
+        assert_eq!(read(&path).unwrap().unwrap().len(), most.len(), "what was there stays");
+        fs::write(&path, &larger).unwrap();
         assert!(matches!(read(&path), Err(PrivateFileError::TooLarge(_))));
     }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::exit::{Failure, Reason};
+use crate::sanitize::quoted;
 use crate::trust::say;
 use crate::view::clip;
 
@@ -223,7 +224,7 @@ pub(crate) async fn list(home: &Home, json: bool) -> Result<(), Failure> {
                 "known": found.known,
                 "namesake": found.namesake,
             });
-            say(&object.to_string())?;
+            say(&crate::sanitize::json(&object.to_string()))?;
         } else {
             say(&found.line())?;
         }
@@ -244,10 +245,10 @@ pub(crate) fn known_servers(home: &Home) -> Vec<String> {
         let verified = pins.get(server.id).is_some_and(|pin| pin.verified);
         let account = server.account.as_deref().map(|name| format!("as {}", clip(name))).unwrap_or_default();
         format!(
-            "{:<20} {:<28} {} {account}",
-            clip(&server.name),
+            "{:<28} {:<16} {} {account}",
             server.addresses.first().map(|address| clip(address)).unwrap_or_default(),
-            if verified { "verified" } else { "not yet verified" }
+            if verified { "verified" } else { "not yet verified" },
+            quoted(&server.name)
         )
     };
     let mut lines = vec!["Servers that you know (lanchat --server ADDRESS connects):".to_owned()];

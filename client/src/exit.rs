@@ -74,7 +74,11 @@ impl From<ConnectError> for Failure {
             ConnectError::UnsupportedVersion { .. } | ConnectError::ServerFull { .. } => Reason::Lost,
             _ => Reason::NoServer,
         };
-        Self::new(reason, crate::trust::refusal(&error))
+        // Only a changed key takes more than a line to tell: any other newline is somebody else's.
+        match error {
+            ConnectError::KeyChanged(_) => Self::new(reason, crate::trust::refusal(&error)),
+            _ => Self::new(reason, crate::sanitize::one_line(&error.to_string())),
+        }
     }
 }
 
@@ -83,9 +87,9 @@ impl From<RequestError> for Failure {
         match error {
             RequestError::Home(error) => error.into(),
             error @ (RequestError::Refused { .. } | RequestError::NoToken | RequestError::Name(_)) => {
-                Self::new(Reason::LoginFailed, error.to_string())
+                Self::new(Reason::LoginFailed, crate::sanitize::one_line(&error.to_string()))
             }
-            error => Self::new(Reason::Lost, error.to_string()),
+            error => Self::new(Reason::Lost, crate::sanitize::one_line(&error.to_string())),
         }
     }
 }

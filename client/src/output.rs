@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::repl::Terminal;
+use crate::sanitize;
 use crate::spool::Spool;
 use crate::view::{Medium, Shown};
 
@@ -50,10 +51,10 @@ impl Output {
         }
     }
 
-    /// Passes on a frame as it came.
+    /// Passes on a frame: the same JSON value, with what a terminal would obey or not show written as escapes.
     pub(crate) fn frame(&self, line: &str) {
         if let Self::Json(pipe) = self {
-            pipe.spool.push([line.to_owned()]);
+            pipe.spool.push([sanitize::json(line)]);
         }
     }
 

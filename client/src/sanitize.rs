@@ -36,6 +36,36 @@ pub(crate) fn one_line(text: &str) -> String {
     clean(text)
 }
 
+/// A line of JSON as the same value in characters that a terminal only shows: in strings, what is not printable is
+/// written as `\uXXXX` (RFC 8259 §7); a carriage return between two values is a space.
+pub(crate) fn json(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    for c in line.chars() {
+        match c {
+            '\r' | '\n' | '\t' => out.push(' '),
+            _ if c.is_control() || is_hidden(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// A stranger's text inside a line of the program: in quotation marks, of which it can hold none itself, so that where
+/// it ends is where they end.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("“{}”", clean(text).replace(is_quotation_mark, "'"))
+}
+
+fn is_quotation_mark(c: char) -> bool {
+    matches!(c, '"' | '«' | '»' | '\u{2ba}' | '\u{2dd}' | '\u{2ee}' | '\u{2f5}' | '\u{2f6}' | '\u{5f2}' | '\u{5f4}'
+        | '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{2036}' | '\u{275d}' | '\u{275e}' | '\u{3003}'
+        | '\u{301d}'..='\u{301f}' | '\u{ff02}')
+}
+
 /// `text` as rows that fit `room`. All but the first start with [`CONTINUATION`].
 pub(crate) fn rows(text: &str, room: Room<'_>) -> Vec<String> {
     let columns = room.columns.max(COLUMNS_MIN) - 1;
@@ -161,6 +191,21 @@ mod tests {
         assert_eq!(one_line("one\ntwo\ttabs\u{2028}"), "one\\x0atwo    tabs\\u{2028}");
         assert_eq!(one_line("\u{e0041}\u{feff}\u{7f}"), "\\u{e0041}\\u{feff}\\x7f");
         assert_eq!(one_line("Ána 花子 żółw"), "Ána 花子 żółw");
+    }
+
+    #[test]
+    fn json_keeps_its_value_and_loses_what_a_terminal_obeys() {
+        let line = "{\"a\":\"x\u{9b}2J\u{202e}y\u{7f}\u{e0041}\u{feff}é花\",\r\"b\":\"\\u001b[2J\"}";
+        let shown = json(line);
+        assert_eq!(shown, r#"{"a":"x\u009b2J\u202ey\u007f\udb40\udc41\ufeffé花", "b":"\u001b[2J"}"#);
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&shown), value(line));
+    }
+
+    #[test]
+    fn a_quotation_ends_where_its_marks_do() {
+        assert_eq!(quoted("Bob”: online, “x\""), "“Bob': online, 'x'”");
+        assert_eq!(quoted("a\nb\x1b[2J"), "“a\\x0ab\\x1b[2J”");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use lanchat_model::limits;
 use tokio::sync::Notify;
 
 /// A queue of rows. Filling it never blocks; whoever fills it waits for [`Spool::room`] before it
-/// takes on more work, so that it holds little more than [`limits::OUTPUT_ROWS_MAX`] rows.
+/// takes on more work, so that it holds little more than [`limits::OUTPUT_ROWS_MAX`] rows and
+/// [`limits::OUTPUT_BYTES_MAX`] bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Spool {
     state: Mutex<State>,
@@ -19,12 +20,14 @@ pub(crate) struct Spool {
 #[derive(Debug, Default)]
 struct State {
     rows: VecDeque<String>,
+    /// Of all rows.
+    bytes: usize,
     closed: bool,
 }
 
 impl State {
     fn has_room(&self) -> bool {
-        self.closed || self.rows.len() < limits::OUTPUT_ROWS_MAX
+        self.closed || self.rows.len() < limits::OUTPUT_ROWS_MAX && self.bytes < limits::OUTPUT_BYTES_MAX
     }
 }
 
@@ -37,7 +40,10 @@ impl Spool {
     pub(crate) fn push(&self, rows: impl IntoIterator<Item = String>) {
         let mut state = self.lock();
         if !state.closed {
-            state.rows.extend(rows);
+            for row in rows {
+                state.bytes += row.len();
+                state.rows.push_back(row);
+            }
         }
         drop(state);
         self.filled.notify_one();
@@ -47,7 +53,8 @@ impl Spool {
     pub(crate) fn take(&self, count: usize) -> (Vec<String>, bool) {
         let mut state = self.lock();
         let count = count.min(state.rows.len());
-        let rows = state.rows.drain(..count).collect();
+        let rows: Vec<String> = state.rows.drain(..count).collect();
+        state.bytes -= rows.iter().map(String::len).sum::<usize>();
         let more = !state.rows.is_empty();
         drop(state);
         self.emptied.notify_one();
@@ -61,6 +68,7 @@ impl Spool {
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let rows = state.rows.drain(..).collect();
+        state.bytes = 0;
         drop(state);
         self.emptied.notify_one();
         rows
@@ -103,6 +111,20 @@ mod tests {
         spool.push(["late".to_owned()]);
         assert_eq!(spool.wait(), ["c"]);
         assert!(spool.wait().is_empty());
+    }
+
+    #[tokio::test]
+    async fn long_rows_fill_a_spool_too() {
+        let spool = Spool::default();
+        let row = "x".repeat(limits::OUTPUT_BYTES_MAX / 2);
+        spool.push([row.clone()]);
+        spool.room().await;
+        spool.push([row]);
+        assert!(!spool.lock().has_room());
+        spool.take(1);
+        spool.room().await;
+        assert_eq!(spool.wait().len(), 1);
+        assert_eq!(spool.lock().bytes, 0);
     }
 
     #[tokio::test]

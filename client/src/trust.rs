@@ -9,6 +9,7 @@ use lanchat_model::ServerId;
 
 use crate::cli::TrustTask;
 use crate::exit::{Failure, Reason};
+use crate::sanitize::quoted;
 use crate::view::clip;
 
 /// What to say of a server before anything is sent to it. Nothing, if it is known.
@@ -16,7 +17,7 @@ pub(crate) fn introduction(connection: &Connection) -> Vec<String> {
     if connection.decision() != Decision::First {
         return Vec::new();
     }
-    let name = clip(&connection.hello().name);
+    let name = quoted(&connection.hello().name);
     let mut lines = vec![
         format!("First contact with {name} at {}.", connection.address()),
         format!("The words of its key: {}", connection.fingerprint().words()),
@@ -51,7 +52,7 @@ pub(crate) fn refusal(error: &ConnectError) -> String {
          \x20 lanchat trust reset {server_id}",
         pinned.words(),
         presented.words(),
-        name = clip(&change.name),
+        name = quoted(&change.name),
     )
 }
 
@@ -114,7 +115,7 @@ fn list(home: &Home) -> Result<(), Failure> {
     for (id, pin) in pins.iter() {
         any = true;
         let state = if pin.verified { "verified" } else { "not yet verified" };
-        say(&format!("{id}  {}  {state}\n  {}", clip(&pin.name), pin.fingerprint.words()))?;
+        say(&format!("{id}  {state}  {}\n  {}", quoted(&pin.name), pin.fingerprint.words()))?;
     }
     if any { Ok(()) } else { say("No server is trusted yet.") }
 }

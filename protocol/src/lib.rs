@@ -4,6 +4,7 @@
 //! `docs/PROTOCOL.md` is its specification; section numbers in comments refer to it.
 
 pub mod beacon;
+mod bounded;
 mod client_frame;
 mod codec;
 mod error_code;

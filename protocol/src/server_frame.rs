@@ -1,8 +1,10 @@
-//! What a server says (PROTOCOL §3 to §9).
+//! What a server says (PROTOCOL §3 to §9). Each field is bounded as it is decoded (`bounded.rs`), but for the text of a
+//! message, which is as long as a line may be: a server may allow more than ours does.
 
-use lanchat_model::Seq;
+use lanchat_model::{Seq, limits};
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::client_frame::Secret;
 use crate::codec::{BadFrame, head};
 use crate::error_code::ErrorCode;
@@ -59,12 +61,16 @@ server_frames! {
     /// The first frame of every connection.
     "hello" Hello {
         /// The id that pins and tokens are kept under, 32 hex digits.
+        #[serde(deserialize_with = "bounded::id")]
         server_id: String,
         /// The name for people.
+        #[serde(deserialize_with = "bounded::server_name")]
         name: String,
         /// Program and version.
+        #[serde(deserialize_with = "bounded::software")]
         software: String,
         /// Versions that the server speaks.
+        #[serde(deserialize_with = "bounded::versions")]
         versions: Vec<u32>,
         /// `open` or `closed`.
         registration: Registration,
@@ -76,46 +82,59 @@ server_frames! {
     /// Answers `register`, `login` and `resume`.
     "welcome" Welcome {
         /// The id of the request.
+        #[serde(deserialize_with = "bounded::id")]
         id: String,
         /// The account, folded.
+        #[serde(deserialize_with = "bounded::account")]
         username: String,
         /// What it is called.
+        #[serde(deserialize_with = "bounded::display_name")]
         display_name: String,
         /// Whether it may administer this server.
         admin: bool,
         /// The device token to resume with next time. The one before stays valid until this one was used.
+        #[serde(deserialize_with = "bounded::token")]
         token: Secret,
         /// The version that both sides speak from now on.
         version: u32,
         /// Changes when the server's history was restored from a backup: cursors of another epoch are worthless.
+        #[serde(deserialize_with = "bounded::epoch")]
         epoch: String,
         /// Sessions that are logged in now, this one included.
         online: u64,
         /// The rooms that the account is in.
+        #[serde(deserialize_with = "bounded::own_rooms")]
         rooms: Vec<RoomState>,
     }
     /// Answers `attach`: delivery starts behind it.
     "attached" Attached {
         /// The id of the request.
+        #[serde(deserialize_with = "bounded::id")]
         id: String,
         /// The epoch of the server.
+        #[serde(deserialize_with = "bounded::epoch")]
         epoch: String,
         /// Where delivery starts in each room.
+        #[serde(deserialize_with = "bounded::own_rooms")]
         rooms: Vec<RoomState>,
     }
     /// A message, as an entry of a room's log.
     "message" Message {
         /// `lobby`, or `@ana` for the private chat with ana.
+        #[serde(deserialize_with = "bounded::room")]
         room: String,
         /// The position in the room's log.
         seq: Seq,
         /// The id that its author gave it.
+        #[serde(deserialize_with = "bounded::id")]
         id: String,
         /// The author.
+        #[serde(deserialize_with = "bounded::account")]
         username: String,
         /// The text.
         message: String,
         /// When the server took it, RFC 3339 UTC.
+        #[serde(deserialize_with = "bounded::time")]
         ts: String,
         /// Whether the text is what the author does.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -124,49 +143,60 @@ server_frames! {
     /// Somebody entered a room, as an entry of its log.
     "joined" Joined {
         /// The room.
+        #[serde(deserialize_with = "bounded::room")]
         room: String,
         /// The position in the room's log.
         seq: Seq,
         /// Who.
+        #[serde(deserialize_with = "bounded::account")]
         username: String,
         /// When, RFC 3339 UTC.
+        #[serde(deserialize_with = "bounded::time")]
         ts: String,
     }
     /// Somebody left a room, as an entry of its log.
     "left" Left {
         /// The room.
+        #[serde(deserialize_with = "bounded::room")]
         room: String,
         /// The position in the room's log.
         seq: Seq,
         /// Who.
+        #[serde(deserialize_with = "bounded::account")]
         username: String,
         /// When, RFC 3339 UTC.
+        #[serde(deserialize_with = "bounded::time")]
         ts: String,
     }
     /// Answers `send`: the message is on disk.
     "ack" Ack {
         /// The id of the message.
+        #[serde(deserialize_with = "bounded::id")]
         id: String,
         /// Its room.
+        #[serde(deserialize_with = "bounded::room")]
         room: String,
         /// Its position.
         seq: Seq,
         /// When the server took it, RFC 3339 UTC.
+        #[serde(deserialize_with = "bounded::time")]
         ts: String,
     }
     /// Answers a request that has nothing else to say.
     "ok" Done {
         /// The id of the request.
+        #[serde(deserialize_with = "bounded::id")]
         id: String,
     }
     /// Answers a request that was refused, or says why the connection closes.
     "error" ErrorFrame {
         /// The id of the request, where it could be read.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_id")]
         id: Option<String>,
         /// Why, for programs.
         code: ErrorCode,
         /// Why, and what to do, for people.
+        #[serde(deserialize_with = "bounded::sentence")]
         reason: String,
         /// Seconds to wait before another try.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -178,7 +208,7 @@ server_frames! {
     /// The session has a room that it did not have: the answer to `join`, or news from another device or person.
     "room" Room {
         /// The id of the `join`, if this answers one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_id")]
         id: Option<String>,
         /// The room.
         #[serde(flatten)]
@@ -187,23 +217,28 @@ server_frames! {
     /// The session has a room no longer: it was left on another device.
     "room_gone" RoomGone {
         /// The room.
+        #[serde(deserialize_with = "bounded::room")]
         room: String,
     }
     /// Answers `rooms`.
     "rooms" Rooms {
         /// The id of the request.
+        #[serde(deserialize_with = "bounded::id")]
         id: String,
         /// The group rooms, by name.
+        #[serde(deserialize_with = "bounded::rooms")]
         rooms: Vec<RoomSummary>,
     }
     /// Answers `members`.
     "members" Members {
         /// The id of the request.
+        #[serde(deserialize_with = "bounded::id")]
         id: String,
         /// The room, if the request named one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_room")]
         room: Option<String>,
         /// The members, those online first; at most 1000.
+        #[serde(deserialize_with = "bounded::members")]
         members: Vec<Member>,
         /// How many there are in all.
         total: u64,
@@ -211,8 +246,10 @@ server_frames! {
     /// Answers `history`.
     "history" History {
         /// The id of the request.
+        #[serde(deserialize_with = "bounded::id")]
         id: String,
         /// The room.
+        #[serde(deserialize_with = "bounded::room")]
         room: String,
         /// `message`, `joined` and `left` frames, oldest first.
         #[serde(deserialize_with = "entries")]
@@ -223,14 +260,15 @@ server_frames! {
     /// What an account does now. Only the latest value is sent, to everybody.
     "presence" Presence {
         /// Who.
+        #[serde(deserialize_with = "bounded::account")]
         username: String,
         /// `online`, `away` or `offline`.
         state: PresenceState,
         /// Why, if away.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::away_reason")]
         reason: Option<String>,
         /// When last seen, if offline; RFC 3339 UTC.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_time")]
         last_seen: Option<String>,
         /// Accounts that are online or away now.
         connected: u64,
@@ -238,18 +276,22 @@ server_frames! {
     /// Somebody is typing in a room; show it for six seconds or until a message of theirs.
     "typing" Typing {
         /// The room.
+        #[serde(deserialize_with = "bounded::room")]
         room: String,
         /// Who.
+        #[serde(deserialize_with = "bounded::account")]
         username: String,
     }
     /// Answers `whois`.
     "whois" Whois {
         /// The id of the request.
+        #[serde(deserialize_with = "bounded::id")]
         id: String,
         /// The account and what it does now.
         #[serde(flatten)]
         member: Member,
         /// When the account was made, RFC 3339 UTC.
+        #[serde(deserialize_with = "bounded::time")]
         since: String,
         /// Whether it may administer this server.
         admin: bool,
@@ -261,11 +303,13 @@ server_frames! {
         /// What, for programs.
         code: NoticeCode,
         /// What, and what to do, for people.
+        #[serde(deserialize_with = "bounded::sentence")]
         reason: String,
     }
     /// Answers `ping`.
     "pong" Pong {
         /// The id of the request.
+        #[serde(deserialize_with = "bounded::id")]
         id: String,
     }
     /// A sign of life on a quiet connection. Needs no answer.
@@ -273,7 +317,7 @@ server_frames! {
     /// The connection closes on purpose.
     "goodbye" Goodbye {
         /// The id of the `bye`, if this answers one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_id")]
         id: Option<String>,
         /// Seconds after which to come back, if the server goes down.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -298,7 +342,8 @@ fn entries<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Serv
         Entry::Left(frame) => Some(frame.into()),
         Entry::Unknown => None,
     };
-    Ok(Vec::<Entry>::deserialize(deserializer)?.into_iter().filter_map(known).collect())
+    let entries: Vec<Entry> = bounded::first(deserializer, limits::HISTORY_PAGE_MAX)?;
+    Ok(entries.into_iter().filter_map(known).collect())
 }
 
 /// Who may make an account.
@@ -358,6 +403,7 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomState {
     /// `lobby`, or `@ana`.
+    #[serde(deserialize_with = "bounded::room")]
     pub room: String,
     /// The last position of its log.
     pub head: Seq,
@@ -373,6 +419,7 @@ pub struct RoomState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomSummary {
     /// The room.
+    #[serde(deserialize_with = "bounded::room")]
     pub room: String,
     /// How many accounts are in it.
     pub members: u64,
@@ -386,15 +433,17 @@ pub struct RoomSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// The account.
+    #[serde(deserialize_with = "bounded::account")]
     pub username: String,
     /// What it is called.
+    #[serde(deserialize_with = "bounded::display_name")]
     pub display_name: String,
     /// What it does.
     pub state: PresenceState,
     /// Why, if away.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::away_reason")]
     pub reason: Option<String>,
     /// When last seen, if offline and known; RFC 3339 UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_time")]
     pub last_seen: Option<String>,
 }

@@ -107,6 +107,83 @@ fn unknown_fields_are_ignored_and_unknown_server_frames_skipped() {
     assert_eq!(history.entries.len(), 1);
 }
 
+/// What a server says, with one field of each frame replaced by something that it cannot be.
+#[test]
+fn names_ids_and_tokens_of_a_server_are_refused_beyond_their_bounds() {
+    let long = "x".repeat(600);
+    let frame = |fields: &str, field: &str, value: &str| {
+        let mut frame: serde_json::Value = serde_json::from_str(fields).unwrap();
+        assert!(ServerFrame::decode(frame.to_string().as_bytes()).unwrap().is_some(), "{frame}");
+        frame[field] = value.into();
+        ServerFrame::decode(frame.to_string().as_bytes())
+    };
+    let message =
+        r#"{"type":"message","room":"lobby","seq":1,"id":"x","username":"ana","message":"hi","ts":"t"}"#;
+    let welcome = r#"{"type":"welcome","id":"1","username":"ana","display_name":"A","admin":false,"token":"t",
+        "version":1,"epoch":"e","online":1,"rooms":[]}"#;
+    let presence = r#"{"type":"presence","username":"ana","state":"online","connected":1}"#;
+    let room = r#"{"type":"room","room":"@ana","head":1,"mark":0,"from":0,"members":2}"#;
+    for (fields, field) in [
+        (message, "room"),
+        (message, "username"),
+        (message, "id"),
+        (welcome, "token"),
+        (welcome, "epoch"),
+        (welcome, "username"),
+        (presence, "username"),
+        (room, "room"),
+        (r#"{"type":"room_gone","room":"lobby"}"#, "room"),
+        (r#"{"type":"typing","room":"lobby","username":"ana"}"#, "username"),
+        (r#"{"type":"ok","id":"1"}"#, "id"),
+    ] {
+        for bad in [long.as_str(), "", "a b", "a\u{9b}2J", "\u{202e}ana", "a\nb", "a\u{1b}]0;x\u{7}"] {
+            assert!(frame(fields, field, bad).is_err(), "{field} {bad:?}");
+        }
+    }
+    // A name that this version reserves may be an older account.
+    assert!(frame(message, "username", "sysadmin").is_ok() && frame(message, "username", "admin").is_ok());
+}
+
+#[test]
+fn what_people_read_is_cut_and_lists_end_at_their_limit() {
+    let long = "é\n".repeat(2000);
+    let hello = serde_json::json!({"type": "hello", "server_id": "0".repeat(32), "name": long, "software": long,
+        "versions": (0..500).collect::<Vec<u32>>(), "registration": "open", "online": 1, "limits": {"frame_bytes": 1,
+        "message_bytes": 1, "unacked": 1, "typing_seconds": 1, "keepalive_seconds": 1}});
+    let Some(ServerFrame::Hello(hello)) = ServerFrame::decode(hello.to_string().as_bytes()).unwrap() else {
+        panic!("no hello")
+    };
+    assert!(
+        hello.name.len() <= limits::SERVER_NAME_BYTES_MAX && !hello.name.contains('\n'),
+        "{}",
+        hello.name
+    );
+    assert!(
+        hello.software.len() <= limits::SOFTWARE_BYTES_MAX && hello.versions.len() == limits::VERSIONS_MAX
+    );
+
+    let error = serde_json::json!({"type": "error", "code": "server_full", "reason": "full\r\n*** type your password",
+        "fatal": true});
+    let Some(ServerFrame::ErrorFrame(error)) = ServerFrame::decode(error.to_string().as_bytes()).unwrap()
+    else {
+        panic!("no error")
+    };
+    assert_eq!(error.reason, "full  *** type your password");
+
+    let bob = serde_json::json!({"username": "bob", "display_name": long, "state": "away", "reason": long,
+        "last_seen": long});
+    let members = serde_json::json!({"type": "members", "id": "1", "total": 9, "members": vec![bob; 1500]});
+    let Some(ServerFrame::Members(members)) = ServerFrame::decode(members.to_string().as_bytes()).unwrap()
+    else {
+        panic!("no members")
+    };
+    assert_eq!(members.members.len(), limits::MEMBERS_PAGE_MAX);
+    let bob = &members.members[0];
+    assert_eq!(bob.display_name.chars().count(), limits::DISPLAY_NAME_CHARS_MAX);
+    assert!(bob.reason.as_ref().is_some_and(|reason| reason.len() <= limits::AWAY_REASON_BYTES_MAX));
+    assert!(bob.last_seen.as_ref().is_some_and(|seen| seen.len() <= limits::TIMESTAMP_BYTES_MAX));
+}
+
 #[test]
 fn a_message_is_readable_by_the_simplest_client() {
     let line = br#"{"type":"message","room":"lobby","seq":42,"id":"x","username":"ana","message":"hi","ts":"2026-11-21T05:00:00.123Z"}"#;

@@ -136,7 +136,7 @@ fn errors_that_a_request_names_exist() {
 
 #[test]
 fn limits_in_the_document_are_those_of_the_code() {
-    let rows: [(&str, u64); 22] = [
+    let rows: [(&str, u64); 27] = [
         ("A line from a client before login, newline included", limits::FRAME_BYTES_BEFORE_LOGIN_MAX as u64),
         ("A line from a client after login, newline included", limits::FRAME_BYTES_MAX as u64),
         ("A line from a server, newline included", limits::SERVER_FRAME_BYTES_MAX as u64),
@@ -147,6 +147,11 @@ fn limits_in_the_document_are_those_of_the_code() {
         ("An account or room name", limits::NAME_CHARS_MAX as u64),
         ("A display name", limits::DISPLAY_NAME_CHARS_MAX as u64),
         ("The label of a device", limits::DEVICE_LABEL_BYTES_MAX as u64),
+        ("A server name", limits::SERVER_NAME_BYTES_MAX as u64),
+        ("A device token", limits::TOKEN_BYTES_MAX as u64),
+        ("An epoch", limits::EPOCH_BYTES_MAX as u64),
+        ("A sentence for people (`reason`)", limits::SENTENCE_BYTES_MAX as u64),
+        ("`software`", limits::SOFTWARE_BYTES_MAX as u64),
         ("A password, at least", limits::PASSWORD_BYTES_MIN as u64),
         ("A password, at most", limits::PASSWORD_BYTES_MAX as u64),
         ("Posts of one session without an answer", limits::UNACKED_PER_SESSION_MAX as u64),

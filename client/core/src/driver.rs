@@ -191,8 +191,8 @@ impl Driver {
     /// Waits for the next thing to do, and does it.
     async fn turn(&mut self) {
         let backlog = self.link.wire().map_or(0, |wire| wire.backlog());
-        let takes_commands =
-            self.closing.is_none() && self.requests.has_room() && backlog < limits::WRITE_BUFFER_BYTES_MAX;
+        let has_room = backlog < limits::WRITE_BUFFER_BYTES_MAX;
+        let takes_commands = self.closing.is_none() && self.requests.has_room() && has_room;
         let reads = self.waiting.is_empty();
         let (mark_due, held) = (self.marks.due(), self.outbox.held());
         tokio::select! {
@@ -210,7 +210,7 @@ impl Driver {
                 None => self.close(),
             },
             () = self.shared.seen_changed.notified() => self.marks.changed(),
-            () = sleep_until(mark_due) => self.send_marks(),
+            () = sleep_until(mark_due), if has_room => self.send_marks(),
             () = sleep_until(held) => self.outbox.release(),
             written = self.keeper.done() => self.kept(written),
         }

@@ -180,6 +180,11 @@ impl Event {
                 line.len()
             }
             Self::SentAgain { posts } => posts.iter().map(|post| post.message.len()).sum(),
+            Self::Resumed { session, attached } => {
+                let rooms =
+                    session.rooms.len() + attached.as_ref().map_or(0, |attached| attached.rooms.len());
+                rooms * size_of::<RoomState>()
+            }
             _ => 0,
         };
         // Twice: the line, and the frame that was made of it. The cast is exact: both are under the

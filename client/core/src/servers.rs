@@ -106,6 +106,7 @@ impl ServersFile {
     pub(crate) fn remember(&mut self, id: ServerId, name: &str, address: SocketAddr, typed: Option<&str>) {
         let line = self.line(id);
         line.name = name[..name.floor_char_boundary(limits::SERVER_NAME_BYTES_MAX)].to_owned();
+        let typed = typed.filter(|text| text.len() <= limits::REMEMBERED_ADDRESS_BYTES_MAX);
         for text in typed.map(str::to_owned).into_iter().chain([address.to_string()]) {
             line.addresses.retain(|known| *known != text);
             line.addresses.insert(0, text);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use lanchat_client::{Client, ConnectError, Event, Events, Options, RequestError, Secret, SendError};
 use lanchat_model::limits;
 use serde_json::{Value, json};
-use support::{Fake, TestHome, attached, entries, meet, next_of, room, within};
+use support::{Fake, TestHome, attached, entries, logged_in, meet, next_of, room, within};
 
 async fn loss(events: &mut Events) -> String {
     match next_of(events, "the loss", |event| matches!(event, Event::Lost { .. })).await {
@@ -146,4 +146,41 @@ async fn a_key_that_changes_while_the_connection_is_lost_stops_the_client() {
     assert!(within("the end", events.next()).await.is_none());
     assert!(matches!(client.settled().await, Err(SendError::Stopped)));
     assert!(matches!(client.rooms().await, Err(RequestError::Stopped)));
+}
+
+/// What the client holds for a server that reads nothing is one answer, however often it is greeted.
+#[tokio::test]
+async fn signs_of_life_that_are_not_read_queue_no_answers() {
+    const PINGS: usize = 200_000;
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (client, mut events, mut peer) = attached(&fake, &home.home).await;
+    peer.send_raw("{\"type\":\"ping\"}\n".repeat(PINGS).as_bytes()).await.unwrap();
+    peer.message(1).await;
+    entries(&mut events, 1).await;
+    let (said, ()) = tokio::join!(peer.drain(), client.close());
+    let answers = String::from_utf8(said).unwrap().matches("\"ping\"").count();
+    assert!((1..PINGS / 10).contains(&answers), "{answers} answers");
+}
+
+/// A server that gives a token which no file could hold harms nobody's login but its own.
+#[tokio::test]
+async fn a_token_without_bounds_leaves_the_logins_of_other_servers_alone() {
+    let (good, home) = (Fake::start().await, TestHome::new());
+    drop(logged_in(&good, &home.home, json!([room("lobby", 0, 0)])).await);
+    let size = || std::fs::metadata(home.path().join("servers.json")).unwrap().len();
+    let before = size();
+    for token in ["x".repeat(limits::SERVER_FRAME_BYTES_MAX - 4096), "x".repeat(513), "\u{1}".repeat(400)] {
+        let bad = Fake::start().await;
+        let (connection, mut peer) = meet(&bad, &home.home).await;
+        let trusted = connection.unwrap().trust(&home.home).unwrap();
+        let (client, _events) = Client::start(trusted, home.home.clone(), Options::default());
+        let password = Secret("correct horse".into());
+        let (outcome, _) =
+            tokio::join!(client.login("ana", &password), peer.welcome("login", &token, json!([])));
+        assert!(outcome.is_err() && !client.is_logged_in(), "{outcome:?}");
+        let servers = lanchat_client::Home::open(&home.path()).unwrap().servers().unwrap();
+        let kept: Vec<_> = servers.iter().filter(|server| server.account.is_some()).collect();
+        assert!(kept.len() == 1 && kept[0].id == good.id, "{servers:?}");
+    }
+    assert!(size() < before + 2048, "{} bytes", size());
 }

@@ -6,6 +6,7 @@ use lanchat_protocol::{Presence, Room, RoomState, ServerFrame};
 use tokio::time::Instant;
 
 use super::{End, Session, given_up};
+use crate::sanitize::quoted;
 use crate::view::{clip, position};
 
 impl Session {
@@ -13,7 +14,7 @@ impl Session {
     pub(super) fn heard(&mut self, event: Event) -> Option<End> {
         match event {
             Event::Connected { hello, line, .. } => {
-                self.server = clip(&hello.name);
+                self.server = quoted(&hello.name);
                 self.output.frame(&line);
             }
             Event::LoggedIn { session, line } => {
@@ -116,7 +117,7 @@ impl Session {
             ServerFrame::Room(room) => self.room(room),
             ServerFrame::RoomGone(gone) => self.gone(&gone.room),
             ServerFrame::Presence(presence) => self.presence(presence),
-            ServerFrame::Notice(notice) => self.notice(&notice.reason),
+            ServerFrame::Notice(notice) => self.notice(&format!("The server says: {}", notice.reason)),
             // Answers reach whoever asked; a goodbye is followed by the loss that it announces.
             _ => {}
         }

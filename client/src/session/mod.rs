@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use lanchat_client::{Client, ConnectError, Event, Events, Home};
-use lanchat_model::{ClientId, Seq, limits};
+use lanchat_model::{ClientId, RoomName, Seq, limits};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -329,7 +329,7 @@ impl Session {
         terminal.set_typing(&self.typists.describe(Instant::now()));
         if std::mem::take(&mut self.words_stale) {
             let rooms = self.rooms.iter().map(String::as_str).chain(self.view.rooms());
-            let rooms = rooms.filter(|room| !room.starts_with('@')).map(str::to_owned).collect();
+            let rooms = rooms.filter(|room| room.parse::<RoomName>().is_ok()).map(str::to_owned).collect();
             let people = self.view.people().map(str::to_owned).collect();
             terminal.set_words(Words { rooms, people });
         }

@@ -31,7 +31,7 @@ impl View {
         };
         let mut lines = self.notice(&format!("{} {place}:", people(members.total)));
         for member in members.members.iter().take(limits::MEMBERS_PAGE_MAX) {
-            lines.extend(self.notice(&format!("  {:<20} {}", titled(member), self.state(member))));
+            lines.extend(self.notice(&self.member_line(member)));
         }
         let shown = members.members.len() as u64;
         if members.total > shown {
@@ -43,13 +43,18 @@ impl View {
     /// Answers `/whois`.
     pub(crate) fn whois(&self, whois: &Whois) -> Vec<String> {
         let role = if whois.admin { ", administers this server" } else { "" };
-        let mut lines =
-            self.notice(&format!("{}: {}{role}", titled(&whois.member), self.state(&whois.member)));
+        let name = clip(&whois.member.username);
+        let mut lines = self.notice(&format!("{name}: {}{role}", self.state(&whois.member)));
         let sessions = match whois.sessions {
             1 => "1 session".into(),
             count => format!("{count} sessions"),
         };
-        lines.extend(self.notice(&format!("  here since {}, {sessions}", self.clock.full(&whois.since))));
+        lines.extend(self.notice(&format!("  account made {}; {sessions}", self.clock.full(&whois.since))));
+        // What the person wrote comes last, each text on a line of its own that says so.
+        let said = [("calls itself", called(&whois.member)), ("says why", why(&whois.member))];
+        for (label, text) in said.into_iter().filter_map(|(label, text)| Some((label, text?))) {
+            lines.extend(self.notice(&format!("  {label} {text}")));
+        }
         lines
     }
 
@@ -80,13 +85,24 @@ impl View {
         Shown { rows, bell: false, cut: last_cut }
     }
 
+    /// Facts first; what the person wrote is behind them, and in quotation marks.
+    fn member_line(&self, member: &Member) -> String {
+        let mut line = format!("  {:<20} {}", clip(&member.username), self.state(member));
+        if let Some(reason) = why(member) {
+            line.push_str(&format!(": {reason}"));
+        }
+        if let Some(name) = called(member) {
+            line.push_str(&format!(", calls itself {name}"));
+        }
+        line
+    }
+
     fn state(&self, member: &Member) -> String {
-        match (member.state, &member.reason, &member.last_seen) {
-            (PresenceState::Online, ..) => "online".into(),
-            (PresenceState::Away, Some(reason), _) => format!("away: {}", sanitize::one_line(reason)),
-            (PresenceState::Away, None, _) => "away".into(),
-            (_, _, Some(seen)) => format!("last seen {}", self.clock.full(seen)),
-            (_, _, None) => "offline".into(),
+        match (member.state, &member.last_seen) {
+            (PresenceState::Online, _) => "online".into(),
+            (PresenceState::Away, _) => "away".into(),
+            (_, Some(seen)) => format!("last seen {}", self.clock.full(seen)),
+            (_, None) => "offline".into(),
         }
     }
 }
@@ -95,11 +111,13 @@ fn people(count: u64) -> String {
     if count == 1 { "1 person".into() } else { format!("{count} people") }
 }
 
-/// The account, and what it is called if that is something else.
-fn titled(member: &Member) -> String {
-    let name = clip(&member.username);
-    match clip(&member.display_name) {
-        shown if shown.eq_ignore_ascii_case(&name) || shown.is_empty() => name,
-        shown => format!("{name} ({shown})"),
-    }
+/// What the account is called, if that is something else.
+fn called(member: &Member) -> Option<String> {
+    let (name, shown) = (&member.username, clip(&member.display_name));
+    (!shown.is_empty() && !shown.eq_ignore_ascii_case(name)).then(|| sanitize::quoted(&member.display_name))
+}
+
+/// Why somebody who is away is that.
+fn why(member: &Member) -> Option<String> {
+    member.reason.as_deref().filter(|_| member.state == PresenceState::Away).map(sanitize::quoted)
 }

@@ -270,7 +270,7 @@ impl View {
             (PresenceState::Online, _) => format!("{name} is online ({connected} connected)"),
             (PresenceState::Away, None) => format!("{name} is away"),
             (PresenceState::Away, Some(reason)) => {
-                format!("{name} is away: {}", crate::sanitize::one_line(reason))
+                format!("{name} is away: {}", crate::sanitize::quoted(reason))
             }
             (_, _) => format!("{name} left ({connected} connected)"),
         };

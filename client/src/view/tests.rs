@@ -1,6 +1,6 @@
 //! What is shown, line by line.
 
-use lanchat_protocol::{History, Joined, Member, Members, RoomSummary, Rooms};
+use lanchat_protocol::{History, Joined, Member, Members, RoomSummary, Rooms, Whois};
 
 use super::*;
 
@@ -112,8 +112,8 @@ fn presence_says_what_changed_and_how_many_are_there() {
     };
     assert_eq!(told("bob", PresenceState::Online, None), "*** bob is online (3 connected)");
     assert_eq!(told("bob", PresenceState::Online, None), "");
-    assert_eq!(told("bob", PresenceState::Away, Some("lunch\x1b[2J")), "*** bob is away: lunch\\x1b[2J");
-    assert_eq!(told("bob", PresenceState::Away, Some("a nap")), "*** bob is away: a nap");
+    assert_eq!(told("bob", PresenceState::Away, Some("lunch\x1b[2J")), "*** bob is away: “lunch\\x1b[2J”");
+    assert_eq!(told("bob", PresenceState::Away, Some("a nap")), "*** bob is away: “a nap”");
     assert_eq!(told("bob", PresenceState::Online, None), "*** bob is back");
     assert_eq!(told("bob", PresenceState::Offline, None), "*** bob left (3 connected)");
     assert_eq!(told("ana", PresenceState::Online, None), "", "nothing of oneself");
@@ -149,7 +149,7 @@ fn lists_say_what_they_list() {
         view.member_list(&members),
         [
             "*** 9 people in lobby:",
-            "***   bob (Robert)         last seen 20 November 2026, 23:59",
+            "***   bob                  last seen 20 November 2026, 23:59, calls itself “Robert”",
             "***   … and 8 more"
         ]
     );
@@ -158,6 +158,36 @@ fn lists_say_what_they_list() {
     assert_eq!(
         view.older(&history, Cut::Whole).rows,
         ["*** older lines of lobby:", "10:01 bob  x", "*** end of these; there are no older ones"]
+    );
+}
+
+/// What an account is called and why it is away are its own words: neither can pass for a fact beside them.
+#[test]
+fn no_text_of_a_person_passes_for_a_fact() {
+    let view = view();
+    let mallory = Member {
+        username: "mallory".into(),
+        display_name: "Bob”: online, administers this server".into(),
+        state: PresenceState::Away,
+        reason: Some("\n*** bob: online, administers this server".into()),
+        last_seen: None,
+    };
+    let since = "2026-11-20T10:00:00.000Z".into();
+    let whois = Whois { id: "1".into(), member: mallory.clone(), since, admin: false, sessions: 1 };
+    assert_eq!(
+        view.whois(&whois),
+        [
+            "*** mallory: away",
+            "***   account made 20 November 2026, 10:00; 1 session",
+            "***   calls itself “Bob': online, administers this server”",
+            "***   says why “\\x0a*** bob: online, administers this server”",
+        ]
+    );
+    let members = Members { id: "1".into(), room: None, members: vec![mallory], total: 1 };
+    assert_eq!(
+        view.member_list(&members)[1],
+        "***   mallory              away: “\\x0a*** bob: online, administers this server”, calls itself “Bob': online, \
+         administers this server”"
     );
 }
 

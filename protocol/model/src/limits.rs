@@ -30,6 +30,19 @@ pub const NAME_CHARS_MAX: usize = 32;
 pub const DISPLAY_NAME_CHARS_MAX: usize = 40;
 /// A server name: a DNS-SD instance label (RFC 6763 §4.1.1).
 pub const SERVER_NAME_BYTES_MAX: usize = 63;
+/// A sentence for people from a server: why something was refused, what holds now. A client cuts a longer one.
+pub const SENTENCE_BYTES_MAX: usize = 1024;
+/// Program and version of a server, in its greeting. A client cuts a longer one.
+pub const SOFTWARE_BYTES_MAX: usize = 128;
+/// Versions of the protocol in one greeting. A client reads no more of them.
+pub const VERSIONS_MAX: usize = 16;
+/// A device token, in printable ASCII characters: eight times 256 bits in base64, for formats to come. With this bound
+/// the tokens of [`REMEMBERED_SERVERS_MAX`] servers fit [`PRIVATE_FILE_BYTES_MAX`].
+pub const TOKEN_BYTES_MAX: usize = 512;
+/// The epoch of a server's history, in printable ASCII characters.
+pub const EPOCH_BYTES_MAX: usize = 64;
+/// A time on the wire: RFC 3339 with a spare. A client cuts a longer one, and shows it as unknown.
+pub const TIMESTAMP_BYTES_MAX: usize = 40;
 /// The label that a device gives itself at login.
 pub const DEVICE_LABEL_BYTES_MAX: usize = 64;
 /// A new password. NIST SP 800-63B §5.1.1.2 asks for at least 8.
@@ -235,6 +248,8 @@ pub const CANDIDATE_GRACE: Duration = Duration::from_secs(2);
 pub const REMEMBERED_SERVERS_MAX: usize = 256;
 /// Addresses remembered per server, the last good one first. When full the oldest goes.
 pub const REMEMBERED_ADDRESSES_MAX: usize = 8;
+/// A remembered address: a DNS name (RFC 1035 §2.3.4) and a port. A longer one is not remembered.
+pub const REMEMBERED_ADDRESS_BYTES_MAX: usize = 262;
 /// The delay before the first attempt to reconnect is up to this; it doubles with every failure.
 pub const RECONNECT_DELAY_MIN: Duration = Duration::from_secs(1);
 /// The longest wait that a client lets a server ask of it.
@@ -243,6 +258,9 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 pub const LINK_STABLE: Duration = Duration::from_secs(5);
 /// Rows that wait for a terminal or a pipe to take them. When full the client reads no more events.
 pub const OUTPUT_ROWS_MAX: usize = 4096;
+/// Bytes of rows that wait for a terminal or a pipe to take them: a row may be as long as a line from a server. When full
+/// the client reads no more events.
+pub const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Lines that were typed and wait for those before them. When full the editor, or the pipe, waits.
 pub const INPUT_LINES_MAX: usize = 64;
 /// A line from a pipe: the largest message, and a command before it. A longer one is refused.
@@ -280,6 +298,12 @@ mod tests {
             assert!(JOIN_TAIL_DEFAULT <= JOIN_TAIL_MAX);
             // `"@name":9007199254740991,` for each room, and the rest of an `attach`.
             assert!(CURSORS_MAX * (NAME_CHARS_MAX + 21) + 512 < FRAME_BYTES_MAX);
+            // What is kept of each server, at its largest: a name of which every byte is escaped, the token, the account,
+            // the addresses, and the keys and blanks around them.
+            let addresses = REMEMBERED_ADDRESSES_MAX * (REMEMBERED_ADDRESS_BYTES_MAX + 16);
+            let server = 6 * SERVER_NAME_BYTES_MAX + 2 * TOKEN_BYTES_MAX + NAME_CHARS_MAX + addresses + 512;
+            assert!(REMEMBERED_SERVERS_MAX * server < PRIVATE_FILE_BYTES_MAX);
+            assert!(PINS_MAX * (6 * SERVER_NAME_BYTES_MAX + 512) < PRIVATE_FILE_BYTES_MAX);
         }
         assert!(TYPING_EVERY < TYPING_SHOWN);
     }

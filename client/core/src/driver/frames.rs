@@ -51,11 +51,10 @@ impl Driver {
                 self.tell(Event::Frame { frame, line: text() });
             }
             ServerFrame::KeepAlive(_) => {
-                // An answer is not asked for, but a server that never hears anything may think that
-                // nobody is there.
-                let ping = Ping { id: self.shared.request_id() };
-                if let Some(wire) = self.link.wire() {
-                    wire.put(&ping.into());
+                // An answer is not asked for, but a server that never hears anything may think that nobody is there.
+                // What waits to be written is an answer too, so that a server that reads nothing gets no second one.
+                if let Some(wire) = self.link.wire().filter(|wire| wire.backlog() == 0) {
+                    wire.put(&Ping { id: self.shared.request_id() }.into());
                 }
             }
             ServerFrame::Goodbye(goodbye) => self.goodbye(&goodbye),

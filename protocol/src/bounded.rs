@@ -1,0 +1,187 @@
+//! The bounds of what a server says, kept while its frames are decoded: no field of a [`ServerFrame`] that was decoded
+//! is larger than its limit, whatever stands on the line.
+//!
+//! What programs act on (names, ids, tokens, epochs) is refused if it is none. What only people read (sentences,
+//! display names, times) is cut, so that a server that says too much can still be talked to. Lists end at their limit.
+//!
+//! [`ServerFrame`]: crate::ServerFrame
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use lanchat_model::{RoomName, limits};
+use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::client_frame::Secret;
+
+/// An account name as a server writes it, in lower case. A reserved one may be an account of an older server.
+pub(crate) fn account<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    checked(from, is_name, "an account name has 1 to 32 characters of a-z, 0-9, '.', '_' and '-'")
+}
+
+/// `lobby`, or `@ana` (PROTOCOL §5).
+pub(crate) fn room<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    checked(
+        from,
+        is_room,
+        "a room is a name of 1 to 32 characters of a-z, 0-9, '.', '_' and '-', or '@' and an account",
+    )
+}
+
+/// [`room`], or none.
+pub(crate) fn maybe_room<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text: Option<String> = Option::deserialize(from)?;
+    match text {
+        Some(text) if !is_room(&text) => Err(D::Error::custom("this is no name of a room")),
+        text => Ok(text),
+    }
+}
+
+/// The id of a request or of a post.
+pub(crate) fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    checked(from, is_id, "an id has 1 to 64 printable ASCII characters")
+}
+
+/// [`id`], or none.
+pub(crate) fn maybe_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text: Option<String> = Option::deserialize(from)?;
+    match text {
+        Some(text) if !is_id(&text) => Err(D::Error::custom("an id has 1 to 64 printable ASCII characters")),
+        text => Ok(text),
+    }
+}
+
+/// A device token.
+pub(crate) fn token<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+    let fits = |text: &str| is_printable(text, limits::TOKEN_BYTES_MAX);
+    checked(from, fits, "a token has 1 to 512 printable ASCII characters").map(Secret)
+}
+
+/// The epoch of a history.
+pub(crate) fn epoch<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let fits = |text: &str| is_printable(text, limits::EPOCH_BYTES_MAX);
+    checked(from, fits, "an epoch has 1 to 64 printable ASCII characters")
+}
+
+/// What a server is called.
+pub(crate) fn server_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(line(String::deserialize(from)?, limits::SERVER_NAME_BYTES_MAX))
+}
+
+/// Program and version.
+pub(crate) fn software<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(line(String::deserialize(from)?, limits::SOFTWARE_BYTES_MAX))
+}
+
+/// A sentence for people.
+pub(crate) fn sentence<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(line(String::deserialize(from)?, limits::SENTENCE_BYTES_MAX))
+}
+
+/// Why somebody is away, if it is said.
+pub(crate) fn away_reason<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text: Option<String> = Option::deserialize(from)?;
+    Ok(text.map(|text| line(text, limits::AWAY_REASON_BYTES_MAX)))
+}
+
+/// What an account is called.
+pub(crate) fn display_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let mut text = String::deserialize(from)?;
+    if let Some((end, _)) = text.char_indices().nth(limits::DISPLAY_NAME_CHARS_MAX) {
+        text.truncate(end);
+    }
+    Ok(line(text, usize::MAX))
+}
+
+/// A time. What is none is shown as an unknown one.
+pub(crate) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(line(String::deserialize(from)?, limits::TIMESTAMP_BYTES_MAX))
+}
+
+/// [`time`], or none.
+pub(crate) fn maybe_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text: Option<String> = Option::deserialize(from)?;
+    Ok(text.map(|text| line(text, limits::TIMESTAMP_BYTES_MAX)))
+}
+
+/// Versions of the protocol; of more than `limits::VERSIONS_MAX` the first.
+pub(crate) fn versions<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Error> {
+    first(from, limits::VERSIONS_MAX)
+}
+
+/// One room more than an account can have, so that too many are seen to be too many.
+pub(crate) fn own_rooms<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    first(from, limits::ROOMS_PER_ACCOUNT_MAX + 1)
+}
+
+/// The rooms of a server; of more than `limits::ROOMS_MAX` the first.
+pub(crate) fn rooms<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    first(from, limits::ROOMS_MAX)
+}
+
+/// A page of members; of more than `limits::MEMBERS_PAGE_MAX` the first.
+pub(crate) fn members<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    first(from, limits::MEMBERS_PAGE_MAX)
+}
+
+/// The first `most` of a list. The others are read past.
+pub(crate) fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+    most: usize,
+) -> Result<Vec<T>, D::Error> {
+    struct First<T>(usize, PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for First<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut kept = Vec::new();
+            while kept.len() < self.0 {
+                let Some(item) = items.next_element()? else { return Ok(kept) };
+                kept.push(item);
+            }
+            while items.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(kept)
+        }
+    }
+
+    from.deserialize_seq(First(most, PhantomData))
+}
+
+fn checked<'de, D: Deserializer<'de>>(
+    from: D,
+    fits: impl Fn(&str) -> bool,
+    rule: &str,
+) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if fits(&text) { Ok(text) } else { Err(D::Error::custom(rule)) }
+}
+
+/// Folded, of the length and of the characters of a name.
+fn is_name(text: &str) -> bool {
+    text.parse::<RoomName>().is_ok_and(|name| name.as_str() == text)
+}
+
+fn is_room(text: &str) -> bool {
+    is_name(text.strip_prefix('@').unwrap_or(text))
+}
+
+fn is_id(text: &str) -> bool {
+    is_printable(text, limits::REQUEST_ID_BYTES_MAX)
+}
+
+/// ASCII without blanks: what takes as many bytes in a file as it has, or twice as many.
+fn is_printable(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The first `most` bytes of a text, on one line.
+fn line(mut text: String, most: usize) -> String {
+    text.truncate(text.floor_char_boundary(most));
+    if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text }
+}
