@@ -4,7 +4,6 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use lanchat_model::limits;
 
 use crate::fleet::{Destination, Fleet, Handler};
 use crate::measure::Latency;
@@ -14,8 +13,8 @@ use crate::wire::{Kind, kind, write_attach, write_resume};
 
 /// Connections that are on their way in at a time when nobody is in a hurry.
 const COMING_MAX: usize = 64;
-/// The same when all come at once: a few less than a server lets wait in front of its login.
-pub const CROWD_MAX: usize = limits::CONNECTIONS_BEFORE_LOGIN_MAX - 16;
+/// The same when all come at once: a few less than a server of any version lets wait in front of its login.
+pub const CROWD_MAX: usize = 240;
 /// After so long without anything coming something is wrong.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// After so long nobody waits for rest any more.

@@ -122,10 +122,27 @@ pub const TYPING_MARKS_MAX: usize = 4096;
 
 // --- connections ----------------------------------------------------------------------------------
 
-/// Connections that have not logged in. When full the newest is closed.
-pub const CONNECTIONS_BEFORE_LOGIN_MAX: usize = 256;
-/// The same from one IPv4 address or IPv6 /64.
-pub const CONNECTIONS_BEFORE_LOGIN_PER_ADDRESS_MAX: usize = 16;
+/// Connections that have not logged in: more than one host has addresses at a time, at up to 40 KiB each. When full the
+/// oldest that has not tried to log in goes, of the source that holds most.
+pub const CONNECTIONS_BEFORE_LOGIN_MAX: usize = 1024;
+/// The same from one IPv6 /64, IPv4 /16 or link, in which one host can have very many addresses: a quarter is left for the
+/// others. When full one of them goes.
+pub const CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX: usize = 768;
+/// Sources that somebody logged in from, for which places are kept in front of the login. When full the one that was not
+/// used for the longest time is forgotten.
+pub const KNOWN_SOURCES_MAX: usize = 4096;
+/// Connections before login in kept places: the others keep three quarters. When full, a known source is one like others.
+pub const KEPT_PLACES_MAX: usize = 256;
+/// The same of one source: the programs of one person that come back at once.
+pub const KEPT_PLACES_PER_SOURCE_MAX: usize = 4;
+/// TLS handshakes that are worked on at a time, whatever the number of cores; on a small machine half of the cores. The
+/// others wait, and the sources get their turns one after the other.
+pub const HANDSHAKES_AT_WORK_MAX: usize = 4;
+/// Bytes of a peer that has not finished its TLS handshake: its records, the last of which may carry its first requests.
+pub const HANDSHAKE_BYTES_MAX: usize = 20 * 1024;
+/// Closed connections without a session that are kept for what their peers still send ([`LINGER_MAX`]). When full they are
+/// not kept.
+pub const LINGERING_MAX: usize = 64;
 /// Sessions on a server, unless `max_clients` says otherwise. Beyond it: `server_full`.
 pub const CLIENTS_DEFAULT: usize = 4096;
 /// From accept to the end of the TLS handshake.

@@ -3,15 +3,16 @@
 //! Keyed by both, so that an attacker slows himself and not the owner; an unknown account is treated as a known one.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lanchat_model::{AccountName, limits};
 use tokio::time::Instant;
 
-/// Where a connection comes from, as its listener names it: an address, or an IPv6 /64.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Source(pub String);
+/// Where a connection comes from, as its listener names it: one address, a link-local one with its interface. Cheap to
+/// clone. One host may have very many of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(pub Arc<str>);
 
 type Key = (AccountName, Source);
 

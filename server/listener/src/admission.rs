@@ -1,98 +1,285 @@
-//! Who may wait in front of the login: so many in all, so many from one place.
+//! Who may wait in front of the login. When there is no place left the oldest silent connection goes, of the source that
+//! holds most: nobody is kept out because others came first (docs/adr/0008).
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use lanchat_hub::Source;
 use lanchat_model::limits;
 
-/// Counts the connections that have not logged in.
-#[derive(Debug, Default)]
-pub(crate) struct Anteroom {
-    /// Bounded by `limits::CONNECTIONS_BEFORE_LOGIN_MAX`: each key stands for at least one of them.
-    waiting: Mutex<HashMap<Source, usize>>,
-}
+use crate::known::KnownSources;
 
-/// A place in the anteroom, given up when dropped.
+#[cfg(test)]
+mod tests;
+
+/// The connections that have not logged in.
+#[derive(Debug, Default)]
+pub(crate) struct Anteroom(Mutex<Room>);
+
+/// A place in the anteroom, given up when dropped. It may be taken away.
 #[derive(Debug)]
 pub(crate) struct Place {
     anteroom: Arc<Anteroom>,
+    id: u64,
+    pub(crate) source: Source,
+    /// Whether it is one of those that are kept for sources that are known.
+    pub(crate) is_kept: bool,
+}
+
+/// See `limits::CONNECTIONS_BEFORE_LOGIN_MAX`, which bounds all that is in here, but for the sources that are known.
+#[derive(Debug, Default)]
+struct Room {
+    next_id: u64,
+    guests: HashMap<u64, Guest>,
+    networks: HashMap<Network, Hall>,
+    /// Kept places that are taken, at most `limits::KEPT_PLACES_MAX`.
+    kept: usize,
+    known: KnownSources,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Guest {
     source: Source,
+    network: Network,
+    is_kept: bool,
+    state: State,
+    /// To be woken when its place is taken away.
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    /// It has tried to log in, and failed.
+    Failed,
+    /// It has asked for nothing yet.
+    Silent,
+    /// A login of it is at work: it cannot be sent away.
+    Served,
+}
+
+/// What sources have in common that one host can have very many of: an IPv4 /16, an IPv6 /64, or one link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Network {
+    V4([u8; 2]),
+    V6([u16; 4]),
+    Link(u32),
+}
+
+/// The connections of one network.
+#[derive(Debug, Default)]
+struct Hall {
+    count: usize,
+    parties: HashMap<Source, Party>,
+    /// Who goes first when somebody has to: the last one. Each party has one that can be sent away, or none.
+    ranking: BTreeSet<Rank>,
+}
+
+/// The connections of one source.
+#[derive(Debug, Default)]
+struct Party {
+    count: usize,
+    kept: usize,
+    idle: BTreeSet<Standing>,
+    rank: Option<Rank>,
+}
+
+/// Who of one source goes first: the greatest.
+type Standing = (bool, State, Reverse<u64>);
+
+/// Who of one network goes first: the greatest. Not a kept place, of a source that holds many, silent, and old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    is_open: bool,
+    held: usize,
+    state: State,
+    id: Reverse<u64>,
 }
 
 impl Anteroom {
-    /// A place, if there is one: neither all of `limits::CONNECTIONS_BEFORE_LOGIN_MAX` nor those of this source are
-    /// taken.
-    pub(crate) fn enter(self: &Arc<Self>, source: &Source) -> Option<Place> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let total: usize = waiting.values().sum();
-        let from_here = waiting.get(source).copied().unwrap_or(0);
-        if total >= limits::CONNECTIONS_BEFORE_LOGIN_MAX
-            || from_here >= limits::CONNECTIONS_BEFORE_LOGIN_PER_ADDRESS_MAX
-        {
-            return None;
+    /// A place. `None` if there is none and nobody can be sent away, because a login is at work for each.
+    pub(crate) fn enter(self: &Arc<Self>, peer: SocketAddr) -> Option<Place> {
+        let (source, network) = (source_of(peer), network_of(peer));
+        let mut room = self.lock();
+        let mut sent_away = None;
+        let is_crowded = |hall: &Hall| hall.count >= limits::CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX;
+        if room.networks.get(&network).is_some_and(is_crowded) {
+            sent_away = Some(room.first_of(network)?);
+        } else if room.guests.len() >= limits::CONNECTIONS_BEFORE_LOGIN_MAX {
+            sent_away = Some(room.first_of_all()?);
         }
-        waiting.insert(source.clone(), from_here + 1);
-        Some(Place { anteroom: Arc::clone(self), source: source.clone() })
+        let waker = sent_away.and_then(|id| room.remove(id));
+        let (id, is_kept) = room.insert(source.clone(), network);
+        drop(room);
+        waker.into_iter().for_each(Waker::wake);
+        Some(Place { anteroom: Arc::clone(self), id, source, is_kept })
+    }
+
+    /// Sends up to `count` connections away, in the order in which they would have to make room, and tells how many.
+    pub(crate) fn send_away(&self, count: usize) -> usize {
+        let mut sent = 0;
+        while sent < count {
+            let mut room = self.lock();
+            let Some(id) = room.first_of_all() else { break };
+            let waker = room.remove(id);
+            drop(room);
+            waker.into_iter().for_each(Waker::wake);
+            sent += 1;
+        }
+        sent
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Room> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Resolves when the place was taken away. Cancel safe.
+    pub(crate) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut room = self.anteroom.lock();
+        let Some(guest) = room.guests.get_mut(&self.id) else { return Poll::Ready(()) };
+        match &mut guest.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => guest.waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// A login is at work: the place is not taken away.
+    pub(crate) fn is_served(&self) {
+        self.anteroom.lock().change(self.id, State::Served);
+    }
+
+    /// The login failed.
+    pub(crate) fn has_failed(&self) {
+        self.anteroom.lock().change(self.id, State::Failed);
+    }
+
+    /// The login succeeded: places are kept for this source from now on.
+    pub(crate) fn has_logged_in(self) {
+        self.anteroom.lock().known.note(&self.source);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut waiting = self.anteroom.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = waiting.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                waiting.remove(&self.source);
+        let waker = self.anteroom.lock().remove(self.id);
+        drop(waker);
+    }
+}
+
+impl Room {
+    fn insert(&mut self, source: Source, network: Network) -> (u64, bool) {
+        self.next_id += 1;
+        let id = self.next_id;
+        let hall = self.networks.entry(network).or_default();
+        let party = hall.parties.entry(source.clone()).or_default();
+        let is_kept = self.kept < limits::KEPT_PLACES_MAX
+            && party.kept < limits::KEPT_PLACES_PER_SOURCE_MAX
+            && self.known.contains(&source);
+        let guest = Guest { source, network, is_kept, state: State::Silent, waker: None };
+        hall.count += 1;
+        party.count += 1;
+        party.kept += usize::from(is_kept);
+        self.kept += usize::from(is_kept);
+        party.idle.insert(guest.standing(id));
+        party.rank_in(&mut hall.ranking);
+        self.guests.insert(id, guest);
+        (id, is_kept)
+    }
+
+    /// Takes a connection out, and tells whom to wake, after the lock: it finds its place gone.
+    fn remove(&mut self, id: u64) -> Option<Waker> {
+        let guest = self.guests.remove(&id)?;
+        self.kept -= usize::from(guest.is_kept);
+        let hall = self.networks.get_mut(&guest.network)?;
+        hall.count -= 1;
+        if let Some(party) = hall.parties.get_mut(&guest.source) {
+            party.count -= 1;
+            party.kept -= usize::from(guest.is_kept);
+            party.idle.remove(&guest.standing(id));
+            party.rank_in(&mut hall.ranking);
+            if party.count == 0 {
+                hall.parties.remove(&guest.source);
             }
         }
+        if hall.count == 0 {
+            self.networks.remove(&guest.network);
+        }
+        guest.waker
+    }
+
+    fn change(&mut self, id: u64, state: State) {
+        let Some(guest) = self.guests.get_mut(&id) else { return };
+        let Some(hall) = self.networks.get_mut(&guest.network) else { return };
+        let Some(party) = hall.parties.get_mut(&guest.source) else { return };
+        party.idle.remove(&guest.standing(id));
+        guest.state = state;
+        if state != State::Served {
+            party.idle.insert(guest.standing(id));
+        }
+        party.rank_in(&mut hall.ranking);
+    }
+
+    /// Who has to go first in one network.
+    fn first_of(&self, network: Network) -> Option<u64> {
+        let Reverse(id) = self.networks.get(&network)?.ranking.last()?.id;
+        Some(id)
+    }
+
+    /// Who has to go first: where sources hold the same, of the network that holds most.
+    fn first_of_all(&self) -> Option<u64> {
+        let key = |rank: &Rank, hall: &Hall| (rank.is_open, rank.held, hall.count, rank.state, rank.id);
+        let firsts = self.networks.values().filter_map(|hall| Some(key(hall.ranking.last()?, hall)));
+        firsts.max().map(|(.., Reverse(id))| id)
     }
 }
 
-/// Where a peer is, as limits count it: an IPv4 address, or the /64 that one IPv6 host has to itself.
+impl Guest {
+    fn standing(&self, id: u64) -> Standing {
+        (!self.is_kept, self.state, Reverse(id))
+    }
+}
+
+impl Party {
+    /// Brings its rank up to date.
+    fn rank_in(&mut self, ranking: &mut BTreeSet<Rank>) {
+        if let Some(before) = self.rank.take() {
+            ranking.remove(&before);
+        }
+        let first = self.idle.last();
+        self.rank = first.map(|&(is_open, state, id)| Rank { is_open, held: self.count, state, id });
+        ranking.extend(self.rank);
+    }
+}
+
+/// Where a peer is, as limits count it: its address, an IPv4 one also where it is mapped into IPv6, and a link-local one
+/// with its interface, on each of which another host may have it.
 pub(crate) fn source_of(peer: SocketAddr) -> Source {
-    match peer.ip().to_canonical() {
-        IpAddr::V4(address) => Source(address.to_string()),
-        IpAddr::V6(address) if address.is_unicast_link_local() || address.is_loopback() => {
-            Source(address.to_string())
+    Source(match (peer.ip().to_canonical(), peer) {
+        (IpAddr::V6(address), SocketAddr::V6(scoped)) if address.is_unicast_link_local() => {
+            format!("{address}%{}", scoped.scope_id()).into()
         }
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Source(format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)))
-        }
-    }
+        (address, _) => address.to_string().into(),
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_cannot_take_all_places() {
-        let anteroom = Arc::new(Anteroom::default());
-        let (greedy, other) = (source_of(([10, 0, 0, 9], 1).into()), source_of(([10, 0, 0, 1], 1).into()));
-        let mut places: Vec<Place> = std::iter::from_fn(|| anteroom.enter(&greedy)).collect();
-        assert_eq!(places.len(), limits::CONNECTIONS_BEFORE_LOGIN_PER_ADDRESS_MAX);
-        assert!(anteroom.enter(&other).is_some());
-        places.pop();
-        assert!(anteroom.enter(&greedy).is_some());
-    }
-
-    #[test]
-    fn all_places_together_are_bounded() {
-        let anteroom = Arc::new(Anteroom::default());
-        let sources = (0..1000_u32).map(|n| source_of((n.to_be_bytes(), 1).into()));
-        let places: Vec<Place> = sources.filter_map(|source| anteroom.enter(&source)).collect();
-        assert_eq!(places.len(), limits::CONNECTIONS_BEFORE_LOGIN_MAX);
-    }
-
-    #[test]
-    fn an_ipv6_host_is_its_64_and_a_mapped_ipv4_address_is_itself() {
-        let of = |text: &str| source_of(format!("[{text}]:1").parse().unwrap());
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_ne!(of("fe80::1"), of("fe80::2"));
-        assert_eq!(of("::ffff:10.0.0.1"), Source("10.0.0.1".into()));
+fn network_of(peer: SocketAddr) -> Network {
+    match (peer.ip().to_canonical(), peer) {
+        (IpAddr::V4(address), _) => {
+            let [a, b, ..] = address.octets();
+            Network::V4([a, b])
+        }
+        (IpAddr::V6(address), SocketAddr::V6(scoped)) if address.is_unicast_link_local() => {
+            Network::Link(scoped.scope_id())
+        }
+        (IpAddr::V6(address), _) => {
+            let [a, b, c, d, ..] = address.segments();
+            Network::V6([a, b, c, d])
+        }
     }
 }

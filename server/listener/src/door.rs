@@ -82,6 +82,8 @@ pub enum Closing<'a> {
     },
     /// Nobody logged in in time.
     LoginTimeout,
+    /// Nobody logged in, and others need the place.
+    PlaceTaken,
     /// The server goes down; seconds after which to come back.
     Drain {
         /// At least; peers add jitter, so that they do not all come at once.

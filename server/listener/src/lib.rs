@@ -5,9 +5,11 @@
 mod admission;
 mod door;
 mod herd;
+mod known;
 mod listener;
 mod pump;
 mod stream;
+mod turns;
 
 pub use door::{Closing, Dialect, Door, Flow, Inbound, Request};
 pub use listener::{Listener, bind};

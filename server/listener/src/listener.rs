@@ -1,5 +1,6 @@
-//! Accept: a permit first, the TLS handshake in a task of its own, never a wait for one peer on behalf of another.
+//! Accept: a place first, the TLS handshake in a task of its own, never a wait for one peer on behalf of another.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use lanchat_model::limits;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -20,11 +22,16 @@ use crate::door::Door;
 use crate::herd::Herd;
 use crate::pump::Pump;
 use crate::stream::Stream;
+use crate::turns::Turns;
 
 /// Connections that the kernel keeps for us before they are accepted.
 const BACKLOG: i32 = 1024;
 /// After a failed accept, most likely for want of descriptors: those that end meanwhile free some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The same when some were sent away to free descriptors.
+const ACCEPT_PAUSE_SHORT: Duration = Duration::from_millis(5);
+/// Connections in front of the login that are sent away after a failed accept.
+const SENT_AWAY: usize = 8;
 
 /// Binds a socket. `[::]` takes IPv4 as well.
 ///
@@ -50,7 +57,6 @@ pub struct Listener {
     tls: Arc<ServerConfig>,
     doors: Arc<[Arc<dyn Door>]>,
     hub: Hub,
-    anteroom: Arc<Anteroom>,
 }
 
 impl Listener {
@@ -61,14 +67,24 @@ impl Listener {
         doors: Vec<Arc<dyn Door>>,
         hub: Hub,
     ) -> Self {
-        Self { sockets, tls, doors: doors.into(), hub, anteroom: Arc::default() }
+        Self { sockets, tls, doors: doors.into(), hub }
     }
 
     /// Serves until `shutdown`; then stops accepting, lets every connection say goodbye, and resolves when all are
     /// gone, after `limits::DRAIN_MAX` at the latest.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let Self { sockets, tls, doors, hub, anteroom } = self;
-        let entrance = Arc::new(Entrance { tls, doors, hub, anteroom, herd: Herd::default(), shutdown });
+        let Self { sockets, tls, doors, hub } = self;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let entrance = Arc::new(Entrance {
+            tls,
+            doors,
+            hub,
+            anteroom: Arc::default(),
+            turns: Turns::new((cores / 2).clamp(1, limits::HANDSHAKES_AT_WORK_MAX)),
+            lingering: Semaphore::new(limits::LINGERING_MAX),
+            herd: Herd::default(),
+            shutdown,
+        });
         let mut accepting = JoinSet::new();
         for socket in sockets {
             accepting.spawn(Arc::clone(&entrance).accept(socket));
@@ -83,6 +99,9 @@ pub(crate) struct Entrance {
     doors: Arc<[Arc<dyn Door>]>,
     pub(crate) hub: Hub,
     anteroom: Arc<Anteroom>,
+    turns: Arc<Turns>,
+    /// A permit for each connection without a session that is closed slowly, so that its peer reads why.
+    pub(crate) lingering: Semaphore,
     pub(crate) herd: Herd,
     /// Looked at by connections without a session; a session is told by the hub.
     pub(crate) shutdown: CancellationToken,
@@ -102,8 +121,10 @@ impl Entrance {
                 Ok((stream, peer)) => self.admit(stream, peer, &mut connections),
                 Err(error) => {
                     warn!(%error, "accept failed");
+                    // Most likely for want of descriptors, and those who have not logged in are the first to give theirs.
+                    let freed = self.anteroom.send_away(SENT_AWAY) > 0;
                     tokio::select! {
-                        () = sleep(ACCEPT_PAUSE) => {}
+                        () = sleep(if freed { ACCEPT_PAUSE_SHORT } else { ACCEPT_PAUSE }) => {}
                         () = self.shutdown.cancelled() => break,
                     }
                 }
@@ -120,64 +141,81 @@ impl Entrance {
 
     /// A peer without a place is closed, not left hanging.
     fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, connections: &mut JoinSet<()>) {
-        let Some(place) = self.anteroom.enter(&source_of(peer)) else {
-            debug!(%peer, "too many connections before login");
-            return;
+        let Some(place) = self.anteroom.enter(peer) else {
+            debug!(source = %source_of(peer).0, "turned away: a login is at work in each place");
+            return abort(&stream);
         };
         let this = Arc::clone(self);
         connections.spawn(async move {
             // Each part is boxed, so that a connection that waits has the memory of the waiting, not of the handshake.
-            if let Some(pump) = Box::pin(this.shake_hands(stream, peer, place)).await {
+            if let Some(pump) = Box::pin(this.receive(stream, place)).await {
                 pump.run().await;
             }
         });
     }
 
-    async fn shake_hands(
-        self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        place: Place,
-    ) -> Option<Box<Pump>> {
+    /// Shakes hands, within `limits::HANDSHAKE_MAX`, as long as the place is not taken away.
+    async fn receive(self: Arc<Self>, stream: TcpStream, place: Place) -> Option<Box<Pump>> {
         let accepted_at = Instant::now();
+        let source = place.source.clone();
         if let Err(error) = tune(&stream) {
-            debug!(%peer, %error, "socket options were refused");
+            debug!(source = %source.0, %error, "socket options were refused");
         }
-        let accepted = Stream::accept(Arc::clone(&self.tls), stream);
-        let handshake = timeout_at(accepted_at + limits::HANDSHAKE_MAX, accepted);
-        let stream = tokio::select! {
-            done = handshake => match done {
-                Ok(Ok(stream)) => stream,
+        let mut stream = match Stream::new(Arc::clone(&self.tls), stream) {
+            Ok(stream) => stream,
+            Err(error) => {
+                debug!(source = %source.0, %error, "TLS is not possible");
+                return None;
+            }
+        };
+        let (turns, from, is_kept) = (&self.turns, &source, place.is_kept);
+        let handshake = stream.shake_hands(move || turns.wait(from, is_kept));
+        tokio::select! {
+            done = timeout_at(accepted_at + limits::HANDSHAKE_MAX, handshake) => match done {
+                Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    debug!(%peer, %error, "TLS handshake failed");
+                    debug!(source = %source.0, %error, "TLS handshake failed");
                     return None;
                 }
                 Err(_) => {
-                    debug!(%peer, "TLS handshake took too long");
+                    debug!(source = %source.0, "TLS handshake took too long");
                     return None;
                 }
             },
+            () = poll_fn(|cx| place.poll_taken(cx)) => {
+                stream.abort();
+                debug!(source = %source.0, "sent away from the handshake: its place was needed");
+                return None;
+            }
             () = self.shutdown.cancelled() => return None,
-        };
+        }
         let alpn = stream.alpn();
         let Some(door) = self.doors.iter().find(|door| Some(door.alpn()) == alpn) else {
             // rustls refuses a wrong ALPN by itself, but lets none at all pass. No application byte for those.
-            debug!(%peer, "no ALPN protocol");
+            debug!(source = %source.0, "no ALPN protocol");
             return None;
         };
         Some(Box::new(Pump {
             dialect: door.open(),
             stream,
             entrance: Arc::clone(&self),
-            source: source_of(peer),
+            source,
             place: Some(place),
             login_deadline: accepted_at + limits::LOGIN_MAX,
             session: None,
             has_input: false,
+            was_reprieved: false,
             out: Vec::new(),
             last_sent: Instant::now(),
         }))
     }
+}
+
+/// Has the socket closed at once and forgotten, when it is dropped: a flood of those that are sent away would fill the
+/// kernel with connections that wait for their peers' last word.
+pub(crate) fn abort(stream: &TcpStream) {
+    // Otherwise it is closed in the usual way.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// A peer that vanished without a word is noticed by TCP: by its silence, or by what it leaves unacknowledged.

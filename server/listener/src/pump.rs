@@ -23,12 +23,14 @@ pub(crate) struct Pump {
     pub(crate) dialect: Box<dyn Dialect>,
     pub(crate) entrance: Arc<Entrance>,
     pub(crate) source: Source,
-    /// Held until the login.
+    /// Held until the login, unless it is taken away.
     pub(crate) place: Option<Place>,
     pub(crate) login_deadline: Instant,
     pub(crate) session: Option<Session>,
     /// Whether the dialect may have a whole request. Most wake-ups are for deliveries, and need not ask it.
     pub(crate) has_input: bool,
+    /// Whether its place is gone, and one more look was taken at what it says.
+    pub(crate) was_reprieved: bool,
     /// What is to be written. Written as soon as it exceeds `limits::WRITE_BUFFER_BYTES_MAX`, and before every wait.
     pub(crate) out: Vec<u8>,
     pub(crate) last_sent: Instant,
@@ -42,6 +44,7 @@ struct Wake {
     deliver: bool,
     keep_alive: bool,
     login_timeout: bool,
+    place_taken: bool,
     drain: bool,
 }
 
@@ -55,10 +58,19 @@ impl Pump {
         }
         let name = self.session.as_ref().map(|session| session.name().to_string());
         debug!(account = name, source = %self.source.0, reason = ?ended.err(), "connection ended");
-        // The session first: others need not wait for this socket to close.
+        // Whoever never had a session is heard out only while few are.
+        let lingers = match self.session {
+            Some(_) => Ok(None),
+            None => self.entrance.lingering.try_acquire().map(Some),
+        };
+        // The session first: others need not wait for this socket to close. The place too: nobody could be sent away.
         self.session = None;
-        // Boxed: what a connection needs only at its end is no memory of those that live.
-        Box::pin(self.stream.close()).await;
+        self.place = None;
+        match lingers {
+            // Boxed: what a connection needs only at its end is no memory of those that live.
+            Ok(_permit) => Box::pin(self.stream.close()).await,
+            Err(_) => self.stream.close_at_once(),
+        }
     }
 
     async fn converse(&mut self) -> io::Result<()> {
@@ -114,7 +126,10 @@ impl Pump {
                 wake.deliver = session.poll_ready(cx).is_ready();
                 wake.drain = session.is_draining();
             }
-            None => wake.drain = shut_down.poll(cx).is_ready(),
+            None => {
+                wake.drain = shut_down.poll(cx).is_ready();
+                wake.place_taken = self.place.as_ref().is_some_and(|place| place.poll_taken(cx).is_ready());
+            }
         }
         while alarm.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
@@ -134,6 +149,13 @@ impl Pump {
         }
         if wake.login_timeout {
             self.dialect.close(Closing::LoginTimeout, &mut self.out);
+            return Ok(ControlFlow::Break(()));
+        }
+        // What came at the last moment may be a login: it is looked at first, once.
+        if wake.place_taken
+            && (wake.received != Some(true) || std::mem::replace(&mut self.was_reprieved, true))
+        {
+            self.dialect.close(Closing::PlaceTaken, &mut self.out);
             return Ok(ControlFlow::Break(()));
         }
         if wake.drain {
@@ -224,12 +246,14 @@ impl Pump {
             // A dialect lets no command pass before the login.
             (Request::Command { .. }, None) => Flow::Close,
             (Request::Authenticate { tag, credentials }, _) => {
+                self.place.iter().for_each(Place::is_served);
                 let result = Box::pin(self.entrance.hub.authenticate(credentials, &self.source)).await;
                 let result = result.map(|(session, welcome)| {
                     self.session = Some(session);
-                    self.place = None;
+                    self.place.take().into_iter().for_each(Place::has_logged_in);
                     welcome
                 });
+                self.place.iter().for_each(Place::has_failed);
                 self.dialect.welcome(&tag, result, &mut self.out)
             }
             (Request::Bye { tag }, session) => {
@@ -244,7 +268,21 @@ impl Pump {
 
     async fn flush(&mut self) -> io::Result<()> {
         if !self.out.is_empty() {
-            self.stream.write(&mut self.out).await?;
+            match &self.place {
+                None => self.stream.write(&mut self.out).await?,
+                // A peer that takes nothing does not keep its place by that.
+                Some(place) => {
+                    let (stream, out) = (&mut self.stream, &mut self.out);
+                    let written = async {
+                        tokio::select! {
+                            biased;
+                            written = stream.write(out) => written,
+                            () = poll_fn(|cx| place.poll_taken(cx)) => Err(io::ErrorKind::ConnectionAborted.into()),
+                        }
+                    };
+                    Box::pin(written).await?;
+                }
+            }
             self.last_sent = Instant::now();
         }
         Ok(())

@@ -1,11 +1,11 @@
 //! The server's side of a TLS stream: no buffer while nothing comes or goes, and an end for a peer who takes nothing.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use lanchat_model::limits;
 use rustls::ServerConfig;
@@ -18,6 +18,7 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 
+use crate::listener::abort;
 use records::Records;
 use scratch::{PIECE_BYTES_MAX, lend_incoming, lend_outgoing};
 
@@ -36,23 +37,48 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Shakes hands. To be given up by dropping it.
+    /// Waits for a client's first word.
+    ///
+    /// # Errors
+    /// When rustls refuses the configuration.
+    pub(crate) fn new(config: Arc<ServerConfig>, tcp: TcpStream) -> io::Result<Self> {
+        Ok(Self { tcp, records: Records::new(config)?, early: Vec::new() })
+    }
+
+    /// Shakes hands. Each step of work on it has a turn, which `turn` waits for, and has no wait in it. To be given up by
+    /// dropping the stream.
     ///
     /// # Errors
     /// `InvalidData` when the peer breaks TLS: it was told why, if its socket took that at once. `UnexpectedEof` when
     /// it leaves.
-    pub(crate) async fn accept(config: Arc<ServerConfig>, tcp: TcpStream) -> io::Result<Self> {
-        let mut stream = Self { tcp, records: Records::new(config)?, early: Vec::new() };
+    pub(crate) async fn shake_hands<T, F: Future<Output = T>>(
+        &mut self,
+        turn: impl Fn() -> F,
+    ) -> io::Result<()> {
         let mut early = Vec::new();
-        while stream.records.is_handshaking() {
-            if stream.records.peer_closed {
+        while self.records.is_handshaking() {
+            if self.records.peer_closed {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
-            poll_fn(|cx| stream.poll_receive(cx, |bytes| early.extend_from_slice(bytes))).await?;
-            poll_fn(|cx| stream.poll_flush(cx)).await?;
+            self.tcp.readable().await?;
+            let turn = turn().await;
+            // What was there may be gone: then it is waited for without the turn.
+            let received =
+                poll_fn(|cx| Poll::Ready(self.poll_receive(cx, |bytes| early.extend_from_slice(bytes))));
+            let received = received.await;
+            drop(turn);
+            if let Poll::Ready(received) = received {
+                received?;
+            }
+            poll_fn(|cx| self.poll_flush(cx)).await?;
         }
-        stream.early = early;
-        Ok(stream)
+        self.early = early;
+        Ok(())
+    }
+
+    /// Has the connection reset when the stream is dropped.
+    pub(crate) fn abort(&self) {
+        abort(&self.tcp);
     }
 
     /// The protocol that both sides agreed on (RFC 7301).
@@ -115,6 +141,12 @@ impl Stream {
         };
         // It is over either way.
         let _ = timeout(limits::LINGER_MAX, closed).await;
+    }
+
+    /// Closes without a wait: TLS's close_notify, if the socket takes it at once, then TCP.
+    pub(crate) fn close_at_once(mut self) {
+        self.records.say_goodbye();
+        let _ = self.poll_flush(&mut Context::from_waker(Waker::noop()));
     }
 
     /// Reads from the socket once.

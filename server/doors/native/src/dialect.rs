@@ -212,6 +212,11 @@ impl Dialect for NativeDialect {
                 );
                 refuse(None, ErrorCode::LoginTimeout, reason, out);
             }
+            Closing::PlaceTaken => {
+                let reason =
+                    "The server is crowded, and nobody has logged in on this connection. Connect again.";
+                refuse(None, ErrorCode::LoginTimeout, reason.into(), out);
+            }
             Closing::Fault(error) => {
                 let mut frame = from_hub::error(None, error);
                 frame.fatal = true;

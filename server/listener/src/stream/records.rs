@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
+use lanchat_model::limits;
 use rustls::ServerConfig;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
@@ -12,9 +13,8 @@ use rustls::unbuffered::{
 #[cfg(test)]
 mod tests;
 
-/// What may be held of a peer's records until they are whole: one handshake message of the greatest size, as rustls
-/// allows it to its own buffer.
-const HELD_BYTES_MAX: usize = 64 * 1024;
+/// What may be held of a peer's records until they are whole. A handshake message of a client that is no attack is a tenth of it.
+const HELD_BYTES_MAX: usize = limits::HANDSHAKE_BYTES_MAX;
 /// Room for a close_notify, and for an update of keys before it.
 const FAREWELL_BYTES_MAX: usize = 256;
 

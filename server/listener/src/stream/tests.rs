@@ -50,11 +50,17 @@ async fn sockets() -> (TcpStream, TcpStream) {
     (server, client.unwrap())
 }
 
+/// Shakes hands without waiting for a turn.
+async fn accept(config: Arc<ServerConfig>, tcp: TcpStream) -> io::Result<Stream> {
+    let mut stream = Stream::new(config, tcp)?;
+    stream.shake_hands(|| std::future::ready(())).await?;
+    Ok(stream)
+}
+
 async fn connected() -> (Stream, TlsStream<TcpStream>) {
     let (server, client) = sockets().await;
     let connector = TlsConnector::from(client_config(&[ALPN]));
-    let (server, client) =
-        tokio::join!(Stream::accept(server_config(), server), connector.connect(name(), client));
+    let (server, client) = tokio::join!(accept(server_config(), server), connector.connect(name(), client));
     (server.unwrap(), client.unwrap())
 }
 
@@ -154,7 +160,7 @@ async fn trickle(near: TcpStream) -> TlsStream<DuplexStream> {
 #[tokio::test]
 async fn bytes_may_come_one_by_one() {
     let (server, client) = sockets().await;
-    let (server, mut client) = tokio::join!(Stream::accept(server_config(), server), trickle(client));
+    let (server, mut client) = tokio::join!(accept(server_config(), server), trickle(client));
     let mut server = server.unwrap();
     assert_eq!(server.alpn(), Some(ALPN));
     let write = async {
@@ -193,7 +199,7 @@ async fn a_peer_that_closes_without_a_word_has_closed() {
 async fn a_peer_that_leaves_before_the_end_of_the_handshake_is_an_error() {
     let (server, client) = sockets().await;
     drop(client);
-    let error = Stream::accept(server_config(), server).await.err().unwrap();
+    let error = accept(server_config(), server).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
 }
 
@@ -201,7 +207,7 @@ async fn a_peer_that_leaves_before_the_end_of_the_handshake_is_an_error() {
 async fn who_speaks_no_tls_gets_an_alert() {
     let (server, mut client) = sockets().await;
     client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    let error = Stream::accept(server_config(), server).await.err().unwrap();
+    let error = accept(server_config(), server).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::InvalidData);
     let mut bytes = Vec::new();
     client.read_to_end(&mut bytes).await.unwrap();

@@ -1,0 +1,145 @@
+//! The anteroom by itself: who goes when it is full.
+
+use super::*;
+
+fn peer(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn host(number: usize) -> SocketAddr {
+    let [.., a, b] = number.to_be_bytes();
+    ([10, 0, a, b], 1).into()
+}
+
+fn is_taken(place: &Place) -> bool {
+    place.poll_taken(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+/// How many of these still have their place.
+fn left(places: &[Place]) -> usize {
+    places.iter().filter(|place| !is_taken(place)).count()
+}
+
+fn enter_all(anteroom: &Arc<Anteroom>, peers: impl Iterator<Item = SocketAddr>) -> Vec<Place> {
+    peers.map(|peer| anteroom.enter(peer).expect("somebody can make room")).collect()
+}
+
+#[test]
+fn a_source_may_hold_all_places_and_keeps_nobody_out() {
+    let anteroom = Arc::new(Anteroom::default());
+    let crowd = enter_all(&anteroom, (0..2 * limits::CONNECTIONS_BEFORE_LOGIN_MAX).map(|_| host(9)));
+    assert_eq!(left(&crowd), limits::CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX);
+    let honest = anteroom.enter(host(1)).unwrap();
+    let more = enter_all(&anteroom, (0..5000).map(|_| host(9)));
+    assert!(!is_taken(&honest), "whoever holds most makes room");
+    assert!(more.iter().rev().take(500).all(|place| !is_taken(place)), "the oldest goes first");
+    drop((crowd, more));
+    assert_eq!(anteroom.lock().guests.len(), 1);
+}
+
+#[test]
+fn a_host_with_many_link_local_addresses_keeps_nobody_out() {
+    let anteroom = Arc::new(Anteroom::default());
+    let honest = anteroom.enter(peer("[fe80::1%2]:1")).unwrap();
+    let elsewhere = anteroom.enter(host(1)).unwrap();
+    let addresses = (2..602).cycle().take(6000).map(|number| peer(&format!("[fe80::{number:x}%2]:1")));
+    let crowd = enter_all(&anteroom, addresses);
+    assert_eq!(left(&crowd), limits::CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX - 1);
+    assert!(!is_taken(&honest) && !is_taken(&elsewhere));
+}
+
+#[test]
+fn a_host_with_endless_addresses_of_a_network_leaves_the_other_networks_their_places() {
+    let anteroom = Arc::new(Anteroom::default());
+    let honest = enter_all(&anteroom, (0..20).map(|number| peer(&format!("[2001:db8:0:1::{number:x}]:1"))));
+    let endless = |network: u16| (0..5000).map(move |n| peer(&format!("[2001:db8:0:{network:x}::{n:x}]:1")));
+    let crowds = [enter_all(&anteroom, endless(2)), enter_all(&anteroom, endless(3))];
+    assert_eq!(left(&honest), 20);
+    assert_eq!(left(&crowds[0]) + left(&crowds[1]) + 20, limits::CONNECTIONS_BEFORE_LOGIN_MAX);
+}
+
+#[test]
+fn all_places_together_are_bounded() {
+    let anteroom = Arc::new(Anteroom::default());
+    let places = enter_all(&anteroom, (0..5000).map(|n: u32| (n.rotate_right(16).to_be_bytes(), 1).into()));
+    assert_eq!(left(&places), limits::CONNECTIONS_BEFORE_LOGIN_MAX);
+    drop(places);
+    let room = anteroom.lock();
+    assert!(room.guests.is_empty() && room.networks.is_empty() && room.kept == 0);
+}
+
+#[test]
+fn places_are_kept_for_those_who_have_logged_in_before() {
+    let anteroom = Arc::new(Anteroom::default());
+    anteroom.enter(host(1)).unwrap().has_logged_in();
+    let back = enter_all(&anteroom, (0..limits::KEPT_PLACES_PER_SOURCE_MAX + 1).map(|_| host(1)));
+    let kept: Vec<bool> = back.iter().map(|place| place.is_kept).collect();
+    assert_eq!(kept.iter().filter(|is_kept| **is_kept).count(), limits::KEPT_PLACES_PER_SOURCE_MAX);
+    assert!(
+        !kept[limits::KEPT_PLACES_PER_SOURCE_MAX],
+        "a source that is known cannot take all places either"
+    );
+    let strangers = enter_all(&anteroom, (2..5000).map(host));
+    assert_eq!(
+        left(&back),
+        limits::KEPT_PLACES_PER_SOURCE_MAX,
+        "more sources than places do not drive it out"
+    );
+    assert!(left(&strangers) > 500);
+}
+
+#[test]
+fn kept_places_are_bounded_in_all() {
+    let anteroom = Arc::new(Anteroom::default());
+    (0..1000).for_each(|number| anteroom.enter(host(number)).unwrap().has_logged_in());
+    let places = enter_all(&anteroom, (0..1000).map(host));
+    assert_eq!(places.iter().filter(|place| place.is_kept).count(), limits::KEPT_PLACES_MAX);
+}
+
+#[test]
+fn a_login_at_work_is_not_sent_away_and_one_that_failed_goes_after_the_silent() {
+    let anteroom = Arc::new(Anteroom::default());
+    let all = limits::CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX;
+    let (served, failed) = (anteroom.enter(host(9)).unwrap(), anteroom.enter(host(9)).unwrap());
+    served.is_served();
+    failed.is_served();
+    failed.has_failed();
+    let silent = enter_all(&anteroom, (2..all).map(|_| host(9)));
+    let more = enter_all(&anteroom, (2..all).map(|_| host(9)));
+    assert_eq!(left(&silent), 0);
+    assert!(!is_taken(&failed));
+    let newest = anteroom.enter(host(9)).unwrap();
+    assert!(!is_taken(&failed) && left(&more) == all - 3);
+    more.iter().chain([&newest]).for_each(Place::is_served);
+    let last = anteroom.enter(host(1)).unwrap();
+    assert!(is_taken(&failed) && !is_taken(&served));
+    last.is_served();
+    assert!(anteroom.enter(host(2)).is_none(), "there is nobody who could make room");
+    assert_eq!(anteroom.send_away(3), 0);
+}
+
+#[test]
+fn whoever_waits_is_woken_when_its_place_is_taken() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    struct Flag(AtomicBool);
+    impl std::task::Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let anteroom = Arc::new(Anteroom::default());
+    let (place, flag) = (anteroom.enter(host(9)).unwrap(), Arc::new(Flag(AtomicBool::new(false))));
+    let waker = Waker::from(Arc::clone(&flag));
+    assert!(place.poll_taken(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(anteroom.send_away(3), 1);
+    assert!(flag.0.load(Ordering::Relaxed) && is_taken(&place));
+}
+
+#[test]
+fn a_source_is_one_address_and_a_mapped_ipv4_address_is_itself() {
+    let of = |text: &str| source_of(peer(text));
+    assert_eq!(of("[2001:db8::1]:1"), of("[2001:db8::1]:2"));
+    assert_ne!(of("[2001:db8::1]:1"), of("[2001:db8::2]:1"), "a /64 is a whole network");
+    assert_ne!(of("[fe80::1%1]:1"), of("[fe80::1%2]:1"), "each link may have a host of that address");
+    assert_eq!(of("[::ffff:10.0.0.1]:1"), Source("10.0.0.1".into()));
+}

@@ -1,0 +1,185 @@
+//! Strangers in front of the login: however many connections they hold, and from however many addresses, nobody is kept
+//! out, and who waits at the prompt notices nothing.
+#![cfg(target_os = "linux")]
+
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+
+use lanchat_model::limits;
+use lanchat_tests::{
+    Addressing, Home, Host, Lan, PASSWORD, Pipe, Place, Process, ServerSpec, Terminal, TestPeer, TestServer,
+    interpreter, lanchat, skipped,
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+use socket2::{Domain, Socket, Type};
+
+/// Opens silent connections to argv[2:] from each of argv[1] addresses `PREFIX:N`, and holds those that are left.
+const SILENT: &str = r"
+import ipaddress, socket, sys
+count, target, interface = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+prefix, held = ipaddress.IPv6Address(sys.argv[4]), []
+to = socket.getaddrinfo(target + ('%' + interface if interface else ''), 7072)[0][4]
+for round in range(1200 // count + 1):
+    for number in range(count):
+        silent = socket.socket(socket.AF_INET6)
+        at = str(prefix + number) + ('%' + interface if interface else '')
+        silent.bind(socket.getaddrinfo(at, 0)[0][4])
+        silent.settimeout(2)
+        try:
+            silent.connect(to)
+        except OSError:
+            pass
+        held.append(silent)
+print('held', flush=True)
+sys.stdin.read()
+";
+
+/// Lets this process have as many descriptors as the system allows; `false`: too few for what the tests hold.
+fn make_room() -> bool {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let is_enough = raised.is_ok() && limit.maximum.is_none_or(|most| most > 4000);
+    if !is_enough {
+        skipped("the system lets a process have too few descriptors for a crowd");
+    }
+    is_enough
+}
+
+/// More silent connections from this address than a server has places.
+fn silent(server: &TestServer, from: Ipv4Addr) -> Vec<Socket> {
+    let connect = |_| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((from, 0)).into()).expect("any loopback address is ours");
+        socket.connect(&server.address().into()).expect("the kernel takes it in");
+        socket
+    };
+    (0..limits::CONNECTIONS_BEFORE_LOGIN_MAX + 100).map(connect).collect()
+}
+
+#[test]
+fn silent_connections_keep_nobody_out_not_even_at_their_own_address() {
+    if !make_room() {
+        return;
+    }
+    let server = TestServer::start();
+    let elsewhere = silent(&server, Ipv4Addr::new(127, 9, 0, 1));
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let here = silent(&server, Ipv4Addr::LOCALHOST);
+    let mut bob = TestPeer::registered(server.address(), "bob");
+    let held = elsewhere.iter().chain(&here).filter(|socket| is_open(socket)).count();
+    assert!(held <= limits::CONNECTIONS_BEFORE_LOGIN_MAX, "{held} are held");
+    ana.attach();
+    bob.send("lobby", "we are in");
+    ana.expect_where("message", |frame| frame["message"] == "we are in");
+}
+
+/// Whether the server has not closed it.
+fn is_open(socket: &Socket) -> bool {
+    use std::io::{ErrorKind, Read};
+    let mut stream = TcpStream::from(socket.try_clone().expect("there are descriptors"));
+    stream.set_nonblocking(true).expect("a socket need not block");
+    stream.read(&mut [0; 1]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+/// The first to go is told why, in words that a client of any version takes for what they are (PROTOCOL §2).
+#[test]
+fn the_oldest_that_has_not_tried_to_log_in_is_told_that_its_place_is_needed() {
+    if !make_room() {
+        return;
+    }
+    let server = TestServer::start();
+    let mut oldest = TestPeer::connect(server.address());
+    assert_eq!(oldest.request(json!({"type": "ping"}))["type"], "pong");
+    let _crowd = silent(&server, Ipv4Addr::LOCALHOST);
+    let told = oldest.next_frame().expect("a word");
+    assert_eq!((&told["code"], &told["fatal"]), (&json!("login_timeout"), &json!(true)), "{told}");
+    assert!(told["reason"].as_str().is_some_and(|reason| reason.contains("crowded")), "{told}");
+    assert_eq!(oldest.next_frame(), None);
+}
+
+/// Nobody who reads the welcome is disturbed, and what is typed at last is sent (#10, item 5).
+#[test]
+fn a_person_at_the_prompt_holds_no_place_and_gets_in_all_the_same() {
+    if !make_room() {
+        return;
+    }
+    let (server, home) = (TestServer::start(), Home::new());
+    let first = silent(&server, Ipv4Addr::LOCALHOST);
+    let at = ["--server".to_owned(), server.address().to_string()];
+    let mut terminal = Terminal::start(lanchat_tests::Launch::new(lanchat()).home(&home).args(at));
+    terminal.wait_for_text("/register");
+    let mut later = TestPeer::connect(server.address());
+    let second = silent(&server, Ipv4Addr::LOCALHOST);
+    assert_eq!(
+        later.next_frame().expect("a word")["code"],
+        "login_timeout",
+        "those before it went before it"
+    );
+    terminal.enter("/register ana");
+    for _ in 0..2 {
+        terminal.wait_for("waiting to be asked for a password", |screen| {
+            screen.contents().to_lowercase().contains("password")
+        });
+        terminal.enter(PASSWORD);
+    }
+    terminal.wait_for_text("lobby>");
+    let said = terminal.transcript().concat();
+    assert!(!said.contains("lost") && !said.contains("crowded"), "{said}");
+    drop((first, second));
+}
+
+/// A host that opens silent connections from `count` addresses from `prefix` on, and holds them.
+fn crowd_of(host: &Host, prefix: &str, count: usize, target: &str, interface: &str) -> Option<Process> {
+    let addresses: Vec<String> = (0..count)
+        .map(|number| {
+            let base: std::net::Ipv6Addr = prefix.parse().expect("an address");
+            let address = std::net::Ipv6Addr::from(u128::from(base) + number as u128);
+            format!("address add {address}/64 dev lan0 nodad")
+        })
+        .collect();
+    addresses.iter().for_each(|words| host.ip(words));
+    let launch =
+        host.launch(interpreter()?).args(["-c", SILENT, &count.to_string(), target, interface, prefix]);
+    let crowd = Process::start(&launch);
+    crowd.stdout.wait_for_text("held");
+    Some(crowd)
+}
+
+/// Somebody on this host registers at the server.
+fn gets_in(host: &Host, target: &str, name: &str) {
+    let home = Home::new();
+    let mut pipe = Pipe::start(&home, &host.place(), &["--plain", "--server", target]);
+    pipe.process().write(&format!("/register {name} {PASSWORD}\nhello\n"));
+    assert_eq!(pipe.finish(), 0, "{}", pipe.complaints());
+}
+
+/// One host with 40 link-local addresses, and with 16 connections of one address of the network of everybody.
+#[test]
+fn one_ipv6_host_keeps_nobody_out_of_its_link_and_its_network() {
+    let Some(lan) = Lan::new(3, Addressing::LinkLocal) else { return };
+    let [server_host, attacker, victim] = lan.hosts() else { panic!("three hosts") };
+    server_host.ip("address add fe80::5/64 dev lan0 nodad");
+    server_host.ip("address add fd00:77::5/64 dev lan0 nodad");
+    victim.ip("address add fd00:77::7/64 dev lan0 nodad");
+    let server = TestServer::start_as(ServerSpec::on(&server_host.place(), "attic"));
+    let Some(_crowd) = crowd_of(attacker, "fe80::1000", 40, "fe80::5", "lan0") else { return };
+    gets_in(victim, "[fe80::5%lan0]:7072", "ana");
+    let _more = crowd_of(attacker, "fd00:77::1000", 1, "fd00:77::5", "");
+    gets_in(victim, "[fd00:77::5]:7072", "bob");
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+}
+
+#[test]
+fn seventeen_people_behind_one_address_read_the_welcome_and_a_pipe_gets_through() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let at = ["--plain", "--server", &server.address().to_string()].map(str::to_owned);
+    let at: Vec<&str> = at.iter().map(String::as_str).collect();
+    let homes: Vec<Home> = (0..17).map(|_| Home::new()).collect();
+    let mut readers: Vec<Pipe> = homes.iter().map(|home| Pipe::start(home, &Place::Here, &at)).collect();
+    for reader in &mut readers {
+        reader.process().stderr.wait_for_text("ot yet verified");
+    }
+    let mut pipe = Pipe::start(&home, &Place::Here, &at);
+    pipe.process().write(&format!("/register ci {PASSWORD}\nthe build failed\n"));
+    assert_eq!(pipe.finish(), 0, "{}", pipe.complaints());
+}
