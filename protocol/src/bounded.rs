@@ -58,6 +58,17 @@ pub(crate) fn token<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Err
     checked(from, fits, "a token has 1 to 512 printable ASCII characters").map(Secret)
 }
 
+/// [`token`], or none.
+pub(crate) fn maybe_token<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+    let text: Option<String> = Option::deserialize(from)?;
+    match text {
+        Some(text) if !is_printable(&text, limits::TOKEN_BYTES_MAX) => {
+            Err(D::Error::custom("a token has 1 to 512 printable ASCII characters"))
+        }
+        text => Ok(text.map(Secret)),
+    }
+}
+
 /// The epoch of a history.
 pub(crate) fn epoch<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let fits = |text: &str| is_printable(text, limits::EPOCH_BYTES_MAX);

@@ -123,6 +123,9 @@ client_frames! {
         old: Secret,
         /// The password to be, 8 to 256 bytes.
         new: Secret,
+        /// Whether the client keeps the token that the answer brings.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        renew: bool,
     }
     /// Starts delivery. Answer: [`Attached`](crate::Attached), then entries.
     "attach" Attach {

@@ -187,6 +187,9 @@ server_frames! {
         /// The id of the request.
         #[serde(deserialize_with = "bounded::id")]
         id: String,
+        /// The device token to resume with next time, where one was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_token")]
+        token: Option<Secret>,
     }
     /// Answers a request that was refused, or says why the connection closes.
     "error" ErrorFrame {

@@ -162,6 +162,24 @@ fn a_copy_of_an_old_token_ends_the_sessions_of_its_device_and_no_others() {
 }
 
 #[test]
+fn a_thief_who_comes_second_is_found_and_both_sides_are_told_why() {
+    let server = TestServer::start();
+    let copied = token(&TestPeer::connect(server.address()).register("ana"));
+    let of_owner = token(&resume(&server, &copied).expect("the owner comes first"));
+    let mut thief = TestPeer::connect(server.address());
+    let of_thief = token(&thief.request(json!({"type": "resume", "token": copied})));
+    for shown in [of_owner, of_thief, copied] {
+        let answer = TestPeer::connect(server.address()).request(json!({"type": "resume", "token": shown}));
+        assert_eq!(answer["code"], "bad_token", "{answer}");
+        assert!(answer["reason"].as_str().is_some_and(|reason| reason.contains("in two places")), "{answer}");
+    }
+    let told = thief.expect("error");
+    assert_eq!((&told["code"], &told["fatal"]), (&json!("logged_out"), &json!(true)));
+    assert!(told["reason"].as_str().is_some_and(|reason| reason.contains("in two places")), "{told}");
+    assert_eq!(login(&server, "ana", PASSWORD)["type"], "welcome");
+}
+
+#[test]
 fn tokens_survive_a_crash_of_the_server() {
     let mut server = TestServer::start();
     let token = token(&TestPeer::connect(server.address()).register("ana"));
@@ -200,6 +218,35 @@ fn a_new_password_logs_the_other_devices_out() {
     assert_eq!(login(&server, "ana", PASSWORD)["code"], "wrong_password");
     assert_eq!(login(&server, "ana", new)["type"], "welcome");
     assert!(resume(&server, &token(&own)).is_ok(), "the device that changed it stays");
+}
+
+#[test]
+fn a_new_password_puts_out_who_has_a_copy_of_the_token_of_the_same_device() {
+    let server = TestServer::start();
+    let mut ana = TestPeer::connect(server.address());
+    let own = token(&ana.register("ana"));
+    let mut thief = TestPeer::connect(server.address());
+    let of_thief = token(&thief.request(json!({"type": "resume", "token": own})));
+    let new = "a better password";
+    let changed = ana.request(json!({"type": "passwd", "old": PASSWORD, "new": new, "renew": true}));
+    assert_eq!(thief.expect("error")["code"], "logged_out");
+    for copy in [own, of_thief] {
+        assert!(resume(&server, &copy).is_err());
+    }
+    assert_eq!(ana.request(json!({"type": "ping"}))["type"], "pong", "who changed it goes on");
+    assert!(resume(&server, &token(&changed)).is_ok());
+}
+
+#[test]
+fn the_device_that_makes_room_ends_with_its_session() {
+    let server = TestServer::start();
+    let mut first = TestPeer::registered(server.address(), "ana");
+    for _ in 0..16 {
+        assert_eq!(login(&server, "ana", PASSWORD)["type"], "welcome");
+    }
+    let told = first.expect("error");
+    assert_eq!((&told["code"], &told["fatal"]), (&json!("logged_out"), &json!(true)));
+    assert!(told["reason"].as_str().is_some_and(|reason| reason.contains("too many")), "{told}");
 }
 
 #[test]

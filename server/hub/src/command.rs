@@ -68,6 +68,8 @@ pub enum Command {
         old: String,
         /// The password to be.
         new: Password,
+        /// Whether the peer keeps the fresh token that the answer brings.
+        renew: bool,
     },
     /// Start delivery.
     Attach {

@@ -162,8 +162,8 @@ impl Session {
     pub async fn next_batch(&mut self) -> Result<Vec<Event>, Error> {
         let mut events = Vec::new();
         self.mailbox.swap(&mut self.waiting);
-        if self.waiting.logged_out {
-            return Ok(vec![Event::LoggedOut]);
+        if let Some(why) = self.waiting.logged_out {
+            return Ok(vec![Event::LoggedOut(why)]);
         }
         let Waiting { dirty, outcomes, .. } = &mut self.waiting;
         for outcome in std::mem::take(outcomes) {

@@ -16,6 +16,12 @@ pub enum Refusal {
     /// The token is unknown, used up or revoked.
     #[error("This device is logged out. Log in with your password.")]
     BadToken,
+    /// The token was used elsewhere too: somebody has a copy.
+    #[error(
+        "This device is logged out: its token was used in two places, so somebody may have copied it. Log in with your \
+         password, then change it with /passwd."
+    )]
+    TokenCopied,
     /// The server takes no new accounts.
     #[error("This server takes no new accounts. Ask whoever runs it.")]
     RegistrationClosed,

@@ -19,6 +19,19 @@ pub enum PresenceState {
     Offline(Option<Timestamp>),
 }
 
+/// Why a device was logged out while it had a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogoutReason {
+    /// Another session of it said so.
+    Elsewhere,
+    /// The password was changed in another session.
+    PasswordChanged,
+    /// A token was used that the device had replaced: somebody has a copy.
+    TokenCopied,
+    /// The account logged in on more devices than it can have, and used all others later.
+    TooManyDevices,
+}
+
 /// A room as one session has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomState {
@@ -83,6 +96,11 @@ pub struct Member {
 pub enum Reply {
     /// Done.
     Done,
+    /// The password is the new one.
+    PasswordChanged {
+        /// The only token of the device from now on, as text, if one was asked for.
+        token: Option<String>,
+    },
     /// The session is over.
     LoggedOut,
     /// Delivery starts.
@@ -204,8 +222,8 @@ pub enum Event {
     },
     /// What holds for the whole server now.
     Notice(Notice),
-    /// The device was logged out elsewhere; the session is over.
-    LoggedOut,
+    /// The device was logged out; the session is over.
+    LoggedOut(LogoutReason),
 }
 
 impl Event {

@@ -10,11 +10,11 @@ use tokio::time::timeout;
 
 use crate::command::Credentials;
 use crate::error::{Error, Refusal};
-use crate::event::Welcome;
+use crate::event::{LogoutReason, Welcome};
 use crate::password::Hasher;
-use crate::port::{Account, NewAccount, NewDevice, NotResumed, Store, StoreError};
+use crate::port::{Account, AddedDevice, NewAccount, NewDevice, NotResumed, Store, StoreError};
 use crate::presence::Presence;
-use crate::registry::Registry;
+use crate::registry::{Place, Registry};
 use crate::sequencer::{self, Sequencer};
 use crate::session::{Login, Session};
 use crate::throttle::{Source, Throttle, TooEarly};
@@ -123,10 +123,7 @@ impl Hub {
                 (registered.account, registered.device)
             }
             Credentials::Login { name, password, device } => {
-                let account = self.0.verify(name, &password, source).await?;
-                let device = NewDevice { label: device, token: next.hash() };
-                let device = self.0.store.add_device(account.id, device).await?;
-                (account, device)
+                return self.log_in(name, &password, device, source, place).await;
             }
             Credentials::Resume { token } => {
                 let token = Token::parse(&token).ok_or(Refusal::BadToken)?;
@@ -137,6 +134,33 @@ impl Hub {
         };
         let login = Login { account, device, source: source.clone(), place };
         Session::begin(Arc::clone(&self.0), login, next).await
+    }
+
+    /// A session by password, on a new device. What ends the login while it is under way, ends it: the password that
+    /// was proved is not the right one any more.
+    async fn log_in(
+        &self,
+        name: AccountName,
+        password: &str,
+        label: Option<String>,
+        source: &Source,
+        place: Place,
+    ) -> Result<(Session, Welcome), Error> {
+        let hub = &self.0;
+        let account = hub.verify(name, password, source).await?;
+        let token = Token::generate()?;
+        let device = NewDevice { label, token: token.hash() };
+        let added = hub.store.add_device(account.id, account.generation, device).await?;
+        let AddedDevice { device, evicted } = added.ok_or(Refusal::WrongPassword)?;
+        if !evicted.is_empty() {
+            let ends = |_, of| evicted.contains(&of);
+            hub.registry.log_out(account.id, LogoutReason::TooManyDevices, ends);
+        }
+        let login = Login { account, device, source: source.clone(), place };
+        Session::begin(Arc::clone(hub), login, token).await.map_err(|error| match error {
+            Error::Refused(Refusal::BadToken) => Refusal::WrongPassword.into(),
+            other => other,
+        })
     }
 
     /// Makes an account an administrator. `false`: there is no such account.
@@ -212,7 +236,7 @@ impl Inner {
         self.throttle.succeeded(&name, source);
         if Hasher::is_outdated(&account.phc) {
             let phc = self.hasher.hash(password.as_bytes()).await?;
-            self.store.set_password(account.id, phc, None).await?;
+            self.store.renew_hash(account.id, account.generation, phc).await?;
         }
         Ok(account)
     }
@@ -239,15 +263,16 @@ impl Inner {
     }
 
     /// Ends what is left of a device whose token was copied. One of its two users has the newest token, and perhaps a
-    /// session: nobody knows which of them is the thief.
+    /// session: nobody knows which of them is the thief, so both are told.
     fn not_resumed(&self, why: NotResumed, source: &Source) -> Error {
-        if let NotResumed::Replaced { account, name, device } = why {
+        if let NotResumed::Copied { account, name, device } = why {
             tracing::warn!(
                 account = %name,
                 source = %source.0,
                 "a device token was used that its device had replaced: somebody has a copy; the device is logged out"
             );
-            self.registry.log_out(account, |other| other != device);
+            self.registry.log_out(account, LogoutReason::TokenCopied, |_, of| of == device);
+            return Refusal::TokenCopied.into();
         }
         Refusal::BadToken.into()
     }

@@ -31,7 +31,9 @@ mod wrong;
 pub use command::{Command, Credentials, Post, RoomView};
 pub use entry::{Body, Entry, Run};
 pub use error::{Error, FaultId, Refusal};
-pub use event::{Event, Member, Notice, PresenceNews, PresenceState, Reply, RoomState, RoomSummary, Welcome};
+pub use event::{
+    Event, LogoutReason, Member, Notice, PresenceNews, PresenceState, Reply, RoomState, RoomSummary, Welcome,
+};
 pub use hub::{Hub, HubOptions};
 pub use session::Session;
 pub use throttle::Source;

@@ -8,6 +8,7 @@ use lanchat_model::{ClientId, RoomId};
 
 use crate::command::RoomView;
 use crate::error::Error;
+use crate::event::LogoutReason;
 use crate::port::Appended;
 
 /// What became of a post of this session.
@@ -29,15 +30,15 @@ pub(crate) struct Waiting {
     pub(crate) memberships_changed: bool,
     /// Presence, typing or what holds for the server changed.
     pub(crate) latest_changed: bool,
-    /// The device was logged out.
-    pub(crate) logged_out: bool,
+    /// The device was logged out, and why first.
+    pub(crate) logged_out: Option<LogoutReason>,
 }
 
 impl Waiting {
     fn is_empty(&self) -> bool {
         self.dirty.is_empty()
             && self.outcomes.is_empty()
-            && !(self.memberships_changed || self.latest_changed || self.logged_out)
+            && !(self.memberships_changed || self.latest_changed || self.logged_out.is_some())
     }
 }
 

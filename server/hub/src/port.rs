@@ -43,6 +43,8 @@ pub struct Account {
     pub admin: bool,
     /// The password, as an argon2id PHC string.
     pub phc: PasswordHash,
+    /// Which of its passwords that is.
+    pub generation: Generation,
     /// When it was made.
     pub created: Timestamp,
     /// When its last session ended, or was last known to live.
@@ -60,6 +62,10 @@ impl std::fmt::Debug for PasswordHash {
         f.write_str("PasswordHash(…)")
     }
 }
+
+/// How often an account's password was changed. What was proved by an earlier password proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(pub i64);
 
 /// Away, and perhaps why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,14 +96,48 @@ pub struct NewDevice {
     pub token: TokenHash,
 }
 
+/// A device that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddedDevice {
+    /// The device.
+    pub device: DeviceId,
+    /// Those that had to make room; sessions of them may be left.
+    pub evicted: Vec<DeviceId>,
+}
+
+/// A password that replaces another one.
+#[derive(Clone, Debug)]
+pub struct NewPassword {
+    /// Whose.
+    pub account: AccountId,
+    /// Which password the owner proved to know.
+    pub known: Generation,
+    /// The hashed password.
+    pub phc: PasswordHash,
+    /// The device that changes it: the only one that stays.
+    pub device: DeviceId,
+    /// The only token by which that device resumes from now on.
+    pub token: TokenLeft,
+}
+
+/// Which token a device has left when its password was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenLeft {
+    /// This fresh one.
+    Fresh(TokenHash),
+    /// The one that the session was given, if nobody has resumed the device since; none otherwise.
+    Given(TokenHash),
+}
+
 /// Why a token resumes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotResumed {
     /// It is no device's token, or the device was not used for `limits::DEVICE_IDLE_MAX`.
     Unknown,
-    /// It is one that its device has replaced. The device was removed; sessions of it may be left.
-    Replaced {
-        /// Whose device it was.
+    /// Somebody has a copy: it is one that its device has replaced, or one of a device of which such a token was used
+    /// before. No token of the device resumes any more; sessions of it may be left.
+    Copied {
+        /// Whose device it is.
         account: AccountId,
         /// What the account is called.
         name: AccountName,
@@ -112,13 +152,20 @@ pub trait Accounts: Send + Sync {
     fn register(&self, account: NewAccount, device: NewDevice) -> Answer<'_, Option<Registered>>;
     /// The account of this name.
     fn account(&self, name: AccountName) -> Answer<'_, Option<Account>>;
-    /// Makes a device. Beyond `limits::DEVICES_PER_ACCOUNT_MAX` the least recently used one goes.
-    fn add_device(&self, account: AccountId, device: NewDevice) -> Answer<'_, DeviceId>;
+    /// Makes a device for whoever proved to know the password of a generation. Beyond
+    /// `limits::DEVICES_PER_ACCOUNT_MAX` the least recently used one goes. `None`: the password is another one now.
+    fn add_device(
+        &self,
+        account: AccountId,
+        known: Generation,
+        device: NewDevice,
+    ) -> Answer<'_, Option<AddedDevice>>;
     /// Finds the device that holds this token, and gives it `next` as the token to use from now on.
     ///
     /// A device has a *current* and a *next* token. Resuming with either works, and replaces the next one; resuming
     /// with the next one makes it the current one. So a client that dies before it kept the new token still gets in.
-    /// A token older than the current one is a copy somebody made: the device is removed, and the answer names it.
+    /// Every other token that the device ever had, a next one that was replaced unused among them, is a copy that
+    /// somebody made: from then on no token of the device resumes, and the answer names it.
     fn resume(
         &self,
         token: TokenHash,
@@ -129,9 +176,15 @@ pub trait Accounts: Send + Sync {
     fn recognise(&self, token: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>>;
     /// Removes a device.
     fn remove_device(&self, device: DeviceId) -> Answer<'_, ()>;
-    /// Replaces the password hash. With `keep`, all devices but that one are removed; without, devices stay (the
-    /// hash was upgraded, the password is the same).
-    fn set_password(&self, account: AccountId, phc: PasswordHash, keep: Option<DeviceId>) -> Answer<'_, ()>;
+    /// Whether a device may still be used, and the password is still that of a generation.
+    ///
+    /// A session asks once it can be told of changes: what changed before shows here.
+    fn is_current(&self, device: DeviceId, known: Generation) -> Answer<'_, bool>;
+    /// Replaces the password, and removes all devices but one. `false`, and nothing changes: the password is another
+    /// one already, or the device is gone.
+    fn set_password(&self, new: NewPassword) -> Answer<'_, bool>;
+    /// Replaces the hash of the same password, unless the password is another one now. Devices stay.
+    fn renew_hash(&self, account: AccountId, known: Generation, phc: PasswordHash) -> Answer<'_, ()>;
     /// Makes the account an administrator. `false`: there is no such account.
     fn set_admin(&self, name: AccountName) -> Answer<'_, bool>;
     /// Keeps what accounts do, for the next start of the server: all of it in one commit.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lanchat_model::{AccountId, DeviceId, RoomId, Seq};
 
+use crate::event::LogoutReason;
 use crate::mailbox::Mailbox;
 use crate::room::{ReaderKey, Room};
 
@@ -130,15 +131,23 @@ impl Registry {
 
     /// Tells the sessions of an account that their rooms are other ones now.
     pub(crate) fn memberships_changed(&self, account: AccountId) {
-        for (_, mailbox) in self.lock().of(account) {
+        for (_, (_, mailbox)) in self.lock().of(account) {
             mailbox.leave(|waiting| waiting.memberships_changed = true);
         }
     }
 
-    /// Tells the sessions of an account that they are over, on all devices but those to keep.
-    pub(crate) fn log_out(&self, account: AccountId, keep: impl Fn(DeviceId) -> bool) {
-        for (_, mailbox) in self.lock().of(account).filter(|(device, _)| !keep(*device)) {
-            mailbox.leave(|waiting| waiting.logged_out = true);
+    /// Tells the sessions of an account that they are over, and why: those that `ends` says.
+    ///
+    /// Whoever calls it has changed the store first: a session that enters too late for this word asks the store.
+    pub(crate) fn log_out(
+        &self,
+        account: AccountId,
+        why: LogoutReason,
+        ends: impl Fn(SessionId, DeviceId) -> bool,
+    ) {
+        for (id, (_, mailbox)) in self.lock().of(account).filter(|(id, (device, _))| ends(*id, *device)) {
+            tracing::debug!(session = id.0, ?why, "logged out");
+            mailbox.leave(|waiting| _ = waiting.logged_out.get_or_insert(why));
         }
     }
 
@@ -157,9 +166,9 @@ impl Registry {
 
 impl State {
     /// The sessions of an account.
-    fn of(&self, account: AccountId) -> impl Iterator<Item = &(DeviceId, Arc<Mailbox>)> {
+    fn of(&self, account: AccountId) -> impl Iterator<Item = (SessionId, &(DeviceId, Arc<Mailbox>))> {
         let all = (account, SessionId(u64::MIN))..=(account, SessionId(u64::MAX));
-        self.sessions.range(all).map(|(_, session)| session)
+        self.sessions.range(all).map(|((_, id), session)| (*id, session))
     }
 
     /// A room that nobody reads leaves memory; its log is in the store.

@@ -5,9 +5,10 @@ use lanchat_model::{AccountName, ClientId, Password, RoomName, Seq, limits};
 use crate::command::{Post, RoomView};
 use crate::entry::Body;
 use crate::error::{Error, Refusal};
-use crate::event::{Event, Member, Reply, RoomSummary};
-use crate::port::{Appended, Away, Draft, RoomRecord};
+use crate::event::{Event, LogoutReason, Member, Reply, RoomSummary};
+use crate::port::{Appended, Away, Draft, NewPassword, RoomRecord, TokenLeft};
 use crate::session::Session;
+use crate::token::Token;
 
 impl Session {
     /// Admits a post; its outcome comes later, by [`Session::next_batch`]. The first post to a private chat opens it, for
@@ -182,20 +183,38 @@ impl Session {
     }
 
     /// The old password is asked for again, so that an unattended keyboard is not enough; guessing it is as slow as
-    /// guessing at the login.
-    pub(crate) async fn change_password(&mut self, old: String, new: Password) -> Result<Reply, Error> {
-        self.hub.verify(self.name.clone(), &old, &self.source).await?;
+    /// guessing at the login. This very session stays, and no other one: who else has a session of the same device may
+    /// have a copy of its token.
+    pub(crate) async fn change_password(
+        &mut self,
+        old: String,
+        new: Password,
+        renew: bool,
+    ) -> Result<Reply, Error> {
+        let account = self.hub.verify(self.name.clone(), &old, &self.source).await?;
         let phc = self.hub.hasher.hash(new.as_bytes()).await?;
-        self.hub.store.set_password(self.account, phc, Some(self.device)).await?;
-        let device = self.device;
-        self.hub.registry.log_out(self.account, |other| other == device);
-        Ok(Reply::Done)
+        let fresh = if renew { Some(Token::generate()?) } else { None };
+        let token =
+            fresh.as_ref().map_or(TokenLeft::Given(self.given), |fresh| TokenLeft::Fresh(fresh.hash()));
+        let (account, known, device) = (account.id, account.generation, self.device);
+        if !self.hub.store.set_password(NewPassword { account, known, phc, device, token }).await? {
+            // Another session was faster, and has ended this one.
+            return Err(Refusal::WrongPassword.into());
+        }
+        if let Some(fresh) = &fresh {
+            self.given = fresh.hash();
+        }
+        let own = self.id;
+        self.hub.registry.log_out(account, LogoutReason::PasswordChanged, |session, _| session != own);
+        Ok(Reply::PasswordChanged { token: fresh.map(|fresh| fresh.expose()) })
     }
 
     pub(crate) async fn log_out(&mut self) -> Result<Reply, Error> {
         self.hub.store.remove_device(self.device).await?;
-        let device = self.device;
-        self.hub.registry.log_out(self.account, |other| other != device);
+        let (own, device) = (self.id, self.device);
+        self.hub
+            .registry
+            .log_out(self.account, LogoutReason::Elsewhere, |session, of| of == device && session != own);
         self.leave_on_purpose();
         Ok(Reply::LoggedOut)
     }

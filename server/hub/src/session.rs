@@ -12,7 +12,7 @@ use crate::error::{Error, Refusal};
 use crate::event::{Event, Notice, Reply, Welcome};
 use crate::hub::Inner;
 use crate::mailbox::{Mailbox, Waiting};
-use crate::port::{Account, MembershipRecord, RoomKind};
+use crate::port::{Account, MembershipRecord, RoomKind, TokenHash};
 use crate::registry::{Place, SessionId};
 use crate::seats::{Seat, Seats};
 use crate::sequencer::Sequencer;
@@ -26,6 +26,8 @@ pub struct Session {
     pub(crate) account: AccountId,
     pub(crate) name: AccountName,
     pub(crate) device: DeviceId,
+    /// Hash of the token that the peer was given last.
+    pub(crate) given: TokenHash,
     pub(crate) source: Source,
     pub(crate) id: SessionId,
     pub(crate) mailbox: Arc<Mailbox>,
@@ -42,6 +44,8 @@ pub struct Session {
     /// Posts whose outcome has not been delivered. At most `limits::UNACKED_PER_SESSION_MAX`, by the listener's leave.
     pub(crate) unacked: usize,
     on_purpose: bool,
+    /// Whether presence counts it.
+    arrived: bool,
 }
 
 /// What credentials proved.
@@ -61,18 +65,22 @@ pub(crate) struct LatestCursor {
 }
 
 impl Session {
-    /// Enters the registry first and reads the memberships second, so that no change between the two is missed.
+    /// Enters the registry first and reads the store second, so that no change between the two is missed: neither of the
+    /// memberships, nor one that ends the login.
+    ///
+    /// # Errors
+    /// [`Refusal::BadToken`] when the device was logged out, or the password changed, since the login was proved.
     pub(crate) async fn begin(hub: Arc<Inner>, login: Login, token: Token) -> Result<(Self, Welcome), Error> {
         let Login { account, device, source, place } = login;
         let sequencer = hub.sequencer()?;
         let (id, mailbox) = hub.registry.enter(account.id, device, place);
-        hub.presence.arrive(&account);
         let mut session = Self {
             hub,
             sequencer,
             account: account.id,
-            name: account.name,
+            name: account.name.clone(),
             device,
+            given: token.hash(),
             source,
             id,
             mailbox,
@@ -83,10 +91,17 @@ impl Session {
             latest: None,
             unacked: 0,
             on_purpose: false,
+            arrived: false,
         };
-        for record in session.memberships().await? {
-            session.take_seat(&record);
+        let store = &*session.hub.store;
+        let current = store.is_current(device, account.generation);
+        let (is_current, rooms) = tokio::try_join!(current, store.memberships(account.id, device))?;
+        if !is_current {
+            return Err(Refusal::BadToken.into());
         }
+        session.arrived = true;
+        session.hub.presence.arrive(&account);
+        rooms.iter().for_each(|record| session.take_seat(record));
         let welcome = Welcome {
             name: session.name.clone(),
             display_name: account.display_name,
@@ -122,7 +137,7 @@ impl Session {
             Command::Away { reason } => self.set_away(Some(crate::port::Away { reason })),
             Command::Back => self.set_away(None),
             Command::Whois { name } => self.whois(name).await,
-            Command::ChangePassword { old, new } => self.change_password(old, new).await,
+            Command::ChangePassword { old, new, renew } => self.change_password(old, new, renew).await,
             Command::Logout => self.log_out().await,
         }
     }
@@ -206,6 +221,8 @@ impl Drop for Session {
     fn drop(&mut self) {
         let read = self.seats.iter().filter_map(|seat| Some((seat.room, seat.live.as_ref()?.key)));
         self.hub.registry.exit(self.account, self.id, read);
-        self.hub.presence.depart(self.account, self.on_purpose);
+        if self.arrived {
+            self.hub.presence.depart(self.account, self.on_purpose);
+        }
     }
 }

@@ -51,5 +51,5 @@ async fn a_known_device_resumes_and_keeps_its_token() {
     store.fill_disk(false);
     let third = resume(&hub, &second).await.unwrap().1.token;
     assert_ne!(third, second);
-    assert!(matches!(resume(&hub, &first).await, Err(Error::Refused(Refusal::BadToken))));
+    assert!(matches!(resume(&hub, &first).await, Err(Error::Refused(Refusal::TokenCopied))));
 }

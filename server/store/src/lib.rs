@@ -8,6 +8,7 @@
 mod accounts;
 mod batch;
 mod clock;
+mod devices;
 mod error;
 mod fault;
 mod journal;

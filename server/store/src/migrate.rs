@@ -30,6 +30,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "0002_one_place_to_write",
         sql: include_str!("../../../migrations/0002_one_place_to_write.sql"),
     },
+    Migration { name: "0003_lived_time", sql: include_str!("../../../migrations/0003_lived_time.sql") },
 ];
 
 /// Applies the steps that the database lacks. Keeps a copy of a database that is not new before the

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use crate::row::{limit_value, parsed, seq, seq_value};
 use crate::sqlite::SqliteStore;
 
-/// How fresh `devices.last_used_ms` is kept by marks: a day, so that most marks write one row and
+/// How fresh `devices.used_ms` is kept by marks: a day, so that most marks write one row and
 /// not two.
 const USED_STEP_MS: i64 = 24 * 3600 * 1000;
 
@@ -83,7 +83,8 @@ impl Rooms for SqliteStore {
     }
 
     fn mark(&self, device: DeviceId, room: RoomId, seq: Seq) -> Answer<'_, ()> {
-        self.write(move |conn, clock| {
+        let lived = self.lived();
+        self.write(move |conn, _| {
             // Nothing happens for a device that was removed meanwhile. Nobody has seen what is not
             // in the log.
             conn.prepare_cached(
@@ -94,9 +95,8 @@ impl Rooms for SqliteStore {
                  ON CONFLICT (device, room) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",
             )?
             .execute([device.0, room.0, seq_value(seq)])?;
-            let now = clock();
-            conn.prepare_cached("UPDATE devices SET last_used_ms = ?2 WHERE id = ?1 AND last_used_ms < ?3")?
-                .execute([device.0, now.0, now.0.saturating_sub(USED_STEP_MS)])?;
+            conn.prepare_cached("UPDATE devices SET used_ms = ?2 WHERE id = ?1 AND used_ms < ?3")?
+                .execute([device.0, lived.0, lived.0.saturating_sub(USED_STEP_MS)])?;
             Ok(())
         })
     }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use lanchat_hub::port::{Answer, Store};
 use lanchat_model::{Timestamp, limits};
 use rusqlite::Connection;
 
-use crate::clock::{Clock, wall};
+use crate::clock::{Clock, Lived, LivedClock, wall};
 use crate::error::OpenError;
 use crate::fault::refusal;
 use crate::migrate::{MIGRATIONS, migrate};
@@ -25,6 +26,7 @@ pub const FILE_NAME: &str = "lanchat.db";
 pub struct SqliteStore {
     epoch: String,
     clock: Clock,
+    lived: LivedClock,
     readers: Readers,
     writer: Writer,
 }
@@ -39,29 +41,37 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`], in words for whoever runs the server.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        Self::open_with_clock(dir, wall)
+        let start = Instant::now();
+        Self::open_with_clocks(dir, wall, move || start.elapsed())
     }
 
-    /// As [`SqliteStore::open`], with another clock than the one on the wall.
+    /// As [`SqliteStore::open`], with another clock than the one on the wall, and another measure of the time since
+    /// this start.
     ///
     /// # Errors
     /// As [`SqliteStore::open`].
-    pub fn open_with_clock(
+    pub fn open_with_clocks(
         dir: &Path,
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+        uptime: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let path = dir.join(FILE_NAME);
         let mut conn = open_writer(&path)?;
         migrate(&mut conn, &path, MIGRATIONS)?;
         turn_journal_on(&conn, &path)?;
-        let epoch = conn
-            .query_row("SELECT epoch FROM meta", [], |row| row.get(0))
+        // What was stamped after the last stop in order was lived through too.
+        let (epoch, lived) = conn
+            .query_row(
+                "SELECT epoch, max(lived_ms, coalesce((SELECT max(used_ms) FROM devices), 0)) FROM meta",
+                [],
+                |row| Ok((row.get(0)?, Lived(row.get(1)?))),
+            )
             .map_err(|error| refusal(&path, &error))?;
         let connections = (0..limits::READERS_MAX).map(|_| open_reader(&path)).collect::<Result<_, _>>()?;
         let no_thread = |source| OpenError::Io { path: path.clone(), source };
         let readers = Readers::start(connections).map_err(no_thread)?;
         let writer = Writer::start(conn, limits::COMPANY_WAIT_MAX).map_err(no_thread)?;
-        Ok(Self { epoch, clock: Arc::new(clock), readers, writer })
+        Ok(Self { epoch, clock: Arc::new(clock), lived: LivedClock::new(lived, uptime), readers, writer })
     }
 
     /// Completes, with the cause, when the store can write no longer: the process must stop and
@@ -89,9 +99,9 @@ impl SqliteStore {
         Box::pin(self.writer.run_in_company(move |conn| work(conn, &clock)))
     }
 
-    /// What time it is.
-    pub(crate) fn now(&self) -> Timestamp {
-        (self.clock)()
+    /// For how long the server has lived.
+    pub(crate) fn lived(&self) -> Lived {
+        self.lived.now()
     }
 
     /// Asks something.
@@ -118,6 +128,16 @@ impl Store for SqliteStore {
     }
 
     fn checkpoint(&self) -> Answer<'_, ()> {
-        Box::pin(self.writer.checkpoint())
+        let lived = self.lived();
+        Box::pin(async move {
+            let counted = self
+                .write(move |conn, _| conn.execute("UPDATE meta SET lived_ms = ?1", [lived.0]).map(drop))
+                .await;
+            if let Err(error) = counted {
+                // Devices rest a little longer for it, and nobody is logged out.
+                tracing::warn!(%error, "for how long the server has lived was not stored");
+            }
+            self.writer.checkpoint().await
+        })
     }
 }

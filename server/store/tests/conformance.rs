@@ -27,10 +27,13 @@ conformance! {
         an_account_is_kept_as_it_was_made
         a_device_resumes_with_its_current_and_its_next_token
         an_old_token_betrays_a_copy
+        a_next_token_that_was_replaced_unused_betrays_a_copy
         recognising_a_device_changes_nothing
         an_account_has_a_bounded_number_of_devices
         a_removed_device_is_gone
-        a_new_password_logs_other_devices_out
+        a_new_password_leaves_one_device_with_one_token
+        a_new_password_leaves_the_given_token_if_nobody_used_it
+        an_earlier_password_proves_nothing
         an_administrator_is_made_by_name
         presence_is_kept;
     rooms:

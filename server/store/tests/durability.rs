@@ -9,15 +9,18 @@ use std::fs;
 use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
-use lanchat_hub::port::{Accounts, Appended, Log, NewDevice, Rooms, Store};
+use lanchat_hub::port::{Accounts, Appended, Log, Rooms, Store};
 use lanchat_model::{RoomName, Seq, Timestamp, limits};
 use lanchat_store::{OpenError, SqliteStore};
 use rusqlite::Connection;
-use scene::{append, draft, facts, fresh, fresh_name, fresh_token, group, join, message, person, seqs};
-use tempfile::tempdir;
+use scene::{
+    another_device, append, draft, facts, fresh, fresh_name, fresh_token, group, join, message, person, seqs,
+};
+use tempfile::{TempDir, tempdir};
 
 /// Copies the files of a database that is open, as a crash would leave them.
 fn crash(from: &Path, to: &Path) {
@@ -94,15 +97,20 @@ async fn a_checkpoint_leaves_nothing_in_the_journal() {
     assert!(copied.account(ana.name).await.unwrap().is_some());
 }
 
+/// A store whose server has run for as many milliseconds as the number says, on a wall whose clock stands still.
+fn open_at(dir: &TempDir, uptime: &Arc<AtomicU64>) -> SqliteStore {
+    let uptime = Arc::clone(uptime);
+    let uptime = move || Duration::from_millis(uptime.load(Ordering::Relaxed));
+    SqliteStore::open_with_clocks(dir.path(), || Timestamp(0), uptime).unwrap()
+}
+
 #[tokio::test]
 async fn a_device_that_rests_too_long_is_logged_out() {
     let day = 24 * 3600 * 1000;
-    let rest = i64::try_from(limits::DEVICE_IDLE_MAX.as_millis()).unwrap();
+    let rest = u64::try_from(limits::DEVICE_IDLE_MAX.as_millis()).unwrap();
     let dir = tempdir().unwrap();
-    let time = Arc::new(AtomicI64::new(1_000_000));
-    let now = Arc::clone(&time);
-    let store =
-        SqliteStore::open_with_clock(dir.path(), move || Timestamp(now.load(Ordering::Relaxed))).unwrap();
+    let time = Arc::new(AtomicU64::new(1_000_000));
+    let store = open_at(&dir, &time);
     let (ana, bo) = (person(&store, "ana").await, person(&store, "bo").await);
     let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
 
@@ -121,22 +129,75 @@ async fn a_device_that_rests_too_long_is_logged_out() {
 }
 
 #[tokio::test]
-async fn the_least_recently_used_device_makes_room() {
+async fn a_clock_that_jumps_logs_nobody_out() {
+    let year = 365 * 24 * 3600 * 1000_i64;
     let dir = tempdir().unwrap();
-    let time = Arc::new(AtomicI64::new(0));
-    let now = Arc::clone(&time);
-    let store =
-        SqliteStore::open_with_clock(dir.path(), move || Timestamp(now.fetch_add(1, Ordering::Relaxed)))
-            .unwrap();
+    let wall = Arc::new(AtomicI64::new(56 * year));
+    let open = || {
+        let wall = Arc::clone(&wall);
+        let now = move || Timestamp(wall.load(Ordering::Relaxed));
+        SqliteStore::open_with_clocks(dir.path(), now, || Duration::ZERO).unwrap()
+    };
+    let (ana, bo) = {
+        let store = open();
+        (person(&store, "ana").await, person(&store, "bo").await)
+    };
+    let mut token = ana.token;
+    // No battery, 1970 at boot; a leap to 2036; and right again. Each with a start, and while it runs.
+    for now in [0, 66 * year, 0, 56 * year] {
+        wall.store(now, Ordering::Relaxed);
+        let store = open();
+        for later in [now, 66 * year - now] {
+            wall.store(later, Ordering::Relaxed);
+            let next = fresh_token();
+            assert!(store.recognise(token).await.unwrap().is_some(), "at {later}");
+            assert!(store.resume(token, next).await.unwrap().is_ok(), "at {later}");
+            token = next;
+        }
+    }
+    assert!(open().resume(bo.token, fresh_token()).await.unwrap().is_ok(), "who was away through all of it");
+}
+
+#[tokio::test]
+async fn a_server_ages_over_its_starts_and_not_between_them() {
+    let rest = u64::try_from(limits::DEVICE_IDLE_MAX.as_millis()).unwrap();
+    let (dir, time) = (tempdir().unwrap(), Arc::new(AtomicU64::new(0)));
+    let store = open_at(&dir, &time);
+    let (ana, bo) = (person(&store, "ana").await, person(&store, "bo").await);
+    // One half until a stop in order, the other until a kill behind something that was stamped.
+    time.store(rest / 2, Ordering::Relaxed);
+    store.checkpoint().await.unwrap();
+    drop(store);
+    time.store(0, Ordering::Relaxed);
+    let store = open_at(&dir, &time);
+    time.store(rest / 2 + 1, Ordering::Relaxed);
+    person(&store, "carl").await;
+    drop(store);
+    time.store(0, Ordering::Relaxed);
+    let store = open_at(&dir, &time);
+    assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_err());
+    time.store(1, Ordering::Relaxed);
+    assert!(store.recognise(bo.token).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_least_recently_used_device_makes_room() {
+    let (dir, time) = (tempdir().unwrap(), Arc::new(AtomicU64::new(0)));
+    let store = open_at(&dir, &time);
     let ana = person(&store, "ana").await;
+    let add = async |token| {
+        time.fetch_add(1, Ordering::Relaxed);
+        another_device(&store, ana.id, token).await;
+    };
     let second = fresh_token();
-    store.add_device(ana.id, NewDevice { label: None, token: second }).await.unwrap();
+    add(second).await;
     for _ in 2..limits::DEVICES_PER_ACCOUNT_MAX {
-        store.add_device(ana.id, NewDevice { label: None, token: fresh_token() }).await.unwrap();
+        add(fresh_token()).await;
     }
     let next = fresh_token();
+    time.fetch_add(1, Ordering::Relaxed);
     assert!(store.resume(ana.token, next).await.unwrap().is_ok());
-    store.add_device(ana.id, NewDevice { label: None, token: fresh_token() }).await.unwrap();
+    add(fresh_token()).await;
     assert!(store.resume(second, fresh_token()).await.unwrap().is_err(), "the first one was used since");
     assert!(store.resume(next, fresh_token()).await.unwrap().is_ok());
 }

@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
 
 use std::path::Path;
+use std::time::Duration;
 
 use lanchat_hub::Body;
-use lanchat_hub::port::{Accounts, Log, RoomKind, Rooms, Store, TokenHash};
-use lanchat_model::{AccountId, DeviceId, MessageText, RoomId, RoomName, Seq, Timestamp};
+use lanchat_hub::port::{Accounts, Log, NotResumed, RoomKind, Rooms, Store, TokenHash};
+use lanchat_model::{AccountId, DeviceId, MessageText, RoomId, RoomName, Seq, Timestamp, limits};
 use lanchat_store::SqliteStore;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -15,7 +16,8 @@ use tempfile::TempDir;
 const THEN: Timestamp = Timestamp(1_763_694_100_000);
 
 /// The same content in every schema there was, oldest first.
-const FROZEN: [&str; 2] = [include_str!("fixtures/v1.sql"), include_str!("fixtures/v2.sql")];
+const FROZEN: [&str; 3] =
+    [include_str!("fixtures/v1.sql"), include_str!("fixtures/v2.sql"), include_str!("fixtures/v3.sql")];
 
 /// A folder with a database of an earlier schema.
 fn thaw(frozen: &str) -> TempDir {
@@ -26,7 +28,7 @@ fn thaw(frozen: &str) -> TempDir {
 }
 
 fn open(dir: &Path) -> SqliteStore {
-    SqliteStore::open_with_clock(dir, || THEN).unwrap()
+    SqliteStore::open_with_clocks(dir, || THEN, || Duration::ZERO).unwrap()
 }
 
 /// The token with this number in the fixture: 64 decimal digits, read as 32 bytes of hex.
@@ -112,4 +114,27 @@ async fn resumes(store: &SqliteStore) {
     }
     assert!(store.resume(token(20), token(94)).await.unwrap().is_err());
     assert!(store.resume(token(93), token(95)).await.unwrap().is_err(), "its spent token was shown");
+}
+
+/// A clock that was in 1970 or in 2036 for a while has left such rows behind.
+#[tokio::test]
+async fn an_upgrade_logs_nobody_out_whatever_the_clock_said() {
+    let dir = thaw(FROZEN[1]);
+    let conn = Connection::open(dir.path().join("lanchat.db")).unwrap();
+    conn.execute("UPDATE devices SET last_used_ms = 0 WHERE id = 1", []).unwrap();
+    conn.execute("UPDATE devices SET last_used_ms = 2082758400000 WHERE id = 2", []).unwrap();
+    drop(conn);
+    let resting = limits::DEVICE_IDLE_MAX / 2;
+    let store = SqliteStore::open_with_clocks(dir.path(), || THEN, move || resting).unwrap();
+    resumes(&store).await;
+}
+
+#[tokio::test]
+async fn a_copied_device_stays_copied() {
+    let dir = thaw(FROZEN[2]);
+    let store = open(dir.path());
+    for number in [50, 51, 52] {
+        let refused = store.resume(token(number), token(95)).await.unwrap().unwrap_err();
+        assert!(matches!(refused, NotResumed::Copied { device: DeviceId(5), .. }), "{number}: {refused:?}");
+    }
 }

@@ -30,13 +30,13 @@ impl Client {
         self.done(Logout { id: self.shared.request_id() }.into()).await
     }
 
-    /// Changes the password; all other devices are logged out.
+    /// Changes the password; all other sessions and devices are logged out. A fresh token of this device is kept.
     ///
     /// # Errors
     /// [`RequestError`], `wrong_password` and `bad_password` included.
     pub async fn passwd(&self, old: &Secret, new: &Secret) -> Result<(), RequestError> {
         let id = self.shared.request_id();
-        self.done(Passwd { id, old: old.clone(), new: new.clone() }.into()).await
+        self.done(Passwd { id, old: old.clone(), new: new.clone(), renew: true }.into()).await
     }
 
     /// Enters a group room, made if there is none, and delivers its last `tail` entries.

@@ -8,6 +8,7 @@ use lanchat_protocol::{
 };
 use tokio::time::Instant;
 
+use super::session::without_token;
 use super::{Driver, Phase};
 use crate::attach::Step;
 use crate::error::{ConnectError, RequestError};
@@ -111,7 +112,13 @@ impl Driver {
     }
 
     /// The answer to a request that has no other consequence than those of [`Outcome`].
-    async fn answered(&mut self, frame: ServerFrame, line: String) {
+    async fn answered(&mut self, mut frame: ServerFrame, mut line: String) {
+        if let ServerFrame::Done(done) = &mut frame
+            && let Some(token) = done.token.take()
+        {
+            line = without_token(line.as_bytes());
+            self.renew_token(token).await;
+        }
         let id = match &frame {
             ServerFrame::Done(done) => &done.id,
             ServerFrame::Rooms(rooms) => &rooms.id,

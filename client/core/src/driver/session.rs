@@ -221,6 +221,16 @@ impl Driver {
         self.home.blocking(move |home| home.keep_login(id, &account, &token)).await
     }
 
+    /// Keeps the token that a change of the password has left as the only good one.
+    pub(super) async fn renew_token(&mut self, token: Secret) {
+        let Some(account) = &mut self.account else { return };
+        account.token = token.clone();
+        let name = account.session.username.clone();
+        if let Err(error) = self.keep_login(&name, &token).await {
+            tracing::warn!(%error, "the new token is not kept: this device may have to log in by password next time");
+        }
+    }
+
     /// Forgets a token that is no longer good.
     pub(super) async fn drop_login(&self, token: Secret) {
         let id = self.server_id;
@@ -243,7 +253,7 @@ fn check(welcome: &Welcome) -> Result<(), &'static str> {
 }
 
 /// The line of a welcome for the eyes of others.
-fn without_token(line: &[u8]) -> String {
+pub(super) fn without_token(line: &[u8]) -> String {
     let Ok(serde_json::Value::Object(mut welcome)) = serde_json::from_slice(line) else {
         return String::new();
     };

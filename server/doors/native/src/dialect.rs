@@ -186,8 +186,8 @@ impl Dialect for NativeDialect {
             Event::Presence(news) => {
                 out.extend_from_slice(news.wire_form(|| lines(from_hub::presence_news(news))));
             }
-            Event::LoggedOut => {
-                say(from_hub::logged_out(), out);
+            Event::LoggedOut(why) => {
+                say(from_hub::logged_out(*why), out);
                 return Flow::Close;
             }
             other => say(from_hub::event(other), out),

@@ -1,8 +1,8 @@
 //! Answers and events to frames.
 
 use lanchat_hub::{
-    Body, Entry, Error, Event, Notice, PresenceNews, PresenceState, Refusal, Reply, RoomState, RoomView,
-    Welcome,
+    Body, Entry, Error, Event, LogoutReason, Notice, PresenceNews, PresenceState, Refusal, Reply, RoomState,
+    RoomView, Welcome,
 };
 use lanchat_model::Timestamp;
 use lanchat_protocol as wire;
@@ -66,8 +66,9 @@ pub(crate) fn reply(id: &str, reply: Reply) -> Option<ServerFrame> {
         Reply::Whois { member: found, since, admin, sessions } => {
             wire::Whois { id, member: member(found), since: format_timestamp(since), admin, sessions }.into()
         }
+        Reply::PasswordChanged { token } => wire::Done { id, token: token.map(wire::Secret) }.into(),
         // Done and LoggedOut: there is nothing else to say.
-        _ => wire::Done { id }.into(),
+        _ => wire::Done { id, token: None }.into(),
     })
 }
 
@@ -89,7 +90,9 @@ pub(crate) fn event(event: &Event) -> ServerFrame {
             wire::Typing { room: room_name(room), username: name.to_string() }.into()
         }
         Event::Notice(what) => notice(*what).into(),
-        _ => logged_out().into(),
+        Event::LoggedOut(why) => logged_out(*why).into(),
+        // Runs and news of presence do not come here.
+        _ => wire::KeepAlive {}.into(),
     }
 }
 
@@ -113,12 +116,26 @@ fn notice(what: Notice) -> wire::Notice {
     wire::Notice { code, reason: reason.to_owned() }
 }
 
-/// What a device is told that was logged out elsewhere.
-pub(crate) fn logged_out() -> wire::ErrorFrame {
+/// What a device is told that was logged out while it had a session.
+pub(crate) fn logged_out(why: LogoutReason) -> wire::ErrorFrame {
+    let reason = match why {
+        LogoutReason::Elsewhere => "This device was logged out elsewhere. Log in with your password.",
+        LogoutReason::PasswordChanged => {
+            "The password of this account was changed elsewhere. Log in with the new one."
+        }
+        LogoutReason::TokenCopied => {
+            "This device is logged out: its token was used in two places, so somebody may have copied it. Log in with \
+             your password, then change it with /passwd."
+        }
+        LogoutReason::TooManyDevices => {
+            "This account logged in on another device, and has too many: the one that was used longest ago, this one, is \
+             logged out. Log in with your password."
+        }
+    };
     wire::ErrorFrame {
         id: None,
         code: ErrorCode::LoggedOut,
-        reason: "This device was logged out elsewhere. Log in with your password.".into(),
+        reason: reason.into(),
         retry_after: None,
         fatal: true,
     }
@@ -151,7 +168,7 @@ fn code_of(error: &Error) -> (ErrorCode, Option<u64>) {
         Refusal::Busy(wait) => return (ErrorCode::Busy, Some(wait.as_secs().max(1))),
         Refusal::NameTaken => ErrorCode::NameTaken,
         Refusal::WrongPassword => ErrorCode::WrongPassword,
-        Refusal::BadToken => ErrorCode::BadToken,
+        Refusal::BadToken | Refusal::TokenCopied => ErrorCode::BadToken,
         Refusal::RegistrationClosed => ErrorCode::RegistrationClosed,
         Refusal::ServerFull => ErrorCode::ServerFull,
         Refusal::NoSuchRoom => ErrorCode::NoSuchRoom,

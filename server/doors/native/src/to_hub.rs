@@ -76,6 +76,7 @@ fn command(frame: ClientFrame) -> Result<Command, Unfit> {
         ClientFrame::Passwd(frame) => Command::ChangePassword {
             old: frame.old.0,
             new: Password::parse(&frame.new.0).map_err(Unfit::password)?,
+            renew: frame.renew,
         },
         ClientFrame::Attach(frame) => Command::Attach {
             epoch: frame.epoch,

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use lanchat_hub::port::*;
 use lanchat_hub::{Body, Entry};
 use lanchat_model::*;
+use tokio::sync::Semaphore;
 
 #[derive(Default)]
 pub(crate) struct MemoryStore(Mutex<State>);
@@ -17,7 +18,7 @@ pub(crate) struct MemoryStore(Mutex<State>);
 #[derive(Clone, Default)]
 struct State {
     accounts: Vec<Account>,
-    devices: Vec<(AccountId, TokenHash, TokenHash)>,
+    devices: Vec<Device>,
     /// Tokens that a device has replaced.
     spent: HashMap<TokenHash, DeviceId>,
     rooms: Vec<(RoomKind, Vec<Arc<Entry>>)>,
@@ -28,10 +29,51 @@ struct State {
     disk_is_full: bool,
     /// How many drafts came together, each time.
     batches: Vec<usize>,
+    /// What is asked about logins while there is one is done at once, and answered when it opens.
+    gate: Option<Gate>,
+}
+
+/// Holds answers back, so that something else can happen in between.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        self.0.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+}
+
+#[derive(Clone)]
+struct Device {
+    account: AccountId,
+    current: TokenHash,
+    next: Option<TokenHash>,
+    gone: bool,
+    copied: bool,
+}
+
+impl Device {
+    fn new(account: AccountId, current: TokenHash) -> Self {
+        Self { account, current, next: None, gone: false, copied: false }
+    }
+
+    fn holds(&self, token: TokenHash) -> bool {
+        !self.gone && (token == self.current || Some(token) == self.next)
+    }
 }
 
 fn answer<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
     Box::pin(std::future::ready(Ok(value)))
+}
+
+/// Answers when the gate that stood there at the time of the question is open.
+fn answer_behind<'a, T: Send + 'a>(gate: Option<Gate>, value: T) -> Answer<'a, T> {
+    Box::pin(async move {
+        if let Some(gate) = gate {
+            drop(gate.0.acquire().await);
+        }
+        Ok(value)
+    })
 }
 
 fn full<'a, T: Send + 'a>() -> Answer<'a, T> {
@@ -47,6 +89,18 @@ impl MemoryStore {
         let store = Self::default();
         store.lock().rooms.push((RoomKind::Group(RoomName::lobby()), Vec::new()));
         Arc::new(store)
+    }
+
+    /// Holds back what is answered to questions about logins that are asked until [`MemoryStore::let_pass`].
+    pub(crate) fn hold(&self) -> Gate {
+        let gate = Gate(Arc::new(Semaphore::new(0)));
+        self.lock().gate = Some(gate.clone());
+        gate
+    }
+
+    /// Answers at once what is asked from now on.
+    pub(crate) fn let_pass(&self) {
+        self.lock().gate = None;
     }
 
     pub(crate) fn fill_disk(&self, full: bool) {
@@ -99,21 +153,29 @@ impl State {
     }
 
     fn holder(&self, token: TokenHash) -> Option<usize> {
-        self.devices.iter().position(|(_, current, next)| token == *current || token == *next)
+        self.devices.iter().position(|device| device.holds(token))
     }
 
     fn remove(&mut self, device: DeviceId) {
-        let (_, current, next) = &mut self.devices[index(device.0)];
-        (*current, *next) = ([0; 32], [0; 32]);
+        self.devices[index(device.0)].gone = true;
         self.spent.retain(|_, of| *of != device);
     }
 
     /// Why a token is no device's, with what follows from that.
     fn not_resumed(&mut self, token: TokenHash) -> NotResumed {
-        let Some(device) = self.spent.get(&token).copied() else { return NotResumed::Unknown };
-        self.remove(device);
-        let account = self.devices[index(device.0)].0;
-        NotResumed::Replaced { account, name: self.accounts[index(account.0)].name.clone(), device }
+        let spent = self.spent.get(&token).copied();
+        let Some(device) = spent.or(self.holder(token).map(|found| DeviceId(found as i64))) else {
+            return NotResumed::Unknown;
+        };
+        let found = &mut self.devices[index(device.0)];
+        found.copied = true;
+        let account = found.account;
+        NotResumed::Copied { account, name: self.accounts[index(account.0)].name.clone(), device }
+    }
+
+    fn is_current(&self, device: DeviceId, known: Generation) -> bool {
+        let device = &self.devices[index(device.0)];
+        !device.gone && !device.copied && self.accounts[index(device.account.0)].generation == known
     }
 
     fn append(&mut self, draft: Draft) -> Appended {
@@ -166,6 +228,7 @@ impl Accounts for MemoryStore {
             display_name: new.display_name,
             admin: new.admin,
             phc: new.phc,
+            generation: Generation(0),
             created: Timestamp(0),
             last_seen: None,
             away: None,
@@ -175,22 +238,39 @@ impl Accounts for MemoryStore {
         let draft =
             Draft { room: RoomId(0), author: id, author_name: new.name, client_id, body: Body::Joined };
         let Appended::Fresh(entry) = state.append(draft) else { panic!("a new account was in the lobby") };
-        state.devices.push((id, device.token, device.token));
+        state.devices.push(Device::new(id, device.token));
         let device = DeviceId(state.devices.len() as i64 - 1);
         answer(Some(Registered { account, device, entry }))
     }
 
     fn account(&self, name: AccountName) -> Answer<'_, Option<Account>> {
-        answer(self.lock().accounts.iter().find(|account| account.name == name).cloned())
+        let state = self.lock();
+        answer_behind(state.gate.clone(), state.accounts.iter().find(|account| account.name == name).cloned())
     }
 
-    fn add_device(&self, account: AccountId, device: NewDevice) -> Answer<'_, DeviceId> {
+    fn add_device(
+        &self,
+        account: AccountId,
+        known: Generation,
+        device: NewDevice,
+    ) -> Answer<'_, Option<AddedDevice>> {
         let mut state = self.lock();
         if state.disk_is_full {
             return full();
         }
-        state.devices.push((account, device.token, device.token));
-        answer(DeviceId(state.devices.len() as i64 - 1))
+        if state.accounts[index(account.0)].generation != known {
+            return answer(None);
+        }
+        let of_account = (0..state.devices.len()).filter(|id| {
+            let device = &state.devices[*id];
+            device.account == account && !device.gone
+        });
+        let mut evicted: Vec<_> = of_account.map(|id| DeviceId(id as i64)).collect();
+        evicted.truncate((evicted.len() + 1).saturating_sub(limits::DEVICES_PER_ACCOUNT_MAX));
+        evicted.iter().for_each(|device| state.remove(*device));
+        state.devices.push(Device::new(account, device.token));
+        let device = DeviceId(state.devices.len() as i64 - 1);
+        answer_behind(state.gate.clone(), Some(AddedDevice { device, evicted }))
     }
 
     fn resume(
@@ -202,20 +282,22 @@ impl Accounts for MemoryStore {
         if state.disk_is_full {
             return full();
         }
-        let found = state.holder(token);
+        let found = state.holder(token).filter(|found| !state.devices[*found].copied);
         let Some(found) = found else { return answer(Err(state.not_resumed(token))) };
-        let (account, current, _) = state.devices[found];
-        if token != current {
-            state.spent.insert(current, DeviceId(found as i64));
-        }
-        state.devices[found] = (account, token, next);
-        answer(Ok((state.accounts[index(account.0)].clone(), DeviceId(found as i64))))
+        let device = &mut state.devices[found];
+        let retired = if token == device.current { device.next } else { Some(device.current) };
+        (device.current, device.next) = (token, Some(next));
+        let account = device.account;
+        state.spent.extend(retired.map(|token| (token, DeviceId(found as i64))));
+        let found = (state.accounts[index(account.0)].clone(), DeviceId(found as i64));
+        answer_behind(state.gate.clone(), Ok(found))
     }
 
     fn recognise(&self, token: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>> {
         let state = self.lock();
-        let account = |found: usize| state.accounts[index(state.devices[found].0.0)].clone();
-        answer(state.holder(token).map(|found| (account(found), DeviceId(found as i64))))
+        let account = |found: usize| state.accounts[index(state.devices[found].account.0)].clone();
+        let found = state.holder(token).filter(|found| !state.devices[*found].copied);
+        answer(found.map(|found| (account(found), DeviceId(found as i64))))
     }
 
     fn remove_device(&self, device: DeviceId) -> Answer<'_, ()> {
@@ -223,13 +305,39 @@ impl Accounts for MemoryStore {
         answer(())
     }
 
-    fn set_password(&self, account: AccountId, phc: PasswordHash, keep: Option<DeviceId>) -> Answer<'_, ()> {
+    fn is_current(&self, device: DeviceId, known: Generation) -> Answer<'_, bool> {
+        answer(self.lock().is_current(device, known))
+    }
+
+    fn set_password(&self, new: NewPassword) -> Answer<'_, bool> {
         let mut state = self.lock();
-        state.accounts[index(account.0)].phc = phc;
+        let NewPassword { account, known, phc, device: own, token } = new;
+        if !state.is_current(own, known) {
+            return answer(false);
+        }
+        let changed = &mut state.accounts[index(account.0)];
+        (changed.phc, changed.generation) = (phc, Generation(known.0 + 1));
         for device in (0..state.devices.len()).map(|id| DeviceId(id as i64)) {
-            if keep.is_some_and(|keep| keep != device) && state.devices[index(device.0)].0 == account {
+            if device != own && state.devices[index(device.0)].account == account {
                 state.remove(device);
             }
+        }
+        state.spent.retain(|_, of| *of != own);
+        let device = &mut state.devices[index(own.0)];
+        device.current = match token {
+            TokenLeft::Fresh(token) => token,
+            TokenLeft::Given(token) if token == device.next.unwrap_or(device.current) => token,
+            TokenLeft::Given(_) => [0; 32],
+        };
+        device.next = None;
+        answer(true)
+    }
+
+    fn renew_hash(&self, account: AccountId, known: Generation, phc: PasswordHash) -> Answer<'_, ()> {
+        let mut state = self.lock();
+        let account = &mut state.accounts[index(account.0)];
+        if account.generation == known {
+            account.phc = phc;
         }
         answer(())
     }

@@ -5,7 +5,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lanchat_hub::port::{Appended, Draft, NewAccount, NewDevice, PasswordHash, RoomRecord, Store, TokenHash};
+use lanchat_hub::port::{
+    AddedDevice, Appended, Draft, Generation, NewAccount, NewDevice, PasswordHash, RoomRecord, Store,
+    TokenHash,
+};
 use lanchat_hub::{Body, Entry};
 use lanchat_model::{AccountId, AccountName, ClientId, DeviceId, MessageText, RoomId, RoomName};
 
@@ -60,6 +63,11 @@ pub(crate) async fn person(store: &dyn Store, stem: &str) -> Person {
     let token = fresh_token();
     let made = store.register(newcomer(&fresh_name(stem)), device(token)).await.unwrap().unwrap();
     Person { id: made.account.id, name: made.account.name, device: made.device, token }
+}
+
+/// Makes another device of somebody whose password was never changed.
+pub(crate) async fn another_device(store: &dyn Store, account: AccountId, token: TokenHash) -> AddedDevice {
+    store.add_device(account, Generation(0), device(token)).await.unwrap().unwrap()
 }
 
 /// The group room `name`, made if need be.

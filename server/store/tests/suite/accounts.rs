@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use lanchat_hub::Body;
-use lanchat_hub::port::{Away, NotResumed, PasswordHash, PresenceRecord, Store};
+use lanchat_hub::port::{
+    Away, Generation, NewPassword, NotResumed, PasswordHash, PresenceRecord, Store, TokenHash, TokenLeft,
+};
 use lanchat_model::{AccountId, AwayReason, RoomName, Timestamp, limits};
 
-use crate::scene::{device, facts, fresh_name, fresh_token, newcomer, person};
+use crate::scene::{Person, another_device, device, facts, fresh_name, fresh_token, newcomer, person};
 
 pub(crate) async fn a_name_has_one_owner(store: Arc<dyn Store>) {
     let name = fresh_name("ana");
@@ -51,8 +53,6 @@ pub(crate) async fn a_device_resumes_with_its_current_and_its_next_token(store: 
     assert_eq!((account.id, resumed), (ana.id, ana.device));
     // The answer was lost: the device still has only its current token, and gets another next one.
     assert!(resume(ana.token, second).await.unwrap().is_ok());
-    // The next one that was replaced is nobody's, and proves no theft.
-    assert!(resume(first, fresh_token()).await.unwrap().is_err());
     assert!(resume(second, third).await.unwrap().is_ok());
     assert!(resume(third, fresh_token()).await.unwrap().is_ok());
     assert!(resume(fresh_token(), fresh_token()).await.unwrap().is_err());
@@ -71,16 +71,31 @@ pub(crate) async fn an_old_token_betrays_a_copy(store: Arc<dyn Store>) {
         // The last one is only the next one until it is used.
         let next = fresh_token();
         assert!(store.resume(current, next).await.unwrap().is_ok());
-        let NotResumed::Replaced { account, name, device } =
-            store.resume(ana.token, fresh_token()).await.unwrap().unwrap_err()
-        else {
-            panic!("nobody knew the token")
-        };
-        assert_eq!((account, name, device), (ana.id, ana.name, ana.device));
-        for token in [current, next] {
-            assert!(store.resume(token, fresh_token()).await.unwrap().is_err(), "the device is gone");
+        is_told_of_a_copy(&*store, &ana, ana.token).await;
+        // The owner, who comes later and with a good one, learns why as well.
+        for token in [current, next, ana.token] {
+            is_told_of_a_copy(&*store, &ana, token).await;
+            assert!(store.recognise(token).await.unwrap().is_none());
         }
+        assert!(!store.is_current(ana.device, Generation(0)).await.unwrap());
     }
+}
+
+async fn is_told_of_a_copy(store: &dyn Store, whose: &Person, shown: TokenHash) {
+    let refused = store.resume(shown, fresh_token()).await.unwrap().unwrap_err();
+    let Person { id: account, name, device, .. } = whose.clone();
+    assert_eq!(refused, NotResumed::Copied { account, name, device });
+}
+
+/// Who resumes with a copy of the current token gets a next one, in the place of the one that the owner was given.
+pub(crate) async fn a_next_token_that_was_replaced_unused_betrays_a_copy(store: Arc<dyn Store>) {
+    let ana = person(&*store, "ana").await;
+    let (of_owner, of_thief) = (fresh_token(), fresh_token());
+    assert!(store.resume(ana.token, of_owner).await.unwrap().is_ok());
+    assert!(store.resume(ana.token, of_thief).await.unwrap().is_ok());
+    assert!(store.resume(of_thief, fresh_token()).await.unwrap().is_ok());
+    is_told_of_a_copy(&*store, &ana, of_owner).await;
+    is_told_of_a_copy(&*store, &ana, of_thief).await;
 }
 
 pub(crate) async fn recognising_a_device_changes_nothing(store: Arc<dyn Store>) {
@@ -101,11 +116,14 @@ pub(crate) async fn an_account_has_a_bounded_number_of_devices(store: Arc<dyn St
     let ana = person(&*store, "ana").await;
     let bo = person(&*store, "bo").await;
     let mut tokens = vec![ana.token];
+    let mut evicted = Vec::new();
     for _ in 0..limits::DEVICES_PER_ACCOUNT_MAX {
         let token = fresh_token();
-        store.add_device(ana.id, device(token)).await.unwrap();
+        evicted.extend(another_device(&*store, ana.id, token).await.evicted);
         tokens.push(token);
     }
+    assert_eq!(evicted, [ana.device], "who had to make room is told");
+    assert!(!store.is_current(ana.device, Generation(0)).await.unwrap());
     assert!(store.resume(tokens[0], fresh_token()).await.unwrap().is_err(), "the oldest went");
     for token in &tokens[1..] {
         assert!(store.resume(*token, fresh_token()).await.unwrap().is_ok());
@@ -115,29 +133,77 @@ pub(crate) async fn an_account_has_a_bounded_number_of_devices(store: Arc<dyn St
 
 pub(crate) async fn a_removed_device_is_gone(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
-    let other = store.add_device(ana.id, device(fresh_token())).await.unwrap();
+    let other = another_device(&*store, ana.id, fresh_token()).await.device;
+    assert!(store.is_current(ana.device, Generation(0)).await.unwrap());
     store.remove_device(ana.device).await.unwrap();
     store.remove_device(ana.device).await.unwrap();
+    assert!(!store.is_current(ana.device, Generation(0)).await.unwrap());
     assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_err());
-    let newest = store.add_device(ana.id, device(fresh_token())).await.unwrap();
+    let newest = another_device(&*store, ana.id, fresh_token()).await.device;
     store.remove_device(newest).await.unwrap();
-    let next = store.add_device(ana.id, device(fresh_token())).await.unwrap();
+    let next = another_device(&*store, ana.id, fresh_token()).await.device;
     assert!(![ana.device, other, newest].contains(&next), "an id is never used twice");
 }
 
-pub(crate) async fn a_new_password_logs_other_devices_out(store: Arc<dyn Store>) {
+fn changed(who: &Person, known: i64, token: TokenLeft) -> NewPassword {
+    let phc = PasswordHash("changed".into());
+    NewPassword { account: who.id, known: Generation(known), phc, device: who.device, token }
+}
+
+pub(crate) async fn a_new_password_leaves_one_device_with_one_token(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
-    let other = fresh_token();
-    store.add_device(ana.id, device(other)).await.unwrap();
+    let [other, of_owner, of_thief, renewed] = [(); 4].map(|()| fresh_token());
+    another_device(&*store, ana.id, other).await;
+    assert!(store.resume(ana.token, of_owner).await.unwrap().is_ok());
+    assert!(store.resume(of_owner, of_thief).await.unwrap().is_ok());
 
-    store.set_password(ana.id, PasswordHash("upgraded".into()), None).await.unwrap();
-    let next = fresh_token();
-    assert!(store.resume(other, next).await.unwrap().is_ok(), "an upgraded hash logs nobody out");
+    assert!(store.set_password(changed(&ana, 0, TokenLeft::Fresh(renewed))).await.unwrap());
+    for token in [other, ana.token, of_owner, of_thief] {
+        assert_eq!(store.resume(token, fresh_token()).await.unwrap().unwrap_err(), NotResumed::Unknown);
+    }
+    let (account, _) = store.resume(renewed, fresh_token()).await.unwrap().unwrap();
+    assert_eq!((account.phc, account.generation), (PasswordHash("changed".into()), Generation(1)));
+}
 
-    store.set_password(ana.id, PasswordHash("changed".into()), Some(ana.device)).await.unwrap();
-    assert!(store.resume(next, fresh_token()).await.unwrap().is_err());
-    let (account, _) = store.resume(ana.token, fresh_token()).await.unwrap().unwrap();
-    assert_eq!(account.phc, PasswordHash("changed".into()));
+/// A client that cannot take a fresh token keeps its own, as long as it is its own alone.
+pub(crate) async fn a_new_password_leaves_the_given_token_if_nobody_used_it(store: Arc<dyn Store>) {
+    let ana = person(&*store, "ana").await;
+    let [second, third] = [(); 2].map(|()| fresh_token());
+    let given = TokenLeft::Given;
+    assert!(store.set_password(changed(&ana, 0, given(ana.token))).await.unwrap());
+    assert!(store.resume(ana.token, second).await.unwrap().is_ok(), "it was never used");
+    assert!(store.set_password(changed(&ana, 1, given(second))).await.unwrap());
+    assert_eq!(store.resume(ana.token, fresh_token()).await.unwrap().unwrap_err(), NotResumed::Unknown);
+    assert!(store.resume(second, third).await.unwrap().is_ok(), "it was never used either");
+    // The session that was given `second` is there still, so somebody else has just used it.
+    assert!(store.set_password(changed(&ana, 2, given(second))).await.unwrap());
+    for token in [second, third] {
+        assert_eq!(store.resume(token, fresh_token()).await.unwrap().unwrap_err(), NotResumed::Unknown);
+    }
+    assert!(store.is_current(ana.device, Generation(3)).await.unwrap(), "the session goes on");
+}
+
+pub(crate) async fn an_earlier_password_proves_nothing(store: Arc<dyn Store>) {
+    let ana = person(&*store, "ana").await;
+    assert!(store.is_current(ana.device, Generation(0)).await.unwrap());
+    assert!(store.set_password(changed(&ana, 0, TokenLeft::Given(ana.token))).await.unwrap());
+    // A login, a resume and another change that were under way.
+    assert!(store.add_device(ana.id, Generation(0), device(fresh_token())).await.unwrap().is_none());
+    assert!(!store.is_current(ana.device, Generation(0)).await.unwrap());
+    assert!(!store.set_password(changed(&ana, 0, TokenLeft::Given(ana.token))).await.unwrap());
+    assert!(store.add_device(ana.id, Generation(1), device(fresh_token())).await.unwrap().is_some());
+
+    store.renew_hash(ana.id, Generation(0), PasswordHash("of the old password".into())).await.unwrap();
+    assert_eq!(store.account(ana.name.clone()).await.unwrap().unwrap().phc, PasswordHash("changed".into()));
+    store.renew_hash(ana.id, Generation(1), PasswordHash("renewed".into())).await.unwrap();
+    let kept = store.account(ana.name.clone()).await.unwrap().unwrap();
+    assert_eq!((kept.phc, kept.generation), (PasswordHash("renewed".into()), Generation(1)));
+
+    store.remove_device(ana.device).await.unwrap();
+    assert!(
+        !store.set_password(changed(&ana, 1, TokenLeft::Given(ana.token))).await.unwrap(),
+        "its device is gone"
+    );
 }
 
 pub(crate) async fn an_administrator_is_made_by_name(store: Arc<dyn Store>) {

@@ -7,7 +7,7 @@ use lanchat_hub::port::{Appended, RoomKind, Store};
 use lanchat_model::{LOBBY, RoomName, Seq, limits};
 use tokio::task::JoinSet;
 
-use crate::scene::{append, device, draft, fresh_name, fresh_token, group, join, message, person};
+use crate::scene::{another_device, append, draft, fresh_name, fresh_token, group, join, message, person};
 
 pub(crate) async fn a_group_is_made_once(store: Arc<dyn Store>) {
     let name: RoomName = fresh_name("room").parse().unwrap();
@@ -47,7 +47,7 @@ pub(crate) async fn a_private_chat_takes_nobody_else(store: Arc<dyn Store>) {
 
 pub(crate) async fn marks_move_forward_per_device(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
-    let other = store.add_device(ana.id, device(fresh_token())).await.unwrap();
+    let other = another_device(&*store, ana.id, fresh_token()).await.device;
     let room = group(&*store, &fresh_name("room")).await.id;
     join(&*store, &ana, room).await;
     for text in ["one", "two", "three"] {

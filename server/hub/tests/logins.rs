@@ -1,0 +1,230 @@
+//! Who is let in, and who is put out: tokens, passwords and devices, with a paused clock and a store in memory.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod memory_store;
+mod people;
+
+use std::sync::Arc;
+
+use lanchat_hub::{
+    Command, Credentials, Error, Event, Hub, HubOptions, LogoutReason, Refusal, Reply, Session, Welcome,
+};
+use lanchat_model::{Password, limits};
+use memory_store::MemoryStore;
+use people::{PASSWORD, here, newcomer};
+use tokio::time::timeout;
+
+const NEW_PASSWORD: &str = "battery staple";
+
+type Begun = Result<(Session, Welcome), Error>;
+
+async fn hub() -> (Hub, Arc<MemoryStore>) {
+    let store = MemoryStore::new();
+    (Hub::open(store.clone(), HubOptions::default()).await.unwrap(), store)
+}
+
+async fn register(hub: &Hub, name: &str) -> (Session, Welcome) {
+    hub.authenticate(newcomer(name), &here()).await.unwrap()
+}
+
+async fn log_in(hub: &Hub, password: &str) -> Begun {
+    let password = password.into();
+    hub.authenticate(Credentials::Login { name: "ana".parse().unwrap(), password, device: None }, &here())
+        .await
+}
+
+async fn resume(hub: &Hub, token: &str) -> Begun {
+    hub.authenticate(Credentials::Resume { token: token.into() }, &here()).await
+}
+
+fn refusal(begun: Begun) -> Refusal {
+    match begun {
+        Err(Error::Refused(refusal)) => refusal,
+        Err(other) => panic!("a fault: {other}"),
+        Ok((_, welcome)) => panic!("{} was let in", welcome.name),
+    }
+}
+
+fn passwd(old: &str, new: &str, renew: bool) -> Command {
+    Command::ChangePassword { old: old.into(), new: Password::parse(new).unwrap(), renew }
+}
+
+/// Changes the password: the token that the answer brings, if it brings one.
+async fn change_password(session: &mut Session, renew: bool) -> Option<String> {
+    match session.submit(passwd(PASSWORD, NEW_PASSWORD, renew)).await.unwrap() {
+        Reply::PasswordChanged { token } => token,
+        other => panic!("not changed: {other:?}"),
+    }
+}
+
+/// Why the session ended, if it did.
+async fn end_of(session: &mut Session) -> Option<LogoutReason> {
+    while timeout(limits::PRESENCE_WAIT_MAX * 2, session.ready()).await.is_ok() {
+        for event in session.next_batch().await.unwrap() {
+            if let Event::LoggedOut(why) = event {
+                return Some(why);
+            }
+        }
+    }
+    None
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copied_token_ends_every_session_of_its_device_and_both_sides_are_told_why() {
+    let (hub, _) = hub().await;
+    let (mut elsewhere, welcome) = register(&hub, "ana").await;
+    // The thief copied what the owner had before this resume, and comes second.
+    let (mut owner, of_owner) = resume(&hub, &welcome.token).await.unwrap();
+    let (mut thief, of_thief) = resume(&hub, &welcome.token).await.unwrap();
+    let (mut other, _) = log_in(&hub, PASSWORD).await.unwrap();
+    assert_eq!(refusal(resume(&hub, &of_owner.token).await), Refusal::TokenCopied);
+    for session in [&mut elsewhere, &mut owner, &mut thief] {
+        assert_eq!(end_of(session).await, Some(LogoutReason::TokenCopied));
+    }
+    assert_eq!(end_of(&mut other).await, None, "it is another device");
+    // Whoever comes next, be it with the newest token.
+    assert_eq!(refusal(resume(&hub, &of_thief.token).await), Refusal::TokenCopied);
+    assert!(log_in(&hub, PASSWORD).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_warned_by_the_thief_is_the_owner_too() {
+    let (hub, _) = hub().await;
+    let (owner, welcome) = register(&hub, "ana").await;
+    let (owner_again, second) = resume(&hub, &welcome.token).await.unwrap();
+    let (owner_once_more, third) = resume(&hub, &second.token).await.unwrap();
+    drop((owner, owner_again, owner_once_more));
+    // A copy that is found while nobody is there.
+    assert_eq!(refusal(resume(&hub, &welcome.token).await), Refusal::TokenCopied);
+    let refused = refusal(resume(&hub, &third.token).await);
+    assert_eq!(refused, Refusal::TokenCopied);
+    assert!(refused.to_string().contains("change it"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_password_leaves_this_very_session_and_one_fresh_token() {
+    let (hub, _) = hub().await;
+    let (mut other, of_other) = register(&hub, "ana").await;
+    let (mut owner, of_owner) = log_in(&hub, PASSWORD).await.unwrap();
+    // A copy of the file of the owner's device: the very token that the owner has.
+    let (mut thief, of_thief) = resume(&hub, &of_owner.token).await.unwrap();
+    let fresh = change_password(&mut owner, true).await.expect("it was asked for");
+    for session in [&mut other, &mut thief] {
+        assert_eq!(end_of(session).await, Some(LogoutReason::PasswordChanged));
+    }
+    assert_eq!(end_of(&mut owner).await, None);
+    for token in [&of_other.token, &of_owner.token, &of_thief.token] {
+        assert_eq!(refusal(resume(&hub, token).await), Refusal::BadToken);
+    }
+    assert_eq!(refusal(log_in(&hub, PASSWORD).await), Refusal::WrongPassword);
+    assert!(resume(&hub, &fresh).await.is_ok());
+    assert_eq!(end_of(&mut owner).await, None, "what the thief tried has ended nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_no_token_keeps_its_own_if_it_is_its_own_alone() {
+    let (hub, _) = hub().await;
+    let (mut owner, of_owner) = register(&hub, "ana").await;
+    assert_eq!(change_password(&mut owner, false).await, None);
+    let (_thief, of_thief) = resume(&hub, &of_owner.token).await.expect("nobody had used it");
+    // Now somebody has, while the session that it was given to is there.
+    let back = owner.submit(passwd(NEW_PASSWORD, PASSWORD, false)).await.unwrap();
+    assert!(matches!(back, Reply::PasswordChanged { token: None }));
+    for token in [&of_owner.token, &of_thief.token] {
+        assert_eq!(refusal(resume(&hub, token).await), Refusal::BadToken);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_session_of_an_evicted_device_ends_and_changes_no_password() {
+    let (hub, _) = hub().await;
+    let (mut first, _) = register(&hub, "ana").await;
+    let mut others = Vec::new();
+    for _ in 0..limits::DEVICES_PER_ACCOUNT_MAX {
+        others.push(log_in(&hub, PASSWORD).await.unwrap().0);
+    }
+    // Its word waits unread.
+    let refused = first.submit(passwd(PASSWORD, NEW_PASSWORD, true)).await.unwrap_err();
+    assert!(matches!(refused, Error::Refused(_)), "{refused:?}");
+    assert_eq!(end_of(&mut first).await, Some(LogoutReason::TooManyDevices));
+    for session in &mut others {
+        assert_eq!(end_of(session).await, None);
+    }
+    assert!(log_in(&hub, PASSWORD).await.is_ok());
+}
+
+/// Does something while a login waits between two of its steps, however many there are: what became of the login.
+async fn while_under_way(
+    store: &MemoryStore,
+    login: impl Future<Output = Begun>,
+    change: impl Future,
+) -> Begun {
+    let gate = store.hold();
+    let mut login = Box::pin(login);
+    // It is held at a gate, or was refused.
+    let early = timeout(limits::PRESENCE_WAIT_MAX, &mut login).await;
+    store.let_pass();
+    assert!(early.is_err(), "it is under way");
+    change.await;
+    gate.open();
+    login.await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_with_the_old_password_that_is_under_way_is_refused() {
+    let (hub, store) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let change = async { change_password(&mut ana, true).await };
+    let begun = while_under_way(&store, log_in(&hub, PASSWORD), change).await;
+    assert_eq!(refusal(begun), Refusal::WrongPassword);
+    assert_eq!(hub.online(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_that_is_under_way_does_not_outlive_a_new_password() {
+    let (hub, store) = hub().await;
+    let (_, of_other) = register(&hub, "ana").await;
+    let (mut ana, of_ana) = log_in(&hub, PASSWORD).await.unwrap();
+    // Of another device, which is removed, and of the same one, which stays.
+    let change = async { change_password(&mut ana, true).await };
+    assert_eq!(
+        refusal(while_under_way(&store, resume(&hub, &of_other.token), change).await),
+        Refusal::BadToken
+    );
+    drop(ana);
+    let (mut ana, of_ana) = match resume(&hub, &of_ana.token).await {
+        Err(_) => log_in(&hub, NEW_PASSWORD).await.unwrap(),
+        Ok(_) => panic!("the token was replaced"),
+    };
+    let change = async { ana.submit(passwd(NEW_PASSWORD, PASSWORD, true)).await.unwrap() };
+    assert_eq!(
+        refusal(while_under_way(&store, resume(&hub, &of_ana.token), change).await),
+        Refusal::BadToken
+    );
+    assert_eq!(hub.online(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_that_is_under_way_does_not_outlive_a_log_out() {
+    let (hub, store) = hub().await;
+    let (mut ana, welcome) = register(&hub, "ana").await;
+    let change = async { ana.submit(Command::Logout).await.unwrap() };
+    let begun = while_under_way(&store, resume(&hub, &welcome.token), change).await;
+    assert_eq!(refusal(begun), Refusal::BadToken);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_changes_of_one_password_one_counts() {
+    let (hub, store) = hub().await;
+    let (mut one, _) = register(&hub, "ana").await;
+    let (mut other, _) = log_in(&hub, PASSWORD).await.unwrap();
+    let gate = store.hold();
+    let mut slower = Box::pin(other.submit(passwd(PASSWORD, "another one yet", true)));
+    assert!(timeout(limits::PRESENCE_WAIT_MAX, &mut slower).await.is_err());
+    store.let_pass();
+    change_password(&mut one, true).await;
+    gate.open();
+    assert_eq!(slower.await.unwrap_err(), Error::Refused(Refusal::WrongPassword));
+    assert!(log_in(&hub, NEW_PASSWORD).await.is_ok());
+}

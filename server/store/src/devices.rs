@@ -1,0 +1,210 @@
+//! Devices and their tokens in SQL: what `port::Accounts` says of them. The token rule is PROTOCOL §4, and ADR 9.
+
+use lanchat_hub::port::{
+    Account, AddedDevice, Generation, NewDevice, NewPassword, NotResumed, TokenHash, TokenLeft,
+};
+use lanchat_model::{AccountId, DeviceId, Timestamp, limits};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::accounts::account_by_id;
+use crate::clock::Lived;
+use crate::row::{limit_value, parsed};
+
+/// When a device is made: on the wall, for its owner's eyes, and in the life of the server, for its age.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) wall: Timestamp,
+    pub(crate) lived: Lived,
+}
+
+/// Makes a device, unless the password is not that of `known` any more.
+pub(crate) fn add_device(
+    conn: &Connection,
+    account: AccountId,
+    known: Generation,
+    device: &NewDevice,
+    now: Moment,
+) -> rusqlite::Result<Option<AddedDevice>> {
+    if !is_generation(conn, account, known)? {
+        return Ok(None);
+    }
+    // Those whose tokens are worthless go first. The new one makes `DEVICES_PER_ACCOUNT_MAX`.
+    let evicted = conn
+        .prepare_cached(
+            "DELETE FROM devices WHERE id IN (
+                 SELECT id FROM devices WHERE account = ?1
+                 ORDER BY copied, used_ms DESC, id DESC LIMIT -1 OFFSET ?2)
+             RETURNING id",
+        )?
+        .query_map([account.0, limit_value(limits::DEVICES_PER_ACCOUNT_MAX) - 1], |row| {
+            row.get(0).map(DeviceId)
+        })?
+        .collect::<Result<_, _>>()?;
+    let device = conn
+        .prepare_cached(
+            "INSERT INTO devices (account, label, token, created_ms, used_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+             RETURNING id",
+        )?
+        .query_row(params![account.0, device.label, device.token, now.wall.0, now.lived.0], |row| {
+            row.get(0).map(DeviceId)
+        })?;
+    Ok(Some(AddedDevice { device, evicted }))
+}
+
+pub(crate) fn remove_device(conn: &Connection, device: DeviceId) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM devices WHERE id = ?1")?.execute([device.0])?;
+    Ok(())
+}
+
+fn is_generation(conn: &Connection, account: AccountId, known: Generation) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM accounts WHERE id = ?1 AND generation = ?2")?
+        .exists([account.0, known.0])
+}
+
+/// Whether a device may be used by whoever proved the password of `known`.
+pub(crate) fn is_current(conn: &Connection, device: DeviceId, known: Generation) -> rusqlite::Result<bool> {
+    conn.prepare_cached(
+        "SELECT 1 FROM devices JOIN accounts ON accounts.id = devices.account
+         WHERE devices.id = ?1 AND copied = 0 AND generation = ?2",
+    )?
+    .exists([device.0, known.0])
+}
+
+/// Replaces the password, removes all other devices, and leaves this one a single token.
+pub(crate) fn set_password(conn: &Connection, new: &NewPassword) -> rusqlite::Result<bool> {
+    let NewPassword { account, known, phc, device, token } = new;
+    if !is_current(conn, *device, *known)? {
+        return Ok(false);
+    }
+    conn.prepare_cached("UPDATE accounts SET phc = ?2, generation = generation + 1 WHERE id = ?1")?
+        .execute(params![account.0, phc.0])?;
+    conn.prepare_cached("DELETE FROM devices WHERE account = ?1 AND id <> ?2")?
+        .execute([account.0, device.0])?;
+    // Whoever shows one of them from now on was logged out by the change, and is no news.
+    conn.prepare_cached("DELETE FROM spent_tokens WHERE device = ?1")?.execute([device.0])?;
+    match token {
+        TokenLeft::Fresh(token) => conn
+            .prepare_cached("UPDATE devices SET token = ?2, next_token = NULL WHERE id = ?1")?
+            .execute(params![device.0, token])?,
+        // Unused is the next token, and the current one of a device that was never resumed. Else there is to be no
+        // token: 256 random bits that nobody knows.
+        TokenLeft::Given(token) => conn
+            .prepare_cached(
+                "UPDATE devices SET next_token = NULL,
+                     token = iif(?2 IS coalesce(next_token, token), ?2, randomblob(32)) WHERE id = ?1",
+            )?
+            .execute(params![device.0, token])?,
+    };
+    Ok(true)
+}
+
+/// A device, found by one of its two tokens.
+struct Holder {
+    device: DeviceId,
+    account: AccountId,
+    used_next: bool,
+    copied: bool,
+    used: Lived,
+}
+
+impl Holder {
+    /// Whether the device was not used for so long that its tokens are worth nothing.
+    fn is_idle(&self, now: Lived) -> bool {
+        let idle = now.0.saturating_sub(self.used.0);
+        u128::try_from(idle).is_ok_and(|idle| idle > limits::DEVICE_IDLE_MAX.as_millis())
+    }
+}
+
+fn holder_of(conn: &Connection, token: &TokenHash) -> rusqlite::Result<Option<Holder>> {
+    conn.prepare_cached(
+        "SELECT id, account, token <> ?1, copied, used_ms FROM devices WHERE token = ?1 OR next_token = ?1",
+    )?
+    .query_row([token], |row| {
+        Ok(Holder {
+            device: DeviceId(row.get(0)?),
+            account: AccountId(row.get(1)?),
+            used_next: row.get(2)?,
+            copied: row.get(3)?,
+            used: Lived(row.get(4)?),
+        })
+    })
+    .optional()
+}
+
+/// Finds the device that may resume by a token, and changes nothing.
+pub(crate) fn recognise(
+    conn: &Connection,
+    token: &TokenHash,
+    now: Lived,
+) -> rusqlite::Result<Option<(Account, DeviceId)>> {
+    let Some(holder) = holder_of(conn, token)?.filter(|holder| !holder.copied && !holder.is_idle(now)) else {
+        return Ok(None);
+    };
+    Ok(Some((account_by_id(conn, holder.account)?, holder.device)))
+}
+
+/// Finds the device of a token, and gives it `next` as the token to use from now on.
+pub(crate) fn resume(
+    conn: &Connection,
+    token: &TokenHash,
+    next: &TokenHash,
+    now: Lived,
+) -> rusqlite::Result<Result<(Account, DeviceId), NotResumed>> {
+    let Some(holder) = holder_of(conn, token)?.filter(|holder| !holder.copied) else {
+        return Ok(Err(not_resumed(conn, token)?));
+    };
+    if holder.is_idle(now) {
+        remove_device(conn, holder.device)?;
+        return Ok(Err(NotResumed::Unknown));
+    }
+    // Used for the first time, the next token replaces the current one; else it is replaced itself, unused: its answer
+    // was lost, or another holder of the current one has it.
+    retire(conn, holder.device, holder.used_next)?;
+    conn.prepare_cached("UPDATE devices SET token = ?2, next_token = ?3, used_ms = ?4 WHERE id = ?1")?
+        .execute(params![holder.device.0, token, next, now.0])?;
+    Ok(Ok((account_by_id(conn, holder.account)?, holder.device)))
+}
+
+/// Keeps the token that a resume replaces, the current one or the next one, as one that nobody may show again.
+fn retire(conn: &Connection, device: DeviceId, current: bool) -> rusqlite::Result<()> {
+    let retired = conn
+        .prepare_cached(
+            "INSERT INTO spent_tokens (device, rotation, token)
+             SELECT id, rotation, iif(?2, token, next_token) FROM devices
+             WHERE id = ?1 AND (?2 OR next_token IS NOT NULL)",
+        )?
+        .execute(params![device.0, current])?;
+    if retired == 0 {
+        return Ok(());
+    }
+    conn.prepare_cached("UPDATE devices SET rotation = rotation + 1 WHERE id = ?1")?.execute([device.0])?;
+    conn.prepare_cached(
+        "DELETE FROM spent_tokens WHERE device = ?1
+         AND rotation < (SELECT rotation FROM devices WHERE id = ?1) - ?2",
+    )?
+    .execute([device.0, limit_value(limits::SPENT_TOKENS_PER_DEVICE_MAX)])?;
+    Ok(())
+}
+
+/// Why a token resumes nothing. The device of a copied one stays, so that its owner, who may come later and with a token
+/// that was good, is told why too.
+fn not_resumed(conn: &Connection, token: &TokenHash) -> rusqlite::Result<NotResumed> {
+    let copied = conn
+        .prepare_cached(
+            "SELECT devices.id, accounts.id, accounts.name FROM devices
+             JOIN accounts ON accounts.id = devices.account
+             WHERE devices.id = (SELECT device FROM spent_tokens WHERE token = ?1
+                                 UNION ALL
+                                 SELECT id FROM devices WHERE (token = ?1 OR next_token = ?1) AND copied = 1)",
+        )?
+        .query_row([token], |row| {
+            let (device, account) = (DeviceId(row.get(0)?), AccountId(row.get(1)?));
+            Ok(NotResumed::Copied { account, name: parsed(row, 2)?, device })
+        })
+        .optional()?;
+    if let Some(NotResumed::Copied { device, .. }) = &copied {
+        conn.prepare_cached("UPDATE devices SET copied = 1 WHERE id = ?1 AND copied = 0")?
+            .execute([device.0])?;
+    }
+    Ok(copied.unwrap_or(NotResumed::Unknown))
+}
