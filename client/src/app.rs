@@ -1,10 +1,10 @@
 //! From the command line to a conversation: state folder, server, trust, connection, front end.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
-use lanchat_client::{Client, Home, Options, Target, connect};
+use lanchat_client::{Client, ConnectError, Connection, Home, Options, Target, connect_patiently};
 use lanchat_model::AccountName;
 use tokio::sync::mpsc;
 
@@ -91,7 +91,7 @@ pub(crate) async fn chat(
     // The pipe is read from the start, so that a login in it is there when the server asks for one.
     let front = Front::of(args);
     let typed = if front == Front::Terminal { None } else { Some(input::from_stdin()?) };
-    let connection = connect(&target, &home).await?;
+    let connection = reach(&target, &home).await?;
     let mut words = greeting.to_vec();
     if !wishes.hosting {
         words.extend(trust::introduction(&connection));
@@ -109,7 +109,7 @@ pub(crate) async fn chat(
             End::Failed(failure) => break Err(failure),
             End::Relogin(command) => {
                 first = Some(command);
-                trusted = match connect(&target, &home).await.and_then(|connection| connection.trust(&home)) {
+                trusted = match reach(&target, &home).await.and_then(|connection| connection.trust(&home)) {
                     Ok(trusted) => trusted,
                     Err(error) => break Err(error.into()),
                 };
@@ -118,6 +118,20 @@ pub(crate) async fn chat(
     };
     session.close().await;
     end
+}
+
+/// Connects; where the server is crowded, says so and tries again.
+async fn reach(target: &Target, home: &Home) -> Result<Connection, ConnectError> {
+    connect_patiently(target, home, |is_known| {
+        let words = if is_known {
+            "The server is crowded. Trying again; no line is lost."
+        } else {
+            "The connection was closed without a word: perhaps the server is crowded. Trying again…"
+        };
+        // Nobody listens: there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{words}");
+    })
+    .await
 }
 
 fn options() -> Options {

@@ -71,7 +71,9 @@ impl From<ConnectError> for Failure {
             | ConnectError::UnexpectedKey { .. }
             | ConnectError::WrongServer { .. } => Reason::Untrusted,
             ConnectError::Home(_) => Reason::Usage,
-            ConnectError::UnsupportedVersion { .. } | ConnectError::ServerFull { .. } => Reason::Lost,
+            ConnectError::UnsupportedVersion { .. }
+            | ConnectError::ServerFull { .. }
+            | ConnectError::Crowded { is_known: true, .. } => Reason::Lost,
             _ => Reason::NoServer,
         };
         // Only a changed key takes more than a line to tell: any other newline is somebody else's.

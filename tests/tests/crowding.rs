@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use lanchat_model::limits;
 use lanchat_tests::{
-    Addressing, Home, Host, Lan, PASSWORD, Pipe, Place, Process, ServerSpec, Terminal, TestPeer, TestServer,
-    interpreter, lanchat, skipped,
+    Addressing, Home, Host, Lan, PASSWORD, Pipe, Place, Process, Proxy, ServerSpec, Terminal, TestPeer,
+    TestServer, interpreter, lanchat, skipped,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
@@ -182,4 +182,56 @@ fn seventeen_people_behind_one_address_read_the_welcome_and_a_pipe_gets_through(
     let mut pipe = Pipe::start(&home, &Place::Here, &at);
     pipe.process().write(&format!("/register ci {PASSWORD}\nthe build failed\n"));
     assert_eq!(pipe.finish(), 0, "{}", pipe.complaints());
+}
+
+/// A pipe to whatever stands behind the proxy.
+fn pipe(home: &Home, proxy: &Proxy) -> Pipe {
+    Pipe::start(home, &Place::Here, &["--plain", "--server", &proxy.address().to_string()])
+}
+
+/// Closed without a word, by a server that is known: that is said, tried again, and no line is lost.
+#[test]
+fn a_client_that_is_turned_away_says_that_it_is_crowded_and_its_lines_are_sent() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let proxy = Proxy::to(server.address());
+    let mut first = pipe(&home, &proxy);
+    first.process().write(&format!("/register ci {PASSWORD}\n"));
+    assert_eq!(first.finish(), 0, "{}", first.complaints());
+    proxy.cut();
+    let mut later = pipe(&home, &proxy);
+    later.process().write("the build failed\n");
+    later.process().stderr.wait_for_text("The server is crowded");
+    proxy.join(server.address());
+    assert_eq!(later.finish(), 0, "{}", later.complaints());
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let told = ana.request(json!({"type": "history", "room": "lobby"}));
+    assert_eq!(told["entries"].to_string().matches("the build failed").count(), 1, "{told}");
+}
+
+/// Who waits at the prompt and then logs in meets the same, and waits.
+#[test]
+fn a_login_that_finds_the_server_crowded_is_sent_when_there_is_a_place() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let proxy = Proxy::to(server.address());
+    let mut person = pipe(&home, &proxy);
+    person.process().stderr.wait_for_text("ot yet verified");
+    proxy.cut();
+    person.enter(&format!("/register ana {PASSWORD}"));
+    person.process().stderr.wait_for_text("The server is crowded");
+    proxy.join(server.address());
+    person.enter("hello");
+    assert_eq!(person.finish(), 0, "{}", person.complaints());
+}
+
+/// A port where no server is known to be may be something else: both are said.
+#[test]
+fn an_unknown_port_that_closes_without_a_word_is_tried_for_a_while_and_both_reasons_are_told() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let proxy = Proxy::to(server.address());
+    proxy.cut();
+    let mut stranger = pipe(&home, &proxy);
+    stranger.process().write("hello\n");
+    assert_eq!(stranger.finish(), 2);
+    let said = stranger.complaints();
+    assert!(said.contains("is crowded, so try again later") && said.contains("no lanchat server"), "{said}");
 }

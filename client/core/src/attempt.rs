@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     WrongServer { expected: ServerId, presented: ServerId },
     /// The server has no place.
     Full { reason: String, retry_after: Option<Duration> },
+    /// It closed the connection without a word, or says none: as a server does that has no place.
+    TurnedAway,
     /// No version in common.
     Version(Vec<u32>),
     /// Something else answers, or a server that breaks the protocol.
@@ -81,8 +83,9 @@ async fn shake_hands(
     }
     let stream = match outcome {
         Ok(Ok(stream)) => stream,
+        Ok(Err(error)) if is_a_cut(&error) => return Err(Failure::TurnedAway),
         Ok(Err(error)) => return Err(not_lanchat(format!("the TLS handshake failed: {}", plain(&error)))),
-        Err(_) => return Err(Failure::Unanswered("it does not finish the TLS handshake".to_owned())),
+        Err(_) => return Err(Failure::TurnedAway),
     };
     // A server that chose no protocol is not refused by TLS (RFC 7301 §3.2), so it is refused here.
     if alpn_of(stream.get_ref().1) != Ok(version::ALPN) {
@@ -118,10 +121,12 @@ async fn read_hello(
             break line.to_vec();
         }
         let mut bytes = [0; READ_BYTES];
-        let count = stream.read(&mut bytes).await.map_err(|error| Failure::Unanswered(plain(&error)))?;
-        if count == 0 {
-            return Err(Failure::Unanswered("it closed the connection without a word".to_owned()));
-        }
+        let count = match stream.read(&mut bytes).await {
+            Ok(0) => return Err(Failure::TurnedAway),
+            Err(error) if is_a_cut(&error) => return Err(Failure::TurnedAway),
+            Err(error) => return Err(Failure::Unanswered(plain(&error))),
+            Ok(count) => count,
+        };
         received.push(&bytes[..count]);
     };
     let frame = ServerFrame::decode(&line).map_err(|bad| not_lanchat(bad.reason))?;
@@ -134,6 +139,13 @@ async fn read_hello(
         Some(ServerFrame::ErrorFrame(error)) => Err(not_lanchat(error.reason)),
         _ => Err(not_lanchat("it does not greet with 'hello'")),
     }
+}
+
+/// Whether the other side has closed the connection, politely or not.
+fn is_a_cut(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 /// An error of the system in words that a person can act on.

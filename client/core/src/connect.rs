@@ -194,7 +194,7 @@ fn rank(error: &ConnectError) -> u8 {
         ConnectError::UnexpectedKey { .. } => 4,
         ConnectError::WrongServer { .. } => 3,
         ConnectError::ServerFull { .. } => 2,
-        ConnectError::UnsupportedVersion { .. } => 1,
+        ConnectError::UnsupportedVersion { .. } | ConnectError::Crowded { .. } => 1,
         _ => 0,
     }
 }
@@ -276,6 +276,9 @@ impl Known {
                 ConnectError::WrongServer { expected, presented, address }
             }
             Failure::Full { reason, retry_after } => ConnectError::ServerFull { reason, retry_after },
+            Failure::TurnedAway => {
+                ConnectError::Crowded { address, is_known: self.policy.expected.is_some() }
+            }
             Failure::Version(theirs) => ConnectError::UnsupportedVersion { theirs },
             Failure::Unanswered(reason) | Failure::NotLanchat(reason) => {
                 ConnectError::NotLanchat { address, reason }

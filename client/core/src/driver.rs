@@ -103,6 +103,8 @@ pub(crate) struct Driver {
     backoff: Backoff,
     /// Whether a loss was told that has not been made good yet.
     away: bool,
+    /// Whether it was told that the server is crowded, since it was reached last.
+    was_turned_away: bool,
     /// When to stop, if a handle asked for it.
     closing: Option<Instant>,
     /// Whether there is nothing left to do.
@@ -140,6 +142,7 @@ impl Driver {
             marks: Marks::default(),
             backoff: Backoff::default(),
             away: false,
+            was_turned_away: false,
             closing: None,
             over: false,
         };

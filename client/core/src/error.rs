@@ -157,6 +157,15 @@ pub enum ConnectError {
         /// What is wrong.
         reason: String,
     },
+    /// The connection was closed without a word: as a crowded server does it, and as a port does where no
+    /// lanchat server is. Worth another attempt; see [`connect_patiently`](crate::connect_patiently).
+    #[error("{}", crowded(*address, *is_known))]
+    Crowded {
+        /// Where.
+        address: SocketAddr,
+        /// Whether a server that is known has to be there.
+        is_known: bool,
+    },
     /// The server says that it has no place.
     #[error("{reason}")]
     ServerFull {
@@ -177,6 +186,19 @@ pub enum ConnectError {
     /// The state folder cannot be used, so nothing can be trusted.
     #[error(transparent)]
     Home(#[from] HomeError),
+}
+
+fn crowded(address: SocketAddr, is_known: bool) -> String {
+    if is_known {
+        format!(
+            "the server at {address} is crowded: it has no place for this connection now, try again later"
+        )
+    } else {
+        format!(
+            "what answers at {address} closes every connection without a word: it is a lanchat server that is \
+             crowded, so try again later, or it is no lanchat server, so check address and port"
+        )
+    }
 }
 
 fn list(target: &str, attempts: &[Unanswered]) -> String {

@@ -87,6 +87,9 @@ pub enum Event {
         /// When the next attempt is made.
         retry_in: Duration,
     },
+    /// The server closes connections without a word, for it is crowded; it is tried again by itself. Told once until it
+    /// is reached.
+    Crowded,
     /// The connection is back and the session goes on. What was missed follows, once each.
     Resumed {
         /// The session, with its rooms as they are now.
@@ -203,6 +206,7 @@ impl fmt::Debug for Event {
             Self::Retrying { reason, retry_in } => {
                 f.debug_tuple("Retrying").field(reason).field(retry_in).finish()
             }
+            Self::Crowded => f.write_str("Crowded"),
             Self::Resumed { session, .. } => f.debug_tuple("Resumed").field(&session.username).finish(),
             Self::LoggedOut { reason } => f.debug_tuple("LoggedOut").field(reason).finish(),
             Self::Frame { frame, .. } => f.debug_tuple("Frame").field(&frame.kind()).finish(),

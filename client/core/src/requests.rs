@@ -90,6 +90,8 @@ impl Requests {
     /// The frames to write now: logins while nobody is logged in, everything else while somebody
     /// is.
     pub(crate) fn unsent(&mut self, logged_in: bool) -> impl Iterator<Item = &ClientFrame> {
+        // A login whose asker has left would surprise whoever asks next.
+        self.0.retain(|_, request| request.sent || !request.is_login() || !request.is_given_up());
         self.0.values_mut().filter(move |request| !request.sent && request.is_login() != logged_in).map(
             |request| {
                 request.sent = true;
@@ -98,9 +100,9 @@ impl Requests {
         )
     }
 
-    /// Whether a login waits for its answer.
+    /// Whether somebody waits for the answer to a login.
     pub(crate) fn login_waits(&self) -> bool {
-        self.0.values().any(Request::is_login)
+        self.0.values().any(|request| request.is_login() && !request.is_given_up())
     }
 
     /// The server has closed the connection without having read what is on it: all can be asked

@@ -28,6 +28,9 @@ impl Session {
                     "Connection lost: {reason}. Trying to come back; what you type is kept."
                 ));
             }
+            Event::Crowded => {
+                self.notice("The server is crowded. It is tried again by itself; what you type is kept.")
+            }
             Event::Resumed { session, attached } => {
                 self.connected = session.online;
                 self.notice("Back.");

@@ -269,6 +269,12 @@ pub const REMEMBERED_ADDRESSES_MAX: usize = 8;
 pub const REMEMBERED_ADDRESS_BYTES_MAX: usize = 262;
 /// The delay before the first attempt to reconnect is up to this; it doubles with every failure.
 pub const RECONNECT_DELAY_MIN: Duration = Duration::from_secs(1);
+/// The longest wait before another attempt to reach a crowded server, which may have a place at any time.
+pub const CROWDED_DELAY_MAX: Duration = Duration::from_secs(4);
+/// How long a program that starts tries to reach a server that it knows and that is crowded.
+pub const CROWDED_MAX: Duration = Duration::from_secs(300);
+/// The same where no server is known to be: most likely none is.
+pub const CROWDED_STRANGER_MAX: Duration = Duration::from_secs(10);
 /// The longest wait that a client lets a server ask of it.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// A connection that lasted this long was a good one: the next loss is retried at once again.

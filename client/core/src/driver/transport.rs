@@ -23,6 +23,7 @@ impl Driver {
         self.target = self.target.clone().bound_to(self.server_id, self.fingerprint, address);
         self.link = Link::Up(Box::new(Wire::new(stream, received, &hello.limits)));
         self.phase = Phase::Greeted;
+        self.was_turned_away = false;
         self.tell(Event::Connected { hello, address, line: hello_line });
     }
 
@@ -34,7 +35,15 @@ impl Driver {
                 self.resume_session(login);
             }
             Err(error) if is_final(&error) => self.stop(error),
+            Err(ConnectError::Crowded { .. }) if self.account.is_none() && self.requests.login_waits() => {
+                self.turned_away();
+                self.link =
+                    Link::Waiting(Instant::now() + self.backoff.next(None).min(limits::CROWDED_DELAY_MAX));
+            }
             Err(error) if self.account.is_some() => {
+                if matches!(error, ConnectError::Crowded { .. }) {
+                    self.turned_away();
+                }
                 let asked = match &error {
                     ConnectError::ServerFull { retry_after, .. } => *retry_after,
                     _ => None,
@@ -47,6 +56,13 @@ impl Driver {
                 let reason = error.to_string();
                 self.requests.fail_all(|| RequestError::Unreachable(reason.clone()));
             }
+        }
+    }
+
+    /// Says that the server is crowded, once until it is reached.
+    fn turned_away(&mut self) {
+        if !std::mem::replace(&mut self.was_turned_away, true) {
+            self.tell(Event::Crowded);
         }
     }
 
@@ -79,9 +95,14 @@ impl Driver {
         if self.account.is_none() {
             tracing::debug!(reason, "connection lost before login");
             self.link = Link::Idle;
-            // Nobody is logged in, so nobody needs a connection before the next login.
+            // Nobody is logged in, so nobody needs a connection before the next login. One that waits goes at once, unless
+            // the connection before was as short.
+            if stable {
+                self.backoff.reset();
+            }
             if self.requests.login_waits() {
-                self.connect();
+                let wait = self.backoff.next(None).min(limits::CROWDED_DELAY_MAX);
+                self.link = Link::Waiting(Instant::now() + if stable { Duration::ZERO } else { wait });
             }
             return;
         }
