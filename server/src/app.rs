@@ -23,6 +23,7 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::doors::{Introduction, doors};
 use crate::follow::{follow, issue};
 use crate::interfaces::{Absent, InterfaceRule, Neighbourhood};
+use crate::log_limit::say_what_is_left_out;
 use crate::sockets::{self, BindError};
 
 /// What a server is built from.
@@ -196,6 +197,7 @@ impl App {
 
         let outcome = tokio::select! {
             () = stop.cancelled() => Ok(()),
+            never = say_what_is_left_out() => match never {},
             cause = store.failed() => Err(AppError::StoreFailed(cause)),
             ended = parts.join_next() => match ended {
                 Some(Err(error)) => Err(AppError::Crashed(error.to_string())),

@@ -14,6 +14,7 @@ mod doors;
 mod follow;
 mod interfaces;
 mod log_file;
+mod log_limit;
 pub mod logging;
 mod signals;
 mod sockets;

@@ -5,11 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{FilterExt, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::log_file::LogFile;
+use crate::log_limit::LIMIT;
 
 /// Which events are written, in the syntax of `tracing_subscriber::EnvFilter`: `debug`, `warn,lanchat_hub=debug`.
 pub const VARIABLE: &str = "LANCHAT_LOG";
@@ -61,8 +64,8 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::builder().parse(filter.unwrap_or(DEFAULT))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_filter(filter.and(&LIMIT));
     // An error says that there is a log already: that of the program which hosts this server.
-    let _ = log.try_init();
+    let _ = tracing_subscriber::registry().with(lines).try_init();
     Ok(())
 }

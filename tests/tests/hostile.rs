@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use lanchat_model::limits;
 use lanchat_tests::{
     DEADLINE, Launch, PASSWORD, Process, TestPeer, TestServer, alpn_error, interpreter, new_id,
 };
@@ -272,4 +273,19 @@ except ssl.SSLError as error:
     assert!(control.starts_with("TLSv1.3 b'{\"type\":'"), "the control must work: {control}");
     let refused = run("TLSv1_2").to_lowercase().replace('_', " ");
     assert!(refused.contains("protocol version"), "{refused}");
+}
+
+/// One host cannot fill the disk of the server by its log (#10, item 7).
+#[test]
+fn lines_that_are_no_frames_fill_no_log() {
+    let server = TestServer::start();
+    for _ in 0..200 {
+        let mut stranger = TestPeer::connect(server.address());
+        stranger.write_line("no frame");
+        assert_eq!(stranger.next_frame().expect("a word")["code"], "not_json");
+    }
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    ana.barrier();
+    let broken = server.log().matches("protocol broken").count();
+    assert_eq!(broken, limits::LOG_LINES_PER_SOURCE_MAX as usize);
 }

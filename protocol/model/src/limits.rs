@@ -222,6 +222,17 @@ pub const TYPING_EVERY: Duration = Duration::from_secs(3);
 /// place of the one before.
 pub const LOG_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// The time in which lines are counted that others cause.
+pub const LOG_WINDOW: Duration = Duration::from_secs(60);
+/// Lines of one kind that one source, or one account, causes in that time. Those beyond are left out, and counted.
+pub const LOG_LINES_PER_SOURCE_MAX: u32 = 10;
+/// The same of all sources: a day of it is 40 MB.
+pub const LOG_LINES_PER_KIND_MAX: u32 = 200;
+/// Lines of all kinds and sources in that time.
+pub const LOG_LINES_MAX: u32 = 600;
+/// Sources that are counted by themselves. When full, the others are counted by kind.
+pub const LOG_SOURCES_MAX: usize = 1024;
+
 // --- the client -----------------------------------------------------------------------------------
 
 /// Posts that the client keeps until they are acknowledged. When full, input waits.
