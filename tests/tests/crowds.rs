@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 const CLIENTS: usize = 2_000;
-const ACCOUNTS: usize = 20;
+/// An account has a bounded number of sessions.
+const ACCOUNTS: usize = 80;
 /// Clients that share one address, as behind a router that translates it.
 const NEIGHBOURS: usize = 200;
 

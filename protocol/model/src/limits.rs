@@ -63,12 +63,15 @@ pub const ROOMS_PER_ACCOUNT_MAX: usize = GROUPS_PER_ACCOUNT_MAX + PRIVATE_CHATS_
 pub const ROOMS_MAX: usize = 4096;
 /// Names in one `members` answer; the count is always whole.
 pub const MEMBERS_PAGE_MAX: usize = 1000;
-/// Entries in one `history` answer. With the largest bodies a page stops earlier, at [`PAGE_BYTES_MAX`].
+/// Entries in one `history` answer. With long messages a page stops earlier, at [`PAGE_BYTES_MAX`].
 pub const HISTORY_PAGE_MAX: usize = 200;
 /// Entries that one read of the store returns to a session that is behind.
 pub const REPLAY_PAGE_MAX: usize = 200;
-/// Bodies in one page, added up: a page fits [`SERVER_FRAME_BYTES_MAX`] even when half of it is escapes.
-pub const PAGE_BYTES_MAX: usize = 512 * 1024;
+/// Entries in one page as they are on the wire, escapes included: an eighth of [`SERVER_FRAME_BYTES_MAX`], because it is
+/// what a peer that asks and does not read costs. A page has one entry in any case, and none is nearly as long.
+pub const PAGE_BYTES_MAX: usize = 256 * 1024;
+/// What an entry takes on the wire beside its body, at most: names, ids, punctuation.
+pub const ENTRY_OVERHEAD_BYTES_MAX: usize = 256;
 /// Lines shown on joining a room, unless the client asks for another number.
 pub const JOIN_TAIL_DEFAULT: u64 = 50;
 /// The largest tail that a client may ask for on joining.
@@ -87,6 +90,20 @@ pub const RUN_BYTES_MAX: usize = 16 * 1024;
 /// Posts of one session that are not acknowledged yet. When full the socket is left unread: TCP pushes back on
 /// that sender alone.
 pub const UNACKED_PER_SESSION_MAX: usize = 32;
+/// Sessions of one account at once: devices, windows and programs of a person. Beyond it: `busy`.
+pub const SESSIONS_PER_ACCOUNT_MAX: usize = 32;
+/// What an answer with a list in it may hold in memory until its last piece is in the write buffer: a page, or a list of
+/// rooms.
+pub const ANSWER_BYTES_MAX: usize = 384 * 1024;
+/// All such answers of a server, added up. When used up, whoever asks next waits: its own connection is left unread.
+pub const ANSWERS_BYTES_MAX: usize = 64 * ANSWER_BYTES_MAX;
+/// Such answers of one account at once, so that a few accounts cannot use up all. When used up, its next request waits.
+pub const ANSWERS_PER_ACCOUNT_MAX: usize = 4;
+/// How long an answer may take to leave while others wait for its place. Then its connection is closed; it resumes by
+/// cursor.
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a request waits for its place before it is told `busy`.
+pub const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Drafts that wait for the sequencer. When full, `submit` waits.
 pub const SEQUENCER_INBOX_MAX: usize = 4096;
 /// Drafts in one transaction: bounds the memory of a batch and the time that a shutdown waits for it.

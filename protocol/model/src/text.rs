@@ -1,5 +1,6 @@
 //! Texts that people write: checked once, at the edge, and carried as proof of the check.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,8 +32,13 @@ pub enum BadText {
     /// U+0000, which C libraries, terminals and databases each cut differently.
     #[error("the text holds a NUL character")]
     Nul,
+    /// Another control character than tab and newline (C0, ISO 6429): it does something to a terminal, and takes six bytes
+    /// on the wire.
+    #[error("the text holds a control character other than tab and newline")]
+    Control,
 }
 
+/// What every text of people has been checked for since the first release: those that are stored pass.
 fn check(text: &str, limit: usize) -> Result<(), BadText> {
     if text.len() > limit {
         return Err(BadText::TooLong { bytes: text.len(), limit });
@@ -46,44 +52,100 @@ fn check(text: &str, limit: usize) -> Result<(), BadText> {
     Ok(())
 }
 
-/// The body of a message: not blank, no NUL, at most [`limits::MESSAGE_BYTES_MAX`]. Otherwise as its author
-/// wrote it: what may be shown on a terminal is decided where it is shown.
+/// As [`check`], and no control characters. U+007F and those of C1 pass: they are one or two bytes on the wire, and whoever
+/// shows a text makes them visible.
+fn check_new(text: &str, limit: usize) -> Result<(), BadText> {
+    check(text, limit)?;
+    let is_control = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n');
+    if text.bytes().any(is_control) { Err(BadText::Control) } else { Ok(()) }
+}
+
+/// The text with each end of a line, `\r\n` and `\r` as well, as `\n`: what was pasted means the same on every system.
+fn with_newlines(text: &str) -> Cow<'_, str> {
+    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n").into() } else { text.into() }
+}
+
+/// The bytes that `text` takes as a JSON string (RFC 8259 §7), without its quotes.
+fn encoded_len(text: &str) -> usize {
+    let length = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..=0x1f => 6,
+        _ => 1,
+    };
+    text.bytes().map(length).sum()
+}
+
+/// The body of a message: not blank, no control characters but tab and newline, at most [`limits::MESSAGE_BYTES_MAX`].
+/// Otherwise as its author wrote it: what may be shown on a terminal is decided where it is shown.
 #[derive(Clone, PartialEq, Eq)]
-pub struct MessageText(Arc<str>);
+pub struct MessageText {
+    text: Arc<str>,
+    encoded_len: u32,
+}
 
 impl MessageText {
-    /// Checks `text`.
+    /// Checks `text`. Ends of lines become `\n`.
     ///
     /// # Errors
-    /// [`BadText`] when it is blank, holds NUL, or is over the limit.
+    /// [`BadText`] when it is blank, holds a control character, or is over the limit.
     pub fn parse(text: &str) -> Result<Self, BadText> {
-        check(text, limits::MESSAGE_BYTES_MAX)?;
-        Ok(Self(text.into()))
+        let text = with_newlines(text);
+        check_new(&text, limits::MESSAGE_BYTES_MAX)?;
+        Ok(Self::of(&text))
+    }
+
+    /// A text that was taken by an earlier release, perhaps with control characters.
+    ///
+    /// # Errors
+    /// [`BadText`] when it is blank, holds NUL, or is over the limit: no release took that.
+    pub fn stored(text: &str) -> Result<Self, BadText> {
+        let text = with_newlines(text);
+        check(&text, limits::MESSAGE_BYTES_MAX)?;
+        Ok(Self::of(&text))
+    }
+
+    fn of(text: &str) -> Self {
+        Self { text: text.into(), encoded_len: u32::try_from(encoded_len(text)).unwrap_or(u32::MAX) }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The bytes that it takes as a JSON string, without the quotes: what bounds of the wire are counted in.
+    pub fn encoded_len(&self) -> usize {
+        self.encoded_len as usize
     }
 }
 
 impl fmt::Debug for MessageText {
     /// The length only: message bodies do not reach logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MessageText({} bytes)", self.0.len())
+        write!(f, "MessageText({} bytes)", self.text.len())
     }
 }
 
-/// Why somebody is away: not blank, no NUL, at most [`limits::AWAY_REASON_BYTES_MAX`].
+/// Why somebody is away: not blank, no control characters but tab and newline, at most [`limits::AWAY_REASON_BYTES_MAX`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwayReason(Arc<str>);
 
 impl AwayReason {
-    /// Checks `text`.
+    /// Checks `text`. Ends of lines become `\n`.
     ///
     /// # Errors
-    /// [`BadText`] when it is blank, holds NUL, or is over the limit.
+    /// [`BadText`] when it is blank, holds a control character, or is over the limit.
     pub fn parse(text: &str) -> Result<Self, BadText> {
+        let text = with_newlines(text);
+        check_new(&text, limits::AWAY_REASON_BYTES_MAX)?;
+        Ok(Self(text.trim().into()))
+    }
+
+    /// A reason that was taken by an earlier release, perhaps with control characters.
+    ///
+    /// # Errors
+    /// [`BadText`] when it is blank, holds NUL, or is over the limit: no release took that.
+    pub fn stored(text: &str) -> Result<Self, BadText> {
         check(text, limits::AWAY_REASON_BYTES_MAX)?;
         Ok(Self(text.trim().into()))
     }
@@ -143,6 +205,29 @@ mod tests {
         assert!(matches!(MessageText::parse(&long), Err(BadText::TooLong { .. })));
         assert!(MessageText::parse(&long[1..]).is_ok());
         assert!(matches!(Password::parse("short"), Err(BadText::TooShort { .. })));
+    }
+
+    #[test]
+    fn control_characters_are_refused_and_ends_of_lines_are_one() {
+        for byte in (1..0x20_u8).filter(|byte| !matches!(byte, b'\t' | b'\n' | b'\r')) {
+            let text = format!("a{}b", char::from(byte));
+            assert_eq!(MessageText::parse(&text), Err(BadText::Control), "{byte:#x}");
+            assert_eq!(AwayReason::parse(&text), Err(BadText::Control), "{byte:#x}");
+            assert_eq!(MessageText::stored(&text).unwrap().as_str(), text);
+        }
+        assert_eq!(MessageText::parse("a\tb\r\nc\rd\n").unwrap().as_str(), "a\tb\nc\nd\n");
+        assert_eq!(MessageText::parse("\r\n"), Err(BadText::Empty));
+        // A resend across an upgrade is the same text.
+        assert_eq!(MessageText::stored("a\r\nb"), MessageText::parse("a\r\nb"));
+        assert!(MessageText::parse("a\u{7f}\u{9b}b").is_ok());
+    }
+
+    #[test]
+    fn the_length_on_the_wire_counts_escapes() {
+        let encoded = |text| MessageText::stored(text).unwrap().encoded_len();
+        assert_eq!(encoded("é x"), 4);
+        assert_eq!(encoded("\"\\\n\t"), 8);
+        assert_eq!(encoded("\u{8}\u{c}\u{1}\u{1f}"), 16);
     }
 
     #[test]

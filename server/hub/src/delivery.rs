@@ -190,7 +190,8 @@ impl Session {
     /// Reads the dirty rooms in turn, so that a room with much to replay does not hold up the others.
     async fn read_rooms(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
         let mut bytes = 0;
-        while bytes < limits::WRITE_BUFFER_BYTES_MAX {
+        // One room more is at most a whole buffer, and one entry.
+        while bytes < limits::WRITE_BUFFER_BYTES_MAX / 2 {
             let Some(room) = self.dirty.pop_front() else { return Ok(()) };
             let read = self.read_room(room, events).await;
             // Not caught up, or not known to be: it stays listed.
@@ -217,7 +218,14 @@ impl Session {
         });
         if read == Read::Behind {
             let page = self.hub.store.read_after(room, live.cursor, limits::REPLAY_PAGE_MAX).await?;
-            events.extend(page.into_iter().map(|entry| Event::Entry { room: view.clone(), entry }));
+            // What a peer that takes nothing costs: what is beyond the buffer stays in the log.
+            let mut bytes = 0;
+            let fits = page.into_iter().take_while(|entry| {
+                let is_in = bytes < limits::WRITE_BUFFER_BYTES_MAX;
+                bytes += entry.wire_weight();
+                is_in
+            });
+            events.extend(fits.map(|entry| Event::Entry { room: view.clone(), entry }));
         }
         let mut bytes = 0;
         for event in events.get(before..).unwrap_or_default() {

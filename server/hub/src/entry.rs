@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use lanchat_model::{AccountName, ClientId, MessageText, RoomId, Seq, Timestamp};
+use lanchat_model::{AccountName, ClientId, MessageText, RoomId, Seq, Timestamp, limits};
 
 /// What an entry says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,10 +22,10 @@ pub enum Body {
 }
 
 impl Body {
-    /// The size that counts against a ring or a page, in bytes.
+    /// What it takes on the wire, escapes included, in bytes.
     pub fn weight(&self) -> usize {
         match self {
-            Self::Message { text, .. } => text.as_str().len(),
+            Self::Message { text, .. } => text.encoded_len(),
             Self::Joined | Self::Left => 0,
         }
     }
@@ -48,13 +48,18 @@ pub struct Entry {
     pub body: Body,
 }
 
-/// What an entry takes on the wire beside its body, roughly, in bytes: names, ids, punctuation.
+/// What an entry takes on the wire beside its body, mostly, in bytes: names, ids, punctuation.
 const OVERHEAD_BYTES: usize = 192;
 
 impl Entry {
     /// What the entry takes on the wire, roughly, in bytes.
     pub fn wire_weight(&self) -> usize {
         self.body.weight() + OVERHEAD_BYTES
+    }
+
+    /// What the entry takes on the wire at most, in bytes: what counts against `limits::PAGE_BYTES_MAX`.
+    pub fn wire_bytes_max(&self) -> usize {
+        self.body.weight() + limits::ENTRY_OVERHEAD_BYTES_MAX
     }
 }
 

@@ -34,6 +34,11 @@ pub enum Refusal {
     /// As many sessions as allowed.
     #[error("The server is full. Try again later.")]
     ServerFull,
+    /// The account has as many sessions as allowed.
+    #[error(
+        "This account is connected as often as it may be. End one of its sessions, or wait until one has ended."
+    )]
+    TooManySessions,
     /// There is no such room, or it is not the asker's to see.
     #[error("There is no such room. /rooms lists them, /join makes one.")]
     NoSuchRoom,

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::answers::Answers;
 use crate::command::Credentials;
 use crate::error::{Error, Refusal};
 use crate::event::{LogoutReason, Welcome};
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) presence: Arc<Presence>,
     pub(crate) typing: TypingBoard,
     pub(crate) writing: Arc<Writing>,
+    pub(crate) answers: Answers,
     pub(crate) hasher: Hasher,
     pub(crate) throttle: Throttle,
     pub(crate) epoch: String,
@@ -84,6 +86,7 @@ impl Hub {
             presence,
             typing: TypingBoard::new(),
             writing,
+            answers: Answers::new(),
             hasher: Hasher::new(),
             throttle: Throttle::default(),
             epoch,
@@ -148,6 +151,10 @@ impl Hub {
     ) -> Result<(Session, Welcome), Error> {
         let hub = &self.0;
         let account = hub.verify(name, password, source).await?;
+        // Before a device is made that pushes another one out.
+        if !hub.registry.has_space(account.id) {
+            return Err(Refusal::TooManySessions.into());
+        }
         let token = Token::generate()?;
         let device = NewDevice { label, token: token.hash() };
         let added = hub.store.add_device(account.id, account.generation, device).await?;

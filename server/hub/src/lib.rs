@@ -3,6 +3,7 @@
 //! A room is an ordered log, a session is a set of cursors, delivery is reading. This crate knows no wire, no SQL, no
 //! socket and no file: what must be kept goes through [`port`], what must be said goes through [`Event`].
 
+mod answers;
 mod command;
 mod delivery;
 mod entry;
@@ -13,6 +14,7 @@ mod hub;
 mod latest;
 mod mailbox;
 mod password;
+mod places;
 pub mod port;
 mod presence;
 mod registry;
@@ -28,6 +30,7 @@ mod writing;
 #[cfg(feature = "failpoints")]
 mod wrong;
 
+pub use answers::AnswerPlace;
 pub use command::{Command, Credentials, Post, RoomView};
 pub use entry::{Body, Entry, Run};
 pub use error::{Error, FaultId, Refusal};

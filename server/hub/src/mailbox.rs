@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use lanchat_model::{ClientId, RoomId};
 
+use crate::answers::AccountAnswers;
 use crate::command::RoomView;
 use crate::error::Error;
 use crate::event::LogoutReason;
@@ -46,6 +47,8 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     inside: Mutex<Inside>,
+    /// Shared with the other sessions of the account.
+    pub(crate) answers: AccountAnswers,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +59,11 @@ struct Inside {
 }
 
 impl Mailbox {
+    /// The mailbox of one session more of an account.
+    pub(crate) fn beside(other: &Self) -> Self {
+        Self { answers: other.answers.clone(), ..Self::default() }
+    }
+
     /// Leaves word and wakes the session.
     pub(crate) fn leave(&self, word: impl FnOnce(&mut Waiting)) {
         let mut inside = self.lock();

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lanchat_model::{AccountId, DeviceId, RoomId, Seq};
+use lanchat_model::{AccountId, DeviceId, RoomId, Seq, limits};
 
 use crate::event::LogoutReason;
 use crate::mailbox::Mailbox;
@@ -55,20 +55,32 @@ impl Registry {
         Some(Place(Some(Arc::clone(self))))
     }
 
-    /// Adds a session in its place.
+    /// Whether an account may have one session more than it has.
+    pub(crate) fn has_space(&self, account: AccountId) -> bool {
+        self.sessions_of(account) < limits::SESSIONS_PER_ACCOUNT_MAX
+    }
+
+    /// Adds a session in its place, unless the account has `limits::SESSIONS_PER_ACCOUNT_MAX`.
     pub(crate) fn enter(
         &self,
         account: AccountId,
         device: DeviceId,
         mut place: Place,
-    ) -> (SessionId, Arc<Mailbox>) {
+    ) -> Option<(SessionId, Arc<Mailbox>)> {
+        let mut state = self.lock();
+        let others = state.of(account).count();
+        if others >= limits::SESSIONS_PER_ACCOUNT_MAX {
+            // The place is given up under the same lock.
+            drop(state);
+            return None;
+        }
+        let beside = state.of(account).next().map(|(_, (_, mailbox))| Mailbox::beside(mailbox));
         // From here on the place is given up by `exit`.
         place.0 = None;
-        let mut state = self.lock();
         state.last += 1;
-        let (id, mailbox) = (SessionId(state.last), Arc::new(Mailbox::default()));
+        let (id, mailbox) = (SessionId(state.last), Arc::new(beside.unwrap_or_default()));
         state.sessions.insert((account, id), (device, Arc::clone(&mailbox)));
-        (id, mailbox)
+        Some((id, mailbox))
     }
 
     /// Removes a session and detaches it from its rooms.

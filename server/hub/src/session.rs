@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use lanchat_model::{AccountId, AccountName, DeviceId, RoomId, limits};
 
+use crate::answers::AnswerPlace;
 use crate::command::{Command, RoomView};
 use crate::error::{Error, Refusal};
 use crate::event::{Event, Notice, Reply, Welcome};
@@ -73,7 +74,8 @@ impl Session {
     pub(crate) async fn begin(hub: Arc<Inner>, login: Login, token: Token) -> Result<(Self, Welcome), Error> {
         let Login { account, device, source, place } = login;
         let sequencer = hub.sequencer()?;
-        let (id, mailbox) = hub.registry.enter(account.id, device, place);
+        let entered = hub.registry.enter(account.id, device, place);
+        let (id, mailbox) = entered.ok_or(Refusal::TooManySessions)?;
         let mut session = Self {
             hub,
             sequencer,
@@ -139,6 +141,22 @@ impl Session {
             Command::Whois { name } => self.whois(name).await,
             Command::ChangePassword { old, new, renew } => self.change_password(old, new, renew).await,
             Command::Logout => self.log_out().await,
+        }
+    }
+
+    /// The place that the answer to this command needs while it is held in memory, if it may be long. Waits for one.
+    ///
+    /// # Errors
+    /// `Busy` when there was none for `limits::ANSWER_WAIT_MAX`.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing has been done yet.
+    pub async fn place_for(&self, command: &Command) -> Result<Option<AnswerPlace>, Error> {
+        match command {
+            Command::Rooms | Command::Members { .. } | Command::History { .. } => {
+                self.hub.answers.place(&self.mailbox.answers).await.map(Some)
+            }
+            _ => Ok(None),
         }
     }
 

@@ -416,13 +416,19 @@ async fn typing_reaches_the_room_and_nobody_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_many_readers_say_at_once_is_committed_together() {
     const READERS: usize = 400;
+    // An account has a bounded number of sessions.
+    const ACCOUNTS: usize = 20;
     let store = MemoryStore::new();
     let options = HubOptions { clients_max: READERS + 1, ..HubOptions::default() };
     let hub = Hub::open(store.clone(), options).await.unwrap();
-    let (mut ana, welcome) = register(&hub, "ana").await;
+    let mut tokens = Vec::new();
+    for number in 0..ACCOUNTS {
+        tokens.push(register(&hub, &format!("reader{number}")).await.1.token);
+    }
+    let (mut ana, _) = register(&hub, "ana").await;
     let mut readers = Vec::new();
     for number in 1..=READERS {
-        let resume = Credentials::Resume { token: welcome.token.clone() };
+        let resume = Credentials::Resume { token: tokens[number % ACCOUNTS].clone() };
         let (mut reader, _) = hub.authenticate(resume, &here()).await.unwrap();
         attach(&mut reader).await;
         readers.push(tokio::spawn(async move {

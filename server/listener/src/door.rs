@@ -24,6 +24,9 @@ pub trait Dialect: Send {
     fn welcome(&mut self, tag: &str, result: Result<Welcome, Error>, out: &mut Vec<u8>) -> Flow;
     /// Answers a command.
     fn reply(&mut self, tag: &str, result: Result<Reply, Error>, out: &mut Vec<u8>) -> Flow;
+    /// Says more of an answer that is too long for one piece, until `out` is long enough for a write. To be called behind
+    /// [`Dialect::reply`] for as long as it is true, with `out` written in between: nothing else may be said before.
+    fn go_on(&mut self, out: &mut Vec<u8>) -> bool;
     /// Delivers an event.
     fn deliver(&mut self, event: &Event, out: &mut Vec<u8>) -> Flow;
     /// Gives a sign of life.

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use lanchat_hub::{Command, Session, Source};
+use lanchat_hub::{AnswerPlace, Command, Session, Source};
 use lanchat_model::limits;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, info};
@@ -220,7 +220,7 @@ impl Pump {
                     Flow::Close
                 }
                 // Boxed: it takes no memory of the many connections that ask nothing.
-                Inbound::Request(request) => Box::pin(self.serve(request)).await,
+                Inbound::Request(request) => Box::pin(self.serve(request)).await?,
             };
             if flow == Flow::Close {
                 return Ok(ControlFlow::Break(()));
@@ -233,15 +233,26 @@ impl Pump {
     }
 
     /// Posts go the short way. All else is rare, and boxed, so that the way of a post stays short.
-    async fn serve(&mut self, request: Request) -> Flow {
-        match (request, &mut self.session) {
+    async fn serve(&mut self, request: Request) -> io::Result<Flow> {
+        Ok(match (request, &mut self.session) {
             (Request::Command { tag, command: Command::Post(post) }, Some(session)) => {
                 let result = session.post(post).await;
                 self.dialect.reply(&tag, result, &mut self.out)
             }
             (Request::Command { tag, command }, Some(session)) => {
+                // Boxed: an answer that may be long, and its place, are the business of few.
+                let place = match Box::pin(session.place_for(&command)).await {
+                    Ok(place) => place,
+                    Err(busy) => return Ok(self.dialect.reply(&tag, Err(busy), &mut self.out)),
+                };
                 let result = Box::pin(session.submit(command)).await;
-                self.dialect.reply(&tag, result, &mut self.out)
+                let flow = self.dialect.reply(&tag, result, &mut self.out);
+                while self.dialect.go_on(&mut self.out) {
+                    let is_overdue = || place.as_ref().is_some_and(AnswerPlace::is_overdue);
+                    self.stream.write_before(&mut self.out, is_overdue).await?;
+                    self.last_sent = Instant::now();
+                }
+                flow
             }
             // A dialect lets no command pass before the login.
             (Request::Command { .. }, None) => Flow::Close,
@@ -263,7 +274,7 @@ impl Pump {
                 self.dialect.close(Closing::Bye { tag: &tag }, &mut self.out);
                 Flow::Close
             }
-        }
+        })
     }
 
     async fn flush(&mut self) -> io::Result<()> {

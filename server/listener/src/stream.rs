@@ -6,12 +6,13 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use lanchat_model::limits;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 mod records;
 mod scratch;
@@ -24,6 +25,8 @@ use scratch::{PIECE_BYTES_MAX, lend_incoming, lend_outgoing};
 
 /// Bytes of a peer that are thrown away after the last word to it.
 const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How often it is asked whether a peer that takes nothing is waited for by others.
+const OVERDUE_EVERY: Duration = Duration::from_secs(1);
 /// What is kept of an output buffer while its connection is idle: a line of chat fits. Most connections are idle.
 const KEPT_BYTES: usize = 512;
 
@@ -117,8 +120,20 @@ impl Stream {
     /// # Errors
     /// `TimedOut` when the peer took nothing for `limits::WRITE_STALL_MAX`; else as the socket says.
     pub(crate) async fn write(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        self.write_before(out, || false).await
+    }
+
+    /// As [`Stream::write`], for what is held in memory that others wait for.
+    ///
+    /// # Errors
+    /// Also `TimedOut` when the peer did not take all of it before `is_overdue`.
+    pub(crate) async fn write_before(
+        &mut self,
+        out: &mut Vec<u8>,
+        is_overdue: impl Fn() -> bool,
+    ) -> io::Result<()> {
         while !(out.is_empty() && self.records.unsent.is_empty()) {
-            patiently(|cx| self.poll_write(cx, out)).await?;
+            patiently(|cx| self.poll_write(cx, out), &is_overdue).await?;
         }
         Ok(())
     }
@@ -224,9 +239,18 @@ impl Stream {
 }
 
 /// Resolves as `work` does, or with `TimedOut`. Most peers take all at once: only for the others is a clock set up.
-async fn patiently<T>(mut work: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>) -> io::Result<T> {
-    match poll_fn(|cx| Poll::Ready(work(cx))).await {
-        Poll::Ready(done) => done,
-        Poll::Pending => timeout(limits::WRITE_STALL_MAX, poll_fn(work)).await?,
+async fn patiently<T>(
+    mut work: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+    is_overdue: impl Fn() -> bool,
+) -> io::Result<T> {
+    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work(cx))).await {
+        return done;
     }
+    let began = Instant::now();
+    while began.elapsed() < limits::WRITE_STALL_MAX && !is_overdue() {
+        if let Ok(done) = timeout(OVERDUE_EVERY, poll_fn(&mut work)).await {
+            return done;
+        }
+    }
+    Err(ErrorKind::TimedOut.into())
 }

@@ -126,7 +126,7 @@ use select_account;
 
 fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
     let reason = row.get_ref(8)?.as_str_or_null()?;
-    let reason = reason.map(AwayReason::parse).transpose().map_err(|error| invalid(8, Type::Text, error))?;
+    let reason = reason.map(AwayReason::stored).transpose().map_err(|error| invalid(8, Type::Text, error))?;
     let away: bool = row.get(7)?;
     Ok(Account {
         id: AccountId(row.get(0)?),

@@ -59,8 +59,8 @@ pub(crate) fn stored(
     statement.query_row(params![author.0, client_id.as_bytes()], entry_of).optional()
 }
 
-/// A page, in the order of the statement: at most `limit` entries and `limits::PAGE_BYTES_MAX` of
-/// bodies, but one entry in any case. Rows beyond the page are not read.
+/// A page, in the order of the statement: at most `limit` entries and `limits::PAGE_BYTES_MAX` on the
+/// wire, but one entry in any case. Rows beyond the page are not read.
 fn read(
     conn: &Connection,
     sql: &str,
@@ -73,7 +73,7 @@ fn read(
     let (mut page, mut bytes) = (Vec::new(), 0);
     for entry in rows {
         let entry = entry?;
-        bytes += entry.body.weight();
+        bytes += entry.wire_bytes_max();
         if bytes > limits::PAGE_BYTES_MAX && !page.is_empty() {
             break;
         }
@@ -107,7 +107,7 @@ fn body_of(row: &Row<'_>) -> rusqlite::Result<Body> {
         _ => return Err(invalid(5, Type::Text, UnknownKind)),
     };
     let text = row.get_ref(6)?.as_str()?;
-    let text = MessageText::parse(text).map_err(|error| invalid(6, Type::Text, error))?;
+    let text = MessageText::stored(text).map_err(|error| invalid(6, Type::Text, error))?;
     Ok(Body::Message { text, action })
 }
 

@@ -55,6 +55,7 @@ conformance! {
         only_members_write
         pages_are_bounded_in_entries
         pages_are_bounded_in_bytes
+        pages_are_bounded_as_they_are_encoded
         many_authors_at_once_keep_their_order
         the_store_has_an_epoch;
 }

@@ -9,6 +9,7 @@ use lanchat_protocol as wire;
 use wire::{BadFrame, ClientFrame, ErrorCode, ErrorFrame, LineBuffer, Registration, Severity, encode};
 
 use crate::door::ServerInfo;
+use crate::listing::Listing;
 use crate::{from_hub, to_hub};
 
 pub(crate) struct NativeDialect {
@@ -18,11 +19,19 @@ pub(crate) struct NativeDialect {
     logged_in: bool,
     /// The version that the peer's login agreed on.
     version: u32,
+    /// An answer that was begun.
+    listing: Option<Box<Listing>>,
 }
 
 impl NativeDialect {
     pub(crate) fn new(info: Arc<ServerInfo>) -> Self {
-        Self { info, lines: LineBuffer::default(), logged_in: false, version: wire::version::DEFAULT }
+        Self {
+            info,
+            lines: LineBuffer::default(),
+            logged_in: false,
+            version: wire::version::DEFAULT,
+            listing: None,
+        }
     }
 
     fn line_limit(&self) -> usize {
@@ -167,13 +176,22 @@ impl Dialect for NativeDialect {
         match result {
             Ok(reply) => {
                 let flow = if matches!(reply, Reply::LoggedOut) { Flow::Close } else { Flow::Continue };
-                if let Some(frame) = from_hub::reply(tag, reply) {
-                    say(frame, out);
+                match Listing::begin(tag, reply, out) {
+                    Ok(listing) => self.listing = Some(Box::new(listing)),
+                    Err(reply) => from_hub::reply(tag, reply).into_iter().for_each(|frame| say(frame, out)),
                 }
                 flow
             }
             Err(error) => say_error(Some(tag), &error, out),
         }
+    }
+
+    fn go_on(&mut self, out: &mut Vec<u8>) -> bool {
+        let goes_on = self.listing.as_mut().is_some_and(|listing| listing.go_on(out));
+        if !goes_on {
+            self.listing = None;
+        }
+        goes_on
     }
 
     fn deliver(&mut self, event: &Event, out: &mut Vec<u8>) -> Flow {

@@ -45,24 +45,13 @@ pub(crate) fn welcome(id: &str, version: u32, welcome: Welcome) -> ServerFrame {
     .into()
 }
 
-/// The frame that answers a command; none for those that are answered later or not at all.
+/// The frame that answers a command; none for those that are answered later or not at all. Lists do not come here: see
+/// `Listing`.
 pub(crate) fn reply(id: &str, reply: Reply) -> Option<ServerFrame> {
     let id = id.to_owned();
     Some(match reply {
         Reply::Admitted | Reply::Silent => return None,
-        Reply::Attached { epoch, rooms } => {
-            wire::Attached { id, epoch, rooms: rooms.iter().map(room_state).collect() }.into()
-        }
         Reply::Room(state) => wire::Room { id: Some(id), state: room_state(&state) }.into(),
-        Reply::Rooms(rooms) => wire::Rooms { id, rooms: rooms.iter().map(room_summary).collect() }.into(),
-        Reply::Members { room, members, total } => {
-            let room = room.as_ref().map(room_name);
-            wire::Members { id, room, members: members.into_iter().map(member).collect(), total }.into()
-        }
-        Reply::History { room, entries, more } => {
-            let entries = entries.iter().map(|found| entry(&room, found)).collect();
-            wire::History { id, room: room_name(&room), entries, more }.into()
-        }
         Reply::Whois { member: found, since, admin, sessions } => {
             wire::Whois { id, member: member(found), since: format_timestamp(since), admin, sessions }.into()
         }
@@ -156,6 +145,9 @@ pub(crate) fn error(id: Option<&str>, error: &Error) -> wire::ErrorFrame {
     wire::ErrorFrame { id: id.map(str::to_owned), code, reason, retry_after, fatal }
 }
 
+/// After which somebody looks again whether the account has ended a session: one that is lost is noticed in this time or so.
+const SESSION_WAIT_SECONDS: u64 = 15;
+
 fn code_of(error: &Error) -> (ErrorCode, Option<u64>) {
     let refusal = match error {
         Error::Refused(refusal) => refusal,
@@ -166,6 +158,7 @@ fn code_of(error: &Error) -> (ErrorCode, Option<u64>) {
         // Rounded up: who waits as long as told is not told again.
         Refusal::SlowDown(wait) => return (ErrorCode::SlowDown, Some(wait.as_secs() + 1)),
         Refusal::Busy(wait) => return (ErrorCode::Busy, Some(wait.as_secs().max(1))),
+        Refusal::TooManySessions => return (ErrorCode::Busy, Some(SESSION_WAIT_SECONDS)),
         Refusal::NameTaken => ErrorCode::NameTaken,
         Refusal::WrongPassword => ErrorCode::WrongPassword,
         Refusal::BadToken | Refusal::TokenCopied => ErrorCode::BadToken,
@@ -182,12 +175,12 @@ fn code_of(error: &Error) -> (ErrorCode, Option<u64>) {
     (code, None)
 }
 
-fn room_state(state: &RoomState) -> wire::RoomState {
+pub(crate) fn room_state(state: &RoomState) -> wire::RoomState {
     let RoomState { room, head, mark, from, members } = state;
     wire::RoomState { room: room_name(room), head: *head, mark: *mark, from: *from, members: *members }
 }
 
-fn room_summary(room: &lanchat_hub::RoomSummary) -> wire::RoomSummary {
+pub(crate) fn room_summary(room: &lanchat_hub::RoomSummary) -> wire::RoomSummary {
     wire::RoomSummary {
         room: room_name(&room.room),
         members: room.members,
@@ -196,7 +189,7 @@ fn room_summary(room: &lanchat_hub::RoomSummary) -> wire::RoomSummary {
     }
 }
 
-fn member(member: lanchat_hub::Member) -> wire::Member {
+pub(crate) fn member(member: lanchat_hub::Member) -> wire::Member {
     let (state, reason, last_seen) = presence(&member.state);
     let display_name = member.display_name.as_str().to_owned();
     wire::Member { username: member.name.to_string(), display_name, state, reason, last_seen }

@@ -3,6 +3,7 @@
 mod dialect;
 mod door;
 mod from_hub;
+mod listing;
 mod to_hub;
 
 pub use door::{ServerInfo, door};

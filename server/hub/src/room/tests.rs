@@ -20,7 +20,8 @@ fn entry(seq: u64) -> Arc<Entry> {
 
 fn reader(registry: &Arc<Registry>, account: i64) -> (SessionId, AccountId, Arc<Mailbox>) {
     let place = registry.reserve(10).unwrap();
-    let (session, mailbox) = registry.enter(AccountId(account), lanchat_model::DeviceId(account), place);
+    let (session, mailbox) =
+        registry.enter(AccountId(account), lanchat_model::DeviceId(account), place).unwrap();
     (session, AccountId(account), mailbox)
 }
 

@@ -134,15 +134,47 @@ pub(crate) async fn pages_are_bounded_in_entries(store: Arc<dyn Store>) {
 
 pub(crate) async fn pages_are_bounded_in_bytes(store: Arc<dyn Store>) {
     let (ana, room) = author(&*store).await;
-    let fit = limits::PAGE_BYTES_MAX / limits::MESSAGE_BYTES_MAX;
+    let fit = limits::PAGE_BYTES_MAX / (limits::MESSAGE_BYTES_MAX + limits::ENTRY_OVERHEAD_BYTES_MAX);
     let largest = "x".repeat(limits::MESSAGE_BYTES_MAX);
     say(&*store, &ana, room, (0..fit + 5).map(|_| largest.clone())).await;
     let head = fit as u64 + 6;
-    // The first entry weighs nothing.
+    // The first entry weighs next to nothing.
     let oldest: Vec<u64> = (1..=fit as u64 + 1).collect();
     assert_eq!(seqs(&store.read_after(room, Seq::ZERO, 500).await.unwrap()), oldest);
     let latest: Vec<u64> = (head + 1 - fit as u64..=head).collect();
     assert_eq!(seqs(&store.read_before(room, Seq::MAX, 500).await.unwrap()), latest);
+}
+
+/// What earlier releases took, and what people may write, is counted as it is on the wire.
+pub(crate) async fn pages_are_bounded_as_they_are_encoded(store: Arc<dyn Store>) {
+    for (character, length) in [("\u{1}", 6), ("\"", 2), ("\n\"", 2)] {
+        let (ana, room) = author(&*store).await;
+        let text = character.repeat(limits::MESSAGE_BYTES_MAX / character.len());
+        let body = Body::Message { text: MessageText::stored(&text).unwrap(), action: false };
+        let drafts = (0..48).map(|_| draft(&ana, room, body.clone())).collect();
+        assert!(
+            store.append(drafts).await.unwrap().iter().all(|answer| matches!(answer, Appended::Fresh(_)))
+        );
+        let each = limits::MESSAGE_BYTES_MAX * length + limits::ENTRY_OVERHEAD_BYTES_MAX;
+        let fit = limits::PAGE_BYTES_MAX / each;
+        assert!(fit >= 2, "a page is more than one entry");
+        let (mut after, mut before) = (at(1), Seq::MAX);
+        let (mut forth, mut back) = (Vec::new(), Vec::new());
+        while after < at(49) {
+            let page = store.read_after(room, after, 200).await.unwrap();
+            assert!((1..=fit).contains(&page.len()), "{} entries of {each} bytes", page.len());
+            forth.extend(seqs(&page));
+            after = page.last().unwrap().seq;
+        }
+        while before > at(2) {
+            let page = store.read_before(room, before, 200).await.unwrap();
+            assert!((1..=fit + 1).contains(&page.len()), "{} entries of {each} bytes", page.len());
+            back.splice(0..0, seqs(&page));
+            before = page[0].seq;
+        }
+        assert_eq!(forth, (2..=49).collect::<Vec<_>>());
+        assert!(back.ends_with(&forth), "{back:?}");
+    }
 }
 
 pub(crate) async fn many_authors_at_once_keep_their_order(store: Arc<dyn Store>) {
