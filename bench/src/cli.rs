@@ -18,6 +18,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the loads and print a table
     Report(Options),
+    /// Flood a server in every way that is known, and print what its users notice
+    Floods(FloodOptions),
     /// Run the floor alone, until it is killed
     Floor {
         /// Folder of its key, made if it is missing
@@ -41,6 +43,38 @@ pub struct Options {
     #[arg(long)]
     pub quick: bool,
     /// Measure this lanchatd and build none
+    #[arg(long, value_name = "PATH")]
+    pub server: Option<PathBuf>,
+    /// Keep the data of the server below this directory; it must not be in memory [default: target/bench]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// How to flood.
+#[derive(Clone, Debug, Args)]
+pub struct FloodOptions {
+    /// Only these floods; the beginning of a name is enough
+    #[arg(long, value_name = "FLOOD", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Print the floods that there are, and run none
+    #[arg(long)]
+    pub list: bool,
+    /// How long each flood lasts, in seconds
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub seconds: u64,
+    /// Niceness of the thread that floods: it must not take the server's share of the machine
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub nice: i32,
+    /// Print one JSON object
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print a table in Markdown, with a row for each flood
+    #[arg(long)]
+    pub markdown: bool,
+    /// Flood by the loopback network, without multicast DNS and IPv6: needs neither root nor iproute2
+    #[arg(long)]
+    pub loopback: bool,
+    /// Flood this lanchatd and build none
     #[arg(long, value_name = "PATH")]
     pub server: Option<PathBuf>,
     /// Keep the data of the server below this directory; it must not be in memory [default: target/bench]

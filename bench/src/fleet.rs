@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use lanchat_certs::{Fingerprint, Policy, alpn_of, client_config};
+use lanchat_certs::{Fingerprint, alpn_of};
 use memchr::memchr;
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -15,7 +15,6 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use rustls::client::UnbufferedClientConnection;
-use rustls::pki_types::ServerName;
 use socket2::{Domain, Socket as RawSocket, Type};
 
 use crate::socket::Socket;
@@ -53,6 +52,8 @@ struct Peer {
     socket: Socket,
     tls: UnbufferedClientConnection,
     is_open: bool,
+    /// Whether nothing that comes is read.
+    is_deaf: bool,
     /// The beginning of a record, and of a line, whose rest has not come.
     record: Vec<u8>,
     line: Vec<u8>,
@@ -113,29 +114,47 @@ impl Fleet {
     /// # Errors
     /// As the system says.
     pub fn connect(&mut self, to: Destination, from: Ipv4Addr) -> Result<usize> {
-        let raw = RawSocket::new(Domain::IPV4, Type::STREAM, None)?;
-        raw.set_nonblocking(true)?;
-        raw.set_tcp_nodelay(true)?;
-        raw.bind(&SocketAddr::from((from, 0)).into()).with_context(|| format!("cannot use {from}"))?;
-        match raw.connect(&to.address.into()) {
-            Err(error) if error.raw_os_error() != Some(nix::errno::Errno::EINPROGRESS as i32) => {
-                return Err(error).context("cannot connect");
-            }
-            _ => {}
-        }
-        let mut stream = TcpStream::from_std(raw.into());
+        self.connect_from(to, SocketAddr::from((from, 0)))
+    }
+
+    /// Begins to connect from an address and a port, 0 for any, and tells the id. The address is one of the network
+    /// namespace that this thread is in: the connection stays there when the thread leaves it.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn connect_from(&mut self, to: Destination, from: SocketAddr) -> Result<usize> {
+        let mut stream = TcpStream::from_std(begin_to_connect(to.address, from)?.into());
         let id = self.peers.len();
         self.poll.registry().register(&mut stream, Token(id), Interest::READABLE | Interest::WRITABLE)?;
-        let policy = Policy { expected: Some(to.fingerprint), ..Policy::default() };
-        let (config, _) = client_config(policy, &[ALPN]);
-        let tls = UnbufferedClientConnection::new(config, ServerName::IpAddress(to.address.ip().into()))?;
-        let mut peer =
-            Peer { socket: Socket::new(stream), tls, is_open: false, record: Vec::new(), line: Vec::new() };
-        let mut hello = Vec::new();
-        tls::open(&mut peer.tls, &mut [], &mut hello, |_| {})?;
+        let (tls, hello) = tls::client(to)?;
+        let mut peer = Peer {
+            socket: Socket::new(stream),
+            tls,
+            is_open: false,
+            is_deaf: false,
+            record: Vec::new(),
+            line: Vec::new(),
+        };
         peer.socket.send(&hello)?;
         self.peers.push(Some(Box::new(peer)));
         Ok(id)
+    }
+
+    /// Reads no more of what comes on a connection.
+    pub fn deafen(&mut self, id: usize) {
+        if let Some(Some(peer)) = self.peers.get_mut(id) {
+            peer.is_deaf = true;
+        }
+    }
+
+    /// Bytes that a connection has not sent yet, because its peer does not read; 0 if it is gone.
+    pub fn owed(&self, id: usize) -> usize {
+        self.peers.get(id).and_then(Option::as_ref).map_or(0, |peer| peer.socket.owed())
+    }
+
+    /// Whether a connection was closed, or never was.
+    pub fn is_gone(&self, id: usize) -> bool {
+        self.peers.get(id).is_none_or(Option::is_none)
     }
 
     /// Sends lines on a connection.
@@ -186,7 +205,11 @@ impl Fleet {
         let id = event.token().0;
         let Some(mut peer) = self.peers.get_mut(id).and_then(Option::take) else { return };
         let lives = (!event.is_writable() || peer.socket.flush().is_ok())
-            && (!event.is_readable() || self.read(id, &mut peer, handler).unwrap_or(false));
+            && if peer.is_deaf {
+                !event.is_read_closed() && !event.is_error()
+            } else {
+                !event.is_readable() || self.read(id, &mut peer, handler).unwrap_or(false)
+            };
         if !lives {
             handler.closed(id);
         } else if let Some(slot) = self.peers.get_mut(id) {
@@ -233,6 +256,23 @@ impl Fleet {
                 return Ok(!opened.closed);
             }
         }
+    }
+}
+
+/// A socket that is on its way, and does not block.
+///
+/// # Errors
+/// As the system says.
+pub fn begin_to_connect(to: SocketAddr, from: SocketAddr) -> Result<RawSocket> {
+    let raw = RawSocket::new(Domain::for_address(to), Type::STREAM, None)?;
+    raw.set_nonblocking(true)?;
+    raw.set_tcp_nodelay(true)?;
+    raw.bind(&from.into()).with_context(|| format!("cannot use {from}"))?;
+    match raw.connect(&to.into()) {
+        Err(error) if error.raw_os_error() != Some(nix::errno::Errno::EINPROGRESS as i32) => {
+            Err(error).context("cannot connect")
+        }
+        _ => Ok(raw),
     }
 }
 

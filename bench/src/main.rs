@@ -10,6 +10,7 @@ fn main() -> ExitCode {
 
     let done = match Cli::parse().command {
         Command::Floor { identity } => lanchat_bench::floor::run(&identity),
+        Command::Floods(options) => lanchat_bench::floods::run::run(&options),
         Command::Report(options) => lanchat_bench::report::run(&options),
     };
     match done {

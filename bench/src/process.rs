@@ -72,6 +72,17 @@ pub fn cpu_ticks(pid: u32) -> Result<(u64, u64)> {
     Ok((next()?, next()?))
 }
 
+/// Bytes of a process that are in RAM, as the kernel counts them while it runs.
+///
+/// # Errors
+/// When there is no such process.
+pub fn resident(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(kib.context("a process that has ended has no memory")? * 1024)
+}
+
 /// Memory of a process, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {

@@ -21,6 +21,11 @@ impl Socket {
         Self { stream, backlog: Vec::new() }
     }
 
+    /// Bytes that the kernel has not taken yet.
+    pub fn owed(&self) -> usize {
+        self.backlog.len()
+    }
+
     /// The stream, to be registered.
     pub fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream

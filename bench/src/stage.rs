@@ -103,12 +103,7 @@ impl Stage {
     /// # Errors
     /// When it cannot be made.
     pub fn fresh_folder(&self) -> Result<TempDir> {
-        let mut builder = tempfile::Builder::new();
-        // The server refuses a folder that others may use.
-        builder.prefix(RUN_PREFIX).permissions(Permissions::from_mode(0o700));
-        builder.tempdir_in(&self.folder).with_context(|| {
-            format!("cannot make a folder in {}: name another one with --dir", self.folder.display())
-        })
+        fresh_folder(&self.folder)
     }
 
     /// Brings all accounts of a set in: connected, logged in, attached, and nothing under way. Connection and account
@@ -138,4 +133,17 @@ impl Stage {
         arrival.rest(&mut fleet, self.pace.rest)?;
         Ok(fleet)
     }
+}
+
+/// A folder for one run in another one, gone after the run.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn fresh_folder(folder: &Path) -> Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    // The server refuses a folder that others may use.
+    builder.prefix(RUN_PREFIX).permissions(Permissions::from_mode(0o700));
+    builder
+        .tempdir_in(folder)
+        .with_context(|| format!("cannot make a folder in {}: name another one with --dir", folder.display()))
 }

@@ -11,7 +11,10 @@ use anyhow::{Context, Result};
 use lanchat_certs::Identity;
 
 use crate::fleet::Destination;
-use crate::process::{Cores, Memory, cpu_ticks, cpu_time, pin};
+use crate::process::{Cores, Memory, cpu_ticks, cpu_time, pin, resident};
+
+/// The log of a program, in its folder.
+pub const LOG: &str = "stderr.log";
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,12 +71,10 @@ impl Target {
         cores: Option<Cores>,
         max_clients: Option<usize>,
     ) -> Result<Self> {
-        let identity = folder.join("identity");
-        let fingerprint = Identity::load_or_create(&identity)?.fingerprint();
         let mut command = match side {
             Side::Floor => {
                 let mut command = Command::new(&programs.floor);
-                command.arg("floor").arg(&identity);
+                command.arg("floor").arg(folder.join("identity"));
                 command
             }
             Side::Server => {
@@ -85,7 +86,17 @@ impl Target {
                 command
             }
         };
-        let log = File::create(folder.join("stderr.log"))?;
+        Self::launch(&mut command, folder, cores)
+    }
+
+    /// Starts a program that says where it listens, as [`Target::start`] does. Its log is in [`LOG`] in `folder`, and
+    /// so is its key.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn launch(command: &mut Command, folder: &Path, cores: Option<Cores>) -> Result<Self> {
+        let fingerprint = Identity::load_or_create(&folder.join("identity"))?.fingerprint();
+        let log = File::create(folder.join(LOG))?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         // A child has the core of whoever starts it, so that it counts one core too.
         if let Some(cores) = cores {
@@ -104,7 +115,7 @@ impl Target {
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(error.context(format!("see {}", folder.join("stderr.log").display())));
+                return Err(error.context(format!("see {}", folder.join(LOG).display())));
             }
         };
         let started_in = began.elapsed();
@@ -142,6 +153,30 @@ impl Target {
             seconds: now.cpu.saturating_sub(mark.cpu).as_secs_f64(),
             kernel_percent: kernel / (user + kernel).max(1.0) * 100.0,
         })
+    }
+
+    /// CPU time since it was started.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn cpu(&self) -> Result<Duration> {
+        cpu_time(self.child.id())
+    }
+
+    /// Bytes of it in RAM: less precise than [`Target::memory`], and it does not hold it up.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident(&self) -> Result<u64> {
+        resident(self.child.id())
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
     }
 
     /// Its memory now.

@@ -1,14 +1,39 @@
 //! TLS without buffers of its own: records in and out of memory that the caller has, for both sides.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
+use lanchat_certs::{Policy, client_config};
+use rustls::ClientConfig;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::pki_types::ServerName;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, InsufficientSizeError, UnbufferedStatus};
+
+use crate::fleet::Destination;
+use crate::wire::ALPN;
 
 /// Plaintext that is encrypted in one go.
 pub const SEAL_BYTES_MAX: usize = 64 * 1024;
 /// Memory that [`seal`] needs for so much: each record of 16 KiB grows by less than 256 bytes.
 pub const SEALED_BYTES_MAX: usize = SEAL_BYTES_MAX + (SEAL_BYTES_MAX / (16 * 1024) + 1) * 256;
+
+/// How a client that knows the server's key speaks with it.
+pub fn config(to: Destination) -> Arc<ClientConfig> {
+    let policy = Policy { expected: Some(to.fingerprint), ..Policy::default() };
+    client_config(policy, &[ALPN]).0
+}
+
+/// A client at the beginning of a handshake, and the bytes that begin it.
+///
+/// # Errors
+/// As rustls says.
+pub fn client(to: Destination) -> Result<(UnbufferedClientConnection, Vec<u8>)> {
+    let name = ServerName::IpAddress(to.address.ip().into());
+    let (mut tls, mut hello) = (UnbufferedClientConnection::new(config(to), name)?, Vec::new());
+    open(&mut tls, &mut [], &mut hello, |_| {})?;
+    Ok((tls, hello))
+}
 
 /// One side of a connection.
 pub trait Records {

@@ -73,13 +73,25 @@ impl Post {
 
     /// What the server takes as this post.
     pub fn write_send(self, room: &str, out: &mut Vec<u8>) {
+        self.begin_send(room, out);
+        out.extend_from_slice(&[b'x'; TEXT_BYTES]);
+        out.extend_from_slice(b"\"}\n");
+    }
+
+    /// The same with another text, which is in JSON already.
+    pub fn write_text(self, room: &str, text: &str, out: &mut Vec<u8>) {
+        self.begin_send(room, out);
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(b"\"}\n");
+    }
+
+    /// All before the text.
+    fn begin_send(self, room: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"type":"send","id":""#);
         self.write_id(out);
         out.extend_from_slice(br#"","room":""#);
         out.extend_from_slice(room.as_bytes());
         out.extend_from_slice(br#"","message":""#);
-        out.extend_from_slice(&[b'x'; TEXT_BYTES]);
-        out.extend_from_slice(b"\"}\n");
     }
 
     /// What the floor relays as this post: as long as what the server delivers of it.

@@ -70,7 +70,7 @@ fn chosen(loads: Vec<Box<dyn Load>>, only: &[String]) -> Result<Vec<Box<dyn Load
 }
 
 /// Where the server keeps its data: beside the programs, which lie on a disk.
-fn folder(asked: Option<&Path>, server: &Path) -> Result<PathBuf> {
+pub(crate) fn folder(asked: Option<&Path>, server: &Path) -> Result<PathBuf> {
     let folder = match asked {
         Some(asked) => asked.to_owned(),
         None => {
@@ -84,7 +84,7 @@ fn folder(asked: Option<&Path>, server: &Path) -> Result<PathBuf> {
 }
 
 /// Sees to it that one report runs at a time, and clears away what one that was killed has left.
-fn alone_in(folder: &Path) -> Result<File> {
+pub(crate) fn alone_in(folder: &Path) -> Result<File> {
     let lock = File::create(folder.join("lock"))?;
     lock.try_lock().context("another report is running here, and both would be wrong: wait for it")?;
     for entry in folder.read_dir()? {

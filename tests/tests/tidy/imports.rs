@@ -55,7 +55,8 @@ const RULES: [Rule; 12] = [
     Rule(
         "lanchat-bench",
         "lanchat-certs lanchat-hub lanchat-model lanchat-store",
-        "anyhow argon2 clap hdrhistogram indicatif jiff memchr mio nix rustls serde_json sha2 socket2 tempfile tokio",
+        "anyhow argon2 clap hdrhistogram indicatif jiff memchr mio nix rustix rustls serde_json sha2 socket2 tempfile \
+         tokio",
     ),
 ];
 

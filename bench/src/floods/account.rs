@@ -1,0 +1,158 @@
+//! Floods of what one account may do: rooms, presence, typing, comings and goings, changes of the password.
+
+use std::io::Write;
+
+use anyhow::Result;
+
+use super::Flood;
+use super::crowd::{self, Entry, Plan, Script, Then};
+use super::field::{CULPRIT, Field, Tally};
+use super::ground::Family;
+use crate::seed::{HALL, PASSWORD};
+use crate::wire::Kind;
+
+/// The room that the account makes for itself.
+pub const PIT: &str = "pit";
+
+/// What the account does again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// It makes a room and leaves it.
+    JoinAndLeave,
+    /// It makes rooms.
+    Join,
+    /// It is away and back, 45 times a second.
+    Away,
+    /// The same as often as possible.
+    AwayFast,
+    /// It comes and goes.
+    ComeAndGo,
+    /// It types.
+    Type,
+    /// It changes its password to what it is.
+    Passwd,
+}
+
+/// The flood.
+#[derive(Clone, Copy, Debug)]
+pub struct Account(pub Deed);
+
+/// One for each deed.
+pub fn all() -> Vec<Box<dyn Flood>> {
+    let deeds = [
+        Deed::JoinAndLeave,
+        Deed::Join,
+        Deed::Away,
+        Deed::AwayFast,
+        Deed::ComeAndGo,
+        Deed::Type,
+        Deed::Passwd,
+    ];
+    deeds.into_iter().map(|deed| Box::new(Account(deed)) as Box<dyn Flood>).collect()
+}
+
+/// Sessions of the one account, from one host.
+pub fn plan(field: &Field, sessions: usize, is_deaf: bool, rate: Option<u32>) -> Plan {
+    let token = field.members.get(CULPRIT).map(|culprit| culprit.token.clone()).unwrap_or_default();
+    let seats = field.seats(Family::Ipv4, 1, 1, sessions);
+    Plan { family: Family::Ipv4, seats, entry: Entry::Session { token, is_deaf }, rate }
+}
+
+impl Deed {
+    fn sessions(self) -> usize {
+        match self {
+            Self::Away => 1,
+            Self::JoinAndLeave | Self::Join => 8,
+            Self::Passwd => 16,
+            Self::AwayFast | Self::ComeAndGo | Self::Type => 32,
+        }
+    }
+
+    fn rate(self) -> Option<u32> {
+        (self == Self::Away).then_some(45)
+    }
+
+    /// Requests that a session sends in one go.
+    fn at_once(self) -> u32 {
+        match self {
+            Self::Away | Self::ComeAndGo => 1,
+            Self::Passwd => 8,
+            Self::JoinAndLeave | Self::Join | Self::AwayFast => 16,
+            Self::Type => 64,
+        }
+    }
+}
+
+impl Flood for Account {
+    fn name(&self) -> String {
+        let name = match self.0 {
+            Deed::JoinAndLeave => "join-and-leave",
+            Deed::Join => "join",
+            Deed::Away => "away-45",
+            Deed::AwayFast => "away-fast",
+            Deed::ComeAndGo => "come-and-go",
+            Deed::Type => "typing",
+            Deed::Passwd => "passwd",
+        };
+        name.to_owned()
+    }
+
+    fn about(&self) -> String {
+        let what = match self.0 {
+            Deed::JoinAndLeave => "makes a new room and leaves it; as fast as one core can",
+            Deed::Join => "makes new rooms; as fast as one core can",
+            Deed::Away => "is away or back, 45 times a second",
+            Deed::AwayFast => "is away or back; as fast as one core can",
+            Deed::ComeAndGo => "comes, and says goodbye; as fast as one core can",
+            Deed::Type => "types in the member's room; as fast as one core can",
+            Deed::Passwd => "changes its password to what it is; as fast as one core can",
+        };
+        format!("1 account, sessions: {}; it {what}", self.0.sessions())
+    }
+
+    fn rage(&self, field: &Field) -> Result<Tally> {
+        let plan = plan(field, self.0.sessions(), false, self.0.rate());
+        crowd::rage(field, plan, Culprit { deed: self.0, number: 0 })
+    }
+}
+
+struct Culprit {
+    deed: Deed,
+    number: u64,
+}
+
+impl Script for Culprit {
+    fn ask(&mut self, _seat: usize, out: &mut Vec<u8>) -> u32 {
+        for _ in 0..self.deed.at_once() {
+            self.number += 1;
+            let number = self.number;
+            // Two requests make one room of two.
+            let room = if self.deed == Deed::Join { number } else { number.div_ceil(2) };
+            // Writing to a Vec cannot fail.
+            let _ = match self.deed {
+                Deed::JoinAndLeave if number.is_multiple_of(2) => {
+                    writeln!(out, r#"{{"type":"leave","id":"l","room":"pit{room}"}}"#)
+                }
+                Deed::JoinAndLeave | Deed::Join => {
+                    writeln!(out, r#"{{"type":"join","id":"j","room":"pit{room}"}}"#)
+                }
+                Deed::Away | Deed::AwayFast if number.is_multiple_of(2) => {
+                    writeln!(out, r#"{{"type":"back","id":"b"}}"#)
+                }
+                Deed::Away | Deed::AwayFast => {
+                    writeln!(out, r#"{{"type":"away","id":"a","reason":"{number}"}}"#)
+                }
+                Deed::ComeAndGo => writeln!(out, r#"{{"type":"bye","id":"b"}}"#),
+                Deed::Type => writeln!(out, r#"{{"type":"typing","id":"t","room":"{HALL}"}}"#),
+                Deed::Passwd => {
+                    writeln!(out, r#"{{"type":"passwd","id":"p","old":"{PASSWORD}","new":"{PASSWORD}"}}"#)
+                }
+            };
+        }
+        if self.deed == Deed::Type { 0 } else { self.deed.at_once() }
+    }
+
+    fn answer(&mut self, _seat: usize, _kind: Kind) -> Then {
+        if self.deed == Deed::ComeAndGo { Then::Leave } else { Then::Stay }
+    }
+}

@@ -1,0 +1,126 @@
+//! Floods of strangers that the server works for: handshakes, lines that are no frames, accounts, tokens.
+
+use std::io::Write;
+
+use anyhow::Result;
+use sha2::{Digest, Sha256};
+
+use super::Flood;
+use super::crowd::{self, Entry, Plan, Script, Then};
+use super::field::{DEVICE, Field, Tally};
+use super::ground::{ATTACKERS, Family};
+use crate::seed::PASSWORD;
+use crate::wire::{Kind, write_resume};
+
+/// Connections of one address: as many as a server takes before a login.
+const EACH: usize = 16;
+/// Lines that are sent in one go.
+const LINES: usize = 16;
+
+/// What strangers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// They connect and close.
+    Reconnect,
+    /// They send lines that are no frames.
+    Garbage,
+    /// They make accounts.
+    Register,
+    /// They resume by tokens that are none, every other one like that of a known device.
+    Resume,
+}
+
+/// The flood.
+#[derive(Clone, Copy, Debug)]
+pub struct Strangers(pub Deed);
+
+/// One for each deed.
+pub fn all() -> Vec<Box<dyn Flood>> {
+    let deeds = [Deed::Reconnect, Deed::Garbage, Deed::Register, Deed::Resume];
+    deeds.into_iter().map(|deed| Box::new(Strangers(deed)) as Box<dyn Flood>).collect()
+}
+
+impl Flood for Strangers {
+    fn name(&self) -> String {
+        let name = match self.0 {
+            Deed::Reconnect => "reconnects",
+            Deed::Garbage => "garbage",
+            Deed::Register => "registrations",
+            Deed::Resume => "bad-tokens",
+        };
+        name.to_owned()
+    }
+
+    fn about(&self) -> String {
+        let what = match self.0 {
+            Deed::Reconnect => "connect, complete TLS and close",
+            Deed::Garbage => "send lines that are no frames",
+            Deed::Register => "register a new account each",
+            Deed::Resume => "resume by tokens that are none, half of them like that of a known device",
+        };
+        format!("5 hosts, {} connections: they {what}; as fast as one core can", ATTACKERS * EACH)
+    }
+
+    fn rage(&self, field: &Field) -> Result<Tally> {
+        let seats = field.seats(Family::Ipv4, ATTACKERS, 1, EACH);
+        let entry = if self.0 == Deed::Reconnect { Entry::Passing } else { Entry::Stranger };
+        let token = field.members.get(DEVICE).map(|device| device.token.clone()).unwrap_or_default();
+        let plan = Plan { family: Family::Ipv4, seats, entry, rate: None };
+        crowd::rage(field, plan, Stranger { deed: self.0, number: 0, token })
+    }
+}
+
+struct Stranger {
+    deed: Deed,
+    number: u64,
+    /// The first token of a known device.
+    token: String,
+}
+
+impl Script for Stranger {
+    fn ask(&mut self, _seat: usize, out: &mut Vec<u8>) -> u32 {
+        self.number += 1;
+        let number = self.number;
+        match self.deed {
+            Deed::Reconnect => 0,
+            Deed::Garbage => {
+                for line in 0..LINES {
+                    // Writing to a Vec cannot fail.
+                    let _ = match line % 4 {
+                        0 => writeln!(out, "GET /{number} HTTP/1.1"),
+                        1 => writeln!(out, r#"{{"type":"login","id":"{number}","username":7}}"#),
+                        2 => writeln!(out, r#"{{"type":"nonsense","id":"{number}"}}"#),
+                        _ => writeln!(out, "{}", "[".repeat(64)),
+                    };
+                }
+                0
+            }
+            Deed::Register => {
+                let _ = writeln!(
+                    out,
+                    r#"{{"type":"register","id":"r","username":"r{number}","password":"{PASSWORD}"}}"#
+                );
+                1
+            }
+            Deed::Resume => {
+                write_resume(&self.bad_token(), out);
+                1
+            }
+        }
+    }
+
+    fn answer(&mut self, _seat: usize, kind: Kind) -> Then {
+        if kind == Kind::Welcome { Then::Leave } else { Then::Stay }
+    }
+}
+
+impl Stranger {
+    fn bad_token(&self) -> String {
+        // Not as the tokens of the scene are made, or it would be one of them.
+        let digest = Sha256::digest(format!("no token {}", self.number));
+        let random: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let half = if self.number.is_multiple_of(2) { self.token.len() / 2 } else { 0 };
+        let (like, other) = (self.token.get(..half), random.get(half..));
+        [like.unwrap_or_default(), other.unwrap_or_default()].concat()
+    }
+}
