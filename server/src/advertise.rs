@@ -2,21 +2,16 @@
 //!
 //! It is a hint. A server that cannot advertise still serves, and can be reached by its address.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
 
+use lanchat_mdns::{Ended, Service};
 use lanchat_model::{ServerId, limits};
-use lanchat_protocol::beacon::{Beacon, SERVICE_TYPE};
+use lanchat_protocol::beacon::Beacon;
 use lanchat_protocol::version;
-use mdns_sd::{DaemonEvent, IfKind, IfPredicate, Receiver, ServiceDaemon, ServiceInfo};
-use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::warn;
 
 use crate::interfaces::{InterfaceRule, takes};
-
-/// A goodbye is sent a second time after 120 ms, in case the first one got lost; this is that and some slack.
-const SECOND_GOODBYE: Duration = Duration::from_millis(150);
 
 /// What is advertised, and where.
 #[derive(Clone, Debug)]
@@ -27,133 +22,50 @@ pub(crate) struct Advert {
     pub(crate) rule: InterfaceRule,
 }
 
-/// Why an advertiser ended.
-enum Ended {
-    /// The server stops.
-    Stopped,
-    /// Another server has the same name.
-    NameTaken,
-    /// Its thread is gone: a packet that it could not bear, or the system.
-    Died,
-}
-
-/// Advertises until `shutdown`, then withdraws the advert, for at most `limits::WITHDRAW_MAX`.
-///
-/// An advertiser that dies is started again, after a while that doubles up to `limits::ADVERTISER_DELAY_MAX`.
+/// Advertises until `shutdown`, then withdraws the advert. Takes another name for as long as somebody else has it, up to
+/// `limits::NAME_SUFFIX_MAX`.
 pub(crate) async fn advertise(advert: Advert, shutdown: CancellationToken) {
-    let first_delay = Duration::from_secs(1);
-    let (mut suffix, mut delay) = (1, first_delay);
-    loop {
+    for suffix in 1.. {
         let name = with_suffix(&advert.name, suffix);
-        let started = Instant::now();
-        let ended = match Advertiser::start(&advert, &name) {
-            Ok(advertiser) => advertiser.run(&shutdown, suffix < limits::NAME_SUFFIX_MAX).await,
-            Err(error) => {
-                warn!(%error, "cannot advertise the server; clients need its address");
-                Ended::Died
-            }
-        };
-        match ended {
+        let service = service(&advert, &name, suffix >= limits::NAME_SUFFIX_MAX);
+        match lanchat_mdns::advertise(service, |interface, ip| reachable(&advert, interface, ip), &shutdown)
+            .await
+        {
             Ended::Stopped => return,
             Ended::NameTaken => {
-                suffix += 1;
-                let new_name = with_suffix(&advert.name, suffix);
+                let new_name = with_suffix(&advert.name, suffix + 1);
                 warn!(%name, %new_name, "another server on this network has the same name; this one is renamed");
             }
-            Ended::Died => {
-                delay = if started.elapsed() > limits::ADVERTISER_DELAY_MAX { first_delay } else { delay };
-                tokio::select! {
-                    () = sleep(delay) => {}
-                    () = shutdown.cancelled() => return,
-                }
-                delay = (delay * 2).min(limits::ADVERTISER_DELAY_MAX);
-            }
         }
     }
 }
 
-struct Advertiser {
-    daemon: ServiceDaemon,
-    events: Receiver<DaemonEvent>,
-    full_name: String,
-}
-
-impl Advertiser {
-    fn start(advert: &Advert, name: &str) -> mdns_sd::Result<Self> {
-        let service = service(advert, name)?;
-        let full_name = service.get_fullname().to_owned();
-        let daemon = ServiceDaemon::new()?;
-        let events = daemon.monitor()?;
-        // All off, then ours on: an interface that appears later is judged by the same rule.
-        daemon.disable_interface(IfKind::All)?;
-        daemon.enable_interface(reachable(advert))?;
-        daemon.register(service)?;
-        Ok(Self { daemon, events, full_name })
-    }
-
-    async fn run(self, shutdown: &CancellationToken, may_rename: bool) -> Ended {
-        let ended = loop {
-            let event = tokio::select! {
-                event = self.events.recv_async() => event,
-                () = shutdown.cancelled() => break Ended::Stopped,
-            };
-            match event {
-                Ok(DaemonEvent::NameChange(change))
-                    if change.new_name.ends_with(SERVICE_TYPE) && may_rename =>
-                {
-                    break Ended::NameTaken;
-                }
-                Ok(DaemonEvent::Announce(name, at)) => info!(%name, %at, "advertised"),
-                Ok(DaemonEvent::Error(error)) => warn!(%error, "advertising"),
-                Ok(event) => debug!(?event, "advertising"),
-                Err(_) => break Ended::Died,
-            }
-        };
-        if timeout(limits::WITHDRAW_MAX, self.withdraw()).await.is_err() {
-            debug!("the advertiser did not answer in time");
-        }
-        ended
-    }
-
-    async fn withdraw(&self) {
-        // An error on the way says that the advertiser is gone, and then there is nothing to stop.
-        if let Ok(answer) = self.daemon.unregister(&self.full_name)
-            && answer.recv_async().await.is_ok()
-        {
-            sleep(SECOND_GOODBYE).await;
-        }
-        if let Ok(answer) = self.daemon.shutdown() {
-            let _ = answer.recv_async().await;
-        }
-    }
-}
-
-fn service(advert: &Advert, name: &str) -> mdns_sd::Result<ServiceInfo> {
+fn service(advert: &Advert, name: &str, stubborn: bool) -> Service {
     let beacon =
         Beacon { server_id: advert.server_id, name: name.to_owned(), versions: version::SUPPORTED.to_vec() };
-    let port = advert.sockets.first().map_or(0, SocketAddr::port);
-    let addresses: &[std::net::IpAddr] = &[];
-    let host = host_name(advert.server_id);
-    let service = ServiceInfo::new(SERVICE_TYPE, name, &host, addresses, port, &beacon.to_txt()[..])?;
-    Ok(service.enable_addr_auto())
+    Service {
+        instance: name.to_owned(),
+        host: host_label(advert.server_id),
+        port: advert.sockets.first().map_or(0, SocketAddr::port),
+        txt: beacon.to_txt(),
+        stubborn,
+    }
 }
 
 /// The host name of the advert. Not that of the host: other software may advertise that one with other addresses.
 pub(crate) fn host_name(id: ServerId) -> String {
-    format!("lanchat-{}.local.", &id.to_string()[..8])
+    format!("{}.local", host_label(id))
 }
 
-/// Addresses on chosen interfaces at which the advertised port answers. An advert has room for one port.
-fn reachable(advert: &Advert) -> IfKind {
+fn host_label(id: ServerId) -> String {
+    format!("lanchat-{}", &id.to_string()[..8])
+}
+
+/// Whether the advertised port answers at this address of this interface. An advert has room for one port.
+fn reachable(advert: &Advert, interface: &str, ip: IpAddr) -> bool {
     let port = advert.sockets.first().map(SocketAddr::port);
-    let sockets: Vec<SocketAddr> =
-        advert.sockets.iter().copied().filter(|socket| Some(socket.port()) == port).collect();
-    let rule = advert.rule.clone();
-    IfKind::Predicate(IfPredicate::new(move |interface| {
-        !interface.is_loopback()
-            && rule.admits(&interface.name)
-            && sockets.iter().any(|socket| takes(socket, interface.ip()))
-    }))
+    let mut sockets = advert.sockets.iter().filter(|socket| Some(socket.port()) == port);
+    advert.rule.admits(interface) && sockets.any(|socket| takes(socket, ip))
 }
 
 /// `lab`, `lab (2)`, `lab (3)`: cut so that it stays a DNS-SD instance label (RFC 6763 §4.1.1).
@@ -181,10 +93,10 @@ mod tests {
 
     #[test]
     fn the_advert_is_what_clients_read() {
-        let service = service(&advert(), "lab. Ω").unwrap();
-        assert_eq!(service.get_hostname(), "lanchat-abababab.local.");
-        assert_eq!(service.get_port(), 7072);
-        let beacon = Beacon::from_txt(|key| service.get_property_val_str(key)).unwrap();
+        let service = service(&advert(), "lab. Ω", false);
+        assert_eq!((service.host.as_str(), service.port), ("lanchat-abababab", 7072));
+        let value = |key: &str| service.txt.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
+        let beacon = Beacon::from_txt(value).unwrap();
         assert_eq!((beacon.server_id, beacon.name.as_str()), (ServerId::from_bytes([0xab; 16]), "lab. Ω"));
     }
 
@@ -193,7 +105,7 @@ mod tests {
         assert_eq!(with_suffix("lab", 1), "lab");
         assert_eq!(with_suffix("lab", 2), "lab (2)");
         let long = with_suffix(&"é".repeat(31), limits::NAME_SUFFIX_MAX);
-        assert!(long.len() <= limits::SERVER_NAME_BYTES_MAX && long.ends_with("é (99)"), "{long}");
+        assert!(long.len() <= limits::SERVER_NAME_BYTES_MAX && long.ends_with("é (15)"), "{long}");
     }
 
     #[tokio::test]

@@ -49,7 +49,7 @@ pub(crate) async fn follow(
 }
 
 fn names(id: ServerId) -> Vec<String> {
-    let mut names = vec![advertise::host_name(id).trim_end_matches('.').to_owned(), "localhost".into()];
+    let mut names = vec![advertise::host_name(id), "localhost".into()];
     if let Some(host) = hostname::get().ok().and_then(|host| host.into_string().ok()) {
         let first = host.split('.').next().unwrap_or_default();
         names.push(format!("{first}.local"));

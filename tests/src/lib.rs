@@ -16,6 +16,7 @@ mod fake_server;
 mod launch;
 pub mod ledger;
 mod light;
+pub mod mdns_flood;
 mod netns;
 mod peer;
 mod pipe;

@@ -101,6 +101,11 @@ impl Terminal {
         Self { running, master: pair.master, keyboard, shared }
     }
 
+    /// The id that the system knows the program by.
+    pub fn id(&self) -> i32 {
+        self.running.id()
+    }
+
     /// Waits until the screen is as `holds` wants it.
     ///
     /// # Panics

@@ -1,15 +1,15 @@
 //! Looks for servers by mDNS (RFC 6762, RFC 6763). Whatever it finds is a hint: anybody on the link
 //! may advertise anything, and only the key says who is who.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
+use lanchat_mdns::{Advert, Browser};
 use lanchat_model::{ServerId, limits};
-use lanchat_protocol::beacon::{Beacon, SERVICE_TYPE};
-use mdns_sd::{Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent};
+use lanchat_protocol::beacon::Beacon;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::error::DiscoverError;
 
@@ -57,79 +57,51 @@ impl Discovery {
 /// # Errors
 /// [`DiscoverError::Mdns`] when this computer does not let anybody listen for adverts.
 pub fn discover(window: Duration) -> Result<Discovery, DiscoverError> {
-    let browser = Browser::start()?;
+    let browser = Browser::start().map_err(|error| DiscoverError::Mdns(error.to_string()))?;
     let (sender, found) = mpsc::channel(limits::DISCOVERED_MAX);
     tokio::spawn(look(browser, sender, Instant::now() + window));
     Ok(Discovery { found })
 }
 
-/// A daemon that browses, ended when it is dropped.
-struct Browser {
-    daemon: ServiceDaemon,
-    events: Receiver<ServiceEvent>,
-}
-
-impl Browser {
-    fn start() -> Result<Self, DiscoverError> {
-        let failed = |error: mdns_sd::Error| DiscoverError::Mdns(error.to_string());
-        let daemon = ServiceDaemon::new().map_err(failed)?;
-        let events = daemon.browse(SERVICE_TYPE).map_err(failed)?;
-        Ok(Self { daemon, events })
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // An error says that the daemon is gone already.
-        let _ = self.daemon.shutdown();
-    }
-}
-
 async fn look(mut browser: Browser, sender: mpsc::Sender<Discovered>, until: Instant) {
     let mut seen = Seen::default();
-    let mut rebuilt = false;
     loop {
-        let event = tokio::select! {
-            event = browser.events.recv_async() => event,
-            () = tokio::time::sleep_until(seen.due.unwrap_or(until).min(until)) => {
+        tokio::select! {
+            advert = browser.next(), if !seen.is_crowded() => {
+                if let Some(found) = read(&advert) {
+                    seen.merge(found);
+                }
+            }
+            () = sleep_until(seen.due.unwrap_or(until).min(until)) => {
                 let over = Instant::now() >= until;
                 for news in seen.take_news() {
-                    if sender.send(news).await.is_err() {
+                    // At the end only what there is room for: whoever asked may have stopped reading.
+                    let told = if over { sender.try_send(news).is_ok() } else { tell(&sender, news, until).await };
+                    if !told {
                         return;
                     }
                 }
                 if over {
                     return;
                 }
-                continue;
             }
             () = sender.closed() => return,
-        };
-        match event {
-            Ok(ServiceEvent::ServiceResolved(service)) => {
-                if let Some(found) = read(&service) {
-                    seen.merge(found);
-                }
-            }
-            Ok(_) => {}
-            // The daemon died. Once may be a malformed packet; twice is somebody at it.
-            Err(_) if !rebuilt => match Browser::start() {
-                Ok(fresh) => {
-                    rebuilt = true;
-                    browser = fresh;
-                }
-                Err(error) => return tracing::warn!(%error, "discovery ends early"),
-            },
-            Err(_) => return tracing::warn!("discovery ends early: the mDNS daemon died twice"),
         }
     }
 }
 
-/// What was found so far. At most `limits::DISCOVERED_MAX` servers: when full, new ones are
-/// ignored.
+/// Tells of a server; false when nobody wants to know, or took too long to.
+async fn tell(sender: &mpsc::Sender<Discovered>, news: Discovered, until: Instant) -> bool {
+    tokio::time::timeout_at(until, sender.send(news)).await.is_ok_and(|told| told.is_ok())
+}
+
+/// What was found of late. At most `limits::DISCOVERED_MAX` servers: when full, the one found first is forgotten, and is
+/// news again if it is heard again. So a flood of adverts hides none that comes after it.
 #[derive(Default)]
 struct Seen {
     servers: BTreeMap<Key, Discovered>,
+    /// The keys of `servers`, the first to be found first.
+    order: VecDeque<Key>,
     /// Those that were not told yet, as they are now.
     news: BTreeSet<Key>,
     /// When to tell them.
@@ -140,13 +112,23 @@ struct Seen {
 type Key = (ServerId, String);
 
 impl Seen {
+    /// Whether so much is new that it is told before anything else is heard: what is not told is never forgotten.
+    fn is_crowded(&self) -> bool {
+        self.news.len() >= limits::DISCOVERED_MAX / 2
+    }
+
     /// Puts an advert with what is known of the same server.
     fn merge(&mut self, found: Discovered) {
         let key = (found.server_id, found.name.clone());
-        let full = self.servers.len() >= limits::DISCOVERED_MAX;
         let grown = match self.servers.get_mut(&key) {
-            None if full => false,
             None => {
+                if self.servers.len() >= limits::DISCOVERED_MAX
+                    && let Some(first) = self.order.pop_front()
+                {
+                    self.servers.remove(&first);
+                    self.news.remove(&first);
+                }
+                self.order.push_back(key.clone());
                 self.servers.insert(key.clone(), found);
                 true
             }
@@ -159,7 +141,9 @@ impl Seen {
         };
         if grown {
             self.news.insert(key);
-            self.due.get_or_insert(Instant::now() + limits::DISCOVER_SETTLE);
+            let due =
+                if self.is_crowded() { Instant::now() } else { Instant::now() + limits::DISCOVER_SETTLE };
+            self.due = Some(self.due.map_or(due, |before| before.min(due)));
         }
     }
 
@@ -171,12 +155,13 @@ impl Seen {
 }
 
 /// Reads an advert. `None`: it is not one of ours, or names no address.
-fn read(service: &ResolvedService) -> Option<Discovered> {
-    let Beacon { server_id, name, versions } = Beacon::from_txt(|key| service.get_property_val_str(key))?;
-    let port = service.get_port();
+fn read(advert: &Advert) -> Option<Discovered> {
+    let value = |key: &str| advert.txt.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
+    let Beacon { server_id, name, versions } = Beacon::from_txt(value)?;
+    let port = advert.port;
     let interfaces = interfaces_with_link_local();
-    let mut addresses: Vec<SocketAddr> =
-        service.get_addresses().iter().flat_map(|ip| candidates(ip, port, &interfaces)).collect();
+    let candidates = |ip: &IpAddr| candidates(*ip, port, advert.interface, &interfaces);
+    let mut addresses: Vec<SocketAddr> = advert.addresses.iter().flat_map(candidates).collect();
     arrange(&mut addresses);
     if port == 0 || addresses.is_empty() {
         return None;
@@ -195,15 +180,14 @@ fn arrange(addresses: &mut Vec<SocketAddr>) {
 /// The addresses to try for one address of an advert. A link-local one means something only
 /// together with an interface (RFC 4007 §6), and the interface that mDNS names may be the wrong one
 /// if there are several: it is tried first, the others after it.
-fn candidates(ip: &ScopedIp, port: u16, interfaces: &[u32]) -> Vec<SocketAddr> {
+fn candidates(ip: IpAddr, port: u16, heard_on: u32, interfaces: &[u32]) -> Vec<SocketAddr> {
     match ip {
-        ScopedIp::V6(v6) if v6.addr().is_unicast_link_local() => {
-            let named = v6.scope_id().index;
-            let others = interfaces.iter().copied().filter(|index| *index != named);
-            let scopes = [named].into_iter().filter(|index| *index != 0).chain(others);
-            scopes.map(|scope| SocketAddr::V6(SocketAddrV6::new(*v6.addr(), port, 0, scope))).collect()
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            let others = interfaces.iter().copied().filter(|index| *index != heard_on);
+            let scopes = [heard_on].into_iter().filter(|index| *index != 0).chain(others);
+            scopes.map(|scope| SocketAddr::V6(SocketAddrV6::new(v6, port, 0, scope))).collect()
         }
-        other => vec![SocketAddr::new(other.to_ip_addr(), port)],
+        other => vec![SocketAddr::new(other, port)],
     }
 }
 
@@ -277,10 +261,10 @@ mod tests {
 
     #[test]
     fn a_link_local_address_is_tried_on_every_interface() {
-        let ip = ScopedIp::from(IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]));
-        let shown: Vec<String> = candidates(&ip, 9, &[2, 3]).iter().map(SocketAddr::to_string).collect();
+        let ip = IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]);
+        let shown: Vec<String> = candidates(ip, 9, 2, &[2, 3]).iter().map(SocketAddr::to_string).collect();
         assert_eq!(shown, ["[fe80::1%2]:9", "[fe80::1%3]:9"]);
-        let ip = ScopedIp::from(IpAddr::from([192, 0, 2, 1]));
-        assert_eq!(candidates(&ip, 9, &[2, 3]).len(), 1);
+        let ip = IpAddr::from([192, 0, 2, 1]);
+        assert_eq!(candidates(ip, 9, 2, &[2, 3]).len(), 1);
     }
 }

@@ -204,10 +204,28 @@ pub const CERTIFICATE_NAMES_MAX: usize = 64;
 pub const ADDRESSES_EVERY: Duration = Duration::from_secs(5);
 /// How long a server that stops waits for its advert to be withdrawn.
 pub const WITHDRAW_MAX: Duration = Duration::from_secs(1);
-/// The number after a server name that others on the network have too. When reached, the name stays contested.
-pub const NAME_SUFFIX_MAX: u32 = 99;
-/// The longest wait before an advertiser that died is started again.
-pub const ADVERTISER_DELAY_MAX: Duration = Duration::from_secs(60);
+/// The number after a server name that others on the network have too. When reached, the name stays contested: as many
+/// conflicts as this are somebody who wants them (RFC 6762 §8.1).
+pub const NAME_SUFFIX_MAX: u32 = 15;
+/// A multicast DNS message (RFC 6762 §17). What is longer is cut, and then is none.
+pub const MDNS_PACKET_BYTES_MAX: usize = 9000;
+/// Interfaces that multicast DNS is spoken on. When full, the rest is left out.
+pub const MDNS_INTERFACES_MAX: usize = 32;
+/// Addresses of one host on one interface, said or heard. When full, the rest is left out.
+pub const MDNS_ADDRESSES_MAX: usize = 32;
+/// Servers that are read out of one message. When full, the rest is ignored.
+pub const MDNS_INSTANCES_MAX: usize = 64;
+/// Adverts that were heard and wait to be looked at. When full the sockets are left unread.
+pub const MDNS_ADVERTS_MAX: usize = 64;
+/// Questions that are looked at in a second, on one interface. More than any network asks; when full, the server is
+/// announced once a second instead.
+pub const MDNS_QUERIES_PER_SECOND: u32 = 2000;
+/// Responses that are looked at in a second, on one interface: only one that contests our name matters. When full, as
+/// for questions.
+pub const MDNS_RESPONSES_PER_SECOND: u32 = 500;
+/// Answers to one host alone in a second, on one interface: an address is easily forged, and who it belongs to must not
+/// be flooded by us. When full, only all hosts are answered.
+pub const MDNS_REPLIES_PER_SECOND: u32 = 100;
 
 // --- presence and typing --------------------------------------------------------------------------
 
@@ -328,7 +346,7 @@ pub const DISCOVER_WINDOW: Duration = Duration::from_secs(3);
 pub const DISCOVER_GRACE: Duration = Duration::from_millis(800);
 /// How long an advert may grow before it is told: its addresses come one by one, and the first may be a dead one.
 pub const DISCOVER_SETTLE: Duration = Duration::from_millis(150);
-/// Servers and addresses kept of one look around. When full the newest is ignored.
+/// Servers kept of one look around. When full the one found first is forgotten, and is news again if it is heard again.
 pub const DISCOVERED_MAX: usize = 256;
 /// From the first connect to the last candidate given up.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);

@@ -10,13 +10,18 @@ use crate::source::{expect_none, root, rust_files};
 /// A crate, the crates of ours that it may import, and those of others.
 struct Rule(&'static str, &'static str, &'static str);
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     Rule("lanchat-model", "", "serde thiserror"),
     Rule("lanchat-protocol", "lanchat-model", "jiff serde serde_json thiserror"),
     Rule(
+        "lanchat-mdns",
+        "lanchat-model lanchat-protocol",
+        "if-addrs simple-dns socket2 tokio tokio-util tracing",
+    ),
+    Rule(
         "lanchat-certs",
         "lanchat-model",
-        "bip39 getrandom rcgen rustls serde serde_json sha2 tempfile thiserror x509-parser",
+        "bip39 getrandom rcgen rustix rustls serde serde_json sha2 tempfile thiserror x509-parser",
     ),
     Rule(
         "lanchat-hub",
@@ -32,14 +37,15 @@ const RULES: [Rule; 12] = [
     Rule("lanchat-door-native", "lanchat-hub lanchat-listener lanchat-model lanchat-protocol", "bytes"),
     Rule(
         "lanchat-server",
-        "lanchat-certs lanchat-door-native lanchat-hub lanchat-listener lanchat-model lanchat-protocol lanchat-store",
-        "anyhow clap etcetera hostname if-addrs mdns-sd rustix serde thiserror tokio tokio-util toml tracing \
+        "lanchat-certs lanchat-door-native lanchat-hub lanchat-listener lanchat-mdns lanchat-model lanchat-protocol \
+         lanchat-store",
+        "anyhow clap etcetera hostname if-addrs rustix serde thiserror tokio tokio-util toml tracing \
          tracing-subscriber windows-service winresource",
     ),
     Rule(
         "lanchat-client",
-        "lanchat-certs lanchat-model lanchat-protocol",
-        "getrandom if-addrs mdns-sd serde serde_json tempfile thiserror tokio tokio-rustls tokio-util tracing uuid",
+        "lanchat-certs lanchat-mdns lanchat-model lanchat-protocol",
+        "getrandom if-addrs serde serde_json tempfile thiserror tokio tokio-rustls tokio-util tracing uuid",
     ),
     Rule(
         "lanchat",
@@ -62,7 +68,9 @@ const RULES: [Rule; 12] = [
 
 /// What a folder must not even name: the file system, the network and the wire, where the crate list cannot tell.
 const UNKNOWN_TO: &[(&str, &[&str])] = &[
-    ("protocol/", &["std::fs", "std::net", "std::time::SystemTime", "std::thread"]),
+    ("protocol/src/", &["std::fs", "std::net", "std::time::SystemTime", "std::thread"]),
+    ("protocol/model/", &["std::fs", "std::net", "std::time::SystemTime", "std::thread"]),
+    ("protocol/mdns/", &["std::fs", "std::thread"]),
     ("server/hub/src/", &["std::fs", "tokio::fs", "tokio::net", "std::net::Tcp", "std::net::Udp"]),
     ("server/doors/", &["std::fs", "tokio::fs", "tokio::net"]),
     ("client/core/", &["println!", "stdout()", "stdin()"]),
@@ -72,10 +80,10 @@ const UNKNOWN_TO: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&str, &str, &[&str])] = &[
     ("client/src/", "lanchat_server", &["client/src/host.rs"]),
     ("server/src/", "clap::", &["server/src/cli.rs", "server/src/main.rs"]),
-    ("server/src/", "mdns_sd", &["server/src/advertise.rs"]),
+    ("server/src/", "lanchat_mdns", &["server/src/advertise.rs"]),
     ("server/src/", "lanchat_door_native", &["server/src/doors.rs"]),
     ("client/src/", "clap::", &["client/src/cli.rs", "client/src/program.rs"]),
-    ("client/core/src/", "mdns_sd", &["client/core/src/discover.rs"]),
+    ("client/core/src/", "lanchat_mdns", &["client/core/src/discover.rs"]),
     ("bench/src/", "clap::", &["bench/src/cli.rs", "bench/src/main.rs"]),
 ];
 

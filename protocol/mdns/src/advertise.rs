@@ -1,0 +1,133 @@
+//! Advertises a server on all interfaces that it may be found through.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanchat_model::limits;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::interfaces::{Interface, on_each};
+use crate::link::{Link, buffer};
+use crate::records::Records;
+use crate::responder::{Heard, Responder};
+
+/// A goodbye is sent a second time after this, in case the first one got lost.
+const SECOND_GOODBYE: Duration = Duration::from_millis(120);
+/// How long a socket rests that the system had an error for.
+const ERROR_WAIT: Duration = Duration::from_millis(100);
+
+/// What is advertised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// What the instance is called: one label of at most 63 bytes, which may hold dots and spaces (RFC 6763 §4.1.1).
+    pub instance: String,
+    /// The first label of the name of the host.
+    pub host: String,
+    /// The port of the server.
+    pub port: u16,
+    /// Keys and values; a pair over 254 bytes is left out.
+    pub txt: Vec<(String, String)>,
+    /// Whether it keeps its name whoever else has it.
+    pub stubborn: bool,
+}
+
+/// Why advertising ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop, and has said goodbye.
+    Stopped,
+    /// Somebody else has the name. What was announced is withdrawn.
+    NameTaken,
+}
+
+/// Advertises until `stop`, on every interface and with every address that `admits` admits, those that come later
+/// included. Memory does not depend on what others send. Where no socket can be had it says so in the log and tries again.
+pub async fn advertise(
+    service: Service,
+    admits: impl Fn(&str, IpAddr) -> bool,
+    stop: &CancellationToken,
+) -> Ended {
+    let service = Arc::new(service);
+    let ending = stop.child_token();
+    let (sender, mut conflicts) = mpsc::channel(1);
+    let each = on_each(admits, &ending, |interface, owned| {
+        let (service, sender, ending) = (Arc::clone(&service), sender.clone(), ending.clone());
+        async move {
+            match Link::join(&interface) {
+                Ok(link) => {
+                    let records = Records::new(&service, interface.addresses.clone());
+                    let responder = Responder::new(records, owned, service.stubborn, Instant::now());
+                    if respond(responder, link, &interface, &ending).await {
+                        // Somebody else said so already.
+                        let _ = sender.try_send(());
+                    }
+                }
+                Err(error) => {
+                    let interface = &interface.name;
+                    warn!(%error, %interface, "cannot advertise the server there; clients need its address");
+                }
+            }
+        }
+    });
+    let mut each = std::pin::pin!(each);
+    let ended = tokio::select! {
+        () = &mut each => return Ended::Stopped,
+        _ = conflicts.recv() => Ended::NameTaken,
+    };
+    ending.cancel();
+    each.await;
+    ended
+}
+
+/// Responds on one interface. Whether it ended because somebody else has the name.
+async fn respond(
+    mut responder: Responder,
+    mut link: Link,
+    interface: &Interface,
+    ending: &CancellationToken,
+) -> bool {
+    let (mut buffer, mut told) = (buffer(), false);
+    let contested = loop {
+        let now = Instant::now();
+        // Before the next message is read: a flood must not keep what is due from being said.
+        if responder.due().is_some_and(|due| due <= now) {
+            if let Some(bytes) = responder.next(now) {
+                link.multicast(&bytes).await;
+            }
+            if responder.is_owned() && !told {
+                told = true;
+                info!(interface = %interface.name, addresses = ?interface.addresses, "advertised");
+            }
+            continue;
+        }
+        let due = responder.due();
+        let received = tokio::select! {
+            biased;
+            () = ending.cancelled() => break false,
+            () = sleep_until(due.unwrap_or(now)), if due.is_some() => continue,
+            received = link.receive(&mut buffer) => received,
+        };
+        match received {
+            Ok(received) => match responder.heard(&buffer[..received.bytes], received.from, Instant::now()) {
+                Heard::Nothing => {}
+                Heard::Reply(bytes) => link.reply(received, &bytes).await,
+                Heard::Conflict => break true,
+            },
+            Err(_) => sleep(ERROR_WAIT).await,
+        }
+    };
+    if let Some(goodbye) = responder.goodbye() {
+        let twice = async {
+            link.multicast(&goodbye).await;
+            sleep(SECOND_GOODBYE).await;
+            link.multicast(&goodbye).await;
+        };
+        // A link that takes nothing keeps no server from stopping.
+        let _ = timeout(limits::WITHDRAW_MAX, twice).await;
+    }
+    contested
+}

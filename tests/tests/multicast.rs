@@ -1,0 +1,102 @@
+//! A link that somebody floods with multicast DNS: nobody grows by it, and the server is found all the same.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::time::Duration;
+
+use lanchat_tests::mdns_flood::FloodKind;
+use lanchat_tests::{
+    Addressing, Home, Host, Lan, Process, ServerSpec, Terminal, TestServer, lanchat, report,
+};
+
+/// The promise, whatever is sent and for however long.
+const GROWTH_MAX_KIB: u64 = 32 * 1024;
+/// How long a flood of one kind goes on: what keeps what it hears has grown far past the bound by then.
+const FLOOD: Duration = Duration::from_secs(6);
+
+/// The memory of a process that is really there, and the most that it ever was, in KiB.
+fn resident(id: i32) -> (u64, u64) {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    };
+    (field("VmRSS:"), field("VmHWM:"))
+}
+
+fn flood(host: &Host, kind: FloodKind) -> Process {
+    let launch = host.launch(env!("CARGO_BIN_EXE_mdns-flood"));
+    Process::start(&launch.args([kind.word(), &FLOOD.as_secs().to_string(), &host.ipv4()]))
+}
+
+/// Whether the server is found by somebody who looks around once, for as long as anybody does.
+fn discovers(host: &Host, home: &Home) -> bool {
+    let (_, list, _) = Process::run(&host.launch(lanchat()).home(home).arg("discover"), "");
+    list.contains("attic")
+}
+
+/// Each kind of record in turn: what one kept would be there while the next comes.
+#[test]
+fn a_flood_of_records_costs_the_server_no_memory_and_hides_it_from_nobody() {
+    let Some(lan) = Lan::new(3, Addressing::Both) else { return };
+    let [server_host, attacker, client_host] = lan.hosts() else { panic!("three hosts") };
+    let server = TestServer::start_as(ServerSpec::on(&server_host.place(), "attic"));
+    let home = Home::new();
+    assert!(discovers(client_host, &home), "found before the floods");
+    let (before, _) = resident(server.id());
+    for kind in FloodKind::ALL {
+        let flood = flood(attacker, kind);
+        assert!(discovers(client_host, &home), "found during the flood of {}", kind.word());
+        flood.wait();
+        flood.stderr.wait_for_end();
+        let sent = flood.stderr.text();
+        let (after, most) = resident(server.id());
+        report(&format!("{}: {}: {before} KiB, then {after}, at most {most}", kind.word(), sent.trim()));
+        assert!(most < before + GROWTH_MAX_KIB, "grew by {} KiB under {}", most - before, kind.word());
+    }
+    assert!(discovers(client_host, &home), "found after the floods");
+}
+
+/// Who looks for a server listens to the same link.
+#[test]
+fn a_flood_of_records_costs_who_looks_around_no_memory() {
+    let Some(lan) = Lan::new(2, Addressing::Both) else { return };
+    let [attacker, client_host] = lan.hosts() else { panic!("two hosts") };
+    let home = Home::new();
+    for kind in [FloodKind::A, FloodKind::Srv, FloodKind::Ptr, FloodKind::Advert] {
+        let flood = flood(attacker, kind);
+        let client = Process::start(&client_host.launch(lanchat()).home(&home).arg("discover"));
+        let (mut first, mut most) = (None, 0);
+        while client.status().is_none() {
+            // It may end between the question and the look.
+            let Ok(status) = fs::read_to_string(format!("/proc/{}/status", client.id())) else { break };
+            let name = status.lines().next().unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+            if let Some(now) = now.filter(|_| name.ends_with("lanchat")) {
+                first.get_or_insert(now);
+                most = most.max(now);
+            }
+            // A sample now and then: the most that it ever was is kept by the system.
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        drop(flood);
+        let first = first.expect("it was seen");
+        report(&format!("{}: {first} KiB, at most {most}", kind.word()));
+        assert!(most < first + GROWTH_MAX_KIB, "grew by {} KiB under {}", most - first, kind.word());
+    }
+}
+
+/// A server that a client hosts is the same server.
+#[test]
+fn a_flood_of_records_costs_who_hosts_no_memory() {
+    let Some(lan) = Lan::new(2, Addressing::Both) else { return };
+    let [host, attacker] = lan.hosts() else { panic!("two hosts") };
+    let home = Home::new();
+    let terminal = Terminal::start(host.launch(lanchat()).home(&home).arg("host"));
+    terminal.wait_for_text("/register");
+    let (before, _) = resident(terminal.id());
+    flood(attacker, FloodKind::Srv).wait();
+    let (_, most) = resident(terminal.id());
+    assert!(most < before + GROWTH_MAX_KIB, "grew by {} KiB", most - before);
+}
