@@ -34,6 +34,20 @@ pub enum PrivateFileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Another user owns it, who could change it at any time.
+    #[error(
+        "{path} belongs to another user (uid {owner}): run this program as that user, or run `chown -R {own} {path}` if \
+         nobody else had access to it",
+        path = path.display()
+    )]
+    NotOwned {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// The user who runs this program.
+        own: u32,
+    },
     /// A symbolic link, a folder or a device stands where the file should.
     #[error("{} is not a regular file: move it away, or put the file itself in its place", .0.display())]
     NotAFile(PathBuf),
@@ -62,8 +76,31 @@ pub fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.create(true).append(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        // A link here would make an empty file, or a lock, wherever its maker likes.
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
     options.open(path)
+}
+
+/// Checks that a file or a folder belongs to the user who runs this program: whoever owns it may change it, whatever
+/// its mode. Always so on Windows, where the access list of the folder decides.
+///
+/// # Errors
+/// [`PrivateFileError::NotOwned`].
+pub fn check_owner(path: &Path, found: &fs::Metadata) -> Result<(), PrivateFileError> {
+    #[cfg(unix)]
+    {
+        let (owner, own) = (std::os::unix::fs::MetadataExt::uid(found), rustix::process::geteuid().as_raw());
+        if owner != own {
+            return Err(PrivateFileError::NotOwned { path: path.to_owned(), owner, own });
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (path, found);
+    Ok(())
 }
 
 /// Reads a private file whole. `None`: there is no such file. Blocks.
@@ -160,6 +197,7 @@ fn check(path: &Path, named: &fs::Metadata, opened: &fs::Metadata) -> Result<(),
     if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
         return Err(PrivateFileError::NotAFile(path.to_owned()));
     }
+    check_owner(path, opened)?;
     let mode = opened.mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(PrivateFileError::Exposed { path: path.to_owned(), mode });
@@ -224,8 +262,28 @@ mod tests {
         symlink(&path, &link).unwrap();
         assert!(matches!(read(&link), Err(PrivateFileError::NotAFile(_))));
         assert!(matches!(read(folder.path()), Err(PrivateFileError::NotAFile(_))));
+        assert!(open_lock(&link).is_err() && open_lock(&path).is_ok());
+        let nowhere = folder.path().join("nowhere");
+        symlink(folder.path().join("made"), &nowhere).unwrap();
+        assert!(open_lock(&nowhere).is_err() && !folder.path().join("made").exists());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = read(&path).unwrap_err();
         assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+
+    /// Only root can give a file away; elsewhere there is nothing to see.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_of_another_user_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        write(&path, b"x").unwrap();
+        assert!(read(&path).is_ok());
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+            let error = read(&path).unwrap_err();
+            assert!(matches!(error, PrivateFileError::NotOwned { owner: 65_534, own: 0, .. }), "{error}");
+            assert!(error.to_string().contains("chown"), "{error}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lanchat_certs::private_file::open_lock;
+use lanchat_certs::private_file::{PrivateFileError, check_owner, open_lock};
 
 const LOCK_FILE: &str = "lock";
 const CONFIG_FILE: &str = "lanchat.toml";
@@ -26,7 +26,7 @@ pub enum DataDirError {
         source: io::Error,
     },
     /// Something else has this name.
-    #[error("the data directory {} is not a directory: name another one with --data DIR", .0.display())]
+    #[error("{} is not a directory: name another data directory with --data DIR", .0.display())]
     NotADirectory(PathBuf),
     /// Group or others have a right to it.
     #[error(
@@ -40,6 +40,9 @@ pub enum DataDirError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Another user owns it, or a folder in it.
+    #[error(transparent)]
+    NotOwned(PrivateFileError),
     /// Another server is at work in it.
     #[error(
         "another server uses the data directory {}: stop it first, or give this one a directory of its own with \
@@ -108,7 +111,9 @@ impl DataDir {
         if !found.is_dir() {
             return Err(DataDirError::NotADirectory(path.to_owned()));
         }
+        check_owner(path, &found).map_err(DataDirError::NotOwned)?;
         check_mode(path, &found)?;
+        check_identity(&path.join(IDENTITY_FOLDER))?;
         let lock = open_lock(&path.join(LOCK_FILE)).map_err(refused)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
@@ -141,6 +146,19 @@ fn create(path: &Path) -> io::Result<()> {
         // A file has the name: told apart by the caller.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other,
+    }
+}
+
+/// The folder of the key is where the key is safe: none of somebody else, and no link to one. It may be missing.
+fn check_identity(folder: &Path) -> Result<(), DataDirError> {
+    match fs::symlink_metadata(folder) {
+        Ok(found) if found.is_dir() => {
+            check_owner(folder, &found).map_err(DataDirError::NotOwned)?;
+            check_mode(folder, &found)
+        }
+        Ok(_) => Err(DataDirError::NotADirectory(folder.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(DataDirError::Io { path: folder.to_owned(), source }),
     }
 }
 
@@ -197,5 +215,28 @@ mod tests {
             let error = DataDir::open(&path).unwrap_err();
             assert!(error.to_string().contains("chmod 700"), "{error}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_linked_lock_or_identity_is_refused_and_a_linked_directory_is_not() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("data"), folder.path().join("elsewhere"));
+        drop(DataDir::open(&path).unwrap());
+        fs::create_dir(&elsewhere).unwrap();
+        fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o700)).unwrap();
+        symlink(&elsewhere, path.join("identity")).unwrap();
+        assert!(matches!(DataDir::open(&path), Err(DataDirError::NotADirectory(_))));
+        fs::remove_file(path.join("identity")).unwrap();
+        fs::remove_file(path.join("lock")).unwrap();
+        symlink(elsewhere.join("lock"), path.join("lock")).unwrap();
+        assert!(matches!(DataDir::open(&path), Err(DataDirError::Io { .. })));
+        assert!(!elsewhere.join("lock").exists());
+        // Whoever runs the server put the directory on another disk.
+        let linked = folder.path().join("linked");
+        symlink(&elsewhere, &linked).unwrap();
+        assert!(DataDir::open(&linked).is_ok());
     }
 }

@@ -20,6 +20,28 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// A symbolic link, a folder or a device stands where a file of the database should.
+    #[error(
+        "{} is not a regular file. Put the file itself in its place; to keep the data on another \
+         disk, name a directory there with --data DIR.",
+        path.display()
+    )]
+    NotAFile {
+        /// What stands there.
+        path: PathBuf,
+    },
+    /// A file of the database belongs to somebody else than its folder.
+    #[error(
+        "{} belongs to another user (uid {owner}) than the folder that it is in. If nobody else had \
+         access to it, give it to the user who runs the server.",
+        path.display()
+    )]
+    NotOwned {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
     /// No space to open or to migrate.
     #[error(
         "the disk that holds {} is full. Make room, then start the server again; nothing was lost.",

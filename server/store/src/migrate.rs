@@ -115,7 +115,7 @@ fn keep_copy(conn: &Connection, path: &Path, target: i64) -> Result<(), OpenErro
     Ok(())
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

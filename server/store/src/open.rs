@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::OpenError;
 use crate::fault::refusal;
+use crate::migrate::beside;
 
 /// The first SQLite without the bug that loses commits when a journal is reset, as a number and in
 /// words.
@@ -28,6 +29,9 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let found = rusqlite::version_number();
     if found < ENGINE_LEAST.0 {
         return Err(OpenError::EngineTooOld { found: rusqlite::version().to_owned(), least: ENGINE_LEAST.1 });
+    }
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        check_file(&beside(path, suffix))?;
     }
     if path.exists() {
         set_private(path)?;
@@ -94,6 +98,29 @@ pub(crate) fn create_private(path: &Path) -> Result<File, OpenError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map_err(|source| failed(path, source))
+}
+
+/// Refuses what is no file of the owner of its folder: a link would lead the messages, or a change of rights, to a place
+/// that somebody else chose. There may be none.
+fn check_file(path: &Path) -> Result<(), OpenError> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(failed(path, source)),
+    };
+    if !found.is_file() {
+        return Err(OpenError::NotAFile { path: path.to_owned() });
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+
+        let folder = path.parent().map(fs::metadata).transpose().map_err(|source| failed(path, source))?;
+        if folder.is_some_and(|folder| folder.uid() != found.uid()) {
+            return Err(OpenError::NotOwned { path: path.to_owned(), owner: found.uid() });
+        }
+    }
+    Ok(())
 }
 
 /// Takes the rights of everybody but the owner away. SQLite gives the files beside the database the

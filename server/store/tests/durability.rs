@@ -310,6 +310,42 @@ mod modes {
         fs::write(dir.join("witness"), "").unwrap();
     }
 
+    /// Neither is it opened, nor does what the link leads to get another mode.
+    #[test]
+    fn a_link_in_place_of_a_file_of_the_database_is_refused() {
+        for name in ["lanchat.db", "lanchat.db-wal", "lanchat.db-shm", "lanchat.db-journal"] {
+            let (dir, elsewhere) = (tempdir().unwrap(), tempdir().unwrap());
+            drop(SqliteStore::open(dir.path()).unwrap());
+            let (link, target) = (dir.path().join(name), elsewhere.path().join("theirs"));
+            // The database itself, or nothing yet.
+            if name == "lanchat.db" {
+                fs::rename(&link, &target).unwrap();
+                fs::set_permissions(&target, fs::Permissions::from_mode(0o644)).unwrap();
+            }
+            let _ = fs::remove_file(&link);
+            std::os::unix::fs::symlink(&target, &link).unwrap();
+            let (error, words) = refusal(dir.path());
+            assert!(matches!(error, OpenError::NotAFile { .. }), "{words}");
+            assert!(words.contains(name) && words.contains("--data DIR"), "{words}");
+            if name == "lanchat.db" {
+                assert_eq!(modes(elsewhere.path()), [("theirs".to_owned(), 0o644)]);
+            } else {
+                assert!(!target.exists(), "nothing is made behind {name}");
+            }
+        }
+    }
+
+    /// Only root can give a file away; elsewhere there is nothing to see.
+    #[test]
+    fn a_database_of_another_user_is_refused() {
+        let dir = tempdir().unwrap();
+        drop(SqliteStore::open(dir.path()).unwrap());
+        if std::os::unix::fs::chown(dir.path().join("lanchat.db"), Some(65_534), None).is_ok() {
+            let (error, words) = refusal(dir.path());
+            assert!(matches!(error, OpenError::NotOwned { owner: 65_534, .. }), "{words}");
+        }
+    }
+
     #[test]
     fn files_are_private_whatever_the_umask() {
         let dir = tempdir().unwrap();
