@@ -13,5 +13,5 @@ mod timestamp;
 pub use id::{AccountId, BadId, ClientId, DeviceId, RoomId, ServerId};
 pub use name::{AccountName, BadName, DisplayName, LOBBY, RoomName};
 pub use seq::Seq;
-pub use text::{AwayReason, BadText, MessageText, Password};
+pub use text::{AwayReason, BadText, MessageText, Password, TypedPassword};
 pub use timestamp::Timestamp;

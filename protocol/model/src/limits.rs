@@ -128,8 +128,11 @@ pub const WRITE_BUFFER_BYTES_MAX: usize = 64 * 1024;
 pub const WRITE_STALL_MAX: Duration = Duration::from_secs(60);
 /// Password hashes at work, at most, whatever the number of cores: each takes 19 MiB.
 pub const HASH_PERMITS_MAX: usize = 4;
-/// Logins that wait for a hash. When full: `busy`.
+/// Logins that wait for a hash, in each lane (those who logged in from there before, and all others). When full the
+/// source that has the most waiting loses its last: `busy`.
 pub const HASH_QUEUE_MAX: usize = 64;
+/// Changes of passwords at work, beside the logins: one is enough, since nobody waits for many.
+pub const PASSWD_PERMITS: usize = 1;
 /// How long a login waits for a hash before it is told `busy`.
 pub const HASH_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Changes of presence kept for sessions that have not read them: one per account, latest value.
@@ -175,11 +178,26 @@ pub const LINGER_MAX: Duration = Duration::from_secs(1);
 pub const RETURNS_PER_SECOND: usize = 400;
 /// From the signal to the exit of a server.
 pub const DRAIN_MAX: Duration = Duration::from_secs(4);
-/// Sessions that one login attempt may fail from one source before it is slowed.
+/// Attempts at one account that may fail from one source before it is slowed.
 pub const LOGIN_FAILURES_FREE: u32 = 5;
 /// The longest wait between attempts for one account from one source.
 pub const LOGIN_DELAY_MAX: Duration = Duration::from_secs(60);
-/// Sources of failed logins remembered. When full the oldest goes.
+/// Failed attempts at one account, at once, from all sources that failed there before and never logged in to it.
+pub const LOGIN_ACCOUNT_BURST: u32 = 20;
+/// After that, one more so often: 60 guesses an hour, from however many sources.
+pub const LOGIN_ACCOUNT_EVERY: Duration = Duration::from_secs(60);
+/// Failed attempts at one account, at once, from sources that never tried it before: apart, so that its owner on a new
+/// device does not stand behind those that guess.
+pub const LOGIN_FRESH_BURST: u32 = 20;
+/// After that, one more so often: whoever has very many addresses gains one guess by each.
+pub const LOGIN_FRESH_EVERY: Duration = Duration::from_secs(5);
+/// Failed attempts from one source, at once, at whichever accounts it never logged in to.
+pub const LOGIN_SOURCE_BURST: u32 = 30;
+/// After that, one more so often: ten a minute.
+pub const LOGIN_SOURCE_EVERY: Duration = Duration::from_secs(6);
+/// Accounts that a source is remembered to have logged in to. When full the one longest ago goes.
+pub const LOGIN_KNOWN_PER_SOURCE_MAX: usize = 32;
+/// Sources, accounts, and pairs of them, whose attempts are remembered. When full what was touched longest ago goes.
 pub const LOGIN_SOURCES_MAX: usize = 4096;
 /// A device that has not been seen for this long must log in by password.
 pub const DEVICE_IDLE_MAX: Duration = Duration::from_secs(180 * 24 * 3600);

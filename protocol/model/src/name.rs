@@ -5,6 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
 use crate::limits;
 
 /// The room that exists on every server and that everybody is in.
@@ -30,6 +33,28 @@ const RESERVED: [&str; 16] = [
     "system",
 ];
 
+/// Names of nobody new, also as they look with other separators, digits for letters, or a number behind them
+/// ([`skeleton`]). Accounts of earlier versions may have them.
+const RESERVED_LOOKS: [&str; 10] =
+    ["daemon", "moderators", "notice", "ops", "owner", "staff", "superuser", "support", "sysadmin", "sysop"];
+
+/// What speaks for the server as a part of a name: `server-notice`, `the.admin`.
+const RESERVED_PARTS: [&str; 10] = [
+    "admin",
+    "administrator",
+    "lanchat",
+    "moderator",
+    "operator",
+    "root",
+    "server",
+    "superuser",
+    "sysadmin",
+    "system",
+];
+
+/// What speaks for the server at either end of a name: `adminbob`, `netadmin`.
+const RESERVED_ENDS: [&str; 2] = ["admin", "lanchat"];
+
 /// Why a name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -49,6 +74,12 @@ pub enum BadName {
     /// On the reserved list.
     #[error("this name is reserved")]
     Reserved,
+    /// Nothing but punctuation.
+    #[error("a name has at least one letter or digit")]
+    NoLetter,
+    /// A display name that could pass for a line of the server.
+    #[error("a display name cannot hold a colon")]
+    Colon,
     /// A display name with control, direction or invisible characters.
     #[error("a display name cannot hold control, direction or invisible characters")]
     Invisible,
@@ -123,7 +154,61 @@ folded_name! {
     RoomName, least 1, reserved [""; 0]
 }
 
+/// A name as it looks at a glance: no separators, and one sign for those that are mistaken for each other. Made for
+/// comparing, never shown.
+fn skeleton(name: &str) -> String {
+    let sign = |c: char| match c {
+        '0' => 'o',
+        '1' | 'i' | '|' | '!' => 'l',
+        '3' => 'e',
+        '4' | '@' => 'a',
+        '5' | '$' => 's',
+        '7' => 't',
+        '8' => 'b',
+        other => other,
+    };
+    let lower = name.chars().flat_map(char::to_lowercase);
+    let signs: String = lower.map(sign).filter(|c| c.is_alphanumeric()).collect();
+    signs.replace("rn", "m").replace("vv", "w")
+}
+
+/// Whether a name passes for that of the server, or of who runs it.
+fn looks_reserved(name: &str) -> bool {
+    let is = |text: &str, list: &[&str]| {
+        let text = skeleton(text);
+        !text.is_empty() && list.iter().any(|reserved| skeleton(reserved) == text)
+    };
+    let is_reserved = |text: &str| is(text, &RESERVED) || is(text, &RESERVED_LOOKS);
+    let whole = skeleton(name);
+    let ends = RESERVED_ENDS.map(skeleton);
+    is_reserved(name)
+        || is_reserved(name.trim_matches(|c: char| !c.is_alphabetic()))
+        || name.split(|c: char| !c.is_alphanumeric()).any(|part| is(part, &RESERVED_PARTS))
+        || ends.iter().any(|end| whole.starts_with(end) || whole.ends_with(end))
+}
+
+impl AccountName {
+    /// Whether a new account may have this name. An account that has it already keeps it.
+    ///
+    /// # Errors
+    /// [`BadName`] when it is made of punctuation alone, or passes for the server's.
+    pub fn check_new(&self) -> Result<(), BadName> {
+        if !self.0.contains(|c: char| c.is_ascii_alphanumeric()) {
+            return Err(BadName::NoLetter);
+        }
+        if looks_reserved(&self.0) { Err(BadName::Reserved) } else { Ok(()) }
+    }
+}
+
 impl RoomName {
+    /// Whether a room that is not there yet may have this name.
+    ///
+    /// # Errors
+    /// [`BadName`] when it is made of punctuation alone.
+    pub fn check_new(&self) -> Result<(), BadName> {
+        if self.0.contains(|c: char| c.is_ascii_alphanumeric()) { Ok(()) } else { Err(BadName::NoLetter) }
+    }
+
     /// The name of the [`LOBBY`].
     pub fn lobby() -> Self {
         Self(LOBBY.into())
@@ -141,6 +226,19 @@ impl RoomName {
 pub struct DisplayName(Arc<str>);
 
 impl DisplayName {
+    /// Whether a new account may be called so. An account that is called so already stays so.
+    ///
+    /// # Errors
+    /// [`BadName`] when it holds a colon, as the lines of the server do, or passes for the server's name. Letters of other
+    /// scripts and forms are compared by what they are made of (Unicode's compatibility decomposition).
+    pub fn check_new(&self) -> Result<(), BadName> {
+        let plain: String = self.0.nfkd().filter(|c| !is_combining_mark(*c)).map(latin).collect();
+        if plain.contains([':', '\u{2236}', '\u{2d0}', '\u{a789}', '\u{5c3}', '\u{589}', '\u{205a}']) {
+            return Err(BadName::Colon);
+        }
+        if looks_reserved(&plain) { Err(BadName::Reserved) } else { Ok(()) }
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -162,6 +260,28 @@ impl FromStr for DisplayName {
             return Err(BadName::Invisible);
         }
         Ok(Self(text.into()))
+    }
+}
+
+/// The Latin letter that a Cyrillic or Greek one is drawn as (of UTS #39 those that the reserved names can be spelt with).
+fn latin(c: char) -> char {
+    match c {
+        'а' | 'А' | 'α' | 'Α' => 'a',
+        'с' | 'С' | 'ϲ' => 'c',
+        'ԁ' => 'd',
+        'е' | 'Е' | 'ε' | 'Ε' => 'e',
+        'һ' | 'Н' | 'Η' => 'h',
+        'і' | 'І' | 'ι' | 'Ι' | 'ӏ' | 'Ӏ' | 'ı' => 'i',
+        'м' | 'М' | 'Μ' => 'm',
+        'п' | 'Ν' => 'n',
+        'о' | 'О' | 'ο' | 'Ο' => 'o',
+        'р' | 'Р' | 'ρ' | 'Ρ' => 'p',
+        'г' => 'r',
+        'ѕ' | 'Ѕ' => 's',
+        'т' | 'Т' | 'τ' | 'Τ' => 't',
+        'ѵ' | 'ν' => 'v',
+        'у' | 'У' | 'γ' | 'Υ' => 'y',
+        other => other,
     }
 }
 
@@ -192,6 +312,58 @@ mod tests {
             assert_eq!(text.parse::<AccountName>(), Err(why), "{text:?}");
         }
         assert!("a".repeat(32).parse::<AccountName>().is_ok());
+    }
+
+    #[test]
+    fn nobody_new_passes_for_the_server() {
+        let check = |name: &str| name.parse::<AccountName>().unwrap().check_new();
+        for name in [
+            "server.",
+            "_server_",
+            "s.e.r.v.e.r",
+            "sysadmin",
+            "5y5adm1n",
+            "adm1n",
+            "r00t",
+            "admin2",
+            "7root",
+            "lanchat-",
+            "1anchat",
+            "the-admin",
+            "server-notice",
+            "adminbob",
+            "adrnin",
+            "real.system",
+            "netadmin",
+        ] {
+            assert_eq!(check(name), Err(BadName::Reserved), "{name}");
+        }
+        for name in ["..", "--", "_._"] {
+            assert_eq!(check(name), Err(BadName::NoLetter), "{name}");
+            assert_eq!(name.parse::<RoomName>().unwrap().check_new(), Err(BadName::NoLetter), "{name}");
+        }
+        for name in
+            ["ana", "bob_", "badminton", "observer", "systematic", "beetroot", "host-guest-7", "77", "allan"]
+        {
+            assert_eq!(check(name), Ok(()), "{name}");
+        }
+        assert_eq!("server".parse::<RoomName>().unwrap().check_new(), Ok(()), "a room speaks for nobody");
+    }
+
+    #[test]
+    fn nobody_new_is_called_as_a_line_of_the_server() {
+        let check = |name: &str| name.parse::<DisplayName>().unwrap().check_new();
+        for name in ["Bob: online, administers this server", "Bob\u{ff1a} online", "Bob\u{2236}"] {
+            assert_eq!(check(name), Err(BadName::Colon), "{name}");
+        }
+        for name in ["Server", "S e r v e r", "\u{410}dmin", "\u{ff33}ystem", "L\u{e4}nchat", "*** admin ***"]
+        {
+            assert_eq!(check(name), Err(BadName::Reserved), "{name}");
+        }
+        for name in ["Ána Мария 花子", "O'Neil \"Bo\" Jr.", "🦀", "Сервантес", "Νίκος"]
+        {
+            assert_eq!(check(name), Ok(()), "{name}");
+        }
     }
 
     #[test]

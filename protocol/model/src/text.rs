@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::limits;
 
 /// Why a text was refused.
@@ -161,17 +163,22 @@ impl AwayReason {
 pub struct Password(Box<str>);
 
 impl Password {
-    /// Checks the length of a *new* password.
+    /// Checks a *new* password, as it is after [`TypedPassword::normalised`].
     ///
     /// # Errors
-    /// [`BadText`] when it is shorter than [`limits::PASSWORD_BYTES_MIN`] or longer than
-    /// [`limits::PASSWORD_BYTES_MAX`].
+    /// [`BadText`] when it is shorter than [`limits::PASSWORD_BYTES_MIN`], longer than [`limits::PASSWORD_BYTES_MAX`], or
+    /// has a control character.
     pub fn parse(text: &str) -> Result<Self, BadText> {
+        let text = &*normalised(text);
         if text.len() < limits::PASSWORD_BYTES_MIN {
             return Err(BadText::TooShort { bytes: text.len(), least: limits::PASSWORD_BYTES_MIN });
         }
         if text.len() > limits::PASSWORD_BYTES_MAX {
             return Err(BadText::TooLong { bytes: text.len(), limit: limits::PASSWORD_BYTES_MAX });
+        }
+        // A line break that was pasted too: nobody types it again.
+        if text.chars().any(char::is_control) {
+            return Err(BadText::Control);
         }
         Ok(Self(text.into()))
     }
@@ -193,9 +200,78 @@ impl fmt::Debug for Password {
     }
 }
 
+/// A password as somebody typed it, to prove who it is: of any length and form. Never printed, not even by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TypedPassword(Box<str>);
+
+impl TypedPassword {
+    /// The password in the form in which it is hashed, the same for all keyboards: RFC 8265 §4.2 `OpaqueString`.
+    pub fn normalised(&self) -> Cow<'_, str> {
+        normalised(&self.0)
+    }
+
+    /// The text as it was typed.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for TypedPassword {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<&str> for TypedPassword {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for TypedPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TypedPassword(…)")
+    }
+}
+
+/// The mapping rules of `OpaqueString` (RFC 8265 §4.2.2): spaces of other scripts are spaces, then form C; width and case
+/// stay. Its list of allowed characters is left out: it goes by the version of Unicode, and a password that was accepted
+/// must stay one.
+fn normalised(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let spaced = text.chars().map(|c| if is_space(c) { ' ' } else { c });
+    Cow::Owned(spaced.nfc().collect())
+}
+
+/// General category `Zs` but for U+0020.
+fn is_space(c: char) -> bool {
+    matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_one_for_all_keyboards() {
+        let same =
+            ["p\u{e4}ss w\u{f6}rter", "pa\u{308}ss\u{3000}wo\u{308}rter", "p\u{e4}ss\u{a0}w\u{f6}rter"];
+        for typed in same {
+            assert_eq!(Password::parse(typed), Password::parse(same[0]), "{typed:?}");
+            assert_eq!(TypedPassword::from(typed).normalised(), same[0]);
+        }
+        for other in ["P\u{e4}ss w\u{f6}rter", "\u{ff50}\u{e4}ss w\u{f6}rter", " p\u{e4}ss w\u{f6}rter"] {
+            assert_ne!(Password::parse(other), Password::parse(same[0]), "{other:?}");
+        }
+        // Bounds hold for what is hashed: eight letters and eight marks over them are sixteen bytes, then twelve.
+        assert!(Password::parse(&"a\u{308}".repeat(4)).is_ok());
+        assert!(matches!(Password::parse(&"a\u{308}".repeat(3)), Err(BadText::TooShort { bytes: 6, .. })));
+        for pasted in ["long enough\n", "\u{1b}[200~long enough", "long\0enough"] {
+            assert_eq!(Password::parse(pasted), Err(BadText::Control), "{pasted:?}");
+        }
+    }
 
     #[test]
     fn blank_long_and_nul_texts_are_refused_by_name() {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lanchat_model::{AccountName, AwayReason, ClientId, DisplayName, MessageText, Password, RoomName, Seq};
+use lanchat_model::{
+    AccountName, AwayReason, ClientId, DisplayName, MessageText, Password, RoomName, Seq, TypedPassword,
+};
 
 /// A room as its asker names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,8 +24,8 @@ pub enum Credentials {
         name: AccountName,
         /// What to be called.
         display_name: DisplayName,
-        /// The password to be.
-        password: Password,
+        /// The password to be. Checked behind the name.
+        password: TypedPassword,
         /// What the device calls itself.
         device: Option<String>,
     },
@@ -32,7 +34,7 @@ pub enum Credentials {
         /// The account.
         name: AccountName,
         /// The password as typed: not checked for length, so that a short one is simply wrong.
-        password: String,
+        password: TypedPassword,
         /// What the device calls itself.
         device: Option<String>,
     },
@@ -65,7 +67,7 @@ pub enum Command {
     /// Change the password; other devices are logged out.
     ChangePassword {
         /// The password as it is.
-        old: String,
+        old: TypedPassword,
         /// The password to be.
         new: Password,
         /// Whether the peer keeps the fresh token that the answer brings.

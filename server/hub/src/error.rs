@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lanchat_model::{BadName, BadText};
+
 use crate::port::StoreError;
 
 /// What was wrong with the request. A closed list; each door maps it in one `match` without a wildcard.
@@ -10,6 +12,12 @@ pub enum Refusal {
     /// Somebody has this name.
     #[error("This name is taken. Choose another one, or log in if it is yours.")]
     NameTaken,
+    /// Nobody new may have this name, or be called so.
+    #[error(transparent)]
+    NotANewName(#[from] BadName),
+    /// The new password is none.
+    #[error(transparent)]
+    BadPassword(#[from] BadText),
     /// Unknown name or wrong password.
     #[error("Wrong name or password.")]
     WrongPassword,

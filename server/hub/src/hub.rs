@@ -1,9 +1,10 @@
 //! The hub: the handle that a server holds, and the way from credentials to a session.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 
-use lanchat_model::{AccountName, DeviceId, limits};
+use lanchat_model::{AccountId, AccountName, DeviceId, Password, TypedPassword, limits};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -12,7 +13,7 @@ use crate::answers::Answers;
 use crate::command::Credentials;
 use crate::error::{Error, Refusal};
 use crate::event::{LogoutReason, Welcome};
-use crate::password::Hasher;
+use crate::password::{Asker, Hasher};
 use crate::port::{Account, AddedDevice, NewAccount, NewDevice, NotResumed, Store, StoreError};
 use crate::presence::Presence;
 use crate::registry::{Place, Registry};
@@ -20,6 +21,7 @@ use crate::sequencer::{self, Sequencer};
 use crate::session::{Login, Session};
 use crate::throttle::{Source, Throttle, TooEarly};
 use crate::token::Token;
+use crate::turns::Lane;
 use crate::typing::TypingBoard;
 use crate::writing::Writing;
 
@@ -52,12 +54,30 @@ pub(crate) struct Inner {
     pub(crate) answers: Answers,
     pub(crate) hasher: Hasher,
     pub(crate) throttle: Throttle,
+    /// Accounts whose password is being changed: one change at a time each. Bounded by the sessions.
+    changing: std::sync::Mutex<BTreeSet<AccountId>>,
     pub(crate) epoch: String,
     options: HubOptions,
     draining: AtomicBool,
     /// Taken by [`Hub::close`].
     sequencer: std::sync::Mutex<Option<Sequencer>>,
     tasks: Mutex<Option<Tasks>>,
+}
+
+/// What a password is proved for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    LogIn,
+    Change,
+}
+
+/// The right to change the password of an account, given up when dropped.
+pub(crate) struct Changing<'a>(&'a Inner, AccountId);
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        self.0.changing.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
 }
 
 /// What runs for as long as the hub.
@@ -89,6 +109,7 @@ impl Hub {
             answers: Answers::new(),
             hasher: Hasher::new(),
             throttle: Throttle::default(),
+            changing: std::sync::Mutex::default(),
             epoch,
             options,
             draining: AtomicBool::new(false),
@@ -114,11 +135,14 @@ impl Hub {
                 if !self.0.options.registration_open {
                     return Err(Refusal::RegistrationClosed.into());
                 }
+                name.check_new().map_err(Refusal::NotANewName)?;
+                display_name.check_new().map_err(Refusal::NotANewName)?;
                 // A taken name is told before the work of hashing; the store decides when two ask at once.
                 if self.0.store.account(name.clone()).await?.is_some() {
                     return Err(Refusal::NameTaken.into());
                 }
-                let phc = self.0.hasher.hash(password.as_bytes()).await?;
+                let password = Password::parse(password.expose()).map_err(Refusal::BadPassword)?;
+                let phc = self.0.hasher.hash(Asker::Login(Lane::New, source), &password).await?;
                 let account = NewAccount { name, display_name, phc, admin: false };
                 let device = NewDevice { label: device, token: next.hash() };
                 let registered = self.0.store.register(account, device).await?.ok_or(Refusal::NameTaken)?;
@@ -144,13 +168,13 @@ impl Hub {
     async fn log_in(
         &self,
         name: AccountName,
-        password: &str,
+        password: &TypedPassword,
         label: Option<String>,
         source: &Source,
         place: Place,
     ) -> Result<(Session, Welcome), Error> {
         let hub = &self.0;
-        let account = hub.verify(name, password, source).await?;
+        let account = hub.verify(name, password, source, Purpose::LogIn).await?;
         // Before a device is made that pushes another one out.
         if !hub.registry.has_space(account.id) {
             return Err(Refusal::TooManySessions.into());
@@ -214,38 +238,66 @@ impl Hub {
 }
 
 impl Inner {
-    /// The account, if the password is its own. Counts failures, and brings an outdated hash up to date.
+    /// The right to change the password of an account, unless another session of it is about to.
+    pub(crate) fn begin_change(&self, account: AccountId) -> Result<Changing<'_>, Error> {
+        let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !changing.insert(account) {
+            return Err(Refusal::Busy(limits::HASH_WAIT_MAX).into());
+        }
+        Ok(Changing(self, account))
+    }
+
+    /// The account, if the password is its own. Counts the attempt before it looks, and brings a hash up to date that is
+    /// not as it would be made today.
     pub(crate) async fn verify(
         &self,
         name: AccountName,
-        password: &str,
+        password: &TypedPassword,
         source: &Source,
+        purpose: Purpose,
     ) -> Result<Account, Error> {
-        let early = self.throttle.wait(&name, source);
-        if let Some(TooEarly { wait, first: false }) = early {
-            return Err(Refusal::SlowDown(wait).into());
+        let attempt = match self.throttle.begin(&name, source) {
+            Ok(attempt) => attempt,
+            Err(early) => return Err(self.too_early(early, name, source).await?),
+        };
+        let lane = if attempt.known { Lane::Known } else { Lane::New };
+        let asker = match purpose {
+            Purpose::LogIn => Asker::Login(lane, source),
+            Purpose::Change => Asker::Change(source),
+        };
+        let looked = async {
+            let account = self.store.account(name).await?;
+            let verified =
+                self.hasher.verify(asker, password, account.as_ref().map(|account| &account.phc)).await?;
+            Ok((account, verified))
+        };
+        let (account, verified) = looked.await.inspect_err(|_: &Error| self.throttle.undo(&attempt))?;
+        if !verified.matches {
+            tracing::info!(account = known(account.as_ref()), source = %source.0, "wrong name or password");
         }
-        let account = self.store.account(name.clone()).await?;
-        // What somebody types as a name may be a password: in the log are names of accounts alone.
-        let known = account.as_ref().map(|account| tracing::field::display(account.name.clone()));
-        if let Some(TooEarly { wait, .. }) = early {
-            tracing::info!(account = known, source = %source.0, "too many wrong passwords: attempts have to wait");
-            return Err(Refusal::SlowDown(wait).into());
-        }
-        let matches = self.hasher.verify(password, account.as_ref().map(|account| &account.phc)).await?;
-        if !matches {
-            tracing::info!(account = known, source = %source.0, "wrong name or password");
-        }
-        let Some(account) = account.filter(|_| matches) else {
-            self.throttle.failed(name, source.clone());
+        let Some(account) = account.filter(|_| verified.matches) else {
             return Err(Refusal::WrongPassword.into());
         };
-        self.throttle.succeeded(&name, source);
-        if Hasher::is_outdated(&account.phc) {
-            let phc = self.hasher.hash(password.as_bytes()).await?;
-            self.store.renew_hash(account.id, account.generation, phc).await?;
+        self.throttle.succeeded(attempt);
+        if let Some(phc) = verified.renewed
+            && let Err(error) = self.store.renew_hash(account.id, account.generation, phc).await
+        {
+            tracing::warn!(account = %account.name, %error, "a password hash is not renewed; it will be next time");
         }
         Ok(account)
+    }
+
+    /// Refuses an attempt that came too early.
+    async fn too_early(&self, early: TooEarly, name: AccountName, source: &Source) -> Result<Error, Error> {
+        if early.first {
+            let account = self.store.account(name).await?;
+            tracing::info!(
+                account = known(account.as_ref()),
+                source = %source.0,
+                "too many wrong passwords: attempts have to wait"
+            );
+        }
+        Ok(Refusal::SlowDown(early.wait).into())
     }
 
     /// The device of a token, and the token that it uses from now on: `next`, or on a full disk, where nothing can be
@@ -257,7 +309,10 @@ impl Inner {
         source: &Source,
     ) -> Result<((Account, DeviceId), Token), Error> {
         match self.store.resume(token.hash(), next.hash()).await {
-            Ok(Ok(found)) => Ok((found, next)),
+            Ok(Ok(found)) => {
+                self.throttle.is_at(found.0.name.clone(), source.clone());
+                Ok((found, next))
+            }
             Ok(Err(why)) => Err(self.not_resumed(why, source)),
             Err(StoreError::Full) => {
                 self.writing.note(&Err::<(), _>(StoreError::Full));
@@ -290,11 +345,16 @@ impl Inner {
 
     /// The way into the logs, until the hub is closed.
     pub(crate) fn sequencer(&self) -> Result<Sequencer, Error> {
-        let guard = self.sequencer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let guard = self.sequencer.lock().unwrap_or_else(PoisonError::into_inner);
         guard.clone().ok_or_else(|| Error::fault(&"the hub is closed"))
     }
 
     fn take_sequencer(&self) -> Option<Sequencer> {
-        self.sequencer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        self.sequencer.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// What somebody types as a name may be a password: in the log are names of accounts alone.
+fn known(account: Option<&Account>) -> Option<tracing::field::DisplayValue<&AccountName>> {
+    account.map(|account| tracing::field::display(&account.name))
 }

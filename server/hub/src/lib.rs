@@ -25,6 +25,7 @@ mod sequencer;
 mod session;
 mod throttle;
 mod token;
+mod turns;
 mod typing;
 mod writing;
 #[cfg(feature = "failpoints")]

@@ -1,4 +1,5 @@
-//! Password hashing: argon2id (RFC 9106), off the runtime, never more at once than the machine can bear.
+//! Password hashing: argon2id (RFC 9106), off the runtime, never more at once than the machine can bear, in turns by source
+//! ([`Turns`]). Changes of passwords have a place of their own, and take none of the logins.
 //!
 //! An unknown account is verified against a decoy, so that it costs what a wrong password costs. The memory of a hash is
 //! kept for the next one: an allocator that is handed 19 MiB back on ever another thread keeps it from everybody.
@@ -7,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
-use lanchat_model::limits;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use lanchat_model::{Password, TypedPassword, limits};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
 use crate::error::{Error, Refusal};
 use crate::port::PasswordHash;
+use crate::throttle::Source;
+use crate::turns::{Lane, Turn, Turns};
 
 /// What an unknown account is verified against: today's parameters, and a hash that no password is known for.
 const DECOY: &str =
@@ -22,24 +23,40 @@ const DECOY: &str =
 /// Hashes and verifies passwords. Parameters are argon2id's m=19456 KiB, t=2, p=1, those of `Params::default`.
 #[derive(Debug)]
 pub(crate) struct Hasher {
-    /// One permit per hash at work: `min(cores, limits::HASH_PERMITS_MAX)`.
-    at_work: Semaphore,
-    /// One permit per login that works or waits; none left: `busy`.
-    admitted: Semaphore,
+    /// `min(cores, limits::HASH_PERMITS_MAX)` at once.
+    logins: Arc<Turns>,
+    /// `limits::PASSWD_PERMITS` at once.
+    changes: Arc<Turns>,
     memory: Arc<Memory>,
 }
 
-/// Memory of hashes that are not at work. Bounded by the permits: each takes one out and puts one back.
+/// Who asks for a hash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asker<'a> {
+    /// Somebody who wants in.
+    Login(Lane, &'a Source),
+    /// A session that changes its password.
+    Change(&'a Source),
+}
+
+/// What became of a password.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(crate) matches: bool,
+    /// A hash for the place of one that matches and is not as it would be made today.
+    pub(crate) renewed: Option<PasswordHash>,
+}
+
+/// Memory of hashes that are not at work. Bounded by the turns: each takes one out and puts one back.
 #[derive(Debug, Default)]
 struct Memory(Mutex<Vec<Vec<Block>>>);
 
 impl Hasher {
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let permits = cores.min(limits::HASH_PERMITS_MAX);
         Self {
-            at_work: Semaphore::new(permits),
-            admitted: Semaphore::new(permits + limits::HASH_QUEUE_MAX),
+            logins: Turns::new(cores.min(limits::HASH_PERMITS_MAX)),
+            changes: Turns::new(limits::PASSWD_PERMITS),
             memory: Arc::default(),
         }
     }
@@ -48,41 +65,59 @@ impl Hasher {
     ///
     /// # Errors
     /// [`Refusal::Busy`] when too many wait; a fault when there is no memory or no randomness.
-    pub(crate) async fn hash(&self, password: &[u8]) -> Result<PasswordHash, Error> {
-        let _permits = self.permits().await?;
-        let (password, memory) = (password.to_vec(), Arc::clone(&self.memory));
-        off_runtime(move || hash(&password, &memory)).await
+    pub(crate) async fn hash(&self, asker: Asker<'_>, password: &Password) -> Result<PasswordHash, Error> {
+        let turn = self.turn(asker).await?;
+        let (password, memory) = (password.clone(), Arc::clone(&self.memory));
+        off_runtime(turn, move || hash(password.as_bytes(), &memory)).await
     }
 
-    /// Whether `password` belongs to `stored`. `None`, for an unknown account, takes the same time and is `false`.
+    /// Whether a password belongs to `stored`. `None`, for an unknown account, takes the same time and never matches.
+    ///
+    /// A hash may have been made before passwords were normalised (RFC 8265 §4.2): what was typed is tried too, where it
+    /// differs. That it does is known to whoever typed it, and costs the same for every account.
     ///
     /// # Errors
     /// As [`Hasher::hash`].
-    pub(crate) async fn verify(&self, password: &str, stored: Option<&PasswordHash>) -> Result<bool, Error> {
-        let _permits = self.permits().await?;
-        let phc = stored.map_or_else(|| DECOY.to_owned(), |stored| stored.0.clone());
-        let (password, memory) = (password.as_bytes().to_vec(), Arc::clone(&self.memory));
-        let matches = off_runtime(move || verify(&password, &phc, &memory)).await?;
-        Ok(stored.is_some() && matches)
+    pub(crate) async fn verify(
+        &self,
+        asker: Asker<'_>,
+        typed: &TypedPassword,
+        stored: Option<&PasswordHash>,
+    ) -> Result<Verified, Error> {
+        let turn = self.turn(asker).await?;
+        let (known, phc) =
+            (stored.is_some(), stored.map_or_else(|| DECOY.to_owned(), |stored| stored.0.clone()));
+        let (typed, memory) = (typed.clone(), Arc::clone(&self.memory));
+        off_runtime(turn, move || {
+            let normalised = typed.normalised();
+            let mut outdated = is_outdated(&phc);
+            let mut matches = verify(normalised.as_bytes(), &phc, &memory)? && known;
+            if !matches && *normalised != *typed.expose() {
+                matches = verify(typed.expose().as_bytes(), &phc, &memory)? && known;
+                outdated = true;
+            }
+            let renewed = (matches && outdated).then(|| hash(normalised.as_bytes(), &memory)).transpose()?;
+            Ok(Verified { matches, renewed })
+        })
+        .await
     }
 
-    /// Whether `stored` was made with other parameters than those used now.
-    pub(crate) fn is_outdated(stored: &PasswordHash) -> bool {
-        phc::PasswordHash::new(&stored.0).ok().and_then(|parsed| Params::try_from(&parsed).ok()).is_none_or(
-            |params| {
-                let current = Params::default();
-                (params.m_cost(), params.t_cost(), params.p_cost())
-                    != (current.m_cost(), current.t_cost(), current.p_cost())
-            },
-        )
+    async fn turn(&self, asker: Asker<'_>) -> Result<Turn, Error> {
+        let turn = match asker {
+            Asker::Login(lane, source) => self.logins.take(lane, source, limits::HASH_WAIT_MAX).await,
+            Asker::Change(source) => self.changes.take(Lane::Known, source, limits::HASH_WAIT_MAX).await,
+        };
+        turn.ok_or_else(|| Refusal::Busy(limits::HASH_WAIT_MAX).into())
     }
+}
 
-    async fn permits(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), Error> {
-        let busy = || Error::from(Refusal::Busy(limits::HASH_WAIT_MAX));
-        let admitted = self.admitted.try_acquire().map_err(|_| busy())?;
-        let at_work = timeout(limits::HASH_WAIT_MAX, self.at_work.acquire()).await.map_err(|_| busy())?;
-        Ok((admitted, at_work.map_err(|closed| Error::fault(&closed))?))
-    }
+/// Whether a hash was made with other parameters than those used now.
+fn is_outdated(phc: &str) -> bool {
+    phc::PasswordHash::new(phc).ok().and_then(|parsed| Params::try_from(&parsed).ok()).is_none_or(|params| {
+        let current = Params::default();
+        (params.m_cost(), params.t_cost(), params.p_cost())
+            != (current.m_cost(), current.t_cost(), current.p_cost())
+    })
 }
 
 /// Why a hash could not be computed.
@@ -98,10 +133,13 @@ enum Failure {
     Randomness(getrandom::Error),
 }
 
+/// Works through, also when nobody waits for it any more: the turn is kept until the memory is free again.
 async fn off_runtime<T: Send + 'static>(
+    turn: Turn,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Error> {
-    let work = || {
+    let work = move || {
+        let _turn = turn;
         step_back();
         work()
     };
@@ -186,44 +224,85 @@ impl Memory {
 mod tests {
     use super::*;
 
+    fn here() -> Source {
+        Source("10.0.0.1".into())
+    }
+
+    async fn hashed(hasher: &Hasher, password: &str) -> PasswordHash {
+        let source = here();
+        hasher.hash(Asker::Login(Lane::New, &source), &Password::parse(password).unwrap()).await.unwrap()
+    }
+
+    async fn verified(hasher: &Hasher, typed: &str, stored: Option<&PasswordHash>) -> Verified {
+        let source = here();
+        hasher.verify(Asker::Login(Lane::New, &source), &typed.into(), stored).await.unwrap()
+    }
+
     #[tokio::test]
     async fn a_hash_verifies_its_password_only() {
         let hasher = Hasher::new();
-        let stored = hasher.hash(b"correct horse").await.unwrap();
+        let stored = hashed(&hasher, "correct horse").await;
         assert!(stored.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "parameters of design §6");
-        assert!(hasher.verify("correct horse", Some(&stored)).await.unwrap());
-        assert!(!hasher.verify("wrong horse", Some(&stored)).await.unwrap());
-        assert!(!hasher.verify("nobody has this password", None).await.unwrap());
-        assert!(!Hasher::is_outdated(&stored));
-        assert!(Hasher::is_outdated(&PasswordHash(stored.0.replace("m=19456", "m=9728"))));
+        let right = verified(&hasher, "correct horse", Some(&stored)).await;
+        assert!(right.matches && right.renewed.is_none());
+        assert!(!verified(&hasher, "wrong horse", Some(&stored)).await.matches);
+        assert!(!verified(&hasher, "nobody has this password", None).await.matches);
+        assert!(is_outdated(&stored.0.replace("m=19456", "m=9728")));
+    }
+
+    #[tokio::test]
+    async fn composed_and_decomposed_letters_are_one_password() {
+        let hasher = Hasher::new();
+        let (composed, decomposed) = ("contrase\u{f1}a", "contrasen\u{303}a");
+        let stored = hashed(&hasher, decomposed).await;
+        for typed in [composed, decomposed] {
+            let found = verified(&hasher, typed, Some(&stored)).await;
+            assert!(found.matches && found.renewed.is_none(), "{typed}");
+            assert!(!verified(&hasher, typed, None).await.matches);
+        }
+        // One that was hashed as it was typed, before they were normalised.
+        let old = hash(decomposed.as_bytes(), &hasher.memory).unwrap();
+        assert!(!verified(&hasher, composed, Some(&old)).await.matches);
+        let found = verified(&hasher, decomposed, Some(&old)).await;
+        assert!(found.matches);
+        let renewed = found.renewed.expect("it is hashed anew");
+        assert!(verified(&hasher, composed, Some(&renewed)).await.matches);
     }
 
     #[tokio::test]
     async fn the_decoy_costs_what_todays_hashes_cost_and_opens_for_nobody() {
         let hasher = Hasher::new();
-        let (decoy, today) = (phc::PasswordHash::new(DECOY).unwrap(), hasher.hash(b"today").await.unwrap());
+        let (decoy, today) = (phc::PasswordHash::new(DECOY).unwrap(), hashed(&hasher, "today today").await);
         let today = phc::PasswordHash::new(&today.0).unwrap();
         assert_eq!(
             (&decoy.algorithm, &decoy.version, &decoy.params),
             (&today.algorithm, &today.version, &today.params)
         );
-        assert!(!hasher.verify("today", None).await.unwrap());
+        assert!(!verified(&hasher, "today today", None).await.matches);
     }
 
     #[tokio::test]
     async fn memory_is_used_again() {
         let hasher = Hasher::new();
         for _ in 0..3 {
-            hasher.hash(b"correct horse").await.unwrap();
+            hashed(&hasher, "correct horse").await;
         }
         assert_eq!(hasher.memory.0.lock().unwrap().len(), 1);
     }
 
-    #[tokio::test]
-    async fn more_than_the_queue_holds_is_told_busy() {
-        let hasher = Hasher::new();
-        let all = hasher.admitted.available_permits();
-        let _taken = hasher.admitted.try_acquire_many(u32::try_from(all).unwrap()).unwrap();
-        assert!(matches!(hasher.hash(b"x").await, Err(Error::Refused(Refusal::Busy(_)))));
+    #[tokio::test(start_paused = true)]
+    async fn changes_of_passwords_take_no_place_of_a_login() {
+        let (hasher, source) = (Hasher::new(), here());
+        let mut taken = Vec::new();
+        while let Ok(turn) =
+            tokio::time::timeout(limits::HASH_WAIT_MAX / 2, hasher.turn(Asker::Change(&source))).await
+        {
+            taken.push(turn.unwrap());
+        }
+        assert_eq!(taken.len(), limits::PASSWD_PERMITS);
+        assert!(
+            hasher.hash(Asker::Change(&source), &Password::parse("too much at once").unwrap()).await.is_err()
+        );
+        hashed(&hasher, "correct horse").await;
     }
 }

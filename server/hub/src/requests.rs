@@ -1,11 +1,13 @@
 //! What a session does at the request of its peer, apart from delivery.
 
-use lanchat_model::{AccountName, ClientId, Password, RoomName, Seq, limits};
+use lanchat_model::{AccountName, ClientId, Password, RoomName, Seq, TypedPassword, limits};
 
 use crate::command::{Post, RoomView};
 use crate::entry::Body;
 use crate::error::{Error, Refusal};
 use crate::event::{Event, LogoutReason, Member, Reply, RoomSummary};
+use crate::hub::Purpose;
+use crate::password::Asker;
 use crate::port::{Appended, Away, Draft, NewPassword, RoomRecord, TokenLeft};
 use crate::session::Session;
 use crate::token::Token;
@@ -61,6 +63,11 @@ impl Session {
             let state = seat.state(from);
             self.leave_unsaid(&view);
             return Ok(Reply::Room(state));
+        }
+        if let Err(refused) = name.check_new()
+            && self.hub.store.group(name.clone()).await?.is_none()
+        {
+            return Err(Refusal::NotANewName(refused).into());
         }
         let room = self.hub.store.open_group(name).await?.ok_or(Refusal::TooManyRooms)?;
         match self.sequencer.append(self.membership_draft(room.id, Body::Joined)?).await? {
@@ -187,12 +194,13 @@ impl Session {
     /// have a copy of its token.
     pub(crate) async fn change_password(
         &mut self,
-        old: String,
+        old: TypedPassword,
         new: Password,
         renew: bool,
     ) -> Result<Reply, Error> {
-        let account = self.hub.verify(self.name.clone(), &old, &self.source).await?;
-        let phc = self.hub.hasher.hash(new.as_bytes()).await?;
+        let _changing = self.hub.begin_change(self.account)?;
+        let account = self.hub.verify(self.name.clone(), &old, &self.source, Purpose::Change).await?;
+        let phc = self.hub.hasher.hash(Asker::Change(&self.source), &new).await?;
         let fresh = if renew { Some(Token::generate()?) } else { None };
         let token =
             fresh.as_ref().map_or(TokenLeft::Given(self.given), |fresh| TokenLeft::Fresh(fresh.hash()));

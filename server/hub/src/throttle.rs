@@ -1,28 +1,61 @@
-//! Guessing passwords is slow: after a few failures from one source for one account, each attempt waits.
+//! Guessing passwords is slow: per account and source, per account over all sources, and per source over all accounts.
 //!
-//! Keyed by both, so that an attacker slows himself and not the owner; an unknown account is treated as a known one.
+//! An attempt counts before its hash is computed, and is given back if it was none: so guesses at the same moment are
+//! counted like guesses one after the other. An unknown account is treated as a known one. A source that logged in to
+//! an account before is slowed by its own failures there alone, never by those of others (ADR 10).
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lanchat_model::{AccountName, limits};
 use tokio::time::Instant;
 
-/// Where a connection comes from, as its listener names it: one address, a link-local one with its interface. Cheap to
-/// clone. One host may have very many of them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Source(pub Arc<str>);
+/// Where a connection comes from, as its listener names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Source(pub String);
 
-type Key = (AccountName, Source);
-
-/// Failed attempts that are remembered.
+/// Attempts that are remembered.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     state: Mutex<State>,
 }
 
-/// What is remembered of one source and account.
+/// An attempt that counts as a failure from now on, unless it is given back.
+#[derive(Debug)]
+#[must_use = "it counts as a failure until it is given back"]
+pub(crate) struct Attempt {
+    name: AccountName,
+    source: Source,
+    /// When the one before it failed.
+    before: Option<Instant>,
+    /// Whether the source failed at this account before; decides which budget it was taken from.
+    failing: bool,
+    /// Whether the source logged in to this account before: no budget was taken from.
+    pub(crate) known: bool,
+}
+
+/// An attempt that came too early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooEarly {
+    /// How long it has to wait.
+    pub(crate) wait: Duration,
+    /// Whether it is worth a line of the log: the first one since an attempt was let through.
+    pub(crate) first: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    failures: Remembered<(AccountName, Source), Failures>,
+    accounts: Remembered<AccountName, OfAccount>,
+    sources: Remembered<Source, Budget>,
+    /// The accounts that a source logged in to, the latest last. At most `limits::LOGIN_KNOWN_PER_SOURCE_MAX`, so
+    /// that a source can push out its own alone.
+    known: Remembered<Source, Vec<AccountName>>,
+}
+
+/// Failures of one source at one account.
 #[derive(Debug)]
 struct Failures {
     count: u32,
@@ -31,59 +64,123 @@ struct Failures {
     told: bool,
 }
 
-/// An attempt that came too early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooEarly {
-    /// How long it has to wait.
-    pub(crate) wait: Duration,
-    /// Whether it is the first one since the source last logged in to the account, which is worth a line of the log.
-    pub(crate) first: bool,
+/// What all sources together may try at one account, but for those that logged in to it before.
+#[derive(Debug, Default)]
+struct OfAccount {
+    /// Sources that failed at it before.
+    failing: Budget,
+    /// Sources that did not: an owner on a new device does not stand behind those that guess.
+    fresh: Budget,
 }
 
+/// So many at once, and one more every so often: the moment until which it is used up (RFC 2697, in time).
 #[derive(Debug, Default)]
-struct State {
-    failures: HashMap<Key, Failures>,
-    /// By first failure. Bounded by `limits::LOGIN_SOURCES_MAX`: the oldest is forgotten.
-    order: VecDeque<Key>,
+struct Budget {
+    until: Option<Instant>,
+    told: bool,
+}
+
+/// How much a [`Budget`] holds.
+#[derive(Clone, Copy)]
+struct Rate {
+    burst: u32,
+    every: Duration,
+}
+
+const FAILING: Rate = Rate { burst: limits::LOGIN_ACCOUNT_BURST, every: limits::LOGIN_ACCOUNT_EVERY };
+const FRESH: Rate = Rate { burst: limits::LOGIN_FRESH_BURST, every: limits::LOGIN_FRESH_EVERY };
+const SOURCE: Rate = Rate { burst: limits::LOGIN_SOURCE_BURST, every: limits::LOGIN_SOURCE_EVERY };
+
+impl Budget {
+    /// How long there is nothing left.
+    fn wait(&self, rate: Rate, now: Instant) -> Option<Duration> {
+        let used = self.until?.checked_duration_since(now)?;
+        let left = rate.every.saturating_mul(rate.burst.saturating_sub(1));
+        used.checked_sub(left).filter(|wait| !wait.is_zero())
+    }
+
+    fn take(&mut self, rate: Rate, now: Instant) {
+        self.until = Some(self.until.map_or(now, |until| until.max(now)) + rate.every);
+        self.told = false;
+    }
+
+    fn give_back(&mut self, rate: Rate) {
+        self.until = self.until.and_then(|until| until.checked_sub(rate.every));
+    }
+
+    fn too_early(&mut self, wait: Duration) -> TooEarly {
+        TooEarly { wait, first: !std::mem::replace(&mut self.told, true) }
+    }
+}
+
+impl Failures {
+    /// How long the next attempt has to wait.
+    fn wait(&self) -> Option<Duration> {
+        let over = self.count.checked_sub(limits::LOGIN_FAILURES_FREE)?;
+        let delay = Duration::from_secs(1 << over.min(6)).min(limits::LOGIN_DELAY_MAX);
+        delay.checked_sub(self.last.elapsed()).filter(|left| !left.is_zero())
+    }
 }
 
 impl Throttle {
-    /// Whether this attempt has to wait.
-    pub(crate) fn wait(&self, name: &AccountName, source: &Source) -> Option<TooEarly> {
-        let mut state = self.lock();
-        let failures = state.failures.get_mut(&(name.clone(), source.clone()))?;
-        let over = failures.count.checked_sub(limits::LOGIN_FAILURES_FREE)?;
-        let delay = Duration::from_secs(1 << over.min(6)).min(limits::LOGIN_DELAY_MAX);
-        let wait = delay.checked_sub(failures.last.elapsed()).filter(|left| !left.is_zero())?;
-        let first = !std::mem::replace(&mut failures.told, true);
-        Some(TooEarly { wait, first })
-    }
-
-    /// An attempt failed.
-    pub(crate) fn failed(&self, name: AccountName, source: Source) {
-        let mut state = self.lock();
-        let key = (name, source);
-        if let Some(failures) = state.failures.get_mut(&key) {
-            failures.count = failures.count.saturating_add(1);
-            failures.last = Instant::now();
-            return;
-        }
-        if state.order.len() >= limits::LOGIN_SOURCES_MAX
-            && let Some(oldest) = state.order.pop_front()
-        {
-            state.failures.remove(&oldest);
-        }
-        state.order.push_back(key.clone());
-        state.failures.insert(key, Failures { count: 1, last: Instant::now(), told: false });
-    }
-
-    /// An attempt succeeded: the owner is here.
-    pub(crate) fn succeeded(&self, name: &AccountName, source: &Source) {
-        let mut state = self.lock();
+    /// Counts an attempt, before it is known what becomes of it.
+    pub(crate) fn begin(&self, name: &AccountName, source: &Source) -> Result<Attempt, TooEarly> {
+        let (mut state, now) = (self.lock(), Instant::now());
+        let state = &mut *state;
         let key = (name.clone(), source.clone());
-        if state.failures.remove(&key).is_some() {
-            state.order.retain(|known| *known != key);
+        let known = state.known.peek(source).is_some_and(|accounts| accounts.contains(name));
+        // What is refused leaves no trace: it must not push out what was not.
+        let failures = state.failures.peek_mut(&key);
+        let failing = failures.as_ref().is_some_and(|failures| failures.count > 0);
+        if let Some(failures) = failures
+            && let Some(wait) = failures.wait()
+        {
+            return Err(TooEarly { wait, first: !std::mem::replace(&mut failures.told, true) });
         }
+        if !known {
+            let of_source = state.sources.touch(source.clone(), Budget::default);
+            if let Some(wait) = of_source.wait(SOURCE, now) {
+                return Err(of_source.too_early(wait));
+            }
+            if let Some(of_account) = state.accounts.peek_mut(name)
+                && let (budget, rate) = of_account.budget(failing)
+                && let Some(wait) = budget.wait(rate, now)
+            {
+                return Err(budget.too_early(wait));
+            }
+            of_source.take(SOURCE, now);
+            let (budget, rate) = state.accounts.touch(name.clone(), OfAccount::default).budget(failing);
+            budget.take(rate, now);
+        }
+        let failures = state.failures.touch(key, || Failures { count: 0, last: now, told: false });
+        let before = failing.then_some(failures.last);
+        (failures.count, failures.last) = (failures.count.saturating_add(1), now);
+        Ok(Attempt { name: name.clone(), source: source.clone(), before, failing, known })
+    }
+
+    /// The attempt was a login: its owner is here.
+    pub(crate) fn succeeded(&self, attempt: Attempt) {
+        let mut state = self.lock();
+        state.give_back(&attempt);
+        let Attempt { name, source, .. } = attempt;
+        state.failures.forget(&(name.clone(), source.clone()));
+        state.learn(name, source);
+    }
+
+    /// The attempt was none: the server did not look at the password.
+    pub(crate) fn undo(&self, attempt: &Attempt) {
+        let mut state = self.lock();
+        state.give_back(attempt);
+        let key = (attempt.name.clone(), attempt.source.clone());
+        if let Some(failures) = state.failures.peek_mut(&key) {
+            failures.count = failures.count.saturating_sub(1);
+            failures.last = attempt.before.unwrap_or(failures.last);
+        }
+    }
+
+    /// Somebody at `source` holds a token of the account.
+    pub(crate) fn is_at(&self, name: AccountName, source: Source) {
+        self.lock().learn(name, source);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -91,38 +188,78 @@ impl Throttle {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn guesses_slow_down_and_the_owner_elsewhere_does_not() {
-        let (throttle, ana) = (Throttle::default(), "ana".parse::<AccountName>().unwrap());
-        let [attacker, owner] = ["10.0.0.9", "10.0.0.1"].map(|at| Source(at.into()));
-        let mut waits = Vec::new();
-        for _ in 0..14 {
-            throttle.failed(ana.clone(), attacker.clone());
-            waits.push(throttle.wait(&ana, &attacker).map_or(0, |early| early.wait.as_secs()));
-        }
-        assert_eq!(waits, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
-        assert_eq!(throttle.wait(&ana, &owner), None);
-        tokio::time::advance(limits::LOGIN_DELAY_MAX).await;
-        assert_eq!(throttle.wait(&ana, &attacker), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_first_attempt_that_waits_is_told_from_those_after_it() {
-        let (throttle, ana) = (Throttle::default(), "ana".parse::<AccountName>().unwrap());
-        let source = Source("10.0.0.9".into());
-        for _ in 0..2 {
-            (0..limits::LOGIN_FAILURES_FREE).for_each(|_| throttle.failed(ana.clone(), source.clone()));
-            let mut firsts = Vec::new();
-            for _ in 0..3 {
-                firsts.push(throttle.wait(&ana, &source).unwrap().first);
-                throttle.failed(ana.clone(), source.clone());
-            }
-            assert_eq!(firsts, [true, false, false]);
-            throttle.succeeded(&ana, &source);
-        }
+impl OfAccount {
+    fn budget(&mut self, failing: bool) -> (&mut Budget, Rate) {
+        if failing { (&mut self.failing, FAILING) } else { (&mut self.fresh, FRESH) }
     }
 }
+
+impl State {
+    fn give_back(&mut self, attempt: &Attempt) {
+        if attempt.known {
+            return;
+        }
+        if let Some(budget) = self.sources.peek_mut(&attempt.source) {
+            budget.give_back(SOURCE);
+        }
+        if let Some(of_account) = self.accounts.peek_mut(&attempt.name) {
+            let (budget, rate) = of_account.budget(attempt.failing);
+            budget.give_back(rate);
+        }
+    }
+
+    fn learn(&mut self, name: AccountName, source: Source) {
+        let accounts = self.known.touch(source, Vec::new);
+        if accounts.last() == Some(&name) {
+            return;
+        }
+        accounts.retain(|known| *known != name);
+        if accounts.len() >= limits::LOGIN_KNOWN_PER_SOURCE_MAX {
+            accounts.remove(0);
+        }
+        accounts.push(name);
+    }
+}
+
+/// What was touched lately. At most `limits::LOGIN_SOURCES_MAX`: when full, what was touched longest ago is forgotten.
+#[derive(Debug)]
+struct Remembered<K, V> {
+    entries: HashMap<K, (u64, V)>,
+    touches: u64,
+}
+
+impl<K, V> Default for Remembered<K, V> {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), touches: 0 }
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
+    fn touch(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        self.touches += 1;
+        if self.entries.len() >= limits::LOGIN_SOURCES_MAX && !self.entries.contains_key(&key) {
+            // A look at all of them, as often as something new comes while it is full: behind each stands an attempt.
+            let oldest =
+                self.entries.iter().min_by_key(|(_, (touched, _))| *touched).map(|(key, _)| key.clone());
+            oldest.and_then(|oldest| self.entries.remove(&oldest));
+        }
+        let (touched, value) = self.entries.entry(key).or_insert_with(|| (0, make()));
+        *touched = self.touches;
+        value
+    }
+
+    fn peek(&self, key: &K) -> Option<&V> {
+        self.entries.get(key).map(|(_, value)| value)
+    }
+
+    fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.get_mut(key).map(|(_, value)| value)
+    }
+
+    fn forget(&mut self, key: &K) {
+        self.entries.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests;

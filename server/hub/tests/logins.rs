@@ -7,12 +7,15 @@ mod people;
 
 use std::sync::Arc;
 
+use lanchat_hub::port::Rooms;
 use lanchat_hub::{
-    Command, Credentials, Error, Event, Hub, HubOptions, LogoutReason, Refusal, Reply, Session, Welcome,
+    Command, Credentials, Error, Event, Hub, HubOptions, LogoutReason, Refusal, Reply, Session, Source,
+    Welcome,
 };
-use lanchat_model::{Password, limits};
+use lanchat_model::{Password, RoomName, limits};
 use memory_store::MemoryStore;
 use people::{PASSWORD, here, newcomer};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 const NEW_PASSWORD: &str = "battery staple";
@@ -215,7 +218,7 @@ async fn a_resume_that_is_under_way_does_not_outlive_a_log_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_changes_of_one_password_one_counts() {
+async fn a_password_is_changed_by_one_session_at_a_time() {
     let (hub, store) = hub().await;
     let (mut one, _) = register(&hub, "ana").await;
     let (mut other, _) = log_in(&hub, PASSWORD).await.unwrap();
@@ -223,8 +226,104 @@ async fn of_two_changes_of_one_password_one_counts() {
     let mut slower = Box::pin(other.submit(passwd(PASSWORD, "another one yet", true)));
     assert!(timeout(limits::PRESENCE_WAIT_MAX, &mut slower).await.is_err());
     store.let_pass();
-    change_password(&mut one, true).await;
+    let refused = one.submit(passwd(PASSWORD, NEW_PASSWORD, true)).await.unwrap_err();
+    assert!(matches!(refused, Error::Refused(Refusal::Busy(_))), "{refused:?}");
     gate.open();
-    assert_eq!(slower.await.unwrap_err(), Error::Refused(Refusal::WrongPassword));
-    assert!(log_in(&hub, NEW_PASSWORD).await.is_ok());
+    slower.await.unwrap();
+    assert!(log_in(&hub, "another one yet").await.is_ok());
+}
+
+/// A guess at an account, from a source of its own.
+fn guess(hub: &Hub, name: &str, from: &str) -> impl Future<Output = Begun> + Send + use<> {
+    let (hub, name, source) = (hub.clone(), name.parse().unwrap(), Source(from.into()));
+    let credentials = Credentials::Login { name, password: "not this one".into(), device: None };
+    async move { hub.authenticate(credentials, &source).await }
+}
+
+#[tokio::test(start_paused = true)]
+async fn guesses_at_the_same_moment_are_counted_before_they_are_checked() {
+    let (hub, _) = hub().await;
+    let (_ana, _) = register(&hub, "ana").await;
+    for name in ["ana", "nobody"] {
+        let mut guesses = JoinSet::new();
+        (0..15).for_each(|_| drop(guesses.spawn(guess(&hub, name, "10.0.0.9"))));
+        let refusals: Vec<_> = guesses.join_all().await.into_iter().map(refusal).collect();
+        let checked = refusals.iter().filter(|refusal| **refusal == Refusal::WrongPassword).count();
+        assert_eq!(checked, limits::LOGIN_FAILURES_FREE as usize, "{name}: {refusals:?}");
+        assert!(refusals.iter().all(|refusal| !matches!(refusal, Refusal::Busy(_))), "{name}: {refusals:?}");
+    }
+}
+
+/// Guesses at her own account and at others, from five sources, as many at once as there are places and more.
+#[tokio::test(start_paused = true)]
+async fn a_right_password_gets_in_through_a_flood_of_guesses() {
+    let (hub, _) = hub().await;
+    let (ana, _) = register(&hub, "ana").await;
+    let mut flood = JoinSet::new();
+    for number in 0..5 * limits::HASH_QUEUE_MAX {
+        let name = if number % 2 == 0 { "ana".to_owned() } else { format!("somebody-{number}") };
+        flood.spawn(guess(&hub, &name, &format!("10.0.0.{}", number % 5)));
+    }
+    tokio::task::yield_now().await;
+    for source in ["10.0.1.1", "127.0.0.1"].map(|from| Source(from.into())) {
+        let credentials =
+            Credentials::Login { name: "ana".parse().unwrap(), password: PASSWORD.into(), device: None };
+        assert!(hub.authenticate(credentials, &source).await.is_ok(), "from {source:?}");
+    }
+    drop(ana);
+    assert!(flood.join_all().await.into_iter().all(|begun| begun.is_err()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_hash_of_another_form_of_a_password_is_renewed() {
+    let (hub, store) = hub().await;
+    let (composed, decomposed) = ("contrase\u{f1}a", "contrasen\u{303}a");
+    let (_ana, _) = register(&hub, "ana").await;
+    // What an earlier version made of the decomposed form.
+    store.set_hash(
+        "ana",
+        "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$SKEA3dyahwPKt2146QrpR+d8sqe3SYXU+aPXsPwLZ0g",
+    );
+    assert_eq!(refusal(log_in(&hub, composed).await), Refusal::WrongPassword);
+    assert!(log_in(&hub, decomposed).await.is_ok());
+    assert!(log_in(&hub, composed).await.is_ok(), "it was hashed anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_pass_for_the_server_are_made_by_nobody_and_old_ones_stay() {
+    let (hub, store) = hub().await;
+    for name in ["server.", "_server_", "sysadmin", "adm1n", "..", "--"] {
+        let refused = refusal(hub.authenticate(newcomer(name), &here()).await);
+        assert!(matches!(refused, Refusal::NotANewName(_)), "{name}: {refused:?}");
+    }
+    let (mut ana, _) = register(&hub, "ana").await;
+    let room: RoomName = "..".parse().unwrap();
+    let join = || Command::Join { room: room.clone(), tail: 0 };
+    assert!(matches!(ana.submit(join()).await.unwrap_err(), Error::Refused(Refusal::NotANewName(_))));
+    // One of an earlier version.
+    store.open_group(room.clone()).await.unwrap().unwrap();
+    assert!(matches!(ana.submit(join()).await.unwrap(), Reply::Room(_)));
+    store.rename("ana", "server.");
+    let credentials =
+        Credentials::Login { name: "server.".parse().unwrap(), password: PASSWORD.into(), device: None };
+    assert!(hub.authenticate(credentials, &here()).await.is_ok());
+}
+
+/// A name is told to be taken before anybody thinks of a password for it.
+#[tokio::test(start_paused = true)]
+async fn names_are_looked_at_before_passwords() {
+    let (hub, _) = hub().await;
+    let (_ana, _) = register(&hub, "ana").await;
+    let register = async |name: &str| {
+        let credentials = Credentials::Register {
+            name: name.parse().unwrap(),
+            display_name: name.parse().unwrap(),
+            password: "".into(),
+            device: None,
+        };
+        refusal(hub.authenticate(credentials, &here()).await)
+    };
+    assert_eq!(register("ana").await, Refusal::NameTaken);
+    assert!(matches!(register("server.").await, Refusal::NotANewName(_)));
+    assert!(matches!(register("bob").await, Refusal::BadPassword(_)));
 }

@@ -11,7 +11,7 @@ use crate::source::{expect_none, root, rust_files};
 struct Rule(&'static str, &'static str, &'static str);
 
 const RULES: [Rule; 13] = [
-    Rule("lanchat-model", "", "serde thiserror"),
+    Rule("lanchat-model", "", "serde thiserror unicode-normalization"),
     Rule("lanchat-protocol", "lanchat-model", "jiff serde serde_json thiserror"),
     Rule(
         "lanchat-mdns",

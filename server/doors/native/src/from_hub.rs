@@ -8,6 +8,8 @@ use lanchat_model::Timestamp;
 use lanchat_protocol as wire;
 use wire::{ErrorCode, ServerFrame, format_timestamp};
 
+use crate::to_hub::Unfit;
+
 /// The room as the reader of the frame names it.
 pub(crate) fn room_name(view: &RoomView) -> String {
     match view {
@@ -133,6 +135,8 @@ pub(crate) fn logged_out(why: LogoutReason) -> wire::ErrorFrame {
 pub(crate) fn error(id: Option<&str>, error: &Error) -> wire::ErrorFrame {
     let (code, retry_after) = code_of(error);
     let reason = match error {
+        Error::Refused(Refusal::NotANewName(bad)) => Unfit::name(bad).reason,
+        Error::Refused(Refusal::BadPassword(bad)) => Unfit::password(*bad).reason,
         Error::Refused(refusal) => refusal.to_string(),
         Error::ReadOnly => {
             "The server's disk is full. Reading goes on; send again when there is space.".into()
@@ -159,6 +163,8 @@ fn code_of(error: &Error) -> (ErrorCode, Option<u64>) {
         Refusal::SlowDown(wait) => return (ErrorCode::SlowDown, Some(wait.as_secs() + 1)),
         Refusal::Busy(wait) => return (ErrorCode::Busy, Some(wait.as_secs().max(1))),
         Refusal::TooManySessions => return (ErrorCode::Busy, Some(SESSION_WAIT_SECONDS)),
+        Refusal::NotANewName(bad) => Unfit::name(bad).code,
+        Refusal::BadPassword(_) => ErrorCode::BadPassword,
         Refusal::NameTaken => ErrorCode::NameTaken,
         Refusal::WrongPassword => ErrorCode::WrongPassword,
         Refusal::BadToken | Refusal::TokenCopied => ErrorCode::BadToken,

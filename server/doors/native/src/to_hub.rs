@@ -21,7 +21,7 @@ impl Unfit {
         Self { code, reason: reason.into() }
     }
 
-    fn name(error: &BadName) -> Self {
+    pub(crate) fn name(error: &BadName) -> Self {
         let code = if *error == BadName::Reserved { ErrorCode::NameReserved } else { ErrorCode::BadName };
         Self::new(code, format!("{}. Choose another one.", capitalised(&error.to_string())))
     }
@@ -30,10 +30,15 @@ impl Unfit {
         Self::new(ErrorCode::BadMessage, format!("{}. Nothing was sent.", capitalised(&error.to_string())))
     }
 
-    fn password(error: BadText) -> Self {
+    pub(crate) fn password(error: BadText) -> Self {
         let reason = match error {
             BadText::TooShort { least, .. } => {
                 format!("A password has at least {least} bytes. Choose a longer one.")
+            }
+            BadText::Control => {
+                "A password has no line breaks or other control characters: nobody could type it again. Choose another \
+                 one."
+                    .into()
             }
             _ => {
                 format!("A password has at most {} bytes. Choose a shorter one.", limits::PASSWORD_BYTES_MAX)
@@ -56,12 +61,12 @@ pub(crate) fn request(frame: ClientFrame) -> Result<Request, Unfit> {
             let name = frame.username.parse().map_err(|error| Unfit::name(&error))?;
             let display_name = frame.display_name.as_deref().unwrap_or(&frame.username);
             let display_name: DisplayName = display_name.parse().map_err(|error| Unfit::name(&error))?;
-            let password = Password::parse(&frame.password.0).map_err(Unfit::password)?;
+            let password = frame.password.0.into();
             Credentials::Register { name, display_name, password, device: label(frame.device) }
         }
         ClientFrame::Login(frame) => {
             let name = frame.username.parse().map_err(|error| Unfit::name(&error))?;
-            Credentials::Login { name, password: frame.password.0, device: label(frame.device) }
+            Credentials::Login { name, password: frame.password.0.into(), device: label(frame.device) }
         }
         ClientFrame::Resume(frame) => Credentials::Resume { token: frame.token.0 },
         ClientFrame::Bye(_) => return Ok(Request::Bye { tag }),
@@ -74,7 +79,7 @@ fn command(frame: ClientFrame) -> Result<Command, Unfit> {
     Ok(match frame {
         ClientFrame::Logout(_) => Command::Logout,
         ClientFrame::Passwd(frame) => Command::ChangePassword {
-            old: frame.old.0,
+            old: frame.old.0.into(),
             new: Password::parse(&frame.new.0).map_err(Unfit::password)?,
             renew: frame.renew,
         },

@@ -103,6 +103,20 @@ impl MemoryStore {
         self.lock().gate = None;
     }
 
+    /// As an earlier version left it.
+    pub(crate) fn set_hash(&self, name: &str, phc: &str) {
+        let mut state = self.lock();
+        let found = state.accounts.iter_mut().find(|account| account.name.as_str() == name);
+        found.expect("there is such an account").phc = PasswordHash(phc.into());
+    }
+
+    /// Gives an account a name that an earlier version allowed.
+    pub(crate) fn rename(&self, name: &str, to: &str) {
+        let mut state = self.lock();
+        let found = state.accounts.iter_mut().find(|account| account.name.as_str() == name);
+        found.expect("there is such an account").name = to.parse().expect("it is a name");
+    }
+
     pub(crate) fn fill_disk(&self, full: bool) {
         self.lock().disk_is_full = full;
     }
