@@ -32,7 +32,7 @@ pub(crate) struct Place {
 /// See `limits::CONNECTIONS_BEFORE_LOGIN_MAX`, which bounds all that is in here, but for the sources that are known.
 #[derive(Debug, Default)]
 struct Room {
-    next_id: u64,
+    next: u64,
     guests: HashMap<u64, Guest>,
     networks: HashMap<Network, Hall>,
     /// Kept places that are taken, at most `limits::KEPT_PLACES_MAX`.
@@ -47,6 +47,8 @@ struct Guest {
     network: Network,
     is_kept: bool,
     state: State,
+    /// Greater than that of all that came, or finished a handshake, before.
+    age: Reverse<u64>,
     /// To be woken when its place is taken away.
     waker: Option<Waker>,
 }
@@ -88,7 +90,7 @@ struct Party {
 }
 
 /// Who of one source goes first: the greatest.
-type Standing = (bool, State, Reverse<u64>);
+type Standing = (bool, State, Reverse<u64>, u64);
 
 /// Who of one network goes first: the greatest. Not a kept place, of a source that holds many, silent, and old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +98,8 @@ struct Rank {
     is_open: bool,
     held: usize,
     state: State,
-    id: Reverse<u64>,
+    age: Reverse<u64>,
+    id: u64,
 }
 
 impl Anteroom {
@@ -149,6 +152,11 @@ impl Place {
         Poll::Pending
     }
 
+    /// The handshake is over, which cost both sides something: its age counts from now.
+    pub(crate) fn is_greeted(&self) {
+        self.anteroom.lock().renew(self.id);
+    }
+
     /// A login is at work: the place is not taken away.
     pub(crate) fn is_served(&self) {
         self.anteroom.lock().change(self.id, State::Served);
@@ -174,14 +182,14 @@ impl Drop for Place {
 
 impl Room {
     fn insert(&mut self, source: Source, network: Network) -> (u64, bool) {
-        self.next_id += 1;
-        let id = self.next_id;
+        self.next += 1;
+        let id = self.next;
         let hall = self.networks.entry(network).or_default();
         let party = hall.parties.entry(source.clone()).or_default();
         let is_kept = self.kept < limits::KEPT_PLACES_MAX
             && party.kept < limits::KEPT_PLACES_PER_SOURCE_MAX
             && self.known.contains(&source);
-        let guest = Guest { source, network, is_kept, state: State::Silent, waker: None };
+        let guest = Guest { source, network, is_kept, state: State::Silent, age: Reverse(id), waker: None };
         hall.count += 1;
         party.count += 1;
         party.kept += usize::from(is_kept);
@@ -214,12 +222,22 @@ impl Room {
     }
 
     fn change(&mut self, id: u64, state: State) {
+        self.update(id, |guest| guest.state = state);
+    }
+
+    fn renew(&mut self, id: u64) {
+        self.next += 1;
+        let age = Reverse(self.next);
+        self.update(id, |guest| guest.age = age);
+    }
+
+    fn update(&mut self, id: u64, change: impl FnOnce(&mut Guest)) {
         let Some(guest) = self.guests.get_mut(&id) else { return };
         let Some(hall) = self.networks.get_mut(&guest.network) else { return };
         let Some(party) = hall.parties.get_mut(&guest.source) else { return };
         party.idle.remove(&guest.standing(id));
-        guest.state = state;
-        if state != State::Served {
+        change(guest);
+        if guest.state != State::Served {
             party.idle.insert(guest.standing(id));
         }
         party.rank_in(&mut hall.ranking);
@@ -227,21 +245,21 @@ impl Room {
 
     /// Who has to go first in one network.
     fn first_of(&self, network: Network) -> Option<u64> {
-        let Reverse(id) = self.networks.get(&network)?.ranking.last()?.id;
-        Some(id)
+        Some(self.networks.get(&network)?.ranking.last()?.id)
     }
 
     /// Who has to go first: where sources hold the same, of the network that holds most.
     fn first_of_all(&self) -> Option<u64> {
-        let key = |rank: &Rank, hall: &Hall| (rank.is_open, rank.held, hall.count, rank.state, rank.id);
+        let key =
+            |rank: &Rank, hall: &Hall| (rank.is_open, rank.held, hall.count, rank.state, rank.age, rank.id);
         let firsts = self.networks.values().filter_map(|hall| Some(key(hall.ranking.last()?, hall)));
-        firsts.max().map(|(.., Reverse(id))| id)
+        firsts.max().map(|(.., id)| id)
     }
 }
 
 impl Guest {
     fn standing(&self, id: u64) -> Standing {
-        (!self.is_kept, self.state, Reverse(id))
+        (!self.is_kept, self.state, self.age, id)
     }
 }
 
@@ -252,7 +270,8 @@ impl Party {
             ranking.remove(&before);
         }
         let first = self.idle.last();
-        self.rank = first.map(|&(is_open, state, id)| Rank { is_open, held: self.count, state, id });
+        self.rank =
+            first.map(|&(is_open, state, age, id)| Rank { is_open, held: self.count, state, age, id });
         ranking.extend(self.rank);
     }
 }

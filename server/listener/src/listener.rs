@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -26,6 +26,8 @@ use crate::turns::Turns;
 
 /// Connections that the kernel keeps for us before they are accepted.
 const BACKLOG: i32 = 1024;
+/// Connections that are accepted before those who chat get their turn: in a flood there is always one more.
+const ACCEPTED_IN_A_ROW: usize = 8;
 /// After a failed accept, most likely for want of descriptors: those that end meanwhile free some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The same when some were sent away to free descriptors.
@@ -111,6 +113,7 @@ impl Entrance {
     /// Accepts until the shutdown, then waits for the connections that came in here to end.
     async fn accept(self: Arc<Self>, socket: TcpListener) {
         let mut connections = JoinSet::new();
+        let mut in_a_row = 0;
         loop {
             let accepted = tokio::select! {
                 accepted = socket.accept() => accepted,
@@ -118,7 +121,13 @@ impl Entrance {
                 () = self.shutdown.cancelled() => break,
             };
             match accepted {
-                Ok((stream, peer)) => self.admit(stream, peer, &mut connections),
+                Ok((stream, peer)) => {
+                    self.admit(stream, peer, &mut connections);
+                    in_a_row = (in_a_row + 1) % ACCEPTED_IN_A_ROW;
+                    if in_a_row == 0 {
+                        yield_now().await;
+                    }
+                }
                 Err(error) => {
                     warn!(%error, "accept failed");
                     // Most likely for want of descriptors, and those who have not logged in are the first to give theirs.
@@ -154,14 +163,24 @@ impl Entrance {
         });
     }
 
-    /// Shakes hands, within `limits::HANDSHAKE_MAX`, as long as the place is not taken away.
-    async fn receive(self: Arc<Self>, stream: TcpStream, place: Place) -> Option<Box<Pump>> {
+    /// Waits for the first bytes, then shakes hands, within `limits::HANDSHAKE_MAX`, as long as the place is not taken away.
+    async fn receive(self: Arc<Self>, tcp: TcpStream, place: Place) -> Option<Box<Pump>> {
         let accepted_at = Instant::now();
+        let deadline = accepted_at + limits::HANDSHAKE_MAX;
+        // Whoever says nothing costs no more than this: no TLS, and not one option of its socket.
+        tokio::select! {
+            readable = timeout_at(deadline, tcp.readable()) => readable.ok()?.ok()?,
+            () = poll_fn(|cx| place.poll_taken(cx)) => {
+                abort(&tcp);
+                return None;
+            }
+            () = self.shutdown.cancelled() => return None,
+        }
         let source = place.source.clone();
-        if let Err(error) = tune(&stream) {
+        if let Err(error) = tune(&tcp) {
             debug!(source = %source.0, %error, "socket options were refused");
         }
-        let mut stream = match Stream::new(Arc::clone(&self.tls), stream) {
+        let mut stream = match Stream::new(Arc::clone(&self.tls), tcp) {
             Ok(stream) => stream,
             Err(error) => {
                 debug!(source = %source.0, %error, "TLS is not possible");
@@ -171,7 +190,7 @@ impl Entrance {
         let (turns, from, is_kept) = (&self.turns, &source, place.is_kept);
         let handshake = stream.shake_hands(move || turns.wait(from, is_kept));
         tokio::select! {
-            done = timeout_at(accepted_at + limits::HANDSHAKE_MAX, handshake) => match done {
+            done = timeout_at(deadline, handshake) => match done {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     debug!(source = %source.0, %error, "TLS handshake failed");
@@ -189,6 +208,7 @@ impl Entrance {
             }
             () = self.shutdown.cancelled() => return None,
         }
+        place.is_greeted();
         let alpn = stream.alpn();
         let Some(door) = self.doors.iter().find(|door| Some(door.alpn()) == alpn) else {
             // rustls refuses a wrong ALPN by itself, but lets none at all pass. No application byte for those.

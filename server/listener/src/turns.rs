@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lanchat_hub::Source;
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 
 /// Hands out the turns.
 #[derive(Debug)]
@@ -82,7 +83,11 @@ impl Turns {
         // The sender is dropped by nobody before it has called.
         let _ = (&mut ticket.called).await;
         ticket.is_taken = true;
-        Turn(Arc::clone(self))
+        let turn = Turn(Arc::clone(self));
+        // The runtime lets a task that was just woken go before all that are ready: one handshake after the other would go
+        // before the chat.
+        yield_now().await;
+        turn
     }
 
     fn release(&self) {
@@ -180,7 +185,7 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use tokio::sync::mpsc;
-    use tokio::task::{JoinHandle, yield_now};
+    use tokio::task::JoinHandle;
 
     use super::*;
 

@@ -119,6 +119,15 @@ fn a_login_at_work_is_not_sent_away_and_one_that_failed_goes_after_the_silent() 
 }
 
 #[test]
+fn a_handshake_that_was_finished_goes_after_those_that_came_meanwhile() {
+    let anteroom = Arc::new(Anteroom::default());
+    let places = enter_all(&anteroom, (1..=3).map(host));
+    places[0].is_greeted();
+    assert_eq!(anteroom.send_away(2), 2);
+    assert!(!is_taken(&places[0]) && left(&places) == 1);
+}
+
+#[test]
 fn whoever_waits_is_woken_when_its_place_is_taken() {
     use std::sync::atomic::{AtomicBool, Ordering};
     struct Flag(AtomicBool);
