@@ -3,11 +3,12 @@
 #![cfg(target_os = "linux")]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Instant;
 
 use lanchat_model::limits;
 use lanchat_tests::{
-    Addressing, Home, Host, Lan, PASSWORD, Pipe, Place, Process, Proxy, ServerSpec, Terminal, TestPeer,
-    TestServer, interpreter, lanchat, skipped,
+    Addressing, DEADLINE, Home, Host, Lan, PASSWORD, Pipe, Place, Process, Proxy, ServerSpec, Terminal,
+    TestPeer, TestServer, interpreter, lanchat, skipped,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
@@ -208,6 +209,21 @@ fn a_client_that_is_turned_away_says_that_it_is_crowded_and_its_lines_are_sent()
     assert_eq!(told["entries"].to_string().matches("the build failed").count(), 1, "{told}");
 }
 
+/// Waits until the client has closed its side of a connection that was cut: Linux lists it as established (1) or as one
+/// that only the peer has closed (8) until then.
+fn wait_until_noticed(proxy: &Proxy) {
+    let (port, began) = (format!(":{:04X}", proxy.address().port()), Instant::now());
+    let is_held = |line: &str| {
+        let mut fields = line.split_whitespace().skip(2);
+        fields.next().is_some_and(|remote| remote.ends_with(&port))
+            && fields.next().is_some_and(|state| state == "01" || state == "08")
+    };
+    while std::fs::read_to_string("/proc/net/tcp").expect("Linux lists sockets").lines().any(is_held) {
+        assert!(began.elapsed() < DEADLINE, "the client does not notice");
+        std::thread::yield_now();
+    }
+}
+
 /// Who waits at the prompt and then logs in meets the same, and waits.
 #[test]
 fn a_login_that_finds_the_server_crowded_is_sent_when_there_is_a_place() {
@@ -216,6 +232,7 @@ fn a_login_that_finds_the_server_crowded_is_sent_when_there_is_a_place() {
     let mut person = pipe(&home, &proxy);
     person.process().stderr.wait_for_text("ot yet verified");
     proxy.cut();
+    wait_until_noticed(&proxy);
     person.enter(&format!("/register ana {PASSWORD}"));
     person.process().stderr.wait_for_text("The server is crowded");
     proxy.join(server.address());
