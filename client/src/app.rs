@@ -11,8 +11,10 @@ use tokio::sync::mpsc;
 use crate::choose::{self, Choice};
 use crate::cli::{ChatArgs, Cli, Task};
 use crate::exit::{Failure, Reason};
+use crate::hidden;
 use crate::input;
 use crate::output::{Output, Pipe};
+use crate::password_file;
 use crate::repl;
 use crate::session::{End, Session, Wishes};
 use crate::trust;
@@ -88,9 +90,16 @@ pub(crate) async fn chat(
     greeting: &[String],
 ) -> Result<(), Failure> {
     let home = wishes.home.clone();
+    let mut wishes = wishes;
+    if let Some(path) = &args.password_file {
+        wishes.password = Some(password_file::read(path)?);
+    }
     // The pipe is read from the start, so that a login in it is there when the server asks for one.
     let front = Front::of(args);
-    let typed = if front == Front::Terminal { None } else { Some(input::from_stdin()?) };
+    let typed = match front {
+        Front::Terminal => None,
+        _ => Some(input::from_stdin(wishes.password.is_none())?),
+    };
     let connection = reach(&target, &home).await?;
     let mut words = greeting.to_vec();
     if !wishes.hosting {
@@ -117,6 +126,7 @@ pub(crate) async fn chat(
         }
     };
     session.close().await;
+    hidden::give_back();
     end
 }
 

@@ -16,8 +16,9 @@ Exit codes:
   5  the connection is lost for good
   6  something that was sent was refused
 
-In a pipe, begin the input with /login NAME PASSWORD or /register NAME PASSWORD.
-Later the device is remembered. The input is text and commands, also with --json.
+In a pipe, begin the input with /login NAME or /register NAME, and let --password-file
+name the file with the password; /login NAME PASSWORD works too, but shows it to
+whoever sees the input. Later the device is remembered. The input is text and commands, also with --json.
 With --text it is text alone, as of a program that knows nothing of commands:
   make 2>&1 | lanchat --text --room builds";
 
@@ -61,6 +62,10 @@ pub(crate) struct ChatArgs {
     /// on a terminal, 0 in a pipe]. What is new since this device was here last is shown in any case
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=limits::JOIN_TAIL_MAX), global = true)]
     pub(crate) tail: Option<u64>,
+    /// The password for a /login NAME or /register NAME in the input: the only line of this file, which nobody else may
+    /// read, or of an open descriptor (/dev/fd/N)
+    #[arg(long, value_name = "FILE", env = "LANCHAT_PASSWORD_FILE", global = true)]
+    pub(crate) password_file: Option<PathBuf>,
     /// The room to talk in; entered if need be
     #[arg(long, value_name = "ROOM", value_parser = room, global = true)]
     pub(crate) room: Option<String>,

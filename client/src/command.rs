@@ -3,6 +3,12 @@
 use lanchat_model::AccountName;
 use lanchat_protocol::Secret;
 
+use crate::slash::{self, Beginning};
+
+/// Why a line that begins almost like a command is not said: it may hold a password.
+const LIKENESS: &str = "This line looks like a command, but does not begin with a plain slash, so it was not said. \
+                        Begin with / for a command; to say it, write a word before it.";
+
 /// A line, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
@@ -104,9 +110,16 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|entry| entry.name)
 }
 
-/// The name of the command that `line` holds, if it is a command that may carry a password.
+/// The name of the command that `line` holds or looks like, if it is a command that may carry a password.
 pub(crate) fn secretive(line: &str) -> Option<&'static str> {
-    let verb = line.strip_prefix('/')?.split_whitespace().next()?;
+    match slash::beginning(line) {
+        Beginning::Slash(rest) | Beginning::Likeness(rest) => secretive_verb(&slash::verb(rest)),
+        Beginning::Text => None,
+    }
+}
+
+/// The name of the command that is called by `verb`, if it may carry a password.
+pub(crate) fn secretive_verb(verb: &str) -> Option<&'static str> {
     let name = find(verb)?.name;
     matches!(name, "register" | "login" | "passwd").then_some(name)
 }
@@ -118,7 +131,7 @@ pub(crate) fn is_account(name: &str, account: &str) -> bool {
 
 /// Takes one line of input as it is.
 pub(crate) fn verbatim(line: String) -> Input {
-    if line.trim().is_empty() { Input::Blank } else { Input::Say(line) }
+    if slash::is_blank_line(&line) { Input::Blank } else { Input::Say(line) }
 }
 
 /// Understands one line of input.
@@ -126,11 +139,19 @@ pub(crate) fn verbatim(line: String) -> Input {
 /// # Errors
 /// A sentence that says what to type instead.
 pub(crate) fn parse(line: &str) -> Result<Input, String> {
-    if line.trim().is_empty() {
+    if slash::is_blank_line(line) {
         return Ok(Input::Blank);
     }
-    let Some(command) = line.strip_prefix('/') else {
-        return Ok(Input::Say(line.to_owned()));
+    if line.lines().skip(1).any(slash::reveals) {
+        return Err(
+            "One of these lines is a command with a password, so none was said. Send the others alone."
+                .into(),
+        );
+    }
+    let command = match slash::beginning(line) {
+        Beginning::Text => return Ok(Input::Say(line.to_owned())),
+        Beginning::Slash(command) => command,
+        Beginning::Likeness(_) => return Err(LIKENESS.into()),
     };
     if command.starts_with('/') {
         return Ok(Input::Say(command.to_owned()));
@@ -316,6 +337,24 @@ mod tests {
         assert_eq!(parse("//etc"), Ok(Input::Say("/etc".into())));
         assert_eq!(parse("  \t"), Ok(Input::Blank));
         assert_eq!(parse("one\n/quit"), Ok(Input::Say("one\n/quit".into())));
+        assert_eq!(parse("  two\n  indented"), Ok(Input::Say("  two\n  indented".into())));
+        assert_eq!(parse("\u{feff}"), Ok(Input::Blank));
+    }
+
+    #[test]
+    fn a_login_is_never_said_whatever_stands_before_it() {
+        for before in [" ", "\t", "\u{feff}", "\u{a0}", "\u{feff}\u{200b}"] {
+            assert_eq!(
+                command(&format!("{before}/login ana s3cret")),
+                command("/login ana s3cret"),
+                "{before:?}"
+            );
+        }
+        for line in
+            ["／login ana s3cret", "\"/login ana s3cret\"", "hi\n/login ana s3cret", "/me x\n ／passwd a b"]
+        {
+            assert!(parse(line).unwrap_err().contains("said"), "{line}");
+        }
     }
 
     #[test]
@@ -384,5 +423,7 @@ mod tests {
         assert_eq!(secretive("/password"), Some("passwd"));
         assert_eq!(secretive("/join x"), None);
         assert_eq!(secretive("login ana x"), None);
+        assert_eq!(secretive("\u{feff} /login ana x"), Some("login"));
+        assert_eq!(secretive("／ｌｏｇｉｎ　ana"), Some("login"));
     }
 }

@@ -1,11 +1,12 @@
 //! What the user types, from an editor or from a pipe, on its way to the session.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 
 use lanchat_model::limits;
 use tokio::sync::mpsc;
 
 use crate::command::Command;
+use crate::hidden;
 
 /// One thing from the keyboard or the pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(crate) enum Typed {
     Line(String),
     /// A command that was completed by questions.
     Command(Command),
+    /// Somebody is about to choose a password for a new account of this name.
+    NewName(String),
     /// Something that is not a command is being typed.
     Editing,
     /// A line that cannot be understood; why.
@@ -29,21 +32,52 @@ pub(crate) enum Typed {
 /// Reads stdin to its end, on a thread of its own: a read of it cannot be given up. The queue is
 /// bounded; while it is full the pipe waits.
 ///
+/// At a terminal, whoever types a command that needs a password is asked for it, hidden, if `asks`.
+///
 /// # Errors
 /// The system gives us no thread.
-pub(crate) fn from_stdin() -> io::Result<mpsc::Receiver<Typed>> {
+pub(crate) fn from_stdin(asks: bool) -> io::Result<mpsc::Receiver<Typed>> {
     let (typed, inputs) = mpsc::channel(limits::INPUT_LINES_MAX);
+    let asks = asks && io::stdin().is_terminal();
     std::thread::Builder::new().name("stdin".into()).spawn(move || {
         let mut source = BufReader::new(io::stdin());
-        while let Some(next) = read_line(&mut source) {
+        let encoding = mark(&mut source);
+        while let (Encoding::Utf8, Some(next)) = (encoding, read_line(&mut source)) {
+            let next = if asks { hidden::completed(next) } else { next };
             if typed.blocking_send(next).is_err() {
                 return;
             }
+        }
+        if encoding == Encoding::Utf16 {
+            let words = "The input is UTF-16, so nothing of it was read. Save it as UTF-8; in PowerShell: \
+                         Out-File -Encoding utf8, or $OutputEncoding = [Text.Encoding]::UTF8.";
+            // An error says that the session has ended first.
+            let _ = typed.blocking_send(Typed::Unreadable(words));
         }
         // An error says that the session has ended first.
         let _ = typed.blocking_send(Typed::End);
     })?;
     Ok(inputs)
+}
+
+/// How the input is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Utf8,
+    Utf16,
+}
+
+/// Reads past the byte order mark that some programs begin a text with: it is no part of the first line.
+fn mark(source: &mut impl BufRead) -> Encoding {
+    // A pipe gives what was written at once, and a mark is never written alone. An error is told by the first line.
+    let start = source.fill_buf().unwrap_or_default();
+    if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+        return Encoding::Utf16;
+    }
+    if start.starts_with("\u{feff}".as_bytes()) {
+        source.consume('\u{feff}'.len_utf8());
+    }
+    Encoding::Utf8
 }
 
 /// The next line, without its end. `None`: there is none, or the source is broken, which is an end
@@ -65,6 +99,9 @@ fn read_line(source: &mut impl BufRead) -> Option<Typed> {
         line.pop();
     }
     Some(match String::from_utf8(line) {
+        Ok(line) if line.contains('\0') => Typed::Unreadable(
+            "A line of the input holds NUL characters, as UTF-16 does, so it was not sent. Save it as UTF-8.",
+        ),
         Ok(line) => Typed::Line(line),
         Err(_) => Typed::Unreadable("A line of the input is not UTF-8, so it was not sent."),
     })
@@ -110,6 +147,18 @@ mod tests {
         assert_eq!(read[1], Typed::Line("next".into()));
         assert!(matches!(read[2], Typed::Unreadable(why) if why.contains("UTF-8")));
         assert_eq!(read[3], Typed::Line("last".into()));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        let line = |text: &str| Some(Typed::Line(text.into()));
+        let mut source = BufReader::new(&b"\xef\xbb\xbf/login ana x\n\xef\xbb\xbfnext\n"[..]);
+        assert_eq!(mark(&mut source), Encoding::Utf8);
+        assert_eq!(read_line(&mut source), line("/login ana x"));
+        assert_eq!(read_line(&mut source), line("\u{feff}next"));
+        assert_eq!(mark(&mut BufReader::new(&b"\xff\xfe/\0l\0"[..])), Encoding::Utf16);
+        assert_eq!(mark(&mut BufReader::new(&b""[..])), Encoding::Utf8);
+        assert!(matches!(&read(b"/\0l\0o\0\n")[..], [Typed::Unreadable(why)] if why.contains("NUL")));
     }
 
     #[test]

@@ -54,6 +54,40 @@ pub(crate) fn json(line: &str) -> String {
     out
 }
 
+/// What of a text can be sent: without the escape sequences of a terminal (ECMA-48 §5.4), as coloured output has them,
+/// and without controls other than tabs and newlines. Each kind of line end is a newline.
+pub(crate) fn sendable(text: &str) -> String {
+    if !text.contains(|c: char| c.is_control() && c != '\n' && c != '\t') {
+        return text.to_owned();
+    }
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\x1b' => skip_sequence(&mut chars),
+            '\n' | '\t' => out.push(c),
+            _ if c.is_control() => {}
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Reads past the rest of an escape sequence; what is none costs its first character at most.
+fn skip_sequence(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    match chars.next_if(|c| matches!(c, ' '..='~')) {
+        Some('[') => {
+            while chars.next_if(|c| matches!(c, ' '..='?')).is_some() {}
+            chars.next_if(|c| matches!(c, '@'..='~'));
+        }
+        // A command to the terminal, up to its end: BEL, or another escape.
+        Some(']' | 'P' | 'X' | '^' | '_') => while chars.next_if(|c| !c.is_control()).is_some() {},
+        Some(' '..='/') => drop(chars.next_if(|c| matches!(c, '0'..='~'))),
+        _ => {}
+    }
+}
+
 /// A stranger's text inside a line of the program: in quotation marks, of which it can hold none itself, so that where
 /// it ends is where they end.
 pub(crate) fn quoted(text: &str) -> String {
@@ -141,7 +175,7 @@ fn push_escape(c: char, out: &mut String) {
 
 /// Characters that show nothing, end a line, or turn the direction of the text (UAX #9, UTR #36
 /// §3).
-fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -200,6 +234,16 @@ mod tests {
         assert_eq!(shown, r#"{"a":"x\u009b2J\u202ey\u007f\udb40\udc41\ufeffé花", "b":"\u001b[2J"}"#);
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert_eq!(value(&shown), value(line));
+    }
+
+    #[test]
+    fn what_is_sent_has_no_controls_and_loses_no_text() {
+        assert_eq!(sendable("\x1b[1;31merror\x1b[0m: x\ty"), "error: x\ty");
+        assert_eq!(sendable("one\r\ntwo\rthree\n"), "one\ntwo\nthree\n");
+        assert_eq!(sendable("\x1b]0;title\x07text\x1b]8;;u\x1b\\link\x1b]8;;\x1b\\"), "textlink");
+        assert_eq!(sendable("a\x07b\x00c\u{9b}d\x1b(Be\x7f"), "abcde");
+        assert_eq!(sendable("Ána 花子 \u{200d}"), "Ána 花子 \u{200d}");
+        assert_eq!(sendable("\x1b[31"), "");
     }
 
     #[test]

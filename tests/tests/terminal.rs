@@ -127,6 +127,11 @@ const HOSTILE: &[&str] = &[
     "\u{2028}\u{2029}\u{200b}\u{feff}\u{e0041}\u{ad}",
 ];
 
+/// Whether the server takes no such text: it has control characters other than tabs and newlines.
+fn is_refused(text: &str) -> bool {
+    text.bytes().any(|byte| byte < 0x20 && byte != b'\t' && byte != b'\n')
+}
+
 /// No byte of a hostile message moves the cursor, sets a title or queries the terminal (#2, item 5).
 #[test]
 fn hostile_messages_only_ever_show_text() {
@@ -138,19 +143,25 @@ fn hostile_messages_only_ever_show_text() {
 
     for (number, payload) in HOSTILE.iter().enumerate() {
         let text = format!("<{payload}> end{number}.");
-        mallory.answer_to(&new_id(), json!({"type": "send", "room": "lobby", "message": text}));
+        let answer = mallory.answer_to(&new_id(), json!({"type": "send", "room": "lobby", "message": text}));
+        if is_refused(payload) {
+            // By this server; what another one lets through is cleaned all the same (`sanitize.rs`).
+            assert_eq!(answer["code"], "bad_message", "{answer}");
+            continue;
+        }
         terminal.wait_for_text(&format!("end{number}."));
-        mallory.request(json!({"type": "away", "reason": format!("{payload} away{number}.")}));
-        terminal.wait_for_text(&format!("away{number}."));
-        mallory.request(json!({"type": "back"}));
-        terminal.wait_for("waiting for mallory to be back", |screen| {
-            let screen = screen.contents();
-            screen.lines().rev().nth(1).is_some_and(|line| line.contains("mallory") && !line.contains("away"))
-        });
         terminal.wait_for("waiting for the line being typed", |screen| {
             let row = screen.rows(0, 80).nth(usize::from(screen.cursor_position().0)).unwrap_or_default();
             row.ends_with("half a line")
         });
+    }
+    // Each by somebody else: what one account changes often is told late.
+    let mut people = Vec::new();
+    for (number, payload) in HOSTILE.iter().enumerate().filter(|(_, payload)| !is_refused(payload)) {
+        let mut peer = TestPeer::registered(server.address(), &format!("mallory{number}"));
+        peer.request(json!({"type": "away", "reason": format!("{payload} away{number}.")}));
+        terminal.wait_for_text(&format!("away{number}.”"));
+        people.push(peer);
     }
     assert_eq!(terminal.misdeeds(), [""; 0], "the terminal was made to do something");
     let raw = terminal.raw();
@@ -166,7 +177,7 @@ fn hostile_messages_only_ever_show_text() {
     assert_eq!(shown.chars().find(|c| invisible(*c)), None, "an invisible character went through");
     let transcript = terminal.transcript().concat();
     assert!(
-        transcript.contains("\\x1b") && transcript.contains("202e"),
+        transcript.contains("\\x9b") && transcript.contains("202e"),
         "escapes are made visible: {transcript}"
     );
 

@@ -17,6 +17,7 @@ const TRIES_AGAIN_MAX: u32 = 3;
 const PASSWORD: &str = "Password: ";
 const CURRENT_PASSWORD: &str = "Current password: ";
 const NEW_PASSWORD: &str = "New password (8 characters or more): ";
+const LINES: &str = "What was pasted has several lines; a password has one.";
 const LENGTH: &str = "A password has 8 to 256 bytes; letters outside of a to z count for two or more.";
 
 impl Desk {
@@ -34,7 +35,10 @@ impl Desk {
         };
         done.unwrap_or_else(|words| {
             self.throw_away();
-            self.shared.print(Medium::screen().error(&words));
+            // Without words they were said already.
+            if !words.is_empty() {
+                self.shared.print(Medium::screen().error(&words));
+            }
             Draft::default()
         })
     }
@@ -52,7 +56,7 @@ impl Desk {
             }
             match self.wait() {
                 None => return Err("You wait no longer for the answer.".into()),
-                Some((Verdict::Settled, ahead)) => return Ok(ahead),
+                Some((Verdict::Settled | Verdict::NameRefused, ahead)) => return Ok(ahead),
                 Some((Verdict::PasswordRefused, _)) => {
                     self.again("", &mut tries)?;
                     command = self.corrected(command, &mut tries)?;
@@ -74,6 +78,9 @@ impl Desk {
                 let name = self.name(name)?;
                 if command::is_account(&name, &self.shared.account()) {
                     return Err(format!("You are {name} already. Choose another name for another account."));
+                }
+                if password.is_none() {
+                    self.check_name(&name)?;
                 }
                 Command::Register { name: Some(name), password: Some(self.new_password(password, tries)?) }
             }
@@ -124,6 +131,22 @@ impl Desk {
         Ok(())
     }
 
+    /// Hears from the server whether a new account can have this name, before two passwords are typed for it.
+    fn check_name(&mut self, name: &str) -> Result<(), String> {
+        self.shared.take_verdict();
+        if self.typed.blocking_send(Typed::NewName(name.to_owned())).is_err() {
+            return Err(String::new());
+        }
+        match self.wait() {
+            None => Err(CANCELLED.into()),
+            Some((Verdict::NameRefused, _)) => Err(String::new()),
+            Some((Verdict::Settled | Verdict::PasswordRefused, ahead)) => {
+                self.ahead = ahead;
+                Ok(())
+            }
+        }
+    }
+
     fn name(&mut self, given: Option<String>) -> Result<String, String> {
         let name = match given {
             Some(name) => name,
@@ -166,10 +189,10 @@ impl Desk {
             if password.0.is_empty() {
                 return Err(CANCELLED.into());
             }
-            if Password::parse(&password.0).is_ok() {
+            if Password::parse(&password.0).is_ok() && !password.0.contains('\n') {
                 return Ok(password);
             }
-            self.again(LENGTH, tries)?;
+            self.again(if password.0.contains('\n') { LINES } else { LENGTH }, tries)?;
         }
     }
 

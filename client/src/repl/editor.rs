@@ -57,6 +57,8 @@ pub(crate) struct Desk {
     pub(crate) history: InputHistory,
     /// Offered when a command needs a name and has none.
     pub(crate) suggestion: Option<String>,
+    /// What was typed ahead of the next question.
+    pub(crate) ahead: Draft,
 }
 
 /// How one editor ended.
@@ -127,8 +129,9 @@ impl Desk {
     pub(super) fn ask(&mut self, question: &str, mode: Mode) -> Result<String, String> {
         self.shared.set_mode(mode);
         self.history.hide(true);
+        let mut ahead = std::mem::take(&mut self.ahead);
         let end = loop {
-            match self.edit(question, Draft::default()) {
+            match self.edit(question, std::mem::take(&mut ahead)) {
                 End::Interrupted if !self.shared.is_leaving() => {}
                 end => break end,
             }
@@ -138,7 +141,8 @@ impl Desk {
         match end {
             End::Line(answer) => {
                 erase(&format!("{question}{answer}"));
-                Ok(answer)
+                // The line end that was copied with a password or a name is no part of it.
+                Ok(answer.trim_end_matches(['\r', '\n']).to_owned())
             }
             End::Leave | End::Interrupted | End::Broken(_) => {
                 erase(question);

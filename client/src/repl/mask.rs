@@ -5,9 +5,15 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::command;
 
-/// `line` as stars.
+/// `line` as stars. A newline stays one, and a tab takes its column: the editor counts their rows and columns, and would
+/// clear what stands above otherwise.
 pub(crate) fn all(line: &str) -> String {
-    line.chars().map(|c| "*".repeat(c.width().unwrap_or(0))).collect()
+    let star = |c: char| match c {
+        '\n' => "\n".to_owned(),
+        '\t' => "*".to_owned(),
+        c => "*".repeat(c.width().unwrap_or(0)),
+    };
+    line.chars().map(star).collect()
 }
 
 /// `line` without control characters other than newlines: the editor counts no column for them, and
@@ -65,6 +71,7 @@ mod tests {
     #[test]
     fn widths_stay() {
         assert_eq!(all("aé花"), "****");
+        assert_eq!(all("a\tb\n"), "***\n");
         assert_eq!(controls("a\x1b[2Jb\n\tc"), "a[2Jb\n c");
     }
 }

@@ -44,7 +44,8 @@ pub(crate) fn open(home: &Path, suggestion: Option<String>) -> io::Result<(Termi
     let printer = editor.create_external_printer().map_err(io::Error::other)?;
     let shared = Shared::start(printer)?;
     let (typed, inputs) = mpsc::channel(limits::INPUT_LINES_MAX);
-    let desk = Desk { editor, shared: Arc::clone(&shared), typed, history, suggestion };
+    let desk =
+        Desk { editor, shared: Arc::clone(&shared), typed, history, suggestion, ahead: Default::default() };
     let thread = std::thread::Builder::new().name("terminal".into()).spawn(move || desk.run())?;
     Ok((Terminal { shared, thread: Some(thread) }, inputs))
 }

@@ -43,6 +43,8 @@ pub(crate) enum Verdict {
     Settled,
     /// The password is wrong, or can be none.
     PasswordRefused,
+    /// No new account can have this name; why was told.
+    NameRefused,
 }
 
 /// What is on the screen besides the rows.

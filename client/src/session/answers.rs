@@ -16,6 +16,8 @@ pub(super) enum Answer {
     Nobody,
     /// Of a login; delivery has started.
     LoggedIn(Result<Attached, RequestError>),
+    /// Of asking whether a new account can have a name.
+    NameOfAccount(Result<(), RequestError>),
     /// Of entering a room; with its last lines, if it was entered before.
     Joined(Result<(RoomState, Option<History>), RequestError>),
     /// Of leaving a room.
@@ -42,6 +44,7 @@ impl Answer {
     /// What this means for whoever waits to hear of a password.
     fn verdict(&self) -> Verdict {
         let refused = match self {
+            Self::NameOfAccount(Err(error)) if is_about_the_name(error) => return Verdict::NameRefused,
             Self::LoggedIn(Err(error)) | Self::Done(_, Err(error)) => error,
             _ => return Verdict::Settled,
         };
@@ -125,6 +128,11 @@ impl Session {
                 }
             }
             Answer::LoggedIn(Err(error)) => return Some(End::Failed(error.into())),
+            Answer::NameOfAccount(Err(error)) if is_about_the_name(&error) => {
+                self.complain(&error.to_string())
+            }
+            // What else went wrong, the registration says.
+            Answer::NameOfAccount(_) => {}
             // A script must not go on talking in another room than it thinks.
             Answer::Joined(Err(error)) if !self.interactive => return Some(End::Failed(elsewhere(&error))),
             Answer::Turned(_, Err(error)) if !self.interactive => {
@@ -287,6 +295,15 @@ fn unsent(room: &str, text: &str, reason: &str) -> String {
         clip(room),
         excerpt(text),
         letters.as_str()
+    )
+}
+
+/// Whether a registration would be refused with any password.
+fn is_about_the_name(error: &RequestError) -> bool {
+    use ErrorCode::{BadName, NameReserved, NameTaken, RegistrationClosed};
+    matches!(
+        error,
+        RequestError::Refused { code: BadName | NameReserved | NameTaken | RegistrationClosed, .. }
     )
 }
 

@@ -12,6 +12,8 @@ use crate::command::{self, Command, Input, is_account};
 use crate::exit::{Failure, Reason};
 use crate::input::Typed;
 use crate::repl::Verdict;
+use crate::sanitize::sendable;
+use crate::slash::{self, Beginning};
 use crate::view::Shown;
 
 impl Session {
@@ -45,6 +47,7 @@ impl Session {
         }
         let Some(Typed::Line(line)) = self.peeked.as_ref().filter(|_| !self.wishes.text) else { return None };
         let Ok(Input::Command(login)) = command::parse(line) else { return None };
+        let login = self.with_password(login);
         match &login {
             // Whoever is remembered logs in without it. If that fails, the line is still there.
             Command::Login { name: Some(name), .. } if is_remembered(client, name).await => return None,
@@ -71,12 +74,7 @@ impl Session {
     ) -> Option<End> {
         match typed {
             Typed::Line(line) if self.confirming => return self.confirm(&line),
-            Typed::Line(line) => match self.understood(line) {
-                Ok(Input::Blank) => {}
-                Ok(Input::Say(text)) => return self.speak(client, None, text, false, pending),
-                Ok(Input::Command(command)) => return self.obey(client, command, pending),
-                Err(words) => self.refuse(&words),
-            },
+            Typed::Line(line) => return self.line(client, line, pending),
             Typed::Command(command) => {
                 self.awaited = true;
                 let end = self.obey(client, command, pending);
@@ -84,6 +82,14 @@ impl Session {
                     self.tell(Verdict::Settled);
                 }
                 return end;
+            }
+            Typed::NewName(name) => {
+                self.awaited = true;
+                // Whoever is logged in registers over a connection that is not there yet.
+                match client.is_logged_in() {
+                    true => self.tell(Verdict::Settled),
+                    false => *pending = Some(ask_for_name(client.clone(), name)),
+                }
             }
             Typed::Editing if !self.view.current().is_empty() => client.typing(self.view.current()),
             Typed::Editing => {}
@@ -101,8 +107,44 @@ impl Session {
         None
     }
 
+    fn line(&mut self, client: &Client, line: String, pending: &mut Option<Pending>) -> Option<End> {
+        let first = !std::mem::replace(&mut self.begun, true);
+        if self.wishes.text && first && slash::reveals(&line) {
+            let words = "With --text no line is a command, so this login would be said to everybody. \
+                         Log in once without --text: the device is remembered.";
+            return Some(End::Failed(Failure::new(Reason::Usage, words)));
+        }
+        // A script whose login was meant, and is none, must not go on as somebody else.
+        let ends = !self.interactive && matches!(slash::beginning(&line), Beginning::Likeness(_));
+        match self.understood(line) {
+            Ok(Input::Blank) => {}
+            Ok(Input::Say(text)) => return self.speak(client, None, text, false, pending),
+            Ok(Input::Command(command)) => {
+                let command = self.with_password(command);
+                return self.obey(client, command, pending);
+            }
+            Err(words) if ends => return Some(End::Failed(Failure::new(Reason::Refused, words))),
+            Err(words) => self.refuse(&words),
+        }
+        None
+    }
+
     fn understood(&self, line: String) -> Result<Input, String> {
         if self.wishes.text { Ok(command::verbatim(line)) } else { command::parse(&line) }
+    }
+
+    /// A login that brings no password has that of the password file, if there is one.
+    fn with_password(&self, command: Command) -> Command {
+        let given = || self.wishes.password.clone();
+        match command {
+            Command::Register { name: Some(name), password: None } => {
+                Command::Register { name: Some(name), password: given() }
+            }
+            Command::Login { name: Some(name), password: None } => {
+                Command::Login { name: Some(name), password: given() }
+            }
+            other => other,
+        }
     }
 
     fn refuse(&mut self, words: &str) {
@@ -197,7 +239,7 @@ impl Session {
                 self.refuse("A name cannot be empty. In a pipe: /login NAME PASSWORD");
             }
             Command::Register { password: None, .. } | Command::Login { password: None, .. } => {
-                self.refuse("A password is needed. In a pipe: /login NAME PASSWORD");
+                self.refuse("A password is needed. In a pipe: --password-file FILE, or /login NAME PASSWORD");
             }
             Command::Passwd(None) => self.refuse("Two passwords are needed. In a pipe: /passwd OLD NEW"),
             Command::Register { .. } | Command::Login { .. }
@@ -230,6 +272,11 @@ impl Session {
         let room = room.unwrap_or_else(|| self.view.current().to_owned());
         if !client.is_logged_in() {
             return self.nobody_speaks();
+        }
+        let text = sendable(&text);
+        if slash::is_blank_line(&text) {
+            self.refuse("Nothing of this line can be sent: it holds control characters alone.");
+            return None;
         }
         let client = client.clone();
         *pending = Some(Box::pin(async move {
@@ -351,6 +398,15 @@ enum Local {
     End(Box<End>),
     /// It needs one.
     Request,
+}
+
+/// Asks whether a new account can have this name, with a password that none can have: the server looks at the name first.
+/// One that looks at the password first says nothing of the name, and the registration will.
+fn ask_for_name(client: Client, name: String) -> Pending {
+    Box::pin(async move {
+        let outcome = client.register(&name, None, &Secret(String::new())).await;
+        Answer::NameOfAccount(outcome.map(drop))
+    })
 }
 
 /// Logs out behind what was typed before it, as leaving does. What the server does not take in that time

@@ -15,7 +15,7 @@ use std::io::IsTerminal;
 use std::pin::Pin;
 use std::time::Duration;
 
-use lanchat_client::{Client, ConnectError, Event, Events, Home};
+use lanchat_client::{Client, ConnectError, Event, Events, Home, Secret};
 use lanchat_model::{ClientId, RoomName, Seq, limits};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -54,6 +54,8 @@ pub(crate) struct Wishes {
     pub(crate) tail: u64,
     /// The server runs in this process: others depend on it.
     pub(crate) hosting: bool,
+    /// The password of a login in the pipe that brings none.
+    pub(crate) password: Option<Secret>,
     /// Told the account of each login, if the server runs in this process.
     pub(crate) logins: Option<mpsc::Sender<String>>,
 }
@@ -65,7 +67,7 @@ impl Wishes {
         // What was said before is for eyes, not for the log of a build.
         let eyes = !args.json && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         let tail = args.tail.unwrap_or(if eyes { limits::JOIN_TAIL_DEFAULT } else { 0 });
-        Self { home, room, text, follow, tail, hosting: false, logins: None }
+        Self { home, room, text, follow, tail, hosting: false, password: None, logins: None }
     }
 }
 
@@ -128,6 +130,8 @@ pub(crate) struct Session {
     met: bool,
     /// If the login that is tried fails, the one before is still there.
     fallback: bool,
+    /// The first line of the input was read.
+    begun: bool,
     /// The input has ended.
     ended: bool,
     /// What must have been shown before the end of the input ends the session, and what was shown.
@@ -166,6 +170,7 @@ impl Session {
             awaited: false,
             met: false,
             fallback: false,
+            begun: false,
             ended: false,
             due: BTreeMap::new(),
             settled: false,

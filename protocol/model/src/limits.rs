@@ -350,6 +350,8 @@ pub const OUTPUT_ROWS_MAX: usize = 4096;
 pub const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Lines that were typed and wait for those before them. When full the editor, or the pipe, waits.
 pub const INPUT_LINES_MAX: usize = 64;
+/// A file with a password: the longest one, a byte order mark, and the end of a line. A longer one is refused.
+pub const PASSWORD_FILE_BYTES_MAX: usize = PASSWORD_BYTES_MAX + 5;
 /// A line from a pipe: the largest message, and a command before it. A longer one is refused.
 pub const INPUT_LINE_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 128;
 /// Lines in the input history. When full the oldest goes.

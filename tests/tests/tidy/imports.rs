@@ -50,7 +50,7 @@ const RULES: [Rule; 13] = [
     Rule(
         "lanchat",
         "lanchat-client lanchat-model lanchat-protocol lanchat-server",
-        "anstyle-query clap etcetera hostname jiff rustyline serde_json strsim terminal_size tokio tokio-util tracing \
+        "anstyle-query clap etcetera hostname jiff rpassword rustix rustyline serde_json strsim terminal_size tokio tokio-util tracing \
          tracing-subscriber unicode-segmentation unicode-width winresource",
     ),
     Rule(
