@@ -145,6 +145,23 @@ fn several_servers_make_a_numbered_list() {
     terminal.wait_for_text("/register");
 }
 
+/// Two servers of one name: the second gets a number, and both are found, each by its own.
+#[test]
+fn a_server_whose_name_is_taken_gets_a_number() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(3, Addressing::Both) else { return };
+    let [first, second, client] = lan.hosts() else { panic!("three hosts") };
+    let first = TestServer::start_as(ServerSpec::on(&first.place(), "attic"));
+    first.stderr().wait_for_text("advertised");
+    let second = TestServer::start_as(ServerSpec::on(&second.place(), "attic"));
+    second.stderr().wait_for_text("renamed");
+    second.stderr().wait_for_text("advertised");
+    let home = Home::new();
+    let (code, list, error) = Process::run(&client.launch(lanchat()).home(&home).arg("discover"), "");
+    assert_eq!((code, list.lines().count()), (0, 2), "{list}{error}");
+    assert!(!first.log().contains("renamed"), "the first keeps its name");
+}
+
 /// An address that comes while the server runs is advertised, and stands in a certificate of the same key.
 #[test]
 fn a_server_follows_its_addresses_and_keeps_its_key() {
