@@ -112,6 +112,9 @@ pub const BATCH_DRAFTS_MAX: usize = 1024;
 /// before it comes back to one that stepped back; more than it does would wake the sequencer in between, and cut the next
 /// batch short.
 pub const READERS_PER_TURN: usize = 48;
+/// Requests of one connection before it lets others go first: twice the window of posts, so that a post seldom waits for
+/// it. A full write buffer ends its turn too.
+pub const REQUESTS_PER_TURN: u32 = 2 * UNACKED_PER_SESSION_MAX as u32;
 /// Jobs that wait for the store's writer thread. When full, the caller waits.
 pub const WRITER_INBOX_MAX: usize = 1024;
 /// How long the store's writer holds back what nobody waits for, so that it is in the commit of something else.

@@ -224,6 +224,7 @@ impl Entrance {
             login_deadline: accepted_at + limits::LOGIN_MAX,
             session: None,
             has_input: false,
+            taken: 0,
             was_reprieved: false,
             out: Vec::new(),
             last_sent: Instant::now(),

@@ -29,6 +29,8 @@ pub(crate) struct Pump {
     pub(crate) session: Option<Session>,
     /// Whether the dialect may have a whole request. Most wake-ups are for deliveries, and need not ask it.
     pub(crate) has_input: bool,
+    /// Requests since it last let others go first.
+    pub(crate) taken: u32,
     /// Whether its place is gone, and one more look was taken at what it says.
     pub(crate) was_reprieved: bool,
     /// What is to be written. Written as soon as it exceeds `limits::WRITE_BUFFER_BYTES_MAX`, and before every wait.
@@ -206,7 +208,8 @@ impl Pump {
         Ok(())
     }
 
-    /// Takes the requests that are whole, while there is credit.
+    /// Takes the requests that are whole, while there is credit. After so many, or a full write buffer, it lets others go
+    /// first: the runtime counts reads, and one read may bring hundreds of requests that need no waiting.
     async fn take_requests(&mut self) -> io::Result<ControlFlow<()>> {
         while self.has_input && self.has_credit() {
             let flow = match self.dialect.next_inbound(&mut self.out) {
@@ -225,8 +228,12 @@ impl Pump {
             if flow == Flow::Close {
                 return Ok(ControlFlow::Break(()));
             }
-            if self.out.len() > limits::WRITE_BUFFER_BYTES_MAX {
+            self.taken += 1;
+            // Few long answers are as much work as many short ones.
+            if self.taken >= limits::REQUESTS_PER_TURN || self.out.len() > limits::WRITE_BUFFER_BYTES_MAX {
+                self.taken = 0;
                 self.flush().await?;
+                tokio::task::yield_now().await;
             }
         }
         Ok(ControlFlow::Continue(()))
