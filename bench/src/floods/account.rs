@@ -29,7 +29,7 @@ pub enum Deed {
     ComeAndGo,
     /// It types.
     Type,
-    /// It changes its password to what it is.
+    /// It changes its password to what it is, and tries to by a wrong one.
     Passwd,
 }
 
@@ -105,7 +105,10 @@ impl Flood for Account {
             Deed::AwayFast => "is away or back; as fast as one core can",
             Deed::ComeAndGo => "comes, and says goodbye; as fast as one core can",
             Deed::Type => "types in the member's room; as fast as one core can",
-            Deed::Passwd => "changes its password to what it is; as fast as one core can",
+            Deed::Passwd => {
+                "changes its password to what it is in one, and tries to by a wrong one in the others; as fast as one \
+                 core can"
+            }
         };
         format!("1 account, sessions: {}; it {what}", self.0.sessions())
     }
@@ -122,7 +125,9 @@ struct Culprit {
 }
 
 impl Script for Culprit {
-    fn ask(&mut self, _seat: usize, out: &mut Vec<u8>) -> u32 {
+    fn ask(&mut self, seat: usize, out: &mut Vec<u8>) -> u32 {
+        // A change ends all other sessions, which come back; a wrong old password costs a hash and ends none.
+        let old = if seat == 0 { PASSWORD } else { "not the password" };
         for _ in 0..self.deed.at_once() {
             self.number += 1;
             let number = self.number;
@@ -145,7 +150,10 @@ impl Script for Culprit {
                 Deed::ComeAndGo => writeln!(out, r#"{{"type":"bye","id":"b"}}"#),
                 Deed::Type => writeln!(out, r#"{{"type":"typing","id":"t","room":"{HALL}"}}"#),
                 Deed::Passwd => {
-                    writeln!(out, r#"{{"type":"passwd","id":"p","old":"{PASSWORD}","new":"{PASSWORD}"}}"#)
+                    writeln!(
+                        out,
+                        r#"{{"type":"passwd","id":"p","old":"{old}","new":"{PASSWORD}","renew":true}}"#
+                    )
                 }
             };
         }

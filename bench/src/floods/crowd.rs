@@ -258,6 +258,12 @@ impl<S: Script> Handler for Desk<S> {
             {
                 seat.state = State::Asking(open.saturating_sub(1));
                 self.told(kind, line);
+                // A new password brings a new token (PROTOCOL §4).
+                if let (Entry::Session { token, .. }, Some(newest), true) =
+                    (&mut self.entry, text_of(line, br#""token":""#), line.starts_with(br#"{"type":"ok""#))
+                {
+                    *token = String::from_utf8_lossy(newest).into_owned();
+                }
                 if self.script.answer(number, kind) == Then::Leave {
                     self.leaving.push(id);
                 }
