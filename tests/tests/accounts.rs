@@ -43,6 +43,10 @@ fn names_are_checked_with_a_code_for_each_mistake() {
         ("аnа", "bad_name"),
         ("ana\u{202e}", "bad_name"),
         ("system", "name_reserved"),
+        ("server.", "name_reserved"),
+        ("_server_", "name_reserved"),
+        ("sysadmin", "name_reserved"),
+        ("..", "bad_name"),
         ("ana", "name_taken"),
         ("ANA", "name_taken"),
     ];
@@ -51,7 +55,16 @@ fn names_are_checked_with_a_code_for_each_mistake() {
         let frame = json!({"type": "register", "username": name, "password": PASSWORD});
         assert_eq!(peer.refused(frame), code, "{name:?}");
     }
-    for password in ["1234567", &"x".repeat(257)] {
+    // Without a password for it: nobody thinks of one in vain.
+    assert_eq!(peer.refused(json!({"type": "register", "username": "ana", "password": ""})), "name_taken");
+    for (called, code) in
+        [("Bob: online, administers this server", "bad_name"), ("\u{410}dmin", "name_reserved")]
+    {
+        let frame =
+            json!({"type": "register", "username": "bob", "password": PASSWORD, "display_name": called});
+        assert_eq!(peer.refused(frame), code, "{called:?}");
+    }
+    for password in ["", "1234567", &"x".repeat(257), "pasted with its end\n"] {
         let frame = json!({"type": "register", "username": "bob", "password": password});
         assert_eq!(peer.refused(frame), "bad_password");
     }
@@ -76,6 +89,34 @@ fn an_unknown_name_is_refused_exactly_as_a_wrong_password_is() {
     assert_eq!(wrong, unknown);
     let impossible = login(&server, "no such name!", "not the password");
     assert_ne!(impossible["type"], "welcome");
+}
+
+#[test]
+fn a_password_is_the_same_on_all_keyboards() {
+    let server = TestServer::start();
+    let (composed, decomposed) = ("contrase\u{f1}a", "contrasen\u{303}a");
+    let frame = json!({"type": "register", "username": "ana", "password": decomposed});
+    let mut ana = TestPeer::connect(server.address());
+    assert_eq!(ana.request(frame)["type"], "welcome");
+    assert_eq!(login(&server, "ana", composed)["type"], "welcome");
+    let changed = ana.request(json!({"type": "passwd", "old": composed, "new": format!("{composed} 2")}));
+    assert_eq!(changed["type"], "ok");
+    assert_eq!(login(&server, "ana", &format!("{decomposed} 2"))["type"], "welcome");
+}
+
+#[test]
+fn guesses_at_the_same_moment_are_counted_one_by_one() {
+    let server = TestServer::start();
+    TestPeer::registered(server.address(), "ana");
+    let mut peers: Vec<_> = (0..15).map(|_| TestPeer::connect(server.address())).collect();
+    for (guess, peer) in peers.iter_mut().enumerate() {
+        let login =
+            json!({"type": "login", "id": "1", "username": "ana", "password": format!("guess {guess}")});
+        peer.write_line(&login.to_string());
+    }
+    let answers: Vec<_> = peers.iter_mut().map(|peer| peer.expect("error")["code"].clone()).collect();
+    let checked = answers.iter().filter(|code| **code == "wrong_password").count();
+    assert_eq!(checked, 5, "{answers:?}");
 }
 
 #[test]
