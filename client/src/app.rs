@@ -48,7 +48,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         #[cfg(feature = "host")]
         (Some(Task::Host(args)), None) => crate::host::run(args, &cli.chat, home).await,
         (None, Some(target)) => chat(target, Wishes::new(&cli.chat, home), &cli.chat, &[]).await,
-        (None, None) => match choose::choose(&home, cfg!(feature = "host")).await? {
+        (None, None) => match choose::choose(&home, &cli.chat, cfg!(feature = "host")).await? {
             Choice::Server(target) => chat(target, Wishes::new(&cli.chat, home), &cli.chat, &[]).await,
             Choice::Host => host(&cli.chat, home).await,
         },
@@ -103,7 +103,7 @@ pub(crate) async fn chat(
     let connection = reach(&target, &home).await?;
     let mut words = greeting.to_vec();
     if !wishes.hosting {
-        words.extend(trust::introduction(&connection));
+        words.extend(trust::introduction(&connection, &home.pins()?));
     }
     let mut trusted = connection.trust(&home)?;
 

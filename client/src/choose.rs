@@ -1,17 +1,19 @@
 //! Which server to talk to: the ones that were used before and the ones that advertise themselves,
 //! at the same time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::net::IpAddr;
 
-use lanchat_client::{Decision, Discovered, Discovery, Home, Pins, Probe, Server, Target, discover, probe};
+use lanchat_client::{
+    Decision, Fingerprint, Home, Pins, Probe, Search, Server, Sighting, Target, look_alike,
+};
 use lanchat_model::{ServerId, limits};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
 
+use crate::cli::ChatArgs;
 use crate::exit::{Failure, Reason};
 use crate::sanitize::quoted;
-use crate::trust::say;
+use crate::trust::{namesake, say};
 use crate::view::clip;
 
 /// A server that answers.
@@ -23,27 +25,40 @@ pub(crate) struct Found {
     address: String,
     online: u64,
     known: bool,
-    /// Another server of this name is known: somebody may want to be taken for it.
+    /// Another server whose name looks the same is known: somebody may want to be taken for it.
     namesake: bool,
+    /// Another server of this list has a name that looks the same.
+    twin: bool,
+    /// How many servers of the same host stand before it: a host with many does not fill the list.
+    turn: usize,
+    ip: IpAddr,
 }
 
 impl Found {
-    fn new(target: Target, probe: Probe, pins: &Pins) -> Self {
-        let name = clip(&probe.hello.name);
-        let known = probe.decision == Decision::Match;
-        let same = |other: &str| clip(other).trim().eq_ignore_ascii_case(name.trim());
-        let namesake = !known && pins.iter().any(|(id, pin)| id != probe.server_id && same(&pin.name));
-        let address = probe.address.to_string();
-        Self { target, id: probe.server_id, name, address, online: probe.hello.online, known, namesake }
+    fn new(target: Target, probe: &Probe, pins: &Pins) -> Self {
+        Self {
+            target,
+            id: probe.server_id,
+            name: clip(&probe.hello.name),
+            address: probe.address.to_string(),
+            online: probe.hello.online,
+            known: probe.decision == Decision::Match,
+            namesake: namesake(pins, probe.server_id, &probe.hello.name).is_some(),
+            twin: false,
+            turn: 0,
+            ip: probe.address.ip(),
+        }
     }
 
     fn line(&self) -> String {
-        let trust = match (self.known, self.namesake) {
-            (true, _) => "known",
-            (false, false) => "new",
-            (false, true) => "new; ANOTHER server of this name is known to you",
+        let trust = match (self.known, self.namesake, self.twin) {
+            (true, true, _) => "known; you know ANOTHER server whose name looks the same",
+            (true, false, _) => "known",
+            (false, true, _) => "new; NOT the server of this name that you know",
+            (false, false, true) => "new; ANOTHER server here has a name that looks the same",
+            (false, false, false) => "new",
         };
-        format!("{:<20} {:<28} {:>3} online  {trust}", self.name, self.address, self.online)
+        format!("{:<28} {:>3} online  {}  {trust}", self.address, self.online, quoted(&self.name))
     }
 }
 
@@ -57,133 +72,214 @@ pub(crate) enum Choice {
 
 /// Finds the server to talk to. `may_host`: hosting can be offered.
 ///
+/// Who knows a server goes to no other one by itself: a new one is chosen by a person, or with
+/// `--first-contact`.
+///
 /// # Errors
-/// [`Reason::NoServer`] when there is none; [`Reason::Untrusted`] when the only one might be an
-/// impostor.
-pub(crate) async fn choose(home: &Home, may_host: bool) -> Result<Choice, Failure> {
-    let asks = io::stdin().is_terminal() && io::stdout().is_terminal();
+/// [`Reason::NoServer`] when there is none; [`Reason::Untrusted`] when there are only some that
+/// nobody has decided to trust.
+pub(crate) async fn choose(home: &Home, args: &ChatArgs, may_host: bool) -> Result<Choice, Failure> {
+    let asks = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.json;
     if asks {
         say("Looking for servers on this network…")?;
     }
-    let mut found = look_around(home, true).await?;
+    let Around { mut found, others, busy, knows_any } = look_around(home, true).await?;
+    let known = found.iter().filter(|found| found.known).count();
+    // Better wait for the own server than go to another one.
+    if known == 0
+        && let Some(busy) = busy
+    {
+        return Ok(Choice::Server(Target::remembered(&busy)));
+    }
     match found.as_slice() {
         [] if asks && may_host => {
-            let hosts = ask("No server on this network. Host one here? [Y/n] ").await?;
+            others.iter().try_for_each(|other| say(other))?;
+            let missing = missing(home, knows_any)?;
+            let hosts = ask(&format!("{missing} Host one here? [Y/n] ")).await?;
             if matches!(hosts.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes") {
                 return Ok(Choice::Host);
             }
-            Err(nobody())
+            Err(nobody(home, knows_any, &others)?)
         }
-        [] => Err(nobody()),
-        [only] if !only.namesake => Ok(Choice::Server(found.swap_remove(0).target)),
+        [] => Err(nobody(home, knows_any, &others)?),
+        [only] if only.known || !knows_any => Ok(Choice::Server(found.swap_remove(0).target)),
+        // Nobody to ask: a stranger's advert does not keep a script from the server that it knows.
+        _ if known == 1 && !asks => Ok(Choice::Server(found.swap_remove(0).target)),
+        [only] if args.first_contact && !only.namesake => Ok(Choice::Server(found.swap_remove(0).target)),
         several if asks => {
-            let chosen = pick(several).await?;
+            others.iter().try_for_each(|other| say(other))?;
+            let chosen = pick(several, knows_any && known == 0).await?;
             Ok(Choice::Server(found.swap_remove(chosen).target))
         }
-        [only] => Err(Failure::new(
-            Reason::Untrusted,
-            format!(
-                "{} at {} is new, but another server of this name is known to you. If you mean this one: \
-                 lanchat --server {}",
-                only.name, only.address, only.address
-            ),
-        )),
-        // Nobody to ask: a stranger's advert does not keep a script from the server that it knows.
-        [known, others @ ..] if known.known && others.iter().all(|other| !other.known) => {
-            Ok(Choice::Server(found.swap_remove(0).target))
-        }
+        unknown if known == 0 && knows_any => Err(not_by_itself(home, unknown, &others)?),
         several => {
-            let lines: Vec<String> = several.iter().map(|found| format!("  {}", found.line())).collect();
-            let words = format!("There are several servers. Choose one with --server:\n{}", lines.join("\n"));
+            let words = format!("There are several servers. Choose one with --server:\n{}", list_of(several));
             Err(Failure::new(Reason::NoServer, words))
         }
     }
 }
 
-fn nobody() -> Failure {
-    Failure::new(
-        Reason::NoServer,
-        "No server on this network. Start one with `lanchat host`, or name one: `lanchat --server HOST`.",
+/// Why a script is not connected to a server that it does not know.
+fn not_by_itself(home: &Home, found: &[Found], others: &[String]) -> Result<Failure, Failure> {
+    let mut words: Vec<String> = others.to_vec();
+    words.push(format!("{} lanchat goes to no other one by itself. These are here:", missing(home, true)?));
+    words.push(list_of(found));
+    words.push(match found {
+        [only] if only.namesake => format!("If you mean this one: lanchat --server {}", only.address),
+        [only] => format!("If you mean this one: lanchat --server {}, or --first-contact", only.address),
+        _ => "If you mean one of them: lanchat --server ADDRESS".to_owned(),
+    });
+    Ok(Failure::new(Reason::Untrusted, words.join("\n")))
+}
+
+/// What is missing: the servers that are known, by name.
+fn missing(home: &Home, knows_any: bool) -> Result<String, Failure> {
+    const NAMES_MAX: usize = 3;
+    if !knows_any {
+        return Ok("No server on this network.".to_owned());
+    }
+    let servers = home.servers()?;
+    let mut names: Vec<String> =
+        servers.iter().take(NAMES_MAX).map(|server| quoted(&clip(&server.name))).collect();
+    if servers.len() > NAMES_MAX {
+        names.push("…".to_owned());
+    }
+    Ok(match names.is_empty() {
+        true => "No server that you know answers.".to_owned(),
+        false => format!("No server that you know answers ({}).", names.join(", ")),
+    })
+}
+
+fn nobody(home: &Home, knows_any: bool, others: &[String]) -> Result<Failure, Failure> {
+    let mut words: Vec<String> = others.to_vec();
+    words.push(format!(
+        "{} Start one with `lanchat host`, or name one: `lanchat --server HOST`.",
+        missing(home, knows_any)?
+    ));
+    Ok(Failure::new(Reason::NoServer, words.join("\n")))
+}
+
+/// What a look around came to.
+struct Around {
+    /// The servers that answer, the known ones first.
+    found: Vec<Found>,
+    /// What is to be said of servers that answer in the place of others.
+    others: Vec<String>,
+    /// The latest of the known servers that have no place now.
+    busy: Option<Server>,
+    /// Whether any server is known.
+    knows_any: bool,
+}
+
+/// Looks for as long as a [`Search`] does; with `hurry`, only until the servers that answer at once
+/// have.
+async fn look_around(home: &Home, hurry: bool) -> Result<Around, Failure> {
+    let pins = home.pins()?;
+    let mut search = Search::start(home)?;
+    let knows_any = search.knows_any();
+    let mut found: BTreeMap<ServerId, Found> = BTreeMap::new();
+    let (mut others, mut busy) = (Vec::new(), BTreeSet::new());
+    while let Some(sighting) = search.next().await {
+        match sighting {
+            Sighting::Server(probe) => {
+                let full = found.len() >= limits::DISCOVERED_MAX && probe.decision != Decision::Match;
+                // Of the addresses that it answers at, one that can be read out and typed.
+                let better = match found.get(&probe.server_id) {
+                    Some(before) => before.ip.is_ipv6() && probe.address.is_ipv4(),
+                    None => !full,
+                };
+                if better {
+                    found.insert(probe.server_id, Found::new(search.target(&probe), &probe, &pins));
+                }
+                // Who knows a server waits for it, whoever else is quicker to answer.
+                let known = probe.decision == Decision::Match;
+                if hurry && (known || !knows_any) {
+                    search.hurry(known);
+                }
+            }
+            Sighting::Other { known, address, presented }
+                if others.len() < limits::OTHER_SERVERS_TOLD_MAX =>
+            {
+                others.push((known, other(&pins, known, &address.to_string(), presented)));
+            }
+            // At most as many as are remembered.
+            Sighting::Busy { known } => drop(busy.insert(known)),
+            _ => {}
+        }
+    }
+    let busy = home.servers()?.into_iter().find(|server| busy.contains(&server.id));
+    // Of a server that was found nobody needs to know where else it is not.
+    others.retain(|(known, _)| !found.contains_key(known));
+    let others = others.into_iter().map(|(_, words)| words).collect();
+    Ok(Around { found: sorted(found.into_values().collect()), others, busy, knows_any })
+}
+
+/// The order of the list: known servers first, then those of each host by turns.
+fn sorted(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_by_cached_key(|found| (!found.known, found.name.to_lowercase()));
+    let mut turns: HashMap<IpAddr, usize> = HashMap::new();
+    for server in &mut found {
+        let turn = turns.entry(server.ip).or_default();
+        server.turn = *turn;
+        *turn += 1;
+    }
+    found.sort_by_key(|found| (!found.known, found.turn));
+    // Of those that are shown, which is a bounded number.
+    for at in 0..found.len().min(limits::SERVERS_LISTED_MAX) {
+        let twin =
+            |(other, server): (usize, &Found)| other != at && look_alike(&server.name, &found[at].name);
+        let twin = found.iter().take(limits::SERVERS_LISTED_MAX).enumerate().any(twin);
+        found[at].twin = twin;
+    }
+    found
+}
+
+/// What to say of a server that is not the one that it should be. No advice to forget the known one:
+/// this may be somebody's advert.
+fn other(pins: &Pins, known: ServerId, address: &str, presented: Fingerprint) -> String {
+    let name = pins.get(known).map(|pin| quoted(&clip(&pin.name))).unwrap_or_default();
+    format!(
+        "At {address} another server answers than {name}, which you know. It has the key {}; nothing was sent to it.",
+        presented.words()
     )
 }
 
-/// Looks for as long as `limits::DISCOVER_WINDOW`; with `hurry`, only until the servers that answer
-/// at once have.
-async fn look_around(home: &Home, hurry: bool) -> Result<Vec<Found>, Failure> {
-    let pins = home.pins()?;
-    let mut remembered: BTreeMap<ServerId, Server> =
-        home.servers()?.into_iter().map(|server| (server.id, server)).collect();
-    let mut probes = JoinSet::new();
-    for server in remembered.values() {
-        spawn_probe(&mut probes, Target::remembered(server), home);
+/// As many lines as can be looked over.
+fn lines_of(found: &[Found]) -> Vec<String> {
+    let mut lines: Vec<String> =
+        found.iter().take(limits::SERVERS_LISTED_MAX).map(|found| found.line()).collect();
+    if let Some(more @ 1..) = found.len().checked_sub(limits::SERVERS_LISTED_MAX) {
+        lines.push(format!("… and {more} more: `lanchat discover` lists them all"));
     }
-    // Without mDNS the remembered servers are still there; with none of either the user is told how
-    // to go on.
-    let mut discovery = discover(limits::DISCOVER_WINDOW).ok();
-    let window = Instant::now() + limits::DISCOVER_WINDOW;
-    let mut end = window;
-    let mut found: BTreeMap<ServerId, Found> = BTreeMap::new();
-    loop {
-        tokio::select! {
-            advert = next_advert(&mut discovery) => {
-                if let Some(advert) = advert && probes.len() < limits::DISCOVERED_MAX {
-                    let target = match remembered.remove(&advert.server_id) {
-                        Some(server) => Target::remembered(&server).and(&advert),
-                        None => Target::discovered(&advert),
-                    };
-                    spawn_probe(&mut probes, target, home);
-                }
-            }
-            Some(probed) = probes.join_next() => {
-                // What does not answer, or not with the right key, is no choice.
-                if let Ok(Some((target, probe))) = probed {
-                    let new = Found::new(target, probe, &pins);
-                    found.entry(new.id).or_insert(new);
-                    if hurry {
-                        end = window.min(Instant::now() + limits::DISCOVER_GRACE).min(end);
-                    }
-                }
-            }
-            () = sleep_until(end) => break,
+    lines
+}
+
+fn list_of(found: &[Found]) -> String {
+    lines_of(found).iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Asks which one. `strangers`: a server is known, and none of these is it.
+async fn pick(found: &[Found], strangers: bool) -> Result<usize, Failure> {
+    if strangers {
+        say("No server that you know answers. These are NEW to you:")?;
+    } else {
+        say("Servers on this network:")?;
+    }
+    for (number, line) in (1..).zip(lines_of(found)) {
+        match number <= found.len().min(limits::SERVERS_LISTED_MAX) {
+            true => say(&format!("{number:>3}  {line}"))?,
+            false => say(&format!("     {line}"))?,
         }
     }
-    let mut found: Vec<Found> = found.into_values().collect();
-    found.sort_by_key(|found| (!found.known, found.name.to_ascii_lowercase()));
-    Ok(found)
-}
-
-fn spawn_probe(probes: &mut JoinSet<Option<(Target, Probe)>>, target: Target, home: &Home) {
-    let home = home.clone();
-    probes.spawn(async move {
-        let probe = probe(&target, &home).await.ok()?;
-        Some((target, probe))
-    });
-}
-
-/// The next advert; never, once there are no more.
-async fn next_advert(discovery: &mut Option<Discovery>) -> Option<Discovered> {
-    if let Some(running) = discovery {
-        if let Some(advert) = running.next().await {
-            return Some(advert);
-        }
-        *discovery = None;
-    }
-    std::future::pending().await
-}
-
-async fn pick(found: &[Found]) -> Result<usize, Failure> {
-    say("Servers on this network:")?;
-    for (number, found) in (1..).zip(found) {
-        say(&format!("{number:>3}  {}", found.line()))?;
-    }
+    let last = found.len().min(limits::SERVERS_LISTED_MAX);
     loop {
         let answer = ask("Which one? [number, or Enter to leave] ").await?;
         match answer.trim().parse::<usize>() {
-            Ok(number) if (1..=found.len()).contains(&number) => return Ok(number - 1),
+            Ok(number) if (1..=last).contains(&number) => return Ok(number - 1),
             _ if answer.trim().is_empty() => {
                 return Err(Failure::new(Reason::NoServer, "No server was chosen."));
             }
-            _ => say(&format!("Type a number from 1 to {}.", found.len()))?,
+            _ => say(&format!("Type a number from 1 to {last}."))?,
         }
     }
 }
@@ -210,9 +306,12 @@ async fn ask(question: &str) -> Result<String, Failure> {
 /// # Errors
 /// [`Reason::NoServer`] when there is none.
 pub(crate) async fn list(home: &Home, json: bool) -> Result<(), Failure> {
-    let found = look_around(home, false).await?;
+    let Around { found, others, knows_any, .. } = look_around(home, false).await?;
     if found.is_empty() {
-        return Err(nobody());
+        return Err(nobody(home, knows_any, &others)?);
+    }
+    if !json {
+        others.iter().try_for_each(|other| say(other))?;
     }
     for found in found {
         if json {

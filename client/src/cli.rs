@@ -55,6 +55,10 @@ pub(crate) struct ChatArgs {
     /// pipes; needs a login that is remembered. Empty lines are left out
     #[arg(long, global = true)]
     pub(crate) text: bool,
+    /// Go to a server that is new, if it is the only one here, also if this device knows another one.
+    /// A name that looks like that of a known server needs --server
+    #[arg(long)]
+    pub(crate) first_contact: bool,
     /// Stay when the input ends
     #[arg(long, global = true)]
     pub(crate) follow: bool,

@@ -67,9 +67,7 @@ impl From<std::io::Error> for Failure {
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         let reason = match &error {
-            ConnectError::KeyChanged { .. }
-            | ConnectError::UnexpectedKey { .. }
-            | ConnectError::WrongServer { .. } => Reason::Untrusted,
+            ConnectError::KeyChanged { .. } | ConnectError::UnexpectedKey { .. } => Reason::Untrusted,
             ConnectError::Home(_) => Reason::Usage,
             ConnectError::UnsupportedVersion { .. }
             | ConnectError::ServerFull { .. }

@@ -4,8 +4,8 @@
 
 use std::io::{self, Write};
 
-use lanchat_client::{ConnectError, Connection, Decision, Home};
-use lanchat_model::ServerId;
+use lanchat_client::{ConnectError, Connection, Decision, Home, Pins, look_alike};
+use lanchat_model::{ServerId, limits};
 
 use crate::cli::TrustTask;
 use crate::exit::{Failure, Reason};
@@ -13,7 +13,8 @@ use crate::sanitize::quoted;
 use crate::view::clip;
 
 /// What to say of a server before anything is sent to it. Nothing, if it is known.
-pub(crate) fn introduction(connection: &Connection) -> Vec<String> {
+/// `pins`: the servers that are known.
+pub(crate) fn introduction(connection: &Connection, pins: &Pins) -> Vec<String> {
     if connection.decision() != Decision::First {
         return Vec::new();
     }
@@ -22,6 +23,9 @@ pub(crate) fn introduction(connection: &Connection) -> Vec<String> {
         format!("First contact with {name} at {}.", connection.address()),
         format!("The words of its key: {}", connection.fingerprint().words()),
     ];
+    if let Some((id, known)) = namesake(pins, connection.server_id(), &connection.hello().name) {
+        lines.push(format!("It is NOT {known}, which you know and whose name looks the same (server {id})."));
+    }
     if connection.is_invited() {
         lines.push("Your link says the same: verified.".into());
     } else {
@@ -32,6 +36,17 @@ pub(crate) fn introduction(connection: &Connection) -> Vec<String> {
         lines.push(format!("  lanchat trust verify {}", connection.server_id()));
     }
     lines
+}
+
+/// Another server that is known and has a name that looks the same, as it is shown or as it is:
+/// its id and its name.
+pub(crate) fn namesake(pins: &Pins, id: ServerId, name: &str) -> Option<(ServerId, String)> {
+    // A server may say anything of itself; a name is no longer than this.
+    let name = &name[..name.floor_char_boundary(limits::SERVER_NAME_BYTES_MAX)];
+    let same = |other: &str| look_alike(other, name) || clip(other) == clip(name);
+    pins.iter()
+        .find(|(other, pin)| *other != id && same(&pin.name))
+        .map(|(id, pin)| (id, quoted(&clip(&pin.name))))
 }
 
 /// Why a connection was refused, and what to do about it.
@@ -78,20 +93,21 @@ pub(crate) fn run(task: &TrustTask, home: &Home) -> Result<(), Failure> {
     }
 }
 
-/// The server of this id; or of this name, if no other has it. Names are what servers call
-/// themselves, so one that two of them have stands for neither.
+/// The server of this id; or of this name, if no other has one that looks the same. Names are what
+/// servers call themselves, so one that two of them have stands for neither.
 fn identified(home: &Home, server: &str) -> Result<ServerId, Failure> {
     if let Ok(id) = server.parse() {
         return Ok(id);
     }
     let pins = home.pins()?;
-    let mut named = pins.iter().filter(|(_, pin)| pin.name.eq_ignore_ascii_case(server));
+    let mut named = pins.iter().filter(|(_, pin)| look_alike(&pin.name, server));
     match (named.next(), named.next()) {
         (Some((id, _)), None) => Ok(id),
         (Some(_), Some(_)) => {
             let name = clip(server);
-            let words =
-                format!("Several servers are called {name}: take the id that `lanchat trust list` shows.");
+            let words = format!(
+                "Several servers have a name that looks like {name}: take the id that `lanchat trust list` shows."
+            );
             Err(Failure::new(Reason::Usage, words))
         }
         (None, _) => Err(unknown(server)),

@@ -2,11 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+#[cfg(target_os = "linux")]
+use rustix::thread::LinkNameSpaceType;
 use rustls::crypto::ring::{self, sign::any_ecdsa_type};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -95,6 +99,29 @@ impl Tally {
 impl FakeServer {
     /// Starts it on a free port of the loopback interface.
     pub fn start(identity: FakeIdentity, server_id: &str) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self::behind(listener, identity, server_id)
+    }
+
+    /// Starts it on a host of a [`Lan`](crate::Lan), at an address that this host has.
+    #[cfg(target_os = "linux")]
+    pub fn start_on(
+        host: &crate::Host,
+        address: (Ipv4Addr, u16),
+        identity: FakeIdentity,
+        server_id: &str,
+    ) -> Self {
+        let namespace = host.namespace_file();
+        // A socket belongs to the namespace of the thread that makes it, for ever.
+        let bound = thread::spawn(move || {
+            rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                .expect("the namespace can be entered");
+            TcpListener::bind(address).expect("the host has this address")
+        });
+        Self::behind(bound.join().expect("the namespace can be entered"), identity, server_id)
+    }
+
+    fn behind(listener: TcpListener, identity: FakeIdentity, server_id: &str) -> Self {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("the provider knows TLS 1.3")
@@ -103,7 +130,6 @@ impl FakeServer {
         config.alpn_protocols = vec![b"lanchat/1".to_vec()];
         let config = Arc::new(config);
         let hello = format!("{}\n", hello(server_id));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let tally = Arc::new(Tally::default());
         let counted = Arc::clone(&tally);
@@ -138,6 +164,11 @@ impl FakeServer {
     /// When [`DEADLINE`] passes first.
     pub fn wait_for_trust(&self) {
         self.tally.wait_for("a client that says something", |counts| counts.bytes > 0);
+    }
+
+    /// How many connections have come and gone.
+    pub fn connections(&self) -> usize {
+        self.tally.counts.lock().unwrap_or_else(PoisonError::into_inner).ended
     }
 
     /// How many bytes clients trusted it with, after decryption.

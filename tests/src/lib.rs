@@ -10,6 +10,7 @@
 // Signals, pseudo-terminals and namespaces: on other platforms the scenarios are empty.
 #![cfg(unix)]
 
+mod adverts;
 mod avahi;
 mod binaries;
 mod fake_server;
@@ -31,6 +32,7 @@ mod stream;
 mod terminal;
 mod tiny_disk;
 
+pub use adverts::{FakeAdvert, FakeAdverts};
 pub use avahi::Avahi;
 pub use binaries::{faulty_lanchatd, lanchat, lanchatd};
 pub use fake_server::{FakeIdentity, FakeServer};

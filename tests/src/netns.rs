@@ -30,6 +30,12 @@ impl Host {
         Place::Namespace(self.namespace.clone())
     }
 
+    /// The namespace, for a thread that wants to enter it.
+    pub(crate) fn namespace_file(&self) -> std::fs::File {
+        let path = Path::new("/run/netns").join(&self.namespace);
+        std::fs::File::open(path).expect("the namespace is there as long as its host")
+    }
+
     /// Its IPv4 address, if the link has such.
     pub fn ipv4(&self) -> String {
         format!("10.77.0.{}", self.number)

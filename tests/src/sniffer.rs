@@ -58,6 +58,11 @@ impl Sniffer {
         });
     }
 
+    /// Whether an IPv4 packet from one address to another was heard (RFC 791 §3.1).
+    pub fn heard_from_to(&self, from: Ipv4Addr, to: Ipv4Addr) -> bool {
+        crate::stream::contains(&self.process.stdout.bytes(), &[from.octets(), to.octets()].concat())
+    }
+
     /// How many bytes were heard.
     pub fn heard(&self) -> usize {
         self.process.stdout.len()

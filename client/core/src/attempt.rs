@@ -26,7 +26,7 @@ pub(crate) enum Failure {
     /// It is not the key that was demanded.
     Unexpected { expected: Fingerprint, presented: Fingerprint },
     /// It is not the server that was meant.
-    WrongServer { expected: ServerId, presented: ServerId },
+    WrongServer { presented: Fingerprint },
     /// The server has no place.
     Full { reason: String, retry_after: Option<Duration> },
     /// It closed the connection without a word, or says none: as a server does that has no place.
@@ -51,10 +51,8 @@ pub(crate) async fn attempt(
     let tcp = TcpStream::connect(address).await.map_err(unanswered)?;
     tcp.set_nodelay(true).map_err(unanswered)?;
     let (mut stream, observed) = shake_hands(tcp, address, policy).await?;
-    if let Some(expected) = target.server_id
-        && expected != observed.server_id
-    {
-        return Err(Failure::WrongServer { expected, presented: observed.server_id });
+    if target.server_id.is_some_and(|expected| expected != observed.server_id) {
+        return Err(Failure::WrongServer { presented: observed.fingerprint });
     }
     let mut received = LineBuffer::default();
     let (hello, hello_line) = read_hello(&mut stream, &mut received).await?;

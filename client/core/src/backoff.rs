@@ -17,6 +17,11 @@ impl Backoff {
         self.failures = 0;
     }
 
+    /// How many attempts failed since then.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// The wait before the next attempt; at least what the server asked for, at most
     /// `limits::RETRY_AFTER_MAX` of that.
     pub(crate) fn next(&mut self, retry_after: Option<Duration>) -> Duration {

@@ -72,8 +72,8 @@ impl Connection {
     /// closed.
     pub fn trust(self, home: &Home) -> Result<Trusted, ConnectError> {
         home.pin(self.server_id, self.fingerprint, &self.hello.name, self.is_invited())?;
-        let typed = match self.target.places() {
-            [Place::Name(..), ..] if self.target.typed => Some(self.target.to_string()),
+        let typed = match &self.target.typed {
+            Some(name @ Place::Name(..)) => Some(name.to_string()),
             _ => None,
         };
         home.remember(self.server_id, &self.hello.name, self.address, typed.as_deref())?;
@@ -142,16 +142,17 @@ pub async fn probe(target: &Target, home: &Home) -> Result<Probe, ConnectError> 
 /// attempts end.
 ///
 /// A typed address that belongs to a known server is held to that server's key: it never becomes a
-/// new server unnoticed.
+/// new server unnoticed. At any other address another server is only not the right one: it may have
+/// been handed on, or come from a forged advert.
 ///
 /// # Errors
-/// [`ConnectError`]; a wrong key is told before anything else that went wrong.
+/// [`ConnectError`]; a wrong key at a typed address is told before anything else that went wrong.
 pub async fn connect(target: &Target, home: &Home) -> Result<Connection, ConnectError> {
     let until = Instant::now() + limits::CONNECT_MAX;
     let (candidates, mut failures) = resolve(target, until).await;
     let known = Known::find(target, &candidates, home)?;
     let mut race = JoinSet::new();
-    for (nth, address) in (0_u32..).zip(candidates) {
+    for (nth, Candidate { address, typed }) in (0_u32..).zip(candidates) {
         let (target, known) = (target.clone(), known.clone());
         race.spawn(async move {
             tokio::time::sleep(limits::CANDIDATE_STAGGER * nth).await;
@@ -160,7 +161,7 @@ pub async fn connect(target: &Target, home: &Home) -> Result<Connection, Connect
                 let seconds = limits::CONNECT_MAX.as_secs();
                 Err(Failure::Unanswered(format!("no answer within {seconds} seconds")))
             });
-            (address, outcome)
+            (address, typed, outcome)
         });
     }
     let mut until = until + Duration::from_secs(1);
@@ -168,19 +169,18 @@ pub async fn connect(target: &Target, home: &Home) -> Result<Connection, Connect
     // The race ends with its first winner: dropping the set ends the other attempts.
     while let Ok(Some(finished)) = tokio::time::timeout_at(until, race.join_next()).await {
         match finished {
-            Ok((_, Ok(connection))) => return Ok(connection),
-            Ok((address, Err(Failure::Unanswered(reason)))) => {
-                failures.push(Unanswered { address: Some(address), reason });
-            }
-            Ok((address, Err(failure))) => {
-                let error = known.judge(address, failure);
-                until = until.min(Instant::now() + limits::CANDIDATE_GRACE);
-                refused = Some(match refused {
-                    Some(before) if rank(&before) >= rank(&error) => before,
-                    _ => error,
-                });
-            }
-            Err(died) => failures.push(Unanswered { address: None, reason: died.to_string() }),
+            Ok((_, _, Ok(connection))) => return Ok(connection),
+            Ok((address, typed, Err(failure))) => match known.judge(address, typed, failure) {
+                Judged::Refused(error) => {
+                    until = until.min(Instant::now() + limits::CANDIDATE_GRACE);
+                    refused = Some(match refused {
+                        Some(before) if rank(&before) >= rank(&error) => before,
+                        _ => error,
+                    });
+                }
+                Judged::NotThere(unanswered) => failures.push(unanswered),
+            },
+            Err(died) => failures.push(Unanswered::nowhere(died.to_string())),
         }
     }
     Err(refused
@@ -192,47 +192,66 @@ fn rank(error: &ConnectError) -> u8 {
     match error {
         ConnectError::KeyChanged(_) => 5,
         ConnectError::UnexpectedKey { .. } => 4,
-        ConnectError::WrongServer { .. } => 3,
         ConnectError::ServerFull { .. } => 2,
         ConnectError::UnsupportedVersion { .. } | ConnectError::Crowded { .. } => 1,
         _ => 0,
     }
 }
 
+/// An address of a target.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    address: SocketAddr,
+    /// Whether a person gave it, or a name that stands for it.
+    typed: bool,
+}
+
 /// All addresses of a target, and why some of its names have none.
-async fn resolve(target: &Target, until: Instant) -> (Vec<SocketAddr>, Vec<Unanswered>) {
-    let mut addresses = Vec::new();
+async fn resolve(target: &Target, until: Instant) -> (Vec<Candidate>, Vec<Unanswered>) {
+    let mut candidates: Vec<Candidate> = Vec::new();
     let mut failures = Vec::new();
     for place in target.places() {
-        match place {
-            Place::Address(address) => addresses.push(*address),
+        let typed = target.typed.as_ref() == Some(place);
+        let found = match place {
+            Place::Address(address) => vec![*address],
             Place::Name(name, port) => {
                 // Half of the time that is left, so that the addresses behind a dead name are still
                 // tried.
                 let patience = until.duration_since(Instant::now()) / 2;
                 let looked_up = tokio::net::lookup_host((name.as_str(), *port));
                 match tokio::time::timeout(patience, looked_up).await {
-                    Ok(Ok(found)) => addresses.extend(found),
-                    Ok(Err(_)) => failures.push(unresolved(name)),
-                    Err(_) => failures.push(unresolved(name)),
+                    Ok(Ok(found)) => found.collect(),
+                    Ok(Err(_)) | Err(_) => {
+                        failures.push(unresolved(name));
+                        Vec::new()
+                    }
                 }
             }
-        }
-    }
-    let mut candidates: Vec<SocketAddr> = Vec::new();
-    for address in addresses {
-        if !candidates.contains(&address) && candidates.len() < limits::CANDIDATES_MAX {
-            candidates.push(address);
+        };
+        for address in found {
+            let full = candidates.len() >= limits::CANDIDATES_MAX;
+            match candidates.iter_mut().find(|known| known.address == address) {
+                Some(known) => known.typed |= typed,
+                None if !full => {
+                    candidates.push(Candidate { address, typed });
+                }
+                None => {}
+            }
         }
     }
     (candidates, failures)
 }
 
 fn unresolved(name: &str) -> Unanswered {
-    Unanswered {
-        address: None,
-        reason: format!("no computer is known by the name '{name}': give its address"),
-    }
+    Unanswered::nowhere(format!("no computer is known by the name '{name}': give its address"))
+}
+
+/// What an address that gave no connection says of the target.
+enum Judged {
+    /// It has been found, or somebody who must not be taken for it, and there is no connection.
+    Refused(ConnectError),
+    /// It is not there.
+    NotThere(Unanswered),
 }
 
 /// What is known of a target before it answers.
@@ -245,12 +264,12 @@ struct Known {
 }
 
 impl Known {
-    fn find(target: &Target, candidates: &[SocketAddr], home: &Home) -> Result<Self, ConnectError> {
+    fn find(target: &Target, candidates: &[Candidate], home: &Home) -> Result<Self, ConnectError> {
         let pins = home.pins()?;
         let mut server_id = target.server_id;
-        if server_id.is_none() && target.typed && target.expected.is_none() {
+        if server_id.is_none() && target.typed.is_some() && target.expected.is_none() {
             let mut texts: Vec<String> = target.places().iter().map(Place::to_string).collect();
-            texts.extend(candidates.iter().map(SocketAddr::to_string));
+            texts.extend(candidates.iter().map(|candidate| candidate.address.to_string()));
             // The latest server comes first, which is the one that is there if an address was
             // handed on.
             server_id = home.servers()?.into_iter().map(|server| (server.id, server.addresses)).find_map(
@@ -262,9 +281,26 @@ impl Known {
         Ok(Self { policy, pins, server_id: pinned.and(server_id) })
     }
 
-    /// What a failure means, given what was known.
-    fn judge(&self, address: SocketAddr, failure: Failure) -> ConnectError {
-        match failure {
+    /// What a failure means, given what was known. Only where a person pointed to is another key a
+    /// reason to stop: an advert can say anything, and an address can be handed on.
+    fn judge(&self, address: SocketAddr, typed: bool, failure: Failure) -> Judged {
+        let error = match failure {
+            Failure::Changed { presented, .. }
+            | Failure::Unexpected { presented, .. }
+            | Failure::WrongServer { presented }
+                if !typed =>
+            {
+                return Judged::NotThere(Unanswered::other(address, presented));
+            }
+            Failure::NotLanchat(reason) if !typed => {
+                let reason =
+                    format!("what answers there is not a lanchat server that can be talked to: {reason}");
+                return Judged::NotThere(Unanswered::at(address, reason));
+            }
+            Failure::Unanswered(reason) => return Judged::NotThere(Unanswered::at(address, reason)),
+            Failure::WrongServer { presented } => {
+                return Judged::NotThere(Unanswered::other(address, presented));
+            }
             Failure::Changed { server_id, pinned, presented } => {
                 self.changed(server_id, pinned, presented, address)
             }
@@ -272,18 +308,14 @@ impl Known {
                 Some(server_id) => self.changed(server_id, expected, presented, address),
                 None => ConnectError::UnexpectedKey { expected, presented, address },
             },
-            Failure::WrongServer { expected, presented } => {
-                ConnectError::WrongServer { expected, presented, address }
-            }
             Failure::Full { reason, retry_after } => ConnectError::ServerFull { reason, retry_after },
             Failure::TurnedAway => {
                 ConnectError::Crowded { address, is_known: self.policy.expected.is_some() }
             }
             Failure::Version(theirs) => ConnectError::UnsupportedVersion { theirs },
-            Failure::Unanswered(reason) | Failure::NotLanchat(reason) => {
-                ConnectError::NotLanchat { address, reason }
-            }
-        }
+            Failure::NotLanchat(reason) => ConnectError::NotLanchat { address, reason },
+        };
+        Judged::Refused(error)
     }
 
     fn changed(

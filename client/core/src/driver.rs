@@ -10,6 +10,7 @@ mod session;
 mod transport;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -105,6 +106,9 @@ pub(crate) struct Driver {
     away: bool,
     /// Whether it was told that the server is crowded, since it was reached last.
     was_turned_away: bool,
+    /// Where another server was met meanwhile, and that was told. At most
+    /// `limits::OTHER_SERVERS_TOLD_MAX`.
+    others: Vec<SocketAddr>,
     /// When to stop, if a handle asked for it.
     closing: Option<Instant>,
     /// Whether there is nothing left to do.
@@ -143,6 +147,7 @@ impl Driver {
             backoff: Backoff::default(),
             away: false,
             was_turned_away: false,
+            others: Vec::new(),
             closing: None,
             over: false,
         };

@@ -84,6 +84,26 @@ pub struct Unanswered {
     pub address: Option<SocketAddr>,
     /// Why, for people.
     pub reason: String,
+    /// The key of another server that answers there, if one does. Nothing was sent to it.
+    pub other: Option<Fingerprint>,
+}
+
+impl Unanswered {
+    pub(crate) fn at(address: SocketAddr, reason: impl Into<String>) -> Self {
+        Self { address: Some(address), reason: reason.into(), other: None }
+    }
+
+    /// Nobody in particular did not answer.
+    pub(crate) fn nowhere(reason: impl Into<String>) -> Self {
+        Self { address: None, reason: reason.into(), other: None }
+    }
+
+    /// Another server than the one that was looked for answers.
+    pub(crate) fn other(address: SocketAddr, key: Fingerprint) -> Self {
+        let reason =
+            format!("another server answers there, with the key {}; nothing was sent to it", key.words());
+        Self { address: Some(address), reason, other: Some(key) }
+    }
 }
 
 /// A server that is known shows another key than before.
@@ -133,19 +153,6 @@ pub enum ConnectError {
         expected: Fingerprint,
         /// The key that was shown.
         presented: Fingerprint,
-        /// Where.
-        address: SocketAddr,
-    },
-    /// Another server answers than the advert says. Nothing was sent to it.
-    #[error(
-        "the server at {address} is another one ({presented}) than its advert says ({expected}): \
-             the advert is old or false; look again"
-    )]
-    WrongServer {
-        /// The id that was looked for.
-        expected: ServerId,
-        /// The id that was shown.
-        presented: ServerId,
         /// Where.
         address: SocketAddr,
     },
@@ -299,7 +306,7 @@ mod tests {
     fn an_address_that_was_asked_for_is_not_said_twice() {
         let unreachable = |target: &str| ConnectError::Unreachable {
             target: target.into(),
-            attempts: vec![Unanswered { address: "10.0.0.9:7072".parse().ok(), reason: "refused".into() }],
+            attempts: vec![Unanswered::at(SocketAddr::from(([10, 0, 0, 9], 7072)), "refused")],
         };
         assert_eq!(unreachable("10.0.0.9:7072").to_string(), "cannot reach 10.0.0.9:7072: refused");
         assert_eq!(unreachable("pi:7072").to_string(), "cannot reach pi:7072: 10.0.0.9:7072: refused");

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lanchat_certs::Fingerprint;
 use lanchat_model::{ClientId, Seq, limits};
 use lanchat_protocol::{Attached, ErrorCode, Hello, RoomState, ServerFrame, Welcome};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -79,6 +80,15 @@ pub enum Event {
         reason: String,
         /// When the first attempt to come back is made.
         retry_in: Duration,
+    },
+    /// Another server answers at an address that the lost one had, or is advertised at. Nothing was
+    /// sent to it, and the right one is looked for as before. Told once per loss and address, of
+    /// `limits::OTHER_SERVERS_TOLD_MAX` addresses at most.
+    OtherServer {
+        /// Where.
+        address: SocketAddr,
+        /// The key that it shows.
+        presented: Fingerprint,
     },
     /// An attempt to come back failed.
     Retrying {
@@ -203,6 +213,9 @@ impl fmt::Debug for Event {
             Self::Connected { address, .. } => f.debug_tuple("Connected").field(address).finish(),
             Self::LoggedIn { session, .. } => f.debug_tuple("LoggedIn").field(&session.username).finish(),
             Self::Lost { reason, retry_in } => f.debug_tuple("Lost").field(reason).field(retry_in).finish(),
+            Self::OtherServer { address, presented } => {
+                f.debug_tuple("OtherServer").field(address).field(presented).finish()
+            }
             Self::Retrying { reason, retry_in } => {
                 f.debug_tuple("Retrying").field(reason).field(retry_in).finish()
             }

@@ -47,7 +47,7 @@ impl Link {
         match self {
             Self::Up(wire) => wire.next(read).await,
             Self::Connecting(attempt) => LinkEvent::Made(Box::new(attempt.await.unwrap_or_else(|died| {
-                let attempts = vec![Unanswered { address: None, reason: died.to_string() }];
+                let attempts = vec![Unanswered::nowhere(died.to_string())];
                 Err(ConnectError::Unreachable { target: "the server".to_owned(), attempts })
             }))),
             Self::Waiting(until) => {

@@ -2,10 +2,10 @@
 
 use lanchat_model::{ServerId, limits};
 
-use crate::connect::{Trusted, connect};
-use crate::discover::discover;
-use crate::error::ConnectError;
+use crate::connect::{Connection, Trusted, connect};
+use crate::error::{ConnectError, Unanswered};
 use crate::home::{Home, TokenLock};
+use crate::search::{Search, Seen};
 use crate::servers::Login;
 use crate::target::Target;
 
@@ -25,6 +25,9 @@ pub(crate) struct Way {
     pub(crate) target: Target,
     /// Whether to look for the server by mDNS if it is not where it was.
     pub(crate) rediscover: bool,
+    /// Whether several attempts have failed. A server that closes connections without a word is crowded, and is not
+    /// looked for elsewhere at once: that would take its time, and longer than it is crowded.
+    pub(crate) is_long: bool,
     /// Whether to fetch the token that is kept.
     pub(crate) resume: bool,
 }
@@ -33,9 +36,7 @@ impl Way {
     /// Connects to the same server again.
     pub(crate) async fn go(self) -> Result<Reached, ConnectError> {
         let connection = match connect(&self.target, &self.home).await {
-            Err(ConnectError::Unreachable { .. }) if self.rediscover => {
-                connect(&self.advertised().await, &self.home).await?
-            }
+            Err(error) if self.rediscover && self.may_be_elsewhere(&error) => self.search(error).await?,
             outcome => outcome?,
         };
         let (name, address, id) = (connection.hello.name.clone(), connection.address, self.server_id);
@@ -46,15 +47,41 @@ impl Way {
         Ok(Reached { trusted: Trusted(connection), login })
     }
 
-    /// The target, with every address that is advertised for its server.
-    async fn advertised(&self) -> Target {
-        let mut target = self.target.clone();
-        let Ok(mut discovery) = discover(limits::DISCOVER_WINDOW) else { return target };
-        while let Some(found) = discovery.next().await {
-            if found.server_id == self.server_id {
-                target = target.and(&found);
+    /// Whether the server may have moved, given what answered where it was.
+    fn may_be_elsewhere(&self, error: &ConnectError) -> bool {
+        match error {
+            ConnectError::Unreachable { .. } | ConnectError::NotLanchat { .. } => true,
+            ConnectError::Crowded { .. } => self.is_long,
+            _ => false,
+        }
+    }
+
+    /// The server, wherever it is advertised now: the first that proves its key. Whoever else answers
+    /// there is noted in the error, and is no reason to stop. `before`: why it is not where it was.
+    async fn search(&self, before: ConnectError) -> Result<Connection, ConnectError> {
+        let id = self.server_id;
+        let mut search = self.home.blocking(move |home| Search::of_one(home, id)).await?;
+        let mut others: Vec<Unanswered> = Vec::new();
+        while let Some(seen) = search.sight().await {
+            let (address, presented) = match seen {
+                // The key of this session, whatever became of the pin meanwhile.
+                Seen::Server(connection) if self.target.expected == Some(connection.fingerprint) => {
+                    return Ok(*connection);
+                }
+                Seen::Server(connection) => (connection.address, connection.fingerprint),
+                Seen::Busy { .. } => continue,
+                Seen::Other { address, presented, .. } => (address, presented),
+            };
+            if others.len() < limits::CANDIDATES_MAX {
+                others.push(Unanswered::other(address, presented));
             }
         }
-        target
+        match before {
+            ConnectError::Unreachable { target, mut attempts } => {
+                attempts.extend(others);
+                Err(ConnectError::Unreachable { target, attempts })
+            }
+            error => Err(error),
+        }
     }
 }

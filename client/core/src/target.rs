@@ -23,9 +23,9 @@ pub struct Target {
     pub(crate) server_id: Option<ServerId>,
     /// The key that a link demands.
     pub(crate) expected: Option<Fingerprint>,
-    /// Whether a person gave the place. A typed place that is known never becomes another server
-    /// unnoticed.
-    pub(crate) typed: bool,
+    /// The place that a person gave, by hand or in a link. A typed place that is known never becomes
+    /// another server unnoticed; at any other place another server only means to look on.
+    pub(crate) typed: Option<Place>,
 }
 
 /// Where a server may be.
@@ -38,7 +38,8 @@ pub(crate) enum Place {
 }
 
 impl Target {
-    /// The server that an advert speaks of, at any of its addresses.
+    /// The server that an advert speaks of, at any of its addresses. They are a stranger's word:
+    /// [`Search`](crate::Search) is the way to connect to none but those of this network.
     pub fn discovered(found: &Discovered) -> Self {
         Self::at(&found.addresses, Some(found.server_id))
     }
@@ -48,34 +49,33 @@ impl Target {
         // What was written by this program can be read by it; an address of an interface that is
         // gone cannot.
         let places: Vec<Place> = server.addresses.iter().filter_map(|text| text.parse().ok()).collect();
-        Self { places, server_id: Some(server.id), expected: None, typed: false }
+        Self { places, server_id: Some(server.id), expected: None, typed: None }
     }
 
     /// A server at one address, for example one hosted by this very process.
     pub fn address(address: SocketAddr) -> Self {
-        Self { typed: true, ..Self::at(&[address], None) }
+        Self { typed: Some(Place::Address(address)), ..Self::at(&[address], None) }
     }
 
-    /// The same target, with addresses of an advert as more places to look. The advert must speak
-    /// of the same server; what answers there is held to the same key.
+    /// Whatever is at an address that nobody vouches for.
+    pub(crate) fn anything_at(address: SocketAddr) -> Self {
+        Self::at(&[address], None)
+    }
+
+    /// The same target, which has to be this server, and answered at this address just now.
     #[must_use]
-    pub fn and(mut self, found: &Discovered) -> Self {
-        if self.server_id.is_none_or(|id| id == found.server_id) {
-            for address in &found.addresses {
-                self.add(*address);
-            }
-        }
+    pub(crate) fn led_by(mut self, id: ServerId, address: SocketAddr) -> Self {
+        self.server_id = Some(id);
+        self.places.retain(|place| *place != Place::Address(address));
+        self.places.insert(0, Place::Address(address));
+        self.places.truncate(limits::CANDIDATES_MAX);
         self
     }
 
     /// The same target, which has to be this server with this key.
     #[must_use]
-    pub(crate) fn bound_to(mut self, id: ServerId, key: Fingerprint, address: SocketAddr) -> Self {
-        self.server_id = Some(id);
-        self.expected = Some(key);
-        self.places.retain(|place| *place != Place::Address(address));
-        self.places.insert(0, Place::Address(address));
-        self
+    pub(crate) fn bound_to(self, id: ServerId, key: Fingerprint, address: SocketAddr) -> Self {
+        Self { expected: Some(key), ..self.led_by(id, address) }
     }
 
     /// The key that has to be shown, if the target is a link.
@@ -94,14 +94,7 @@ impl Target {
 
     fn at(addresses: &[SocketAddr], server_id: Option<ServerId>) -> Self {
         let places = addresses.iter().copied().map(Place::Address).take(limits::CANDIDATES_MAX).collect();
-        Self { places, server_id, expected: None, typed: false }
-    }
-
-    fn add(&mut self, address: SocketAddr) {
-        let place = Place::Address(address);
-        if self.places.len() < limits::CANDIDATES_MAX && !self.places.contains(&place) {
-            self.places.push(place);
-        }
+        Self { places, server_id, expected: None, typed: None }
     }
 }
 
@@ -129,7 +122,8 @@ impl FromStr for Target {
             }
             _ => (text, None),
         };
-        Ok(Self { places: vec![place.parse()?], server_id: None, expected, typed: true })
+        let place: Place = place.parse()?;
+        Ok(Self { places: vec![place.clone()], server_id: None, expected, typed: Some(place) })
     }
 }
 

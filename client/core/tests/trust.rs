@@ -176,7 +176,8 @@ async fn an_advert_with_a_copied_id_is_refused() {
     };
     let target = Target::discovered(&found);
     let (outcome, peer) = tokio::join!(connect(&target, &home.home), fake.try_accept());
-    assert!(matches!(outcome, Err(ConnectError::WrongServer { .. })), "{outcome:?}");
+    let Err(ConnectError::Unreachable { attempts, .. }) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(attempts[0].other, Some(fake.identity.fingerprint()), "it says who answers instead");
     heard_nothing(peer).await;
 }
 

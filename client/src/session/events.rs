@@ -29,7 +29,15 @@ impl Session {
                 ));
             }
             Event::Crowded => {
-                self.notice("The server is crowded. It is tried again by itself; what you type is kept.")
+                self.notice("The server is crowded. It is tried again by itself; what you type is kept.");
+            }
+            Event::OtherServer { address, presented } => {
+                let server = &self.server;
+                self.notice(&format!(
+                    "At {address} another server answers than {server}, with the key {}. Nothing was sent to it; \
+                     still looking.",
+                    presented.words()
+                ));
             }
             Event::Resumed { session, attached } => {
                 self.connected = session.online;

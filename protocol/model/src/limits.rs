@@ -371,6 +371,26 @@ pub const DISCOVER_GRACE: Duration = Duration::from_millis(800);
 pub const DISCOVER_SETTLE: Duration = Duration::from_millis(150);
 /// Servers kept of one look around. When full the one found first is forgotten, and is news again if it is heard again.
 pub const DISCOVERED_MAX: usize = 256;
+/// Addresses that one search asks at the same time who they are. When full the others wait: an advert may name any
+/// number, and what they are is not known before they answer.
+pub const PROBES_MAX: usize = 16;
+/// Those of the probes that are for remembered servers, and those alone: adverts have the rest.
+pub const PROBES_REMEMBERED_MAX: usize = 4;
+/// How long an address has to answer while others wait for its place. When it is over, the one that was asked first
+/// makes room: a local server answers faster, and an address that says nothing keeps nobody waiting.
+pub const PROBE_TURN: Duration = Duration::from_millis(500);
+/// How long an address has to answer in any case.
+pub const PROBE_MAX: Duration = DISCOVER_WINDOW;
+/// Addresses that one search asks in its life, each once. When full the rest is ignored.
+pub const PROBED_ADDRESSES_MAX: usize = 4096;
+/// How long a search goes on beyond its window while adverts wait to be looked at: nearly a second for each 32 of them.
+pub const SEARCH_MAX: Duration = Duration::from_secs(15);
+/// Servers shown in a list to choose from, those that are known first. When full the rest is counted.
+pub const SERVERS_LISTED_MAX: usize = 20;
+/// Attempts that end without a word before a server is looked for at other addresses too.
+pub const CROWDED_BEFORE_SEARCH: u32 = 4;
+/// Addresses of other servers that are told while one is lost. When full the rest is ignored.
+pub const OTHER_SERVERS_TOLD_MAX: usize = 3;
 /// From the first connect to the last candidate given up.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// The longest wait between attempts to reconnect.

@@ -24,6 +24,7 @@ impl Driver {
         self.link = Link::Up(Box::new(Wire::new(stream, received, &hello.limits)));
         self.phase = Phase::Greeted;
         self.was_turned_away = false;
+        self.others.clear();
         self.tell(Event::Connected { hello, address, line: hello_line });
     }
 
@@ -44,6 +45,7 @@ impl Driver {
                 if matches!(error, ConnectError::Crowded { .. }) {
                     self.turned_away();
                 }
+                self.tell_of_others(&error);
                 let asked = match &error {
                     ConnectError::ServerFull { retry_after, .. } => *retry_after,
                     _ => None,
@@ -66,6 +68,20 @@ impl Driver {
         }
     }
 
+    /// Says who answers instead of the server, once each.
+    fn tell_of_others(&mut self, error: &ConnectError) {
+        let ConnectError::Unreachable { attempts, .. } = error else { return };
+        for attempt in attempts {
+            if let (Some(address), Some(presented)) = (attempt.address, attempt.other)
+                && self.others.len() < limits::OTHER_SERVERS_TOLD_MAX
+                && !self.others.contains(&address)
+            {
+                self.others.push(address);
+                self.tell(Event::OtherServer { address, presented });
+            }
+        }
+    }
+
     /// Makes a connection.
     pub(super) fn connect(&mut self) {
         let way = Way {
@@ -73,6 +89,7 @@ impl Driver {
             server_id: self.server_id,
             target: self.target.clone(),
             rediscover: self.rediscover,
+            is_long: self.backoff.failures() >= limits::CROWDED_BEFORE_SEARCH,
             resume: self.account.is_some(),
         };
         self.link = Link::Connecting(AbortOnDropHandle::new(tokio::spawn(way.go())));

@@ -1,0 +1,214 @@
+//! Asks addresses who they are: each once, a bounded number at a time, and none for long while others
+//! wait.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+use lanchat_certs::{Fingerprint, Policy};
+use lanchat_model::{ServerId, limits};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::attempt::{Failure, attempt};
+use crate::connect::Connection;
+use crate::target::Target;
+
+/// Why an address is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// This server was reached there before.
+    Remembered(ServerId),
+    /// Somebody advertises a server there that is known.
+    KnownAdvert,
+    /// Somebody advertises a server there.
+    Advert,
+}
+
+/// What came of one address.
+pub(crate) struct Answer {
+    pub(crate) reason: Reason,
+    pub(crate) address: SocketAddr,
+    pub(crate) outcome: Result<Box<Connection>, Failure>,
+}
+
+/// See the module. Dropping it ends all that runs.
+pub(crate) struct Prober {
+    policy: Policy,
+    /// At most `limits::PROBED_ADDRESSES_MAX`.
+    asked: HashSet<SocketAddr>,
+    /// Apart from the adverts, so that no flood of them takes a place.
+    remembered: Lane,
+    advertised: Lane,
+}
+
+impl Prober {
+    /// Nothing is asked yet. `pins` says which servers are known.
+    pub(crate) fn new(pins: HashMap<ServerId, Fingerprint>) -> Self {
+        Self {
+            // No key is expected, so that every server can say who it is.
+            policy: Policy { expected: None, pins },
+            asked: HashSet::new(),
+            remembered: Lane::new(limits::PROBES_REMEMBERED_MAX),
+            advertised: Lane::new(limits::PROBES_MAX - limits::PROBES_REMEMBERED_MAX),
+        }
+    }
+
+    /// Asks an address, once there is room; never one twice. Ignored once
+    /// `limits::PROBED_ADDRESSES_MAX` were asked.
+    pub(crate) fn ask(&mut self, address: SocketAddr, reason: Reason) {
+        if self.asked.len() < limits::PROBED_ADDRESSES_MAX && self.asked.insert(address) {
+            let lane = match reason {
+                Reason::Remembered(_) => &mut self.remembered,
+                Reason::KnownAdvert | Reason::Advert => &mut self.advertised,
+            };
+            lane.waiting.push_back((address, reason));
+        }
+    }
+
+    /// Whether an address waits for room.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.remembered.waiting.is_empty() || !self.advertised.waiting.is_empty()
+    }
+
+    /// The next answer; never, while nothing is asked. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Answer {
+        tokio::select! {
+            answer = self.remembered.next(&self.policy) => answer,
+            answer = self.advertised.next(&self.policy) => answer,
+        }
+    }
+}
+
+/// Questions that wait for each other.
+struct Lane {
+    /// Probes at a time.
+    room: usize,
+    waiting: VecDeque<(SocketAddr, Reason)>,
+    /// Since when they run, the eldest first.
+    running: VecDeque<(Instant, AbortHandle)>,
+    tasks: JoinSet<Answer>,
+    /// How often each host was asked, at any port.
+    by_host: HashMap<IpAddr, usize>,
+}
+
+impl Lane {
+    fn new(room: usize) -> Self {
+        let (waiting, running) = (VecDeque::new(), VecDeque::new());
+        Self { room, waiting, running, tasks: JoinSet::new(), by_host: HashMap::new() }
+    }
+
+    async fn next(&mut self, policy: &Policy) -> Answer {
+        loop {
+            self.running.retain(|(_, task)| !task.is_finished());
+            while self.running.len() < self.room
+                && let Some((address, reason)) = self.take()
+            {
+                let task = self.tasks.spawn(probe(address, reason, policy.clone()));
+                self.running.push_back((Instant::now(), task));
+            }
+            let eldest = self.running.front().filter(|_| !self.waiting.is_empty());
+            let turn = eldest.map(|(since, _)| *since + limits::PROBE_TURN);
+            tokio::select! {
+                Some(done) = self.tasks.join_next() => {
+                    // An error is a probe that made room: no answer.
+                    if let Ok(answer) = done {
+                        return answer;
+                    }
+                }
+                () = sleep_until(turn.unwrap_or_else(Instant::now)), if turn.is_some() => {
+                    if let Some((_, eldest)) = self.running.pop_front() {
+                        eldest.abort();
+                    }
+                }
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    /// The question to be put next: adverts of known servers first, then the host that was asked
+    /// least. A host with hundreds of ports waits for those with one.
+    fn take(&mut self) -> Option<(SocketAddr, Reason)> {
+        let rank = |(address, reason): &(SocketAddr, Reason)| {
+            (*reason == Reason::Advert, self.by_host.get(&address.ip()).copied().unwrap_or_default())
+        };
+        let (at, _) = self.waiting.iter().enumerate().min_by_key(|(_, question)| rank(question))?;
+        let question = self.waiting.remove(at)?;
+        *self.by_host.entry(question.0.ip()).or_default() += 1;
+        Some(question)
+    }
+}
+
+async fn probe(address: SocketAddr, reason: Reason, policy: Policy) -> Answer {
+    let target = Target::anything_at(address);
+    let outcome = timeout(limits::PROBE_MAX, attempt(address, &target, &policy)).await;
+    let outcome = outcome.unwrap_or_else(|_| Err(Failure::Unanswered("no answer in time".to_owned())));
+    Answer { reason, address, outcome: outcome.map(Box::new) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::net::TcpListener;
+
+    fn prober() -> Prober {
+        Prober::new(HashMap::new())
+    }
+
+    /// A host that takes connections and says nothing.
+    async fn tarpit() -> TcpListener {
+        TcpListener::bind("127.0.0.1:0").await.unwrap()
+    }
+
+    async fn closed() -> SocketAddr {
+        tarpit().await.local_addr().unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_address_is_asked_once_however_often_it_is_named() {
+        let mut prober = prober();
+        let printer = tarpit().await;
+        let address = printer.local_addr().unwrap();
+        for _ in 0..300 {
+            prober.ask(address, Reason::Advert);
+            prober.ask(address, Reason::KnownAdvert);
+        }
+        prober.ask(closed().await, Reason::Advert);
+        // Both run at once, and this answer comes first.
+        assert_ne!(prober.next().await.address, address);
+        assert!(!prober.is_behind());
+        printer.accept().await.unwrap();
+        let more = timeout(Duration::from_millis(50), printer.accept()).await;
+        assert!(more.is_err(), "asked twice");
+    }
+
+    #[tokio::test]
+    async fn silent_addresses_keep_nobody_waiting_and_no_remembered_server_from_its_place() {
+        let mut prober = prober();
+        let mut tarpits = Vec::new();
+        for _ in 0..3 * limits::PROBES_MAX {
+            let tarpit = tarpit().await;
+            prober.ask(tarpit.local_addr().unwrap(), Reason::Advert);
+            tarpits.push(tarpit);
+        }
+        let (last, known) = (closed().await, closed().await);
+        prober.ask(last, Reason::Advert);
+        prober.ask(known, Reason::Remembered(ServerId::from_bytes([1; 16])));
+        assert_eq!(prober.next().await.address, known);
+        assert!(prober.advertised.running.len() + prober.remembered.running.len() <= limits::PROBES_MAX);
+        assert_eq!(prober.next().await.address, last);
+    }
+
+    #[tokio::test]
+    async fn a_known_server_comes_before_others_and_hosts_take_turns() {
+        let mut lane = Lane::new(1);
+        for port in 1..=3 {
+            lane.waiting.push_back((SocketAddr::from(([10, 0, 0, 1], port)), Reason::Advert));
+        }
+        lane.waiting.push_back((SocketAddr::from(([10, 0, 0, 2], 1)), Reason::Advert));
+        lane.waiting.push_back((SocketAddr::from(([10, 0, 0, 1], 4)), Reason::KnownAdvert));
+        let order: Vec<String> =
+            std::iter::from_fn(|| lane.take()).map(|(address, _)| address.to_string()).collect();
+        assert_eq!(order, ["10.0.0.1:4", "10.0.0.2:1", "10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"]);
+    }
+}

@@ -1,0 +1,219 @@
+//! Strangers who advertise: they may be found, and lead nobody away, stop nobody, and hide nobody.
+#![cfg(target_os = "linux")]
+
+use std::net::Ipv4Addr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lanchat_tests::{
+    Addressing, FakeAdvert, FakeAdverts, FakeIdentity, FakeServer, Home, Host, Lan, PASSWORD, Pipe, Process,
+    ServerSpec, Sniffer, Terminal, TestServer, lanchat,
+};
+use serde_json::Value;
+
+/// The exit code of a client that goes to no server that nobody has decided to trust.
+const EXIT_TRUST: i32 = 3;
+/// `office`, with the first letter of another alphabet.
+const LOOK_ALIKE: &str = "\u{43e}ffice";
+/// Our port.
+const PORT: u16 = 7072;
+/// The port of a host that has nothing to do with us.
+const PRINTER: u16 = 9100;
+
+/// One scenario at a time: they fill the machine.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn office(host: &Host) -> TestServer {
+    TestServer::start_as(ServerSpec::on(&host.place(), "office"))
+}
+
+/// Runs a script that logs in and says something: its exit code, its output, its complaints.
+fn script(host: &Host, home: &Home, arguments: &[&str], verb: &str) -> (i32, String, String) {
+    let launch = host.launch(lanchat()).home(home).args(arguments);
+    Process::run(&launch, &format!("/{verb} ana {PASSWORD}\na word for the office\n"))
+}
+
+/// Ana registers at the only server there is, found by its advert.
+fn register(host: &Host, home: &Home) {
+    let (code, _, complaints) = script(host, home, &[], "register");
+    assert_eq!(code, 0, "{complaints}");
+}
+
+/// How many servers a home trusts.
+fn trusted(host: &Host, home: &Home) -> usize {
+    let (code, list, error) = Process::run(&host.launch(lanchat()).home(home).args(["trust", "list"]), "");
+    assert_eq!(code, 0, "{error}");
+    list.lines().filter(|line| line.contains("verified")).count()
+}
+
+/// What `lanchat discover --json` finds.
+fn discovered(host: &Host, home: &Home) -> Vec<Value> {
+    let (_, list, _) = Process::run(&host.launch(lanchat()).home(home).args(["discover", "--json"]), "");
+    list.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+}
+
+/// The known server is off, and somebody else is there, with the account and the password of a script.
+fn rogue(name: &str) -> Option<(Lan, TestServer, Home)> {
+    let lan = Lan::new(3, Addressing::Both)?;
+    let [office_host, client, rogue_host] = lan.hosts() else { panic!("three hosts") };
+    let home = Home::new();
+    let mut server = office(office_host);
+    register(client, &home);
+    assert_eq!(server.stop(), 0);
+    let rogue = TestServer::start_as(ServerSpec::on(&rogue_host.place(), name));
+    let (code, _, complaints) =
+        script(rogue_host, &Home::new(), &["--server", &rogue_host.ipv4()], "register");
+    assert_eq!(code, 0, "{complaints}");
+    Some((lan, rogue, home))
+}
+
+/// Issue 10, number 2: not by itself, and with the flag only under a name of its own.
+#[test]
+fn who_knows_a_server_goes_to_no_new_one_by_itself() {
+    let _alone = alone();
+    let Some((lan, _rogue, home)) = rogue("printer-room") else { return };
+    let client = &lan.hosts()[1];
+    for arguments in [&["--plain"][..], &["--json"]] {
+        let (code, output, complaints) = script(client, &home, arguments, "login");
+        assert_eq!(code, EXIT_TRUST, "{output}{complaints}");
+        assert!(complaints.contains("printer-room") && complaints.contains("office"), "{complaints}");
+        assert!(complaints.contains("--server 10.77.0.3:7072, or --first-contact"), "{complaints}");
+    }
+    assert_eq!(trusted(client, &home), 1, "nothing new is trusted");
+    let (code, _, complaints) = script(client, &home, &["--first-contact"], "login");
+    assert_eq!(code, 0, "{complaints}");
+    assert_eq!(trusted(client, &home), 2);
+}
+
+#[test]
+fn a_server_whose_name_looks_like_a_known_one_is_said_to_be_another() {
+    let _alone = alone();
+    let Some((lan, _rogue, home)) = rogue(LOOK_ALIKE) else { return };
+    let client = &lan.hosts()[1];
+    for arguments in [&[][..], &["--first-contact"]] {
+        let (code, output, complaints) = script(client, &home, arguments, "login");
+        assert_eq!(code, EXIT_TRUST, "{output}{complaints}");
+        assert!(complaints.contains("NOT the server of this name that you know"), "{complaints}");
+    }
+    assert_eq!(trusted(client, &home), 1, "nothing new is trusted");
+    assert_eq!(discovered(client, &home)[0]["namesake"], true);
+
+    let mut terminal = Terminal::start(client.launch(lanchat()).home(&home));
+    terminal.wait_for_text("NEW to you");
+    terminal.wait_for_text("NOT the server of this name that you know");
+    terminal.enter("1");
+    terminal.wait_for_text("which you know and whose name looks the same");
+    terminal.wait_for_text("ot yet verified");
+}
+
+/// Issue 10, number 3: the known id at another host, under another key, while the server restarts.
+#[test]
+fn a_forged_advert_ends_no_client() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(3, Addressing::Both) else { return };
+    let [office_host, client, forger] = lan.hosts() else { panic!("three hosts") };
+    let mut server = office(office_host);
+    let home = Home::new();
+    register(client, &home);
+    let id = discovered(client, &home)[0]["server_id"].as_str().expect("an id").to_owned();
+    let mut pipe = Pipe::start(&home, &client.place(), &["--json", "--follow"]);
+    pipe.expect("attached", |_| true);
+
+    let impostor = FakeServer::start_on(
+        forger,
+        (Ipv4Addr::new(10, 77, 0, 3), PORT),
+        FakeIdentity::with_own_key(&id),
+        &id,
+    );
+    let advert = FakeAdvert { server_id: id, name: "office".into(), address: forger.ipv4(), port: PORT };
+    let Some(_adverts) = FakeAdverts::from(forger, &[advert]) else { return };
+    assert_eq!(server.stop(), 0);
+    impostor.wait_for_connections(1);
+    pipe.process().stderr.wait_for_text("At 10.77.0.3:7072 another server answers than “office”");
+    server.start_again();
+    pipe.process().stderr.wait_for_text("Back.");
+    pipe.enter("here again");
+    pipe.expect("message", |frame| frame["message"] == "here again");
+    assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
+    assert_eq!(pipe.complaints().matches("another server answers").count(), 1, "{}", pipe.complaints());
+    assert!(!pipe.complaints().contains("trust reset"), "{}", pipe.complaints());
+}
+
+/// 300 adverts, of which every third has the known id, at hosts that are not there and ports that say nothing.
+fn flood(known_id: &str) -> Vec<FakeAdvert> {
+    let advert = |n: u16| FakeAdvert {
+        server_id: if n.is_multiple_of(3) { known_id.to_owned() } else { format!("{n:032x}") },
+        name: if n.is_multiple_of(2) { format!("office {n}") } else { format!("a{n}") },
+        address: if n.is_multiple_of(4) {
+            "10.77.0.3".to_owned()
+        } else {
+            format!("10.77.0.{}", 20 + n % 200)
+        },
+        port: 20_000 + n,
+    };
+    (0..300).map(advert).collect()
+}
+
+/// Issue 10, number 4, with the server where it was.
+#[test]
+fn a_known_server_is_found_under_300_fake_adverts_every_time() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(3, Addressing::Both) else { return };
+    let [office_host, client, flooder] = lan.hosts() else { panic!("three hosts") };
+    let _server = office(office_host);
+    let home = Home::new();
+    register(client, &home);
+    let id = discovered(client, &home)[0]["server_id"].as_str().expect("an id").to_owned();
+    let Some(_adverts) = FakeAdverts::from(flooder, &flood(&id)) else { return };
+    for round in 1..=9 {
+        let (code, _, complaints) = Process::run(&client.launch(lanchat()).home(&home), "still here\n");
+        assert_eq!(code, 0, "round {round}: {complaints}");
+    }
+}
+
+/// Issue 10, number 4: an advert leads to hosts of the link, and to each of them once.
+#[test]
+fn an_advert_leads_nowhere_but_to_a_host_of_the_link_and_there_once() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(2, Addressing::Both) else { return };
+    let [client, stranger] = lan.hosts() else { panic!("two hosts") };
+    let Some(sniffer) = Sniffer::on(&lan) else { return };
+    let id = "0123456789abcdef0123456789abcdef";
+    // The ports are open, so that who comes is seen.
+    let local =
+        FakeServer::start_on(client, (Ipv4Addr::LOCALHOST, PRINTER), FakeIdentity::with_own_key(id), id);
+    let printer_address = Ipv4Addr::new(10, 77, 0, 2);
+    let printer =
+        FakeServer::start_on(stranger, (printer_address, PRINTER), FakeIdentity::with_own_key(id), id);
+    // A way out, so that a packet to the internet can be seen on the link.
+    client.ip("route add default via 10.77.0.2");
+    let elsewhere = ["127.0.0.1", "10.77.0.255", "10.77.0.0", "224.0.0.1", "255.255.255.255", "192.0.2.9"];
+    let mut adverts = Vec::new();
+    for (n, address) in (0..).zip(elsewhere.iter().copied().chain(std::iter::repeat_n("10.77.0.2", 165))) {
+        let (server_id, name) = (format!("{n:032x}"), format!("fake {n}"));
+        adverts.push(FakeAdvert { server_id, name, address: address.to_owned(), port: PRINTER });
+    }
+    let Some(_adverts) = FakeAdverts::from(stranger, &adverts) else { return };
+    let found = discovered(client, &Home::new());
+    assert_eq!(found.len(), 1, "{found:?}");
+    sniffer.hears(client, stranger, "all was heard");
+    assert_eq!(printer.connections(), 1, "one look at one address and port");
+    assert_eq!(local.connections(), 0, "the loopback interface was looked at");
+    let own = Ipv4Addr::new(10, 77, 0, 1);
+    assert!(sniffer.heard_from_to(own, printer_address), "the control: a look is heard");
+    for address in elsewhere {
+        assert!(!sniffer.heard_from_to(own, address.parse().expect("an address")), "{address} was looked at");
+    }
+}
+
+/// Two people on one computer: the server's advert names the computer's own addresses.
+#[test]
+fn a_server_on_the_same_computer_is_found() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(1, Addressing::Both) else { return };
+    let host = &lan.hosts()[0];
+    let _server = office(host);
+    register(host, &Home::new());
+}
