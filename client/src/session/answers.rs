@@ -222,11 +222,17 @@ impl Session {
 
     /// Shows a page of history, and remembers where the next one ends.
     fn page(&mut self, history: &History, cut: Cut) {
-        let shown = self.view.older(history, cut);
+        let mut shown = self.view.older(history, cut);
         if let Some((room, seq, _)) = history.entries.first().and_then(crate::view::position)
             && (self.oldest.contains_key(room) || self.view.has(room))
         {
-            self.oldest.insert(room.to_owned(), shown.cut.map_or(seq, Seq::next));
+            let reached = shown.cut.map_or(seq, Seq::next);
+            // A folded message that is shown whole is no step forward.
+            let before = self.oldest.get(room).filter(|_| cut == Cut::Whole).copied();
+            self.oldest.insert(room.to_owned(), before.map_or(reached, |before| before.min(reached)));
+        }
+        if !shown.folded.is_empty() {
+            self.folded = (history.room.clone(), std::mem::take(&mut shown.folded));
         }
         self.output.show(shown);
     }

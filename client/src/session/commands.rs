@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use lanchat_client::{Client, RequestError, Secret};
-use lanchat_model::{LOBBY, RoomName, limits};
+use lanchat_model::{LOBBY, RoomName, Seq, limits};
 use lanchat_protocol::ErrorCode;
 
 use super::answers::{Answer, Login, log_in};
@@ -313,7 +313,11 @@ impl Session {
             }
             Command::Message { to, .. } => return self.turn_to(client, &to),
             Command::History(count) => {
-                let before = self.oldest.get(&current).copied();
+                let folded = match (&self.folded.0, count) {
+                    (room, Some(1)) if *room == current => self.folded.1.pop(),
+                    _ => None,
+                };
+                let before = folded.map(Seq::next).or_else(|| self.oldest.get(&current).copied());
                 let count = count.unwrap_or(limits::JOIN_TAIL_DEFAULT);
                 Box::pin(async move { Answer::History(client.history(&current, before, count).await) })
             }

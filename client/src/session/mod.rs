@@ -115,6 +115,9 @@ pub(crate) struct Session {
     /// Where `/history` goes on per room: before the oldest line shown, or behind a message that was cut
     /// since, so that it is shown whole; at most one per own room.
     oldest: BTreeMap<String, Seq>,
+    /// Messages of the last page that were folded, and their room: `/history 1` shows them whole, the last one first. At
+    /// most [`limits::HISTORY_PAGE_MAX`].
+    folded: (String, Vec<Seq>),
     /// Own messages without an answer; bounded by the outbox.
     unacked: BTreeMap<ClientId, Unacked>,
     typists: Typists,
@@ -162,6 +165,7 @@ impl Session {
             joining: None,
             correspondent: None,
             oldest: BTreeMap::new(),
+            folded: Default::default(),
             unacked: BTreeMap::new(),
             typists: Typists::default(),
             rooms: BTreeSet::new(),
@@ -293,6 +297,7 @@ impl Session {
     fn forget_all(&mut self) {
         self.view.forget();
         self.oldest.clear();
+        self.folded = Default::default();
         self.due.clear();
         self.unacked.clear();
         self.correspondent = None;

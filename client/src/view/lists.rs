@@ -64,13 +64,16 @@ impl View {
             0 => format!("{} has no older lines.", clip(&history.room)),
             _ => format!("older lines of {}:", clip(&history.room)),
         });
-        let mut last_cut = None;
+        let (mut last_cut, mut folded) = (None, Vec::new());
+        let cut = self.share(history, cut);
         for entry in history.entries.iter().take(limits::HISTORY_PAGE_MAX) {
             let Some((_, seq, ts)) = super::position(entry) else { continue };
             rows.extend(self.day_rule(ts));
             let entry = self.entry_rows(entry, cut);
-            if super::is_cut(&entry, cut) {
-                last_cut = Some(seq);
+            match cut {
+                _ if !super::is_cut(&entry, cut) => {}
+                Cut::Share(_) => folded.push(seq),
+                Cut::Clipped | Cut::Whole => last_cut = Some(seq),
             }
             rows.extend(entry);
         }
@@ -82,7 +85,39 @@ impl View {
             };
             rows.extend(self.notice(more));
         }
-        Shown { rows, bell: false, cut: last_cut }
+        if !folded.is_empty() {
+            let count = folded.len();
+            rows.extend(
+                self.notice(&format!(
+                    "{count} long ones are folded; /history 1 shows the last of them whole"
+                )),
+            );
+        }
+        Shown { rows, bell: false, cut: last_cut, folded }
+    }
+
+    /// How much of each message a page shows: all of it, if the page then has at most `limits::PAGE_ROWS_MAX` rows; else
+    /// so much that the short ones are whole and the long ones share the rest. One alone is shown whole.
+    fn share(&self, history: &History, cut: Cut) -> Cut {
+        if cut != Cut::Whole || history.entries.len() < 2 {
+            return cut;
+        }
+        let entries = history.entries.iter().take(limits::HISTORY_PAGE_MAX);
+        let mut lengths: Vec<usize> = entries.map(|entry| self.entry_rows(entry, cut).len()).collect();
+        if lengths.iter().sum::<usize>() <= limits::PAGE_ROWS_MAX {
+            return cut;
+        }
+        lengths.sort_unstable();
+        let mut left = limits::PAGE_ROWS_MAX;
+        for (nth, length) in lengths.iter().enumerate() {
+            let share = left / (lengths.len() - nth);
+            if *length > share {
+                // One row of it says that there is more.
+                return Cut::Share(share.saturating_sub(1).max(1));
+            }
+            left -= length;
+        }
+        cut
     }
 
     /// Facts first; what the person wrote is behind them, and in quotation marks.

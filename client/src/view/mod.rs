@@ -21,6 +21,8 @@ const MESSAGE_ROWS_MAX: usize = 20;
 pub(crate) enum Cut {
     /// As much as of one that arrives.
     Clipped,
+    /// So many rows: its share of a page that would be too long.
+    Share(usize),
     /// All of it: the user asked for it.
     Whole,
 }
@@ -29,7 +31,9 @@ impl Cut {
     fn rows(self) -> usize {
         match self {
             Self::Clipped => MESSAGE_ROWS_MAX,
-            Self::Whole => usize::MAX,
+            Self::Share(rows) => rows,
+            // As many lines as a message can have here; one of a server that takes longer ones is cut there.
+            Self::Whole => limits::MESSAGE_BYTES_MAX,
         }
     }
 }
@@ -43,6 +47,8 @@ pub(crate) struct Shown {
     pub(crate) bell: bool,
     /// The last message of which not all is shown.
     pub(crate) cut: Option<Seq>,
+    /// The messages of a page that were folded to make it fit, the oldest first.
+    pub(crate) folded: Vec<Seq>,
 }
 
 /// What is known of the log of a room.
@@ -185,7 +191,7 @@ impl View {
         let entry = self.entry_rows(frame, Cut::Clipped);
         let cut = is_cut(&entry, Cut::Clipped).then_some(seq);
         rows.extend(entry);
-        Shown { rows, bell: !backlog && self.is_meant(frame), cut }
+        Shown { rows, bell: !backlog && self.is_meant(frame), cut, folded: Vec::new() }
     }
 
     fn day_rule(&mut self, ts: &str) -> Vec<String> {
@@ -224,6 +230,7 @@ impl View {
         let head = format!("{} {place_shown}{before}{name}{after}", self.medium.faint(&time));
         let plain = format!("{time} {place}{before}{}{after}", clip(&message.username));
         let rest = match message.room == self.current {
+            true if matches!(cut, Cut::Share(_)) => "/history 1".to_owned(),
             true => "/history".to_owned(),
             false => format!("in {}: /history", clip(&message.room)),
         };

@@ -201,6 +201,26 @@ fn only_history_that_was_asked_for_shows_long_messages_whole() {
     assert!(view.older(&history, Cut::Whole).rows.len() > 3000);
 }
 
+/// A page has a bounded number of rows, whatever its messages hold, and says how each is read whole.
+#[test]
+fn a_page_of_long_messages_is_folded_and_short_ones_stay_whole() {
+    let mut view = view();
+    view.medium = Medium::Screen { colour: false };
+    let text = |n: u64| if n % 2 == 0 { "short".to_owned() } else { "x\n".repeat(8000) };
+    let entries: Vec<_> = (1..=50).map(|n| said("lobby", n, "bob", &text(n))).collect();
+    let page =
+        view.older(&History { id: "1".into(), room: "lobby".into(), entries, more: false }, Cut::Whole);
+    assert!(page.rows.len() <= limits::PAGE_ROWS_MAX + 4, "{}", page.rows.len());
+    assert_eq!(page.folded.len(), 25);
+    assert_eq!(page.folded.last(), Some(&seq(49)));
+    assert_eq!(page.rows.iter().filter(|row| row.ends_with("bob  short")).count(), 25);
+    assert_eq!(page.rows.iter().filter(|row| row.ends_with("more lines; /history 1)")).count(), 25);
+    let entries = vec![said("lobby", 49, "bob", &text(49))];
+    let alone =
+        view.older(&History { id: "1".into(), room: "lobby".into(), entries, more: true }, Cut::Whole);
+    assert!(alone.rows.len() > 8000 && alone.folded.is_empty());
+}
+
 #[test]
 fn a_message_that_is_cut_says_where_it_is_shown_whole() {
     let mut view = view();

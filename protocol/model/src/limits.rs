@@ -348,6 +348,8 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 pub const LINK_STABLE: Duration = Duration::from_secs(5);
 /// Rows that wait for a terminal or a pipe to take them. When full the client reads no more events.
 pub const OUTPUT_ROWS_MAX: usize = 4096;
+/// Rows of one page of older lines on a terminal. If its messages have more, the long ones are folded.
+pub const PAGE_ROWS_MAX: usize = 400;
 /// Bytes of rows that wait for a terminal or a pipe to take them: a row may be as long as a line from a server. When full
 /// the client reads no more events.
 pub const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
