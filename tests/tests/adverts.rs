@@ -173,6 +173,30 @@ fn a_known_server_is_found_under_300_fake_adverts_every_time() {
     }
 }
 
+/// The same with a server that moved, which only its advert can tell; and with one that nobody knows yet.
+#[test]
+fn a_server_that_moved_and_one_that_is_new_are_found_under_300_fake_adverts() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(3, Addressing::Both) else { return };
+    let [office_host, client, flooder] = lan.hosts() else { panic!("three hosts") };
+    let mut server = office(office_host);
+    let home = Home::new();
+    register(client, &home);
+    let id = discovered(client, &home)[0]["server_id"].as_str().expect("an id").to_owned();
+    assert_eq!(server.stop(), 0);
+    office_host.ip("address delete 10.77.0.1/24 dev lan0");
+    office_host.ip("address add 10.77.0.9/24 dev lan0");
+    // Adverts name IPv6 addresses too, and they stay.
+    office_host.ip("-6 address flush dev lan0");
+    let Some(_adverts) = FakeAdverts::from(flooder, &flood(&id)) else { return };
+    server.start_again();
+    let (code, _, complaints) = Process::run(&client.launch(lanchat()).home(&home), "you moved\n");
+    assert_eq!(code, 0, "{complaints}");
+    let found = discovered(client, &Home::new());
+    assert_eq!(found.len(), 1, "those that do not answer are left out: {found:?}");
+    assert_eq!((&found[0]["server_id"], &found[0]["known"]), (&Value::from(id), &Value::from(false)));
+}
+
 /// Issue 10, number 4: an advert leads to hosts of the link, and to each of them once.
 #[test]
 fn an_advert_leads_nowhere_but_to_a_host_of_the_link_and_there_once() {
