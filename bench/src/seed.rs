@@ -3,11 +3,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use argon2::{Argon2, PasswordHasher};
 
 use lanchat_hub::Body;
-use lanchat_hub::port::{Accounts, Appended, Draft, Log, NewAccount, NewDevice, PasswordHash, Rooms, Store};
+use lanchat_hub::port::{
+    Accounts, Appended, Draft, Log, NewAccount, NewDevice, Opened, PasswordHash, Rooms, Store,
+};
 use lanchat_model::{AccountId, AccountName, ClientId, DisplayName, MessageText, RoomId, RoomName};
 use lanchat_store::SqliteStore;
 use sha2::{Digest, Sha256};
@@ -72,13 +74,13 @@ impl Scene {
             accounts.extend(all(requests).await?);
         }
         if self.hall {
-            let hall = open_group(store, HALL).await?;
+            let hall = open_group(store, HALL, &accounts).await?;
             self.enter(store, hall, accounts.iter().cloned()).await?;
             self.talk(store, hall, &accounts).await?;
         }
         for (number, pair) in accounts.chunks_exact(2).enumerate() {
             if self.pairs {
-                let room = open_group(store, &pair_room(number)).await?;
+                let room = open_group(store, &pair_room(number), pair).await?;
                 self.enter(store, room, pair.iter().cloned()).await?;
             }
             if let ([one, other], true) = (pair, self.private) {
@@ -169,9 +171,13 @@ async fn register(
     Ok((name, registered.account.id))
 }
 
-async fn open_group(store: &SqliteStore, name: &str) -> Result<RoomId> {
+async fn open_group(store: &SqliteStore, name: &str, members: &[(AccountName, AccountId)]) -> Result<RoomId> {
     let name: RoomName = name.parse()?;
-    Ok(store.open_group(name).await?.context("room for a room")?.id)
+    let (_, maker) = members.first().context("somebody to make a room")?;
+    match store.open_group(name, *maker).await? {
+        Opened::Room(room) => Ok(room.id),
+        refused => bail!("no room: {refused:?}"),
+    }
 }
 
 /// Runs futures side by side, so that the store commits many at once.

@@ -158,7 +158,7 @@ fn limits_in_the_document_are_those_of_the_code() {
         ("Cursors in one `attach`", limits::CURSORS_MAX as u64),
         ("Group rooms of one account", limits::GROUPS_PER_ACCOUNT_MAX as u64),
         ("Private chats of one account", limits::PRIVATE_CHATS_PER_ACCOUNT_MAX as u64),
-        ("Group rooms of a server", limits::ROOMS_MAX as u64),
+        ("Group rooms of a server that somebody is in", limits::ROOMS_MAX as u64),
         ("Entries in one `history`", limits::HISTORY_PAGE_MAX as u64),
         ("Names in one `members`", limits::MEMBERS_PAGE_MAX as u64),
         ("The largest `tail`", limits::JOIN_TAIL_MAX),

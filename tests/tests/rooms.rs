@@ -1,6 +1,7 @@
 //! Rooms and their logs: membership, delivery, history, cursors, resends (PROTOCOL §5 to §7).
 #![cfg(unix)]
 
+use lanchat_model::limits;
 use lanchat_tests::{TestPeer, TestServer, new_id};
 use serde_json::{Value, json};
 
@@ -243,4 +244,37 @@ fn marks_are_kept_for_each_device_and_never_move_back() {
     server.start_again();
     let welcome = TestPeer::connect(server.address()).request(json!({"type": "resume", "token": token}));
     assert_eq!(welcome["rooms"][0]["mark"], 4, "{welcome}");
+}
+
+/// Somebody who makes rooms and leaves them as fast as they can leaves room for everybody else, also over a restart; and a
+/// room that was emptied goes on where it ended, because cursors go by name.
+#[test]
+fn rooms_that_are_made_and_left_are_bounded_for_each_account() {
+    let mut server = TestServer::start();
+    let mut eve = TestPeer::registered(server.address(), "eve");
+    let mut made = 0;
+    let refused = loop {
+        let answer = eve.request(json!({"type": "join", "room": format!("eve-{made}"), "tail": 0}));
+        if answer["type"] == "error" {
+            break answer;
+        }
+        assert_eq!(eve.request(json!({"type": "leave", "room": format!("eve-{made}")}))["type"], "ok");
+        made += 1;
+    };
+    assert_eq!(made, limits::ROOMS_MADE_PER_DAY_MAX);
+    assert_eq!(refused["code"], "too_many_rooms", "{refused}");
+    assert!(refused["retry_after"].as_u64().is_some_and(|wait| wait > 3600), "{refused}");
+    drop(eve);
+    assert_eq!(server.stop(), 0);
+    server.start_again();
+
+    let mut eve = TestPeer::logged_in(server.address(), "eve");
+    assert_eq!(eve.refused(json!({"type": "join", "room": "eve-again"})), "too_many_rooms");
+    let room = eve.request(json!({"type": "join", "room": "eve-0", "tail": 0}));
+    assert_eq!((&room["type"], &room["head"]), (&json!("room"), &json!(3)), "{room}");
+    let mut bob = TestPeer::registered(server.address(), "bob");
+    assert_eq!(bob.request(json!({"type": "join", "room": "garden"}))["type"], "room");
+    let rooms = bob.request(json!({"type": "rooms"}));
+    let names: Vec<_> = rooms["rooms"].as_array().into_iter().flatten().map(|room| &room["room"]).collect();
+    assert_eq!(names, ["eve-0", "garden", "lobby"], "only rooms that somebody is in");
 }

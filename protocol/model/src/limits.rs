@@ -59,8 +59,14 @@ pub const GROUPS_PER_ACCOUNT_MAX: usize = 128;
 pub const PRIVATE_CHATS_PER_ACCOUNT_MAX: usize = 896;
 /// Rooms that one account is in. Bounds a session's cursors and its dirty set, and the cursors of all of them fit a frame.
 pub const ROOMS_PER_ACCOUNT_MAX: usize = GROUPS_PER_ACCOUNT_MAX + PRIVATE_CHATS_PER_ACCOUNT_MAX;
-/// Group rooms on a server: what one `rooms` answer can hold.
+/// Group rooms on a server that somebody is in: what one `rooms` answer can hold. Rooms that everybody has left do not
+/// count; their names and last seqs stay.
 pub const ROOMS_MAX: usize = 4096;
+/// Group rooms with a new name that one account makes in [`ROOMS_MADE_WITHIN`]: enough to set a server up, and all that an
+/// account can leave behind for good.
+pub const ROOMS_MADE_PER_DAY_MAX: usize = 64;
+/// The time in which rooms made are counted.
+pub const ROOMS_MADE_WITHIN: Duration = Duration::from_secs(24 * 3600);
 /// Names in one `members` answer; the count is always whole.
 pub const MEMBERS_PAGE_MAX: usize = 1000;
 /// Entries in one `history` answer. With long messages a page stops earlier, at [`PAGE_BYTES_MAX`].

@@ -65,6 +65,11 @@ pub enum Refusal {
     /// Too many rooms.
     #[error("That would be too many rooms. Leave one first.")]
     TooManyRooms,
+    /// Too many rooms made in a day.
+    #[error(
+        "You have made as many new rooms as an account can make in a day. Join one that is there, or come back later."
+    )]
+    TooManyMade(Duration),
     /// Too many private chats, of either side.
     #[error("You or they have as many private chats as an account can have. Meet in a room.")]
     TooManyChats,

@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lanchat_model::{
     AccountId, AccountName, AwayReason, ClientId, DeviceId, DisplayName, RoomId, RoomName, Seq, Timestamp,
@@ -270,12 +271,24 @@ pub struct MemberRecord {
     pub last_seen: Option<Timestamp>,
 }
 
+/// What became of a wish for a group room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// The room, which was there or was made.
+    Room(RoomRecord),
+    /// The account is in `limits::GROUPS_PER_ACCOUNT_MAX` group rooms, or somebody is in each of `limits::ROOMS_MAX`.
+    TooManyRooms,
+    /// The account has made `limits::ROOMS_MADE_PER_DAY_MAX` rooms in a day; it may make the next one after this time.
+    TooManyMade(Duration),
+}
+
 /// Rooms and who is in them.
 pub trait Rooms: Send + Sync {
     /// The group room of this name.
     fn group(&self, name: RoomName) -> Answer<'_, Option<RoomRecord>>;
-    /// The group room of this name, made if there is none and there are fewer than `limits::ROOMS_MAX`.
-    fn open_group(&self, name: RoomName) -> Answer<'_, Option<RoomRecord>>;
+    /// The group room of this name, made if there is none, for an account that is about to enter it. All bounds are
+    /// looked at before anything is made.
+    fn open_group(&self, name: RoomName, account: AccountId) -> Answer<'_, Opened>;
     /// The private chat of two accounts, made if there is none; both are members. `None`: one of them is in
     /// `limits::PRIVATE_CHATS_PER_ACCOUNT_MAX` private chats.
     fn open_private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>>;
@@ -283,7 +296,7 @@ pub trait Rooms: Send + Sync {
     fn private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>>;
     /// The rooms that an account is in, with the marks of a device.
     fn memberships(&self, account: AccountId, device: DeviceId) -> Answer<'_, Vec<MembershipRecord>>;
-    /// All group rooms that somebody is in, and the lobby, by name.
+    /// All group rooms that somebody is in, by name. Everybody is in the lobby.
     fn groups(&self, asker: AccountId) -> Answer<'_, Vec<GroupRecord>>;
     /// The members of a room by name, at most `limits::MEMBERS_PAGE_MAX`, those of `first` before all others.
     fn members(&self, room: RoomId, first: Vec<AccountId>) -> Answer<'_, Vec<MemberRecord>>;
@@ -317,7 +330,8 @@ pub enum Appended {
     Unchanged,
     /// The author is not in the room.
     NotAMember,
-    /// The author is in `limits::GROUPS_PER_ACCOUNT_MAX` group rooms.
+    /// The author is in `limits::GROUPS_PER_ACCOUNT_MAX` group rooms, or nobody is in this one and somebody in each of
+    /// `limits::ROOMS_MAX`.
     TooManyRooms,
     /// The id stands for another post of this author.
     IdReused,

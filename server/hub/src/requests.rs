@@ -8,7 +8,7 @@ use crate::error::{Error, Refusal};
 use crate::event::{Event, LogoutReason, Member, Reply, RoomSummary};
 use crate::hub::Purpose;
 use crate::password::Asker;
-use crate::port::{Appended, Away, Draft, NewPassword, RoomRecord, TokenLeft};
+use crate::port::{Appended, Away, Draft, NewPassword, Opened, RoomRecord, TokenLeft};
 use crate::session::Session;
 use crate::token::Token;
 
@@ -69,7 +69,11 @@ impl Session {
         {
             return Err(Refusal::NotANewName(refused).into());
         }
-        let room = self.hub.store.open_group(name).await?.ok_or(Refusal::TooManyRooms)?;
+        let room = match self.hub.store.open_group(name, self.account).await? {
+            Opened::Room(room) => room,
+            Opened::TooManyRooms => return Err(Refusal::TooManyRooms.into()),
+            Opened::TooManyMade(wait) => return Err(Refusal::TooManyMade(wait).into()),
+        };
         match self.sequencer.append(self.membership_draft(room.id, Body::Joined)?).await? {
             Appended::TooManyRooms => return Err(Refusal::TooManyRooms.into()),
             Appended::Fresh(_) | Appended::Again(_) | Appended::Unchanged => {}

@@ -11,7 +11,7 @@ use lanchat_model::{AccountId, ClientId, RoomId, Seq, Timestamp};
 use rusqlite::{CachedStatement, Connection, params};
 
 use crate::log::{columns, stored};
-use crate::rooms::{enter, has_space, is_group, is_member, leave};
+use crate::rooms::{enter, has_space, has_space_for_group, is_empty, is_group, is_member, leave};
 use crate::row::{seq, seq_value};
 
 /// A batch of drafts on its way into the logs, inside a transaction: while it lasts nobody else writes, so that heads and
@@ -69,7 +69,9 @@ impl<'c> Batch<'c> {
             leave(self.conn, room, author)?;
         } else if !is_group(self.conn, room)? {
             return Ok(Appended::NotAMember);
-        } else if !has_space(self.conn, author)? {
+        } else if !has_space(self.conn, author)?
+            || (is_empty(self.conn, room)? && !has_space_for_group(self.conn)?)
+        {
             return Ok(Appended::TooManyRooms);
         } else {
             enter(self.conn, room, author)?;

@@ -31,6 +31,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/0002_one_place_to_write.sql"),
     },
     Migration { name: "0003_lived_time", sql: include_str!("../../../migrations/0003_lived_time.sql") },
+    Migration { name: "0004_rooms_made", sql: include_str!("../../../migrations/0004_rooms_made.sql") },
 ];
 
 /// Applies the steps that the database lacks. Keeps a copy of a database that is not new before the

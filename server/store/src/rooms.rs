@@ -1,9 +1,12 @@
 //! Rooms, memberships and marks: `port::Rooms` in SQL.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use lanchat_hub::port::{Answer, GroupRecord, MemberRecord, MembershipRecord, RoomKind, RoomRecord, Rooms};
-use lanchat_model::{AccountId, DeviceId, LOBBY, RoomId, RoomName, Seq, Timestamp, limits};
+use lanchat_hub::port::{
+    Answer, GroupRecord, MemberRecord, MembershipRecord, Opened, RoomKind, RoomRecord, Rooms,
+};
+use lanchat_model::{AccountId, DeviceId, RoomId, RoomName, Seq, Timestamp, limits};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use crate::row::{limit_value, parsed, seq, seq_value};
@@ -18,17 +21,8 @@ impl Rooms for SqliteStore {
         self.read(move |conn| group(conn, &name))
     }
 
-    fn open_group(&self, name: RoomName) -> Answer<'_, Option<RoomRecord>> {
-        self.write(move |conn, _| {
-            if let Some(room) = group(conn, &name)? {
-                return Ok(Some(room));
-            }
-            let mut statement = conn.prepare_cached(
-                "INSERT INTO rooms (name) SELECT ?1 WHERE (SELECT count(name) FROM rooms) < ?2",
-            )?;
-            statement.execute(params![name.as_str(), limit_value(limits::ROOMS_MAX)])?;
-            group(conn, &name)
-        })
+    fn open_group(&self, name: RoomName, account: AccountId) -> Answer<'_, Opened> {
+        self.write(move |conn, clock| open_group(conn, &name, account, clock()))
     }
 
     fn open_private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>> {
@@ -56,10 +50,9 @@ impl Rooms for SqliteStore {
         self.read(move |conn| {
             let mut statement = conn.prepare_cached(select_room!(
                 ", EXISTS (SELECT 1 FROM memberships WHERE room = rooms.id AND account = ?1)",
-                "WHERE rooms.name IS NOT NULL AND (rooms.members > 0 OR rooms.name = ?2)
-                 ORDER BY rooms.name LIMIT ?3"
+                "WHERE rooms.name IS NOT NULL AND rooms.members > 0 ORDER BY rooms.name LIMIT ?2"
             ))?;
-            let values = params![asker.0, LOBBY, limit_value(limits::ROOMS_MAX)];
+            let values = params![asker.0, limit_value(limits::ROOMS_MAX)];
             let record = |row: &Row<'_>| Ok(GroupRecord { room: room_of(row)?, joined: row.get(8)? });
             statement.query_map(values, record)?.collect()
         })
@@ -143,6 +136,75 @@ fn member_of(row: &Row<'_>) -> rusqlite::Result<MemberRecord> {
 fn group(conn: &Connection, name: &RoomName) -> rusqlite::Result<Option<RoomRecord>> {
     let mut statement = conn.prepare_cached(select_room!("", "WHERE rooms.name = ?1"))?;
     statement.query_row([name.as_str()], room_of).optional()
+}
+
+fn open_group(
+    conn: &Connection,
+    name: &RoomName,
+    account: AccountId,
+    now: Timestamp,
+) -> rusqlite::Result<Opened> {
+    let found = group(conn, name)?;
+    if let Some(room) = found.clone()
+        && is_member(conn, room.id, account)?
+    {
+        return Ok(Opened::Room(room));
+    }
+    let is_in_use = found.as_ref().is_some_and(|room| room.members > 0);
+    if !has_space(conn, account)? || !(is_in_use || has_space_for_group(conn)?) {
+        return Ok(Opened::TooManyRooms);
+    }
+    if let Some(room) = found {
+        return Ok(Opened::Room(room));
+    }
+    if let Some(wait) = made_too_many(conn, account, now)? {
+        return Ok(Opened::TooManyMade(wait));
+    }
+    conn.prepare_cached("INSERT INTO rooms (name, made_by, made_ms) VALUES (?1, ?2, ?3)")?
+        .execute(params![name.as_str(), account.0, now.0])?;
+    Ok(group(conn, name)?.map_or(Opened::TooManyRooms, Opened::Room))
+}
+
+/// How long an account has to wait until it may make a room again, if it has to. Rooms of a time to come were made before
+/// a clock was put right: they do not count.
+fn made_too_many(
+    conn: &Connection,
+    account: AccountId,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Duration>> {
+    let within = i64::try_from(limits::ROOMS_MADE_WITHIN.as_millis()).unwrap_or(i64::MAX);
+    let since = now.0.saturating_sub(within);
+    let mut statement = conn.prepare_cached(
+        "SELECT made_ms FROM rooms WHERE made_by = ?1 AND made_ms > ?2 AND made_ms <= ?3
+         ORDER BY made_ms DESC LIMIT 1 OFFSET ?4",
+    )?;
+    let nth = limit_value(limits::ROOMS_MADE_PER_DAY_MAX) - 1;
+    let oldest = statement.query_row(params![account.0, since, now.0, nth], |row| row.get::<_, i64>(0));
+    let wait = |made: i64| Duration::from_millis(u64::try_from(made.saturating_sub(since)).unwrap_or(0));
+    Ok(oldest.optional()?.map(wait))
+}
+
+/// Whether somebody may be in one more group room of the server.
+pub(crate) fn has_space_for_group(conn: &Connection) -> rusqlite::Result<bool> {
+    let mut statement =
+        conn.prepare_cached("SELECT count(*) FROM rooms WHERE name IS NOT NULL AND members > 0")?;
+    let in_use: i64 = statement.query_row([], |row| row.get(0))?;
+    Ok(in_use < limit_value(limits::ROOMS_MAX))
+}
+
+/// Whether nobody is in a room.
+pub(crate) fn is_empty(conn: &Connection, room: RoomId) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM rooms WHERE id = ?1 AND members = 0")?.exists([room.0])
+}
+
+/// Removes the rooms that were made for a join that never came: a server that died in between left them.
+pub(crate) fn remove_never_entered(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute(
+        "DELETE FROM rooms WHERE made_by IS NOT NULL AND members = 0
+         AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.room = rooms.id)",
+        [],
+    )
+    .map(drop)
 }
 
 fn private(conn: &Connection, one: AccountId, other: AccountId) -> rusqlite::Result<Option<RoomRecord>> {

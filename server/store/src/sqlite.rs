@@ -14,6 +14,7 @@ use crate::fault::refusal;
 use crate::migrate::{MIGRATIONS, migrate};
 use crate::open::{open_reader, open_writer, turn_journal_on};
 use crate::reader::Readers;
+use crate::rooms::remove_never_entered;
 use crate::writer::Writer;
 
 /// The file of the database, in the data directory.
@@ -59,6 +60,9 @@ impl SqliteStore {
         let mut conn = open_writer(&path)?;
         migrate(&mut conn, &path, MIGRATIONS)?;
         turn_journal_on(&conn, &path)?;
+        if let Err(error) = remove_never_entered(&conn) {
+            tracing::warn!(%error, "rooms that nobody ever entered stay until the next start");
+        }
         // What was stamped after the last stop in order was lived through too.
         let (epoch, lived) = conn
             .query_row(

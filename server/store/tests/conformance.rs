@@ -46,7 +46,9 @@ conformance! {
         a_long_list_of_members_keeps_the_first_ones
         an_account_is_in_a_bounded_number_of_groups
         an_account_has_a_bounded_number_of_private_chats
-        a_server_has_a_bounded_number_of_groups;
+        a_server_has_a_bounded_number_of_groups_in_use
+        an_account_makes_a_bounded_number_of_groups_in_a_day
+        a_join_that_is_refused_leaves_no_room;
     logs:
         drafts_are_numbered_in_order
         a_resend_is_answered_as_the_first_time

@@ -162,6 +162,7 @@ fn code_of(error: &Error) -> (ErrorCode, Option<u64>) {
         // Rounded up: who waits as long as told is not told again.
         Refusal::SlowDown(wait) => return (ErrorCode::SlowDown, Some(wait.as_secs() + 1)),
         Refusal::Busy(wait) => return (ErrorCode::Busy, Some(wait.as_secs().max(1))),
+        Refusal::TooManyMade(wait) => return (ErrorCode::TooManyRooms, Some(wait.as_secs() + 1)),
         Refusal::TooManySessions => return (ErrorCode::Busy, Some(SESSION_WAIT_SECONDS)),
         Refusal::NotANewName(bad) => Unfit::name(bad).code,
         Refusal::BadPassword(_) => ErrorCode::BadPassword,

@@ -27,6 +27,8 @@ struct State {
     posts: BTreeMap<(AccountId, ClientId), Arc<Entry>>,
     online: BTreeSet<AccountId>,
     disk_is_full: bool,
+    /// Rooms that an account made: a test is shorter than a day.
+    made: HashMap<AccountId, usize>,
     /// How many drafts came together, each time.
     batches: Vec<usize>,
     /// What is asked about logins while there is one is done at once, and answered when it opens.
@@ -390,8 +392,24 @@ impl Rooms for MemoryStore {
         answer(self.lock().find(&RoomKind::Group(name)))
     }
 
-    fn open_group(&self, name: RoomName) -> Answer<'_, Option<RoomRecord>> {
-        answer(Some(self.lock().open(RoomKind::Group(name))))
+    fn open_group(&self, name: RoomName, account: AccountId) -> Answer<'_, Opened> {
+        let mut state = self.lock();
+        let kind = RoomKind::Group(name);
+        let is_there = state.find(&kind).is_some();
+        let groups = state.memberships.iter().filter(|(room, member)| {
+            *member == account && matches!(state.rooms[index(room.0)].0, RoomKind::Group(_))
+        });
+        let made = state.made.get(&account).copied().unwrap_or(0);
+        if groups.count() >= limits::GROUPS_PER_ACCOUNT_MAX {
+            return answer(Opened::TooManyRooms);
+        }
+        if !is_there && made >= limits::ROOMS_MADE_PER_DAY_MAX {
+            return answer(Opened::TooManyMade(limits::ROOMS_MADE_WITHIN));
+        }
+        if !is_there {
+            state.made.insert(account, made + 1);
+        }
+        answer(Opened::Room(state.open(kind)))
     }
 
     fn open_private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>> {
@@ -417,7 +435,7 @@ impl Rooms for MemoryStore {
     fn groups(&self, asker: AccountId) -> Answer<'_, Vec<GroupRecord>> {
         let state = self.lock();
         let groups = (0..state.rooms.len()).map(|id| state.record(RoomId(id as i64)));
-        let groups = groups.filter(|room| matches!(room.kind, RoomKind::Group(_)));
+        let groups = groups.filter(|room| matches!(room.kind, RoomKind::Group(_)) && room.members > 0);
         let line =
             |room: RoomRecord| GroupRecord { joined: state.memberships.contains(&(room.id, asker)), room };
         answer(groups.map(line).collect())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lanchat_hub::port::{
-    AddedDevice, Appended, Draft, Generation, NewAccount, NewDevice, PasswordHash, RoomRecord, Store,
+    AddedDevice, Appended, Draft, Generation, NewAccount, NewDevice, Opened, PasswordHash, RoomRecord, Store,
     TokenHash,
 };
 use lanchat_hub::{Body, Entry};
@@ -70,10 +70,18 @@ pub(crate) async fn another_device(store: &dyn Store, account: AccountId, token:
     store.add_device(account, Generation(0), device(token)).await.unwrap().unwrap()
 }
 
-/// The group room `name`, made if need be.
+/// The group room `name`, made if need be, by somebody who does not enter it.
 pub(crate) async fn group(store: &dyn Store, name: &str) -> RoomRecord {
-    let name: RoomName = name.parse().unwrap();
-    store.open_group(name).await.unwrap().unwrap()
+    let maker = person(store, "maker").await;
+    opened(store.open_group(name.parse::<RoomName>().unwrap(), maker.id).await.unwrap())
+}
+
+/// The room that was asked for.
+pub(crate) fn opened(opened: Opened) -> RoomRecord {
+    match opened {
+        Opened::Room(room) => room,
+        other => panic!("not opened: {other:?}"),
+    }
 }
 
 pub(crate) fn message(text: &str) -> Body {

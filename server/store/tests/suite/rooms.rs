@@ -3,21 +3,24 @@
 use std::sync::Arc;
 
 use lanchat_hub::Body;
-use lanchat_hub::port::{Appended, RoomKind, Store};
+use lanchat_hub::port::{Appended, Opened, RoomKind, RoomRecord, Store};
 use lanchat_model::{LOBBY, RoomName, Seq, limits};
 use tokio::task::JoinSet;
 
-use crate::scene::{another_device, append, draft, fresh_name, fresh_token, group, join, message, person};
+use crate::scene::{
+    Person, another_device, append, draft, fresh_name, fresh_token, group, join, message, opened, person,
+};
 
 pub(crate) async fn a_group_is_made_once(store: Arc<dyn Store>) {
     let name: RoomName = fresh_name("room").parse().unwrap();
     assert_eq!(store.group(name.clone()).await.unwrap(), None);
-    let made = store.open_group(name.clone()).await.unwrap().unwrap();
+    let ana = person(&*store, "ana").await.id;
+    let made = opened(store.open_group(name.clone(), ana).await.unwrap());
     assert_eq!((&made.kind, made.head, made.members), (&RoomKind::Group(name.clone()), Seq::ZERO, 0));
-    assert_eq!(store.open_group(name.clone()).await.unwrap().as_ref(), Some(&made));
+    assert_eq!(opened(store.open_group(name.clone(), ana).await.unwrap()), made);
     assert_eq!(store.group(name).await.unwrap(), Some(made));
     let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
-    assert_eq!(store.open_group(RoomName::lobby()).await.unwrap(), Some(lobby));
+    assert_eq!(opened(store.open_group(RoomName::lobby(), ana).await.unwrap()), lobby);
 }
 
 pub(crate) async fn a_private_chat_is_one_room_for_two(store: Arc<dyn Store>) {
@@ -163,18 +166,79 @@ pub(crate) async fn an_account_has_a_bounded_number_of_private_chats(store: Arc<
     assert!(matches!(joined, Appended::Fresh(_)), "who is written to by very many can still join");
 }
 
-pub(crate) async fn a_server_has_a_bounded_number_of_groups(store: Arc<dyn Store>) {
-    let mut opening = JoinSet::new();
-    for _ in 0..limits::ROOMS_MAX {
-        let store = Arc::clone(&store);
-        opening.spawn(async move { store.open_group(fresh_name("room").parse().unwrap()).await.unwrap() });
+/// Makes a room with a fresh name and enters it.
+async fn found(store: &dyn Store, person: &Person) -> Result<RoomRecord, Opened> {
+    match store.open_group(fresh_name("room").parse().unwrap(), person.id).await.unwrap() {
+        Opened::Room(room) => {
+            join(store, person, room.id).await;
+            Ok(room)
+        }
+        refused => Err(refused),
     }
-    let opened = opening.join_all().await;
-    // The lobby was there before, so at least one is refused; those that are there can still be
-    // opened.
-    let made = opened.iter().flatten().count();
-    assert!(made < limits::ROOMS_MAX);
-    let RoomKind::Group(name) = &opened.iter().flatten().next().unwrap().kind else { panic!("no group") };
-    assert!(store.open_group(name.clone()).await.unwrap().is_some());
-    assert_eq!(store.open_group(fresh_name("room").parse().unwrap()).await.unwrap(), None);
+}
+
+pub(crate) async fn a_server_has_a_bounded_number_of_groups_in_use(store: Arc<dyn Store>) {
+    let mut founding = JoinSet::new();
+    // The lobby is one of them, and each makes one less than a day allows.
+    let each = limits::ROOMS_MADE_PER_DAY_MAX - 1;
+    for number in 0..=limits::ROOMS_MAX / each {
+        let store = Arc::clone(&store);
+        let count = each.min(limits::ROOMS_MAX - 1 - number * each);
+        founding.spawn(async move {
+            let person = person(&*store, "ana").await;
+            let mut rooms = Vec::new();
+            for _ in 0..count {
+                rooms.push(found(&*store, &person).await.unwrap());
+            }
+            (person, rooms)
+        });
+    }
+    let founded = founding.join_all().await;
+    assert_eq!(founded.iter().map(|(_, rooms)| rooms.len()).sum::<usize>(), limits::ROOMS_MAX - 1);
+    let bo = person(&*store, "bo").await;
+    assert_eq!(found(&*store, &bo).await, Err(Opened::TooManyRooms));
+    let (ana, rooms) = founded.iter().find(|(_, rooms)| rooms.len() > 1).unwrap();
+    assert_eq!(join(&*store, &bo, rooms[0].id).await.seq.get(), 2, "it is in use already");
+
+    // An emptied room makes space for another one, and then has none for itself.
+    append(&*store, draft(ana, rooms[1].id, Body::Left)).await;
+    assert!(found(&*store, &bo).await.is_ok());
+    let again = append(&*store, draft(ana, rooms[1].id, Body::Joined)).await;
+    assert!(matches!(again, Appended::TooManyRooms), "{again:?}");
+}
+
+pub(crate) async fn an_account_makes_a_bounded_number_of_groups_in_a_day(store: Arc<dyn Store>) {
+    let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
+    let mut rooms = Vec::new();
+    for _ in 0..limits::ROOMS_MADE_PER_DAY_MAX {
+        let room = found(&*store, &ana).await.unwrap();
+        append(&*store, draft(&ana, room.id, Body::Left)).await;
+        rooms.push(room);
+    }
+    let Err(Opened::TooManyMade(wait)) = found(&*store, &ana).await else { panic!("one room too many") };
+    assert!(wait > limits::ROOMS_MADE_WITHIN / 2 && wait <= limits::ROOMS_MADE_WITHIN, "{wait:?}");
+    // What is there can be entered, and goes on where it ended.
+    let RoomKind::Group(name) = rooms[0].kind.clone() else { panic!("no group") };
+    let room = opened(store.open_group(name, ana.id).await.unwrap());
+    assert_eq!((room.id, room.head.get(), room.members), (rooms[0].id, 2, 0));
+    assert_eq!(join(&*store, &ana, room.id).await.seq.get(), 3);
+    assert!(found(&*store, &bo).await.is_ok(), "others make theirs");
+}
+
+pub(crate) async fn a_join_that_is_refused_leaves_no_room(store: Arc<dyn Store>) {
+    let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
+    // The lobby is one of them.
+    for _ in 1..limits::GROUPS_PER_ACCOUNT_MAX {
+        let room = group(&*store, &fresh_name("room")).await.id;
+        join(&*store, &ana, room).await;
+    }
+    let name: RoomName = fresh_name("refused").parse().unwrap();
+    assert_eq!(store.open_group(name.clone(), ana.id).await.unwrap(), Opened::TooManyRooms);
+    assert_eq!(store.group(name).await.unwrap(), None);
+    for _ in 0..limits::ROOMS_MADE_PER_DAY_MAX {
+        found(&*store, &bo).await.unwrap();
+    }
+    let name: RoomName = fresh_name("refused").parse().unwrap();
+    assert!(matches!(store.open_group(name.clone(), bo.id).await.unwrap(), Opened::TooManyMade(_)));
+    assert_eq!(store.group(name).await.unwrap(), None);
 }
