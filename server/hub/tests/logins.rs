@@ -301,7 +301,7 @@ async fn names_that_pass_for_the_server_are_made_by_nobody_and_old_ones_stay() {
     let join = || Command::Join { room: room.clone(), tail: 0 };
     assert!(matches!(ana.submit(join()).await.unwrap_err(), Error::Refused(Refusal::NotANewName(_))));
     // One of an earlier version.
-    store.open_group(room.clone()).await.unwrap().unwrap();
+    store.open_group(room.clone(), lanchat_model::AccountId(0)).await.unwrap();
     assert!(matches!(ana.submit(join()).await.unwrap(), Reply::Room(_)));
     store.rename("ana", "server.");
     let credentials =
