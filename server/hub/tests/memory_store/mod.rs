@@ -1,5 +1,4 @@
 //! A store in memory: the hub's ports without a disk, so that the hub is tested with a paused clock.
-//!
 //! It answers at once and never fails, unless told to. What it keeps is gone when it is dropped.
 
 #![allow(dead_code, reason = "each test uses its part of it")]
