@@ -110,8 +110,17 @@ pub const ANSWERS_PER_ACCOUNT_MAX: usize = 4;
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a request waits for its place before it is told `busy`.
 pub const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
-/// Drafts that wait for the sequencer. When full, `submit` waits.
+/// Drafts that wait for the sequencer, and as many again that it has taken in and not yet committed. When full, `submit`
+/// waits.
 pub const SEQUENCER_INBOX_MAX: usize = 4096;
+/// Posts of one account that wait to be on disk, of all its sessions: eight full windows. When full, its next post waits,
+/// and its connection is left unread.
+pub const POSTS_PER_ACCOUNT_MAX: usize = 8 * UNACKED_PER_SESSION_MAX;
+/// Drafts of one account in one transaction, so that nobody else waits for many of them: two full windows. A single
+/// session never has more.
+pub const BATCH_DRAFTS_PER_ACCOUNT_MAX: usize = 2 * UNACKED_PER_SESSION_MAX;
+/// The same in bytes: one full window of the longest messages.
+pub const BATCH_BYTES_PER_ACCOUNT_MAX: usize = UNACKED_PER_SESSION_MAX * MESSAGE_BYTES_MAX;
 /// Drafts in one transaction: bounds the memory of a batch and the time that a shutdown waits for it.
 pub const BATCH_DRAFTS_MAX: usize = 1024;
 /// Readers that get their turn each time the sequencer steps back for those it woke. The runtime polls about 60 tasks
@@ -131,6 +140,11 @@ pub const WRITER_BATCH_MAX: usize = 256;
 pub const READER_INBOX_MAX: usize = 256;
 /// Read-only connections of the store.
 pub const READERS_MAX: usize = 2;
+/// Space that is kept for letting people in and telling them, while messages are not taken any more: enough for the journal
+/// to grow to where it stays.
+pub const DISK_MARGIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The same on a small disk: one part in so many.
+pub const DISK_MARGIN_SHARE: u64 = 100;
 /// Bytes that are encoded before one write to a socket; more waits in the log, as a cursor.
 pub const WRITE_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Without a byte of progress in this time a write is given up, and the connection closed. It resumes by cursor.

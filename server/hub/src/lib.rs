@@ -4,6 +4,7 @@
 //! socket and no file: what must be kept goes through [`port`], what must be said goes through [`Event`].
 
 mod answers;
+mod backlog;
 mod command;
 mod delivery;
 mod entry;

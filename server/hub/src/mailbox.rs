@@ -1,15 +1,16 @@
 //! Where the rest of the hub leaves word for one session: "look there", never the thing itself.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use lanchat_model::{ClientId, RoomId};
+use lanchat_model::{ClientId, RoomId, limits};
 
 use crate::answers::AccountAnswers;
 use crate::command::RoomView;
 use crate::error::Error;
 use crate::event::LogoutReason;
+use crate::places::Places;
 use crate::port::Appended;
 
 /// What became of a post of this session.
@@ -49,6 +50,18 @@ pub(crate) struct Mailbox {
     inside: Mutex<Inside>,
     /// Shared with the other sessions of the account.
     pub(crate) answers: AccountAnswers,
+    /// The same.
+    pub(crate) posts: AccountPosts,
+}
+
+/// The places for posts of one account that wait to be on disk: `limits::POSTS_PER_ACCOUNT_MAX`.
+#[derive(Clone, Debug)]
+pub(crate) struct AccountPosts(pub(crate) Arc<Places>);
+
+impl Default for AccountPosts {
+    fn default() -> Self {
+        Self(Places::new(limits::POSTS_PER_ACCOUNT_MAX))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +74,7 @@ struct Inside {
 impl Mailbox {
     /// The mailbox of one session more of an account.
     pub(crate) fn beside(other: &Self) -> Self {
-        Self { answers: other.answers.clone(), ..Self::default() }
+        Self { inside: Mutex::default(), answers: other.answers.clone(), posts: other.posts.clone() }
     }
 
     /// Leaves word and wakes the session.

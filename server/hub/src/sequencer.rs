@@ -7,11 +7,13 @@ use lanchat_model::{AccountId, RoomId, limits};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, yield_now};
 
+use crate::backlog::{Backlog, Queued};
 use crate::command::RoomView;
 use crate::entry::{Body, Entry};
 use crate::error::Error;
 use crate::failpoint;
 use crate::mailbox::{Mailbox, Outcome};
+use crate::places::Place;
 use crate::port::{Appended, Draft, Store};
 use crate::registry::Registry;
 use crate::writing::Writing;
@@ -26,7 +28,7 @@ struct Admission {
 #[derive(Debug)]
 pub(crate) enum Asker {
     /// A session that posted and goes on.
-    Author { mailbox: Arc<Mailbox>, room: RoomView },
+    Author { mailbox: Arc<Mailbox>, room: RoomView, place: Place },
     /// A session that waits for its membership to change.
     Waiting(oneshot::Sender<Result<Appended, Error>>),
 }
@@ -55,7 +57,8 @@ impl Sequencer {
         mailbox: Arc<Mailbox>,
         room: RoomView,
     ) -> Result<(), Error> {
-        self.admit(Admission { draft, asker: Asker::Author { mailbox, room } }).await
+        let place = mailbox.posts.0.take().await;
+        self.admit(Admission { draft, asker: Asker::Author { mailbox, room, place } }).await
     }
 
     /// Has a membership entry committed, in order with the posts.
@@ -77,9 +80,10 @@ async fn run(
     writing: Arc<Writing>,
     mut admissions: mpsc::Receiver<Admission>,
 ) {
-    let mut batch = Vec::new();
-    while admissions.recv_many(&mut batch, limits::BATCH_DRAFTS_MAX).await > 0 {
-        let (drafts, askers): (Vec<_>, Vec<_>) = batch.drain(..).map(|a| (a.draft, a.asker)).unzip();
+    let mut backlog = Backlog::default();
+    while take_in(&mut admissions, &mut backlog).await {
+        let batch = backlog.next_batch();
+        let (drafts, askers): (Vec<_>, Vec<_>) = batch.into_iter().map(|a| (a.draft, a.asker)).unzip();
         // What `publish` needs of a draft once the store has it.
         let stubs: Vec<_> = drafts.iter().map(|draft| (draft.author, draft.client_id)).collect();
         #[cfg(feature = "failpoints")]
@@ -104,6 +108,31 @@ async fn run(
                 }
             }
         }
+    }
+}
+
+/// Takes in all that waits, so that whoever came last is in the next batch; waits for the first if there is nothing.
+/// `false`: nothing more is to come, and nothing is left.
+async fn take_in(admissions: &mut mpsc::Receiver<Admission>, backlog: &mut Backlog<Admission>) -> bool {
+    if backlog.len() == 0 {
+        let Some(first) = admissions.recv().await else { return false };
+        backlog.push(first);
+    }
+    while backlog.len() < limits::SEQUENCER_INBOX_MAX
+        && let Ok(next) = admissions.try_recv()
+    {
+        backlog.push(next);
+    }
+    true
+}
+
+impl Queued for Admission {
+    fn author(&self) -> AccountId {
+        self.draft.author
+    }
+
+    fn weight(&self) -> usize {
+        self.draft.body.weight()
     }
 }
 
@@ -144,7 +173,8 @@ pub(crate) fn show(registry: &Registry, entry: &Arc<Entry>) {
 impl Asker {
     pub(crate) fn answer(self, client_id: lanchat_model::ClientId, result: Result<Appended, Error>) {
         match self {
-            Self::Author { mailbox, room } => {
+            Self::Author { mailbox, room, place } => {
+                drop(place);
                 mailbox.leave(|waiting| waiting.outcomes.push_back(Outcome { room, client_id, result }));
             }
             // A session that is gone needs no answer; the commit stands.

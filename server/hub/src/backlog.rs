@@ -1,0 +1,154 @@
+//! What waits for the next commit, and whose turn it is: each account has a share of a batch, and its first draft comes before
+//! anybody's second one.
+
+use std::collections::{HashMap, VecDeque};
+
+use lanchat_model::{AccountId, limits};
+
+/// A draft, as far as turns are concerned.
+pub(crate) trait Queued {
+    /// Whose it is.
+    fn author(&self) -> AccountId;
+    /// What it counts against its author's share, in bytes.
+    fn weight(&self) -> usize;
+}
+
+/// Drafts in the order in which they came. Bounded by its user.
+#[derive(Debug)]
+pub(crate) struct Backlog<T>(VecDeque<T>);
+
+impl<T> Default for Backlog<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+/// What an account has in the batch that is being made.
+#[derive(Default)]
+struct Share {
+    drafts: usize,
+    bytes: usize,
+    /// The next one did not fit: nor does what came after it, for the order is kept.
+    is_used_up: bool,
+}
+
+impl Share {
+    /// Takes a draft in, and tells how many of its author come before it.
+    fn take(&mut self, weight: usize) -> Option<usize> {
+        let fits = self.drafts < limits::BATCH_DRAFTS_PER_ACCOUNT_MAX
+            && (self.drafts == 0 || self.bytes + weight <= limits::BATCH_BYTES_PER_ACCOUNT_MAX);
+        if self.is_used_up || !fits {
+            self.is_used_up = true;
+            return None;
+        }
+        self.bytes += weight;
+        self.drafts += 1;
+        Some(self.drafts - 1)
+    }
+}
+
+impl<T: Queued> Backlog<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn push(&mut self, next: T) {
+        self.0.push_back(next);
+    }
+
+    /// The next batch: at most `limits::BATCH_DRAFTS_MAX`, and of each account its share. What is not in it stays, in order.
+    pub(crate) fn next_batch(&mut self) -> Vec<T> {
+        let bytes: usize = self.0.iter().map(Queued::weight).sum();
+        if self.0.len() <= limits::BATCH_DRAFTS_PER_ACCOUNT_MAX
+            && bytes <= limits::BATCH_BYTES_PER_ACCOUNT_MAX
+        {
+            return self.0.drain(..).collect();
+        }
+        let mut shares: HashMap<AccountId, Share> = HashMap::new();
+        let (mut rounds, mut left): (Vec<Vec<T>>, VecDeque<T>) = (Vec::new(), VecDeque::new());
+        for draft in self.0.drain(..) {
+            match shares.entry(draft.author()).or_default().take(draft.weight()) {
+                None => left.push_back(draft),
+                Some(round) => match rounds.get_mut(round) {
+                    Some(others) => others.push(draft),
+                    // Rounds begin in order: whoever is in one was in all before it.
+                    None => rounds.push(vec![draft]),
+                },
+            }
+        }
+        let mut turns = rounds.into_iter().flatten();
+        let batch = turns.by_ref().take(limits::BATCH_DRAFTS_MAX).collect();
+        self.0.extend(turns.chain(left));
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An author, the number of the draft, and its weight.
+    type Draft = (i64, usize, usize);
+
+    impl Queued for Draft {
+        fn author(&self) -> AccountId {
+            AccountId(self.0)
+        }
+
+        fn weight(&self) -> usize {
+            self.2
+        }
+    }
+
+    fn backlog(drafts: impl IntoIterator<Item = Draft>) -> Backlog<Draft> {
+        Backlog(drafts.into_iter().collect())
+    }
+
+    #[test]
+    fn whoever_comes_is_in_the_next_batch_and_order_is_kept() {
+        let share = limits::BATCH_DRAFTS_PER_ACCOUNT_MAX;
+        let mut waiting = backlog((0..5 * share).map(|number| (1, number, 10)));
+        let mut of_flood = Vec::new();
+        let mut rounds = 0;
+        while waiting.len() > 0 {
+            waiting.push((2, rounds, 10));
+            waiting.push((3, rounds, 10));
+            let batch = waiting.next_batch();
+            assert!(batch.len() <= share + 2);
+            let place = |author| batch.iter().position(|draft| draft.0 == author && draft.1 == rounds);
+            assert!(place(2) < Some(3) && place(3) < Some(3), "their turn comes first: {batch:?}");
+            of_flood.extend(batch.iter().filter(|draft| draft.0 == 1).map(|draft| draft.1));
+            rounds += 1;
+        }
+        assert_eq!(of_flood, (0..5 * share).collect::<Vec<_>>());
+        assert_eq!(rounds, 5);
+    }
+
+    #[test]
+    fn a_single_session_is_never_cut() {
+        let window = limits::UNACKED_PER_SESSION_MAX;
+        let mut waiting = backlog((0..window).map(|number| (1, number, limits::MESSAGE_BYTES_MAX)));
+        assert_eq!(waiting.next_batch().len(), window);
+    }
+
+    #[test]
+    fn long_drafts_use_a_share_up_sooner_and_nothing_overtakes() {
+        let half = limits::BATCH_BYTES_PER_ACCOUNT_MAX / 2;
+        let mut waiting = backlog([(1, 0, half), (1, 1, half), (1, 2, half), (1, 3, 1), (2, 0, 1)]);
+        let numbers = |batch: Vec<Draft>| batch.iter().map(|draft| (draft.0, draft.1)).collect::<Vec<_>>();
+        assert_eq!(numbers(waiting.next_batch()), [(1, 0), (2, 0), (1, 1)]);
+        assert_eq!(numbers(waiting.next_batch()), [(1, 2), (1, 3)]);
+    }
+
+    #[test]
+    fn very_many_accounts_take_turns() {
+        let accounts = limits::BATCH_DRAFTS_MAX as i64;
+        let mut waiting = backlog((0..2 * accounts).map(|number| (number % accounts, number as usize, 1)));
+        for _ in 0..2 {
+            let mut authors: Vec<_> = waiting.next_batch().iter().map(|draft| draft.0).collect();
+            authors.sort_unstable();
+            assert_eq!(authors, (0..accounts).collect::<Vec<_>>());
+        }
+        assert_eq!(waiting.len(), 0);
+    }
+}
