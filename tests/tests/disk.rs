@@ -2,6 +2,7 @@
 //! recovers.
 #![cfg(unix)]
 
+use lanchat_model::limits;
 use lanchat_tests::ledger::long_run;
 use lanchat_tests::power::{Flaw, Ledger, can_trace, flaws};
 use lanchat_tests::{
@@ -146,6 +147,30 @@ fn a_server_finds_out_by_itself_that_there_is_space_again() {
     notice(&mut late, "writable");
     said.wait_for_text("There is space again");
     ana.expect_where("notice", |notice| notice["code"] == "writable");
+    assert_eq!(ana.send("lobby", "at last")["type"], "ack");
+}
+
+/// Messages are refused while there is still space to let people in, and to keep what they need for that.
+#[test]
+fn messages_stop_before_logins_do() {
+    let Some(disk) = TinyDisk::new(4 * DISK_BYTES) else { return };
+    let server = TestServer::start_as(ServerSpec::default().on_data(&disk.data()).under(disk.starter()));
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let mut bob = TestPeer::registered(server.address(), "bob");
+    let margin = 4 * DISK_BYTES as u64 / limits::DISK_MARGIN_SHARE;
+    disk.fill(margin - PAGE);
+    let refused = ana.answer_to(&new_id(), json!({"type": "send", "room": "lobby", "message": "x"}));
+    assert_eq!(refused["code"], "read_only", "{refused}");
+    notice(&mut bob, "read_only");
+    let login = json!({"type": "login", "username": "bob", "password": PASSWORD});
+    let welcome = TestPeer::connect(server.address()).request(login);
+    assert_eq!(welcome["type"], "welcome", "{welcome}");
+    let resume = json!({"type": "resume", "token": welcome["token"]});
+    let again = TestPeer::connect(server.address()).request(resume);
+    assert_eq!(again["type"], "welcome", "{again}");
+    assert_ne!(again["token"], welcome["token"], "the new token could be kept");
+    disk.free();
+    notice(&mut bob, "writable");
     assert_eq!(ana.send("lobby", "at last")["type"], "ack");
 }
 

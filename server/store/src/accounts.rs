@@ -20,7 +20,7 @@ use crate::sqlite::SqliteStore;
 impl Accounts for SqliteStore {
     fn register(&self, account: NewAccount, device: NewDevice) -> Answer<'_, Option<Registered>> {
         let lived = self.lived();
-        self.write(move |conn, clock| register(conn, account, &device, Moment { wall: clock(), lived }))
+        self.write_more(move |conn, clock| register(conn, account, &device, Moment { wall: clock(), lived }))
     }
 
     fn account(&self, name: AccountName) -> Answer<'_, Option<Account>> {

@@ -18,6 +18,7 @@ mod open;
 mod reader;
 mod rooms;
 mod row;
+mod space;
 mod sqlite;
 mod writer;
 

@@ -15,7 +15,7 @@ use crate::sqlite::SqliteStore;
 
 impl Log for SqliteStore {
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
-        self.write(move |conn, clock| Batch::begin(conn, clock())?.append(drafts))
+        self.write_more(move |conn, clock| Batch::begin(conn, clock())?.append(drafts))
     }
 
     fn read_after(&self, room: RoomId, after: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>> {

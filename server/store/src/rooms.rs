@@ -22,11 +22,11 @@ impl Rooms for SqliteStore {
     }
 
     fn open_group(&self, name: RoomName, account: AccountId) -> Answer<'_, Opened> {
-        self.write(move |conn, clock| open_group(conn, &name, account, clock()))
+        self.write_more(move |conn, clock| open_group(conn, &name, account, clock()))
     }
 
     fn open_private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>> {
-        self.write(move |conn, _| open_private(conn, one, other))
+        self.write_more(move |conn, _| open_private(conn, one, other))
     }
 
     fn private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>> {

@@ -15,6 +15,7 @@ use crate::migrate::{MIGRATIONS, migrate};
 use crate::open::{open_reader, open_writer, turn_journal_on};
 use crate::reader::Readers;
 use crate::rooms::remove_never_entered;
+use crate::space::Space;
 use crate::writer::Writer;
 
 /// The file of the database, in the data directory.
@@ -28,6 +29,7 @@ pub struct SqliteStore {
     epoch: String,
     clock: Clock,
     lived: LivedClock,
+    space: Space,
     readers: Readers,
     writer: Writer,
 }
@@ -75,7 +77,14 @@ impl SqliteStore {
         let no_thread = |source| OpenError::Io { path: path.clone(), source };
         let readers = Readers::start(connections).map_err(no_thread)?;
         let writer = Writer::start(conn, limits::COMPANY_WAIT_MAX).map_err(no_thread)?;
-        Ok(Self { epoch, clock: Arc::new(clock), lived: LivedClock::new(lived, uptime), readers, writer })
+        Ok(Self {
+            epoch,
+            clock: Arc::new(clock),
+            lived: LivedClock::new(lived, uptime),
+            space: Space::of(dir),
+            readers,
+            writer,
+        })
     }
 
     /// Completes, with the cause, when the store can write no longer: the process must stop and
@@ -92,6 +101,18 @@ impl SqliteStore {
     ) -> Answer<'_, T> {
         let clock = Arc::clone(&self.clock);
         Box::pin(self.writer.run(move |conn| work(conn, &clock)))
+    }
+
+    /// As `write`, for what makes the database grow for good. `Full` once only the margin is left, which is kept for
+    /// logins (`limits::DISK_MARGIN_BYTES_MAX`).
+    pub(crate) fn write_more<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, &Clock) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        match self.space.beyond_margin() {
+            Ok(()) => self.write(work),
+            Err(full) => Box::pin(std::future::ready(Err(full))),
+        }
     }
 
     /// As `write`, in no hurry: in the commit of something else, if that comes soon.
@@ -125,7 +146,7 @@ impl Store for SqliteStore {
 
     fn probe(&self) -> Answer<'_, ()> {
         // Writing a number of the header, even the one that is there, makes a page that must be stored.
-        self.write(|conn, _| {
+        self.write_more(|conn, _| {
             let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
             conn.pragma_update(None, "user_version", version)
         })

@@ -28,7 +28,7 @@ const RULES: [Rule; 13] = [
         "lanchat-model",
         "argon2 fail getrandom sha2 slab thiserror thread-priority tokio tracing",
     ),
-    Rule("lanchat-store", "lanchat-hub lanchat-model", "flume rusqlite thiserror tokio tracing"),
+    Rule("lanchat-store", "lanchat-hub lanchat-model", "flume fs4 rusqlite thiserror tokio tracing"),
     Rule(
         "lanchat-listener",
         "lanchat-certs lanchat-hub lanchat-model",
