@@ -129,8 +129,11 @@ fn several_servers_make_a_numbered_list() {
     let _alone = alone();
     let Some(lan) = Lan::new(3, Addressing::Both) else { return };
     let [attic, cellar, client] = lan.hosts() else { panic!("three hosts") };
-    let _attic = TestServer::start_as(ServerSpec::on(&attic.place(), "attic"));
-    let _cellar = TestServer::start_as(ServerSpec::on(&cellar.place(), "cellar"));
+    let servers = [(attic, "attic"), (cellar, "cellar")]
+        .map(|(host, name)| TestServer::start_as(ServerSpec::on(&host.place(), name)));
+    for server in &servers {
+        server.stderr().wait_for_text("advertised");
+    }
     let home = Home::new();
     let mut terminal = Terminal::start(client.launch(lanchat()).home(&home));
     terminal.wait_for("waiting for the list", |screen| {

@@ -361,12 +361,13 @@ async fn joining_and_leaving_move_the_rooms_that_are_delivered() {
 
 #[tokio::test]
 async fn what_the_server_is_sure_to_refuse_is_not_sent() {
-    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (mut fake, home) = (Fake::start().await, TestHome::new());
+    fake.message_bytes = 100;
     let (client, _events, _peer) = attached(&fake, &home.home).await;
     assert!(matches!(client.send("lobby", " \n", false).await, Err(SendError::Text(_))));
     assert!(matches!(client.send("no such name", "x", false).await, Err(SendError::Room(_))));
     assert!(matches!(client.send("lobby", &"x".repeat(20_000), false).await, Err(SendError::Text(_))));
-    let escaped = "\u{1}".repeat(16_000);
-    assert!(matches!(client.send("lobby", &escaped, false).await, Err(SendError::TooLong { .. })));
+    assert!(matches!(client.send("lobby", "\u{1}", false).await, Err(SendError::Text(_))));
+    assert!(matches!(client.send("lobby", &"x".repeat(101), false).await, Err(SendError::TooLong { .. })));
     assert_eq!(client.settled().await.unwrap().refused, 0);
 }

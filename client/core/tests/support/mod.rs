@@ -38,6 +38,8 @@ pub struct Fake {
     config: Arc<ServerConfig>,
     pub id: ServerId,
     pub identity: Arc<Identity>,
+    /// The longest message that it says to take.
+    pub message_bytes: u64,
     _folder: TempDir,
 }
 
@@ -54,7 +56,7 @@ impl Fake {
         let slot = CertificateSlot::new(Arc::clone(&identity), &[], &[]).unwrap();
         let config = server_config(&slot, alpn);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { listener, config, id: identity.server_id(), identity, _folder: folder }
+        Self { listener, config, id: identity.server_id(), identity, message_bytes: 16384, _folder: folder }
     }
 
     /// The same place, taken over by a server with this configuration.
@@ -94,7 +96,9 @@ impl Fake {
     }
 
     pub fn hello(&self) -> Value {
-        hello(self.id)
+        let mut hello = hello(self.id);
+        hello["limits"]["message_bytes"] = json!(self.message_bytes);
+        hello
     }
 }
 
