@@ -91,7 +91,13 @@ impl Run {
 
     /// Where in the trace the marks are.
     fn instants(&self) -> Vec<usize> {
-        let at = |mark: &Mark| self.trace.accepted(mark.port).expect("each mark is in the trace").0;
+        let mut passed = 0;
+        let at = |mark: &Mark| {
+            let (at, _) =
+                self.trace.accepted(mark.port, passed).expect("each mark is in the trace, in order");
+            passed = at + 1;
+            at
+        };
         self.marks.iter().map(at).collect()
     }
 

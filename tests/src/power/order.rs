@@ -22,12 +22,16 @@ pub struct Exchange {
 /// When the trace is none of these exchanges: a connection, a message or its acknowledgement is not in it. A check
 /// that sees nothing must not be taken for one that finds nothing.
 pub fn acks_before_their_sync(trace: &Trace, author: u16, exchanges: &[Exchange]) -> Vec<String> {
-    let at =
-        |port| trace.accepted(port).unwrap_or_else(|| panic!("no connection from port {port} in the trace"));
-    let (_, socket) = at(author);
+    let at = |port, from| {
+        trace.accepted(port, from).unwrap_or_else(|| panic!("no connection from port {port} in the trace"))
+    };
+    let (mut passed, socket) = at(author, 0);
     let mut early = Vec::new();
     for Exchange { text, before, after } in exchanges {
-        let span = &trace.events()[at(*before).0..at(*after).0];
+        let (begin, _) = at(*before, passed);
+        let (end, _) = at(*after, begin);
+        passed = end;
+        let span = &trace.events()[begin..end];
         let stored = span.iter().position(|event| holds(event, text));
         let stored = stored.unwrap_or_else(|| panic!("{text} was acknowledged and never written"));
         let sent = span.iter().position(|event| matches!(event, Event::Sent(to) if to == socket));

@@ -78,9 +78,10 @@ impl Trace {
         &self.events
     }
 
-    /// Where the connection from `port` was accepted, and the name of its socket.
-    pub fn accepted(&self, port: u16) -> Option<(usize, &str)> {
-        self.events.iter().enumerate().find_map(|(at, event)| match event {
+    /// Where a connection from `port` was accepted, the first one at or behind `from`, and the name of its socket. The system
+    /// may use a port again: whoever asks for several connections asks in their order.
+    pub fn accepted(&self, port: u16, from: usize) -> Option<(usize, &str)> {
+        self.events.iter().enumerate().skip(from).find_map(|(at, event)| match event {
             Event::Accepted(from, socket) if *from == port => Some((at, socket.as_str())),
             _ => None,
         })
@@ -262,6 +263,7 @@ mod tests {
         ];
         let trace = Trace::read(&log, Path::new("/d"));
         assert_eq!(trace.events(), expected);
-        assert_eq!(trace.accepted(4711), Some((6, "socket:[9]")));
+        assert_eq!(trace.accepted(4711, 0), Some((6, "socket:[9]")));
+        assert_eq!(trace.accepted(4711, 7), None);
     }
 }
