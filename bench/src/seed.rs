@@ -8,7 +8,7 @@ use argon2::{Argon2, PasswordHasher};
 
 use lanchat_hub::Body;
 use lanchat_hub::port::{
-    Accounts, Appended, Draft, Log, NewAccount, NewDevice, Opened, PasswordHash, Rooms, Store,
+    Accounts, Appended, Draft, Log, NewAccount, NewDevice, Opened, PasswordHash, Rooms, Store, TokenRecord,
 };
 use lanchat_model::{AccountId, AccountName, ClientId, DisplayName, MessageText, RoomId, RoomName};
 use lanchat_store::SqliteStore;
@@ -166,7 +166,9 @@ async fn register(
         phc: phc.clone(),
         admin: false,
     };
-    let device = NewDevice { label: None, token: Sha256::digest(token(number)).into() };
+    let hash = Sha256::digest(token(number));
+    let token = TokenRecord { hash: hash.into(), series: Sha256::digest(hash).into() };
+    let device = NewDevice { label: None, token };
     let registered = store.register(account, device).await?.context("a name that is free")?;
     Ok((name, registered.account.id))
 }

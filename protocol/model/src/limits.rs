@@ -226,9 +226,6 @@ pub const LOGIN_SOURCES_MAX: usize = 4096;
 pub const DEVICE_IDLE_MAX: Duration = Duration::from_secs(180 * 24 * 3600);
 /// Devices of one account. The least recently used goes.
 pub const DEVICES_PER_ACCOUNT_MAX: usize = 16;
-/// Replaced tokens of a device, kept because whoever shows one holds a copy. When full the oldest goes: a thief
-/// would have to resume that often before the owner does once.
-pub const SPENT_TOKENS_PER_DEVICE_MAX: usize = 1024;
 
 // --- identity and trust ---------------------------------------------------------------------------
 

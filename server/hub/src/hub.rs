@@ -129,8 +129,7 @@ impl Hub {
         source: &Source,
     ) -> Result<(Session, Welcome), Error> {
         let place = self.0.registry.reserve(self.0.options.clients_max).ok_or(Refusal::ServerFull)?;
-        let mut next = Token::generate()?;
-        let (account, device) = match credentials {
+        let (account, device, token) = match credentials {
             Credentials::Register { name, display_name, password, device } => {
                 if !self.0.options.registration_open {
                     return Err(Refusal::RegistrationClosed.into());
@@ -142,25 +141,24 @@ impl Hub {
                     return Err(Refusal::NameTaken.into());
                 }
                 let password = Password::parse(password.expose()).map_err(Refusal::BadPassword)?;
+                let token = Token::generate()?;
                 let phc = self.0.hasher.hash(Asker::Login(Lane::New, source), &password).await?;
                 let account = NewAccount { name, display_name, phc, admin: false };
-                let device = NewDevice { label: device, token: next.hash() };
+                let device = NewDevice { label: device, token: token.record() };
                 let registered = self.0.store.register(account, device).await?.ok_or(Refusal::NameTaken)?;
                 sequencer::show(&self.0.registry, &registered.entry);
-                (registered.account, registered.device)
+                (registered.account, registered.device, token)
             }
             Credentials::Login { name, password, device } => {
                 return self.log_in(name, &password, device, source, place).await;
             }
             Credentials::Resume { token } => {
                 let token = Token::parse(&token).ok_or(Refusal::BadToken)?;
-                let (found, to_use) = self.0.resume(token, next, source).await?;
-                next = to_use;
-                found
+                self.0.resume(token, source).await?
             }
         };
         let login = Login { account, device, source: source.clone(), place };
-        Session::begin(Arc::clone(&self.0), login, next).await
+        Session::begin(Arc::clone(&self.0), login, token).await
     }
 
     /// A session by password, on a new device. What ends the login while it is under way, ends it: the password that
@@ -180,7 +178,7 @@ impl Hub {
             return Err(Refusal::TooManySessions.into());
         }
         let token = Token::generate()?;
-        let device = NewDevice { label, token: token.hash() };
+        let device = NewDevice { label, token: token.record() };
         let added = hub.store.add_device(account.id, account.generation, device).await?;
         let AddedDevice { device, evicted } = added.ok_or(Refusal::WrongPassword)?;
         if !evicted.is_empty() {
@@ -300,25 +298,22 @@ impl Inner {
         Ok(Refusal::SlowDown(early.wait).into())
     }
 
-    /// The device of a token, and the token that it uses from now on: `next`, or on a full disk, where nothing can be
+    /// The device of a token, and the token that it uses from now on: a fresh one, or on a full disk, where nothing can be
     /// kept and reading goes on, the one that it has.
-    async fn resume(
-        &self,
-        token: Token,
-        next: Token,
-        source: &Source,
-    ) -> Result<((Account, DeviceId), Token), Error> {
-        match self.store.resume(token.hash(), next.hash()).await {
-            Ok(Ok(found)) => {
-                self.throttle.is_at(found.0.name.clone(), source.clone());
-                Ok((found, next))
+    async fn resume(&self, token: Token, source: &Source) -> Result<(Account, DeviceId, Token), Error> {
+        let next = token.next()?;
+        match self.store.resume(token.record(), next.record()).await {
+            Ok(Ok((account, device))) => {
+                self.throttle.is_at(account.name.clone(), source.clone());
+                Ok((account, device, next))
             }
             Ok(Err(why)) => Err(self.not_resumed(why, source)),
             Err(StoreError::Full) => {
                 self.writing.note(&Err::<(), _>(StoreError::Full));
                 // A copied token is refused as writing is: it will be noticed when that can be kept.
-                let found = self.store.recognise(token.hash()).await?.ok_or(Error::ReadOnly)?;
-                Ok((found, token))
+                let found = self.store.recognise(token.record().hash).await?;
+                let (account, device) = found.ok_or(Error::ReadOnly)?;
+                Ok((account, device, token))
             }
             Err(other) => Err(other.into()),
         }

@@ -31,6 +31,16 @@ pub enum StoreError {
 /// SHA-256 of a device token. The token itself is known to its device only.
 pub type TokenHash = [u8; 32];
 
+/// What is kept of a device token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Hash of the whole token.
+    pub hash: TokenHash,
+    /// SHA-256 of the part that all tokens of a device have in common, and nobody but its device knows: whoever shows
+    /// a token of its series has, or had, one of the device.
+    pub series: TokenHash,
+}
+
 /// An account, as stored.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -93,8 +103,8 @@ pub struct NewAccount {
 pub struct NewDevice {
     /// What the device calls itself.
     pub label: Option<String>,
-    /// Hash of its first token.
-    pub token: TokenHash,
+    /// Its first token.
+    pub token: TokenRecord,
 }
 
 /// A device that was made.
@@ -125,7 +135,7 @@ pub struct NewPassword {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenLeft {
     /// This fresh one.
-    Fresh(TokenHash),
+    Fresh(TokenRecord),
     /// The one that the session was given, if nobody has resumed the device since; none otherwise.
     Given(TokenHash),
 }
@@ -169,8 +179,8 @@ pub trait Accounts: Send + Sync {
     /// somebody made: from then on no token of the device resumes, and the answer names it.
     fn resume(
         &self,
-        token: TokenHash,
-        next: TokenHash,
+        token: TokenRecord,
+        next: TokenRecord,
     ) -> Answer<'_, Result<(Account, DeviceId), NotResumed>>;
     /// Finds the device that may resume with this token, and changes nothing: for a disk that is full. `None`: there
     /// is none, or one about which something would have to be kept.

@@ -207,14 +207,14 @@ impl Session {
         let phc = self.hub.hasher.hash(Asker::Change(&self.source), &new).await?;
         let fresh = if renew { Some(Token::generate()?) } else { None };
         let token =
-            fresh.as_ref().map_or(TokenLeft::Given(self.given), |fresh| TokenLeft::Fresh(fresh.hash()));
+            fresh.as_ref().map_or(TokenLeft::Given(self.given), |fresh| TokenLeft::Fresh(fresh.record()));
         let (account, known, device) = (account.id, account.generation, self.device);
         if !self.hub.store.set_password(NewPassword { account, known, phc, device, token }).await? {
             // Another session was faster, and has ended this one.
             return Err(Refusal::WrongPassword.into());
         }
         if let Some(fresh) = &fresh {
-            self.given = fresh.hash();
+            self.given = fresh.record().hash;
         }
         let own = self.id;
         self.hub.registry.log_out(account, LogoutReason::PasswordChanged, |session, _| session != own);

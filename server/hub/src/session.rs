@@ -82,7 +82,7 @@ impl Session {
             account: account.id,
             name: account.name.clone(),
             device,
-            given: token.hash(),
+            given: token.record().hash,
             source,
             id,
             mailbox,

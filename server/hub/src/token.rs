@@ -1,42 +1,88 @@
-//! Device tokens: 256 random bits that stand for "this device knew the password once".
+//! Device tokens: random bits that stand for "this device knew the password once".
+//!
+//! A token is a series, which all tokens of a device have in common, and 256 bits of its own. The series is as secret as
+//! the token: so whoever shows one of a series that is not valid any more had a token of that device, however long ago,
+//! and nobody else can accuse it. Earlier versions made tokens without a series; theirs is derived from them.
 
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::port::TokenHash;
+use crate::port::TokenRecord;
 
-/// A device token. Its text goes to the device, its hash to the store; `Debug` shows neither.
-pub(crate) struct Token([u8; 32]);
+/// 128 bits: they are looked for by their hash, and found by guessing never.
+const SERIES_BYTES: usize = 16;
+const OWN_BYTES: usize = 32;
+/// What tells the derived series from all else that is hashed here.
+const DERIVED: &[u8] = b"lanchat: the series of a device token that has none";
+
+/// A device token. Its text goes to the device, its hashes to the store; there is no `Debug` that could show it.
+pub(crate) struct Token {
+    /// `None`: an earlier version made it.
+    series: Option<[u8; SERIES_BYTES]>,
+    own: [u8; OWN_BYTES],
+}
 
 impl Token {
-    /// A fresh token.
+    /// A fresh token, of a fresh series.
     pub(crate) fn generate() -> Result<Self, Error> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|error| Error::fault(&error))?;
-        Ok(Self(bytes))
+        Ok(Self { series: Some(random()?), own: random()? })
+    }
+
+    /// A fresh token for the device of this one.
+    pub(crate) fn next(&self) -> Result<Self, Error> {
+        Ok(Self { series: Some(self.series()), own: random()? })
     }
 
     /// What the store keeps.
-    pub(crate) fn hash(&self) -> TokenHash {
-        Sha256::digest(self.0).into()
+    pub(crate) fn record(&self) -> TokenRecord {
+        let hash = Sha256::new()
+            .chain_update(self.series.as_ref().map_or(&[][..], |series| series))
+            .chain_update(self.own);
+        TokenRecord { hash: hash.finalize().into(), series: Sha256::digest(self.series()).into() }
     }
 
-    /// What the device keeps: 64 hex digits.
+    /// What the device keeps: 96 hex digits.
     pub(crate) fn expose(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        self.series.iter().flatten().chain(&self.own).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Reads what a device kept. `None`: it is no token.
+    /// Reads what a device kept: 96 hex digits, or 64 of an earlier version. `None`: it is no token.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-        }
-        Some(Self(bytes))
+        let (series, own) = match text.len() {
+            96 => {
+                let (series, own) = text.split_at_checked(2 * SERIES_BYTES)?;
+                (Some(bytes_of(series)?), own)
+            }
+            _ => (None, text),
+        };
+        Some(Self { series, own: bytes_of(own)? })
     }
+
+    fn series(&self) -> [u8; SERIES_BYTES] {
+        self.series.unwrap_or_else(|| {
+            let digest: [u8; 32] =
+                Sha256::new().chain_update(DERIVED).chain_update(self.own).finalize().into();
+            std::array::from_fn(|at| digest[at])
+        })
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::fault(&error))?;
+    Ok(bytes)
+}
+
+/// As many bytes as hex digits say, no more and no less.
+fn bytes_of<const N: usize>(hex: &str) -> Option<[u8; N]> {
+    if hex.len() != 2 * N || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -46,9 +92,30 @@ mod tests {
     #[test]
     fn a_token_survives_its_text_and_nothing_else_is_one() {
         let token = Token::generate().unwrap();
-        assert_eq!(Token::parse(&token.expose()).unwrap().hash(), token.hash());
-        for bad in ["", "00", &"zz".repeat(32), &"é".repeat(32), &"0".repeat(65)] {
+        assert_eq!(Token::parse(&token.expose()).unwrap().record(), token.record());
+        for bad in
+            ["", "00", &"zz".repeat(32), &"zz".repeat(48), &"é".repeat(32), &"é".repeat(48), &"0".repeat(65)]
+        {
             assert!(Token::parse(bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn all_tokens_of_a_device_are_of_one_series_and_those_of_others_are_not() {
+        let first = Token::generate().unwrap();
+        let second = first.next().unwrap();
+        assert_eq!(first.record().series, second.record().series);
+        assert_ne!(first.record().hash, second.record().hash);
+        assert_ne!(first.record().series, Token::generate().unwrap().record().series);
+    }
+
+    /// SHA-256 of 32 bytes is what an earlier version stored.
+    #[test]
+    fn a_token_of_an_earlier_version_is_known_by_its_hash_and_begins_a_series() {
+        let old = Token::parse(&"0a".repeat(32)).unwrap();
+        assert_eq!(old.record().hash, <[u8; 32]>::from(Sha256::digest([10; 32])));
+        let (next, another) = (old.next().unwrap(), old.next().unwrap());
+        assert_eq!((next.expose().len(), next.record().series), (96, old.record().series));
+        assert_eq!(next.next().unwrap().record().series, another.record().series);
     }
 }

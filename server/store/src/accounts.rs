@@ -3,7 +3,7 @@
 use lanchat_hub::Body;
 use lanchat_hub::port::{
     Account, Accounts, AddedDevice, Answer, Away, Draft, Generation, NewAccount, NewDevice, NewPassword,
-    NotResumed, PasswordHash, PresenceRecord, Registered, TokenHash,
+    NotResumed, PasswordHash, PresenceRecord, Registered, TokenHash, TokenRecord,
 };
 use lanchat_model::{
     AccountId, AccountName, AwayReason, ClientId, DeviceId, LOBBY, RoomId, Timestamp, limits,
@@ -45,8 +45,8 @@ impl Accounts for SqliteStore {
 
     fn resume(
         &self,
-        token: TokenHash,
-        next: TokenHash,
+        token: TokenRecord,
+        next: TokenRecord,
     ) -> Answer<'_, Result<(Account, DeviceId), NotResumed>> {
         let lived = self.lived();
         self.write(move |conn, _| devices::resume(conn, &token, &next, lived))

@@ -1,7 +1,7 @@
 //! Devices and their tokens in SQL: what `port::Accounts` says of them. The token rule is PROTOCOL §4, and ADR 9.
 
 use lanchat_hub::port::{
-    Account, AddedDevice, Generation, NewDevice, NewPassword, NotResumed, TokenHash, TokenLeft,
+    Account, AddedDevice, Generation, NewDevice, NewPassword, NotResumed, TokenHash, TokenLeft, TokenRecord,
 };
 use lanchat_model::{AccountId, DeviceId, Timestamp, limits};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -42,12 +42,13 @@ pub(crate) fn add_device(
         .collect::<Result<_, _>>()?;
     let device = conn
         .prepare_cached(
-            "INSERT INTO devices (account, label, token, created_ms, used_ms) VALUES (?1, ?2, ?3, ?4, ?5)
-             RETURNING id",
+            "INSERT INTO devices (account, label, token, series, created_ms, used_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
         )?
-        .query_row(params![account.0, device.label, device.token, now.wall.0, now.lived.0], |row| {
-            row.get(0).map(DeviceId)
-        })?;
+        .query_row(
+            params![account.0, device.label, device.token.hash, device.token.series, now.wall.0, now.lived.0],
+            |row| row.get(0).map(DeviceId),
+        )?;
     Ok(Some(AddedDevice { device, evicted }))
 }
 
@@ -84,13 +85,13 @@ pub(crate) fn set_password(conn: &Connection, new: &NewPassword) -> rusqlite::Re
     conn.prepare_cached("DELETE FROM spent_tokens WHERE device = ?1")?.execute([device.0])?;
     match token {
         TokenLeft::Fresh(token) => conn
-            .prepare_cached("UPDATE devices SET token = ?2, next_token = NULL WHERE id = ?1")?
-            .execute(params![device.0, token])?,
+            .prepare_cached("UPDATE devices SET token = ?2, next_token = NULL, series = ?3 WHERE id = ?1")?
+            .execute(params![device.0, token.hash, token.series])?,
         // Unused is the next token, and the current one of a device that was never resumed. Else there is to be no
-        // token: 256 random bits that nobody knows.
+        // token: 256 random bits that nobody knows. The series begins anew with the next resume.
         TokenLeft::Given(token) => conn
             .prepare_cached(
-                "UPDATE devices SET next_token = NULL,
+                "UPDATE devices SET next_token = NULL, series = NULL,
                      token = iif(?2 IS coalesce(next_token, token), ?2, randomblob(32)) WHERE id = ?1",
             )?
             .execute(params![device.0, token])?,
@@ -146,11 +147,11 @@ pub(crate) fn recognise(
 /// Finds the device of a token, and gives it `next` as the token to use from now on.
 pub(crate) fn resume(
     conn: &Connection,
-    token: &TokenHash,
-    next: &TokenHash,
+    token: &TokenRecord,
+    next: &TokenRecord,
     now: Lived,
 ) -> rusqlite::Result<Result<(Account, DeviceId), NotResumed>> {
-    let Some(holder) = holder_of(conn, token)?.filter(|holder| !holder.copied) else {
+    let Some(holder) = holder_of(conn, &token.hash)?.filter(|holder| !holder.copied) else {
         return Ok(Err(not_resumed(conn, token)?));
     };
     if holder.is_idle(now) {
@@ -160,44 +161,40 @@ pub(crate) fn resume(
     // Used for the first time, the next token replaces the current one; else it is replaced itself, unused: its answer
     // was lost, or another holder of the current one has it.
     retire(conn, holder.device, holder.used_next)?;
-    conn.prepare_cached("UPDATE devices SET token = ?2, next_token = ?3, used_ms = ?4 WHERE id = ?1")?
-        .execute(params![holder.device.0, token, next, now.0])?;
+    conn.prepare_cached(
+        "UPDATE devices SET token = ?2, next_token = ?3, series = ?4, used_ms = ?5 WHERE id = ?1",
+    )?
+    .execute(params![holder.device.0, token.hash, next.hash, next.series, now.0])?;
     Ok(Ok((account_by_id(conn, holder.account)?, holder.device)))
 }
 
-/// Keeps the token that a resume replaces, the current one or the next one, as one that nobody may show again.
+/// Keeps the token that a resume replaces, the current one or the next one, where it is not known by its series: of a
+/// device whose tokens an earlier version made. That is one for each device; from then on its tokens have a series.
 fn retire(conn: &Connection, device: DeviceId, current: bool) -> rusqlite::Result<()> {
-    let retired = conn
-        .prepare_cached(
-            "INSERT INTO spent_tokens (device, rotation, token)
-             SELECT id, rotation, iif(?2, token, next_token) FROM devices
-             WHERE id = ?1 AND (?2 OR next_token IS NOT NULL)",
-        )?
-        .execute(params![device.0, current])?;
-    if retired == 0 {
-        return Ok(());
-    }
-    conn.prepare_cached("UPDATE devices SET rotation = rotation + 1 WHERE id = ?1")?.execute([device.0])?;
     conn.prepare_cached(
-        "DELETE FROM spent_tokens WHERE device = ?1
-         AND rotation < (SELECT rotation FROM devices WHERE id = ?1) - ?2",
+        "INSERT INTO spent_tokens (device, rotation, token)
+         SELECT id, rotation, iif(?2, token, next_token) FROM devices
+         WHERE id = ?1 AND series IS NULL AND (?2 OR next_token IS NOT NULL)",
     )?
-    .execute([device.0, limit_value(limits::SPENT_TOKENS_PER_DEVICE_MAX)])?;
+    .execute(params![device.0, current])?;
     Ok(())
 }
 
-/// Why a token resumes nothing. The device of a copied one stays, so that its owner, who may come later and with a token
+/// Why a token resumes nothing: it is of the series of a device and none of its two, or an older one that an earlier
+/// version made and this device had. The device of a copied one stays, so that its owner, who may come later and with a token
 /// that was good, is told why too.
-fn not_resumed(conn: &Connection, token: &TokenHash) -> rusqlite::Result<NotResumed> {
+fn not_resumed(conn: &Connection, token: &TokenRecord) -> rusqlite::Result<NotResumed> {
     let copied = conn
         .prepare_cached(
             "SELECT devices.id, accounts.id, accounts.name FROM devices
              JOIN accounts ON accounts.id = devices.account
-             WHERE devices.id = (SELECT device FROM spent_tokens WHERE token = ?1
+             WHERE devices.id = (SELECT id FROM devices WHERE series = ?2
+                                 UNION ALL
+                                 SELECT device FROM spent_tokens WHERE token = ?1
                                  UNION ALL
                                  SELECT id FROM devices WHERE (token = ?1 OR next_token = ?1) AND copied = 1)",
         )?
-        .query_row([token], |row| {
+        .query_row([&token.hash, &token.series], |row| {
             let (device, account) = (DeviceId(row.get(0)?), AccountId(row.get(1)?));
             Ok(NotResumed::Copied { account, name: parsed(row, 2)?, device })
         })

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lanchat_hub::Body;
-use lanchat_hub::port::{Accounts, Log, NotResumed, RoomKind, Rooms, Store, TokenHash};
+use lanchat_hub::port::{Accounts, Log, NotResumed, RoomKind, Rooms, Store, TokenRecord};
 use lanchat_model::{AccountId, DeviceId, MessageText, RoomId, RoomName, Seq, Timestamp, limits};
 use lanchat_store::SqliteStore;
 use rusqlite::Connection;
@@ -16,11 +16,12 @@ use tempfile::TempDir;
 const THEN: Timestamp = Timestamp(1_763_694_100_000);
 
 /// The same content in every schema there was, oldest first.
-const FROZEN: [&str; 4] = [
+const FROZEN: [&str; 5] = [
     include_str!("fixtures/v1.sql"),
     include_str!("fixtures/v2.sql"),
     include_str!("fixtures/v3.sql"),
     include_str!("fixtures/v4.sql"),
+    include_str!("fixtures/v5.sql"),
 ];
 
 /// A folder with a database of an earlier schema.
@@ -36,10 +37,10 @@ fn open(dir: &Path) -> SqliteStore {
 }
 
 /// The token with this number in the fixture: 64 decimal digits, read as 32 bytes of hex.
-fn token(number: u8) -> TokenHash {
-    let mut token = [0; 32];
-    token[31] = number / 10 * 16 + number % 10;
-    token
+fn token(number: u8) -> TokenRecord {
+    let mut hash = [0; 32];
+    hash[31] = number / 10 * 16 + number % 10;
+    TokenRecord { hash, series: [number; 32] }
 }
 
 /// All that a schema is made of, as SQL.

@@ -18,8 +18,6 @@ pub(crate) struct MemoryStore(Mutex<State>);
 struct State {
     accounts: Vec<Account>,
     devices: Vec<Device>,
-    /// Tokens that a device has replaced.
-    spent: HashMap<TokenHash, DeviceId>,
     rooms: Vec<(RoomKind, Vec<Arc<Entry>>)>,
     memberships: BTreeSet<(RoomId, AccountId)>,
     marks: HashMap<(DeviceId, RoomId), Seq>,
@@ -47,6 +45,8 @@ impl Gate {
 #[derive(Clone)]
 struct Device {
     account: AccountId,
+    /// `None`: older tokens than the one it has say nothing.
+    series: Option<TokenHash>,
     current: TokenHash,
     next: Option<TokenHash>,
     gone: bool,
@@ -54,8 +54,8 @@ struct Device {
 }
 
 impl Device {
-    fn new(account: AccountId, current: TokenHash) -> Self {
-        Self { account, current, next: None, gone: false, copied: false }
+    fn new(account: AccountId, TokenRecord { hash: current, series }: TokenRecord) -> Self {
+        Self { account, series: Some(series), current, next: None, gone: false, copied: false }
     }
 
     fn holds(&self, token: TokenHash) -> bool {
@@ -173,16 +173,15 @@ impl State {
 
     fn remove(&mut self, device: DeviceId) {
         self.devices[index(device.0)].gone = true;
-        self.spent.retain(|_, of| *of != device);
     }
 
     /// Why a token is no device's, with what follows from that.
-    fn not_resumed(&mut self, token: TokenHash) -> NotResumed {
-        let spent = self.spent.get(&token).copied();
-        let Some(device) = spent.or(self.holder(token).map(|found| DeviceId(found as i64))) else {
-            return NotResumed::Unknown;
-        };
-        let found = &mut self.devices[index(device.0)];
+    fn not_resumed(&mut self, token: TokenRecord) -> NotResumed {
+        let of_series = |device: &Device| !device.gone && device.series == Some(token.series);
+        let found = self.devices.iter().position(of_series).or(self.holder(token.hash));
+        let Some(found) = found else { return NotResumed::Unknown };
+        let device = DeviceId(found as i64);
+        let found = &mut self.devices[found];
         found.copied = true;
         let account = found.account;
         NotResumed::Copied { account, name: self.accounts[index(account.0)].name.clone(), device }
@@ -290,20 +289,18 @@ impl Accounts for MemoryStore {
 
     fn resume(
         &self,
-        token: TokenHash,
-        next: TokenHash,
+        token: TokenRecord,
+        next: TokenRecord,
     ) -> Answer<'_, Result<(Account, DeviceId), NotResumed>> {
         let mut state = self.lock();
         if state.disk_is_full {
             return full();
         }
-        let found = state.holder(token).filter(|found| !state.devices[*found].copied);
+        let found = state.holder(token.hash).filter(|found| !state.devices[*found].copied);
         let Some(found) = found else { return answer(Err(state.not_resumed(token))) };
         let device = &mut state.devices[found];
-        let retired = if token == device.current { device.next } else { Some(device.current) };
-        (device.current, device.next) = (token, Some(next));
+        (device.current, device.next, device.series) = (token.hash, Some(next.hash), Some(next.series));
         let account = device.account;
-        state.spent.extend(retired.map(|token| (token, DeviceId(found as i64))));
         let found = (state.accounts[index(account.0)].clone(), DeviceId(found as i64));
         answer_behind(state.gate.clone(), Ok(found))
     }
@@ -337,12 +334,11 @@ impl Accounts for MemoryStore {
                 state.remove(device);
             }
         }
-        state.spent.retain(|_, of| *of != own);
         let device = &mut state.devices[index(own.0)];
-        device.current = match token {
-            TokenLeft::Fresh(token) => token,
-            TokenLeft::Given(token) if token == device.next.unwrap_or(device.current) => token,
-            TokenLeft::Given(_) => [0; 32],
+        (device.current, device.series) = match token {
+            TokenLeft::Fresh(token) => (token.hash, Some(token.series)),
+            TokenLeft::Given(token) if token == device.next.unwrap_or(device.current) => (token, None),
+            TokenLeft::Given(_) => ([0; 32], None),
         };
         device.next = None;
         answer(true)

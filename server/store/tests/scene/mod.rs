@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lanchat_hub::port::{
     AddedDevice, Appended, Draft, Generation, NewAccount, NewDevice, Opened, PasswordHash, RoomRecord, Store,
-    TokenHash,
+    TokenRecord,
 };
 use lanchat_hub::{Body, Entry};
 use lanchat_model::{AccountId, AccountName, ClientId, DeviceId, MessageText, RoomId, RoomName};
@@ -23,11 +23,19 @@ pub(crate) fn fresh_name(stem: &str) -> String {
     format!("{stem}-{:08}", unique())
 }
 
-/// A token that nobody has.
-pub(crate) fn fresh_token() -> TokenHash {
-    let mut token = [7; 32];
-    token[..8].copy_from_slice(&unique().to_be_bytes());
-    token
+/// A token that nobody has, of a device that nobody has.
+pub(crate) fn fresh_token() -> TokenRecord {
+    let [hash, series] = [(); 2].map(|()| {
+        let mut hash = [7; 32];
+        hash[..8].copy_from_slice(&unique().to_be_bytes());
+        hash
+    });
+    TokenRecord { hash, series }
+}
+
+/// Another token of the same device.
+pub(crate) fn token_after(token: TokenRecord) -> TokenRecord {
+    TokenRecord { series: token.series, ..fresh_token() }
 }
 
 /// An id that no post has.
@@ -41,7 +49,7 @@ pub(crate) struct Person {
     pub(crate) id: AccountId,
     pub(crate) name: AccountName,
     pub(crate) device: DeviceId,
-    pub(crate) token: TokenHash,
+    pub(crate) token: TokenRecord,
 }
 
 /// What to register.
@@ -54,7 +62,7 @@ pub(crate) fn newcomer(name: &str) -> NewAccount {
     }
 }
 
-pub(crate) fn device(token: TokenHash) -> NewDevice {
+pub(crate) fn device(token: TokenRecord) -> NewDevice {
     NewDevice { label: Some("laptop".into()), token }
 }
 
@@ -66,7 +74,7 @@ pub(crate) async fn person(store: &dyn Store, stem: &str) -> Person {
 }
 
 /// Makes another device of somebody whose password was never changed.
-pub(crate) async fn another_device(store: &dyn Store, account: AccountId, token: TokenHash) -> AddedDevice {
+pub(crate) async fn another_device(store: &dyn Store, account: AccountId, token: TokenRecord) -> AddedDevice {
     store.add_device(account, Generation(0), device(token)).await.unwrap().unwrap()
 }
 
