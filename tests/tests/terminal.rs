@@ -396,6 +396,8 @@ fn a_long_message_can_be_read_whole() {
     terminal.enter("/join dev");
     shows(&terminal, "dev>");
     terminal.enter("/join lobby");
+    // The page of the lobby is longer than what is left of the screen: what comes before it scrolls away.
+    shows(&terminal, "more lines; /history)");
     shows(&terminal, "lobby>");
     bob.send("dev", &long("second"));
     shows(&terminal, "more lines; in dev: /history)");
