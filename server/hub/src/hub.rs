@@ -128,8 +128,10 @@ impl Hub {
         credentials: Credentials,
         source: &Source,
     ) -> Result<(Session, Welcome), Error> {
-        let place = self.0.registry.reserve(self.0.options.clients_max).ok_or(Refusal::ServerFull)?;
-        let (account, device, token) = match credentials {
+        // Strangers hold no place: it is taken when the credentials are proved, and before anything is stored for its sake.
+        // A server that is full does not look at them.
+        drop(self.0.reserve()?);
+        let (account, device, token, place) = match credentials {
             Credentials::Register { name, display_name, password, device } => {
                 if !self.0.options.registration_open {
                     return Err(Refusal::RegistrationClosed.into());
@@ -145,12 +147,13 @@ impl Hub {
                 let phc = self.0.hasher.hash(Asker::Login(Lane::New, source), &password).await?;
                 let account = NewAccount { name, display_name, phc, admin: false };
                 let device = NewDevice { label: device, token: token.record() };
+                let place = self.0.reserve()?;
                 let registered = self.0.store.register(account, device).await?.ok_or(Refusal::NameTaken)?;
                 sequencer::show(&self.0.registry, &registered.entry);
-                (registered.account, registered.device, token)
+                (registered.account, registered.device, token, place)
             }
             Credentials::Login { name, password, device } => {
-                return self.log_in(name, &password, device, source, place).await;
+                return self.log_in(name, &password, device, source).await;
             }
             Credentials::Resume { token } => {
                 let token = Token::parse(&token).ok_or(Refusal::BadToken)?;
@@ -169,7 +172,6 @@ impl Hub {
         password: &TypedPassword,
         label: Option<String>,
         source: &Source,
-        place: Place,
     ) -> Result<(Session, Welcome), Error> {
         let hub = &self.0;
         let account = hub.verify(name, password, source, Purpose::LogIn).await?;
@@ -177,6 +179,7 @@ impl Hub {
         if !hub.registry.has_space(account.id) {
             return Err(Refusal::TooManySessions.into());
         }
+        let place = hub.reserve()?;
         let token = Token::generate()?;
         let device = NewDevice { label, token: token.record() };
         let added = hub.store.add_device(account.id, account.generation, device).await?;
@@ -236,6 +239,11 @@ impl Hub {
 }
 
 impl Inner {
+    /// A place for a session.
+    fn reserve(&self) -> Result<Place, Error> {
+        Ok(self.registry.reserve(self.options.clients_max).ok_or(Refusal::ServerFull)?)
+    }
+
     /// The right to change the password of an account, unless another session of it is about to.
     pub(crate) fn begin_change(&self, account: AccountId) -> Result<Changing<'_>, Error> {
         let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -299,13 +307,21 @@ impl Inner {
     }
 
     /// The device of a token, and the token that it uses from now on: a fresh one, or on a full disk, where nothing can be
-    /// kept and reading goes on, the one that it has.
-    async fn resume(&self, token: Token, source: &Source) -> Result<(Account, DeviceId, Token), Error> {
+    /// kept and reading goes on, the one that it has. The place is taken between a look at the token, which anybody may
+    /// have made up, and its replacement, which the device must be told of.
+    async fn resume(
+        &self,
+        token: Token,
+        source: &Source,
+    ) -> Result<(Account, DeviceId, Token, Place), Error> {
         let next = token.next()?;
+        let is_valid = self.store.recognise(token.record().hash).await?.is_some();
+        let place = if is_valid { Some(self.reserve()?) } else { None };
         match self.store.resume(token.record(), next.record()).await {
             Ok(Ok((account, device))) => {
+                let place = place.ok_or(Refusal::BadToken)?;
                 self.throttle.is_at(account.name.clone(), source.clone());
-                Ok((account, device, next))
+                Ok((account, device, next, place))
             }
             Ok(Err(why)) => Err(self.not_resumed(why, source)),
             Err(StoreError::Full) => {
@@ -313,7 +329,7 @@ impl Inner {
                 // A copied token is refused as writing is: it will be noticed when that can be kept.
                 let found = self.store.recognise(token.record().hash).await?;
                 let (account, device) = found.ok_or(Error::ReadOnly)?;
-                Ok((account, device, token))
+                Ok((account, device, token, place.ok_or(Error::ReadOnly)?))
             }
             Err(other) => Err(other.into()),
         }

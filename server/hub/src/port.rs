@@ -182,7 +182,7 @@ pub trait Accounts: Send + Sync {
         token: TokenRecord,
         next: TokenRecord,
     ) -> Answer<'_, Result<(Account, DeviceId), NotResumed>>;
-    /// Finds the device that may resume with this token, and changes nothing: for a disk that is full. `None`: there
+    /// Finds the device that may resume with this token, and changes nothing. `None`: there
     /// is none, or one about which something would have to be kept.
     fn recognise(&self, token: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>>;
     /// Removes a device.

@@ -297,7 +297,9 @@ impl Accounts for MemoryStore {
             return full();
         }
         let found = state.holder(token.hash).filter(|found| !state.devices[*found].copied);
-        let Some(found) = found else { return answer(Err(state.not_resumed(token))) };
+        let Some(found) = found else {
+            return answer_behind(state.gate.clone(), Err(state.not_resumed(token)));
+        };
         let device = &mut state.devices[found];
         (device.current, device.next, device.series) = (token.hash, Some(next.hash), Some(next.series));
         let account = device.account;
