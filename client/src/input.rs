@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::command::Command;
 use crate::hidden;
+use crate::slash::{self, Beginning};
 
 /// One thing from the keyboard or the pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(crate) enum Typed {
     Editing,
     /// A line that cannot be understood; why.
     Unreadable(&'static str),
+    /// The same of a line that begins as a command does.
+    UnreadableCommand(&'static str),
     /// The user wants to leave.
     Leave,
     /// The pipe has ended.
@@ -91,20 +94,27 @@ fn read_line(source: &mut impl BufRead) -> Option<Typed> {
     }
     if line.last() != Some(&b'\n') && count == limit {
         skip_line(source)?;
-        return Some(Typed::Unreadable(
-            "A line of the input is too long: a message has at most 16 KiB. Split it.",
-        ));
+        let words = "A line of the input is too long: a message has at most 16 KiB. Split it.";
+        return Some(unreadable(&line, words));
     }
     while matches!(line.last(), Some(b'\n' | b'\r')) {
         line.pop();
     }
     Some(match String::from_utf8(line) {
-        Ok(line) if line.contains('\0') => Typed::Unreadable(
+        Ok(line) if line.contains('\0') => unreadable(
+            line.as_bytes(),
             "A line of the input holds NUL characters, as UTF-16 does, so it was not sent. Save it as UTF-8.",
         ),
         Ok(line) => Typed::Line(line),
-        Err(_) => Typed::Unreadable("A line of the input is not UTF-8, so it was not sent."),
+        Err(error) => unreadable(error.as_bytes(), "A line of the input is not UTF-8, so it was not sent."),
     })
+}
+
+fn unreadable(line: &[u8], words: &'static str) -> Typed {
+    match slash::beginning(&String::from_utf8_lossy(line)) {
+        Beginning::Text => Typed::Unreadable(words),
+        Beginning::Slash(_) | Beginning::Likeness(_) => Typed::UnreadableCommand(words),
+    }
 }
 
 /// Reads on to the end of the line, keeping nothing.
@@ -158,7 +168,16 @@ mod tests {
         assert_eq!(read_line(&mut source), line("\u{feff}next"));
         assert_eq!(mark(&mut BufReader::new(&b"\xff\xfe/\0l\0"[..])), Encoding::Utf16);
         assert_eq!(mark(&mut BufReader::new(&b""[..])), Encoding::Utf8);
-        assert!(matches!(&read(b"/\0l\0o\0\n")[..], [Typed::Unreadable(why)] if why.contains("NUL")));
+        assert!(matches!(&read(b"/\0l\0o\0\n")[..], [Typed::UnreadableCommand(why)] if why.contains("NUL")));
+    }
+
+    #[test]
+    fn a_command_that_cannot_be_read_is_told_from_text() {
+        let long = [b"/join ".as_slice(), &vec![b'x'; limits::INPUT_LINE_BYTES_MAX]].concat();
+        for line in [b" /join caf\xe9".as_slice(), b"/join a\0", &long] {
+            assert!(matches!(&read(line)[..], [Typed::UnreadableCommand(_)]));
+        }
+        assert!(matches!(&read(b"caf\xe9 / bar")[..], [Typed::Unreadable(_)]));
     }
 
     #[test]

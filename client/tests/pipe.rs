@@ -205,6 +205,50 @@ fn what_goes_wrong_has_its_own_code() {
     assert!(fine.out.contains("ana  /etc is a folder"), "{}", fine.out);
 }
 
+/// What stands behind such a line is meant for the room or the account that it was to change to.
+#[test]
+fn a_script_ends_at_the_first_command_that_cannot_be_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(folder.path(), "data", "127.0.0.1:0");
+    let run = |input: &str| talk(folder.path().join("ana"), &host.address, &["--plain"], input);
+    assert_eq!(run("/register ana canary-password\n").code, 0);
+    for (number, line) in [
+        "/join ",
+        "/join",
+        "/join \"\"",
+        "/jion x",
+        "/",
+        "/msg",
+        "/msg ",
+        "/msg @",
+        "/msg nobody-here",
+        "/login ",
+        "/login",
+        "/login bob",
+        "/register ",
+        "/register bob",
+        "/passwd",
+        "/passwd a b c",
+        "/history x",
+        "/me ",
+        "/reply ",
+        "／join x",
+        "/join a b!",
+        "/join a\0",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let run = run(&format!("before {number}\n{line}\nCANARY\n/quit\n"));
+        assert_eq!(run.code, 6, "{line:?}: {}", run.err);
+        assert!(!run.err.trim().is_empty(), "{line:?}");
+        assert!(run.out.contains(&format!("ana  before {number}\n")), "{line:?}: {}", run.out);
+    }
+    let all = run("/history 500\n");
+    assert_eq!(all.out.matches("ana  before ").count(), 22, "{}", all.out);
+    assert!(!all.out.contains("CANARY"), "{}", all.out);
+}
+
 #[test]
 fn another_login_takes_the_place_of_the_remembered_one() {
     let folder = tempfile::tempdir().unwrap();

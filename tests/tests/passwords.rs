@@ -154,10 +154,12 @@ fn a_simple_terminal_asks_for_passwords_without_showing_them() {
             .wait_for("waiting for it again", |screen| screen.contents().matches("same again").count() == 2);
         terminal.enter("canary-the-second");
         terminal.wait_for_text("Your password is changed");
+        terminal.enter("/jion dev");
+        terminal.wait_for_text("Did you mean /join?");
         terminal.enter(&format!("{name} says this"));
         watcher.expect_where("message", |frame| frame["message"] == format!("{name} says this"));
         terminal.enter("/quit");
-        assert_eq!(terminal.wait_for_exit(), 0);
+        assert_eq!(terminal.wait_for_exit(), 6, "one line was refused");
         assert!(!terminal.transcript().concat().contains("canary"), "{}", terminal.screen());
         let login = format!("/login {name} canary-the-second\n");
         assert_eq!(talk(&Home::new(), &server, &["--plain"], login.as_bytes()).code, Some(0));

@@ -32,6 +32,8 @@ pub(super) enum Answer {
     Whois(Result<Whois, RequestError>),
     /// Of turning to a private chat: the room, and its last lines if there are any.
     Turned(String, Result<Option<History>, RequestError>),
+    /// Of `/logout`.
+    LoggedOut(Result<(), RequestError>),
     /// Of something that needs no more than a word.
     Done(&'static str, Result<(), RequestError>),
     /// A message is in the outbox, or not.
@@ -134,10 +136,13 @@ impl Session {
             // What else went wrong, the registration says.
             Answer::NameOfAccount(_) => {}
             // A script must not go on talking in another room than it thinks.
-            Answer::Joined(Err(error)) if !self.interactive => return Some(End::Failed(elsewhere(&error))),
-            Answer::Turned(_, Err(error)) if !self.interactive => {
+            Answer::Joined(Err(error)) | Answer::Turned(_, Err(error)) if self.scripted => {
                 return Some(End::Failed(elsewhere(&error)));
             }
+            Answer::Left(room, Err(error)) if self.scripted && room == self.view.current() => {
+                return Some(End::Failed(still_here(&room, &error)));
+            }
+            Answer::LoggedOut(Err(error)) if self.scripted => return Some(End::Failed(not_out(&error))),
             Answer::Joined(outcome) => {
                 let joining = self.joining.take();
                 if let Some((room, history)) = self.granted(outcome) {
@@ -169,8 +174,9 @@ impl Session {
                     history.into_iter().for_each(|history| self.page(&history, Cut::Clipped));
                 }
             }
+            Answer::LoggedOut(outcome) => drop(self.granted(outcome)),
             Answer::Done(words, outcome) => {
-                if self.granted(outcome).is_some() && !words.is_empty() {
+                if self.granted(outcome).is_some() {
                     self.notice(words);
                 }
             }
@@ -311,6 +317,15 @@ fn is_about_the_name(error: &RequestError) -> bool {
         error,
         RequestError::Refused { code: BadName | NameReserved | NameTaken | RegistrationClosed, .. }
     )
+}
+
+fn still_here(room: &str, error: &RequestError) -> Failure {
+    let room = clip(room);
+    Failure::new(Reason::Refused, format!("{room} cannot be left, so nothing more was sent: {error}"))
+}
+
+fn not_out(error: &RequestError) -> Failure {
+    Failure::new(Reason::Refused, format!("You cannot be logged out, so nothing more was sent: {error}"))
 }
 
 fn elsewhere(error: &RequestError) -> Failure {

@@ -13,7 +13,7 @@ use crate::exit::{Failure, Reason};
 use crate::input::Typed;
 use crate::repl::Verdict;
 use crate::sanitize::sendable;
-use crate::slash::{self, Beginning};
+use crate::slash;
 use crate::view::Shown;
 
 impl Session {
@@ -93,7 +93,8 @@ impl Session {
             }
             Typed::Editing if !self.view.current().is_empty() => client.typing(self.view.current()),
             Typed::Editing => {}
-            Typed::Unreadable(words) => self.refuse(words),
+            Typed::UnreadableCommand(words) if !self.wishes.text => return self.misunderstood(words),
+            Typed::Unreadable(words) | Typed::UnreadableCommand(words) => self.refuse(words),
             Typed::Leave => return self.leave(),
             Typed::End if !self.met => return Some(End::Failed(self.nobody_logged_in())),
             Typed::End => self.ended = true,
@@ -114,8 +115,6 @@ impl Session {
                          Log in once without --text: the device is remembered.";
             return Some(End::Failed(Failure::new(Reason::Usage, words)));
         }
-        // A script whose login was meant, and is none, must not go on as somebody else.
-        let ends = !self.interactive && matches!(slash::beginning(&line), Beginning::Likeness(_));
         match self.understood(line) {
             Ok(Input::Blank) => {}
             Ok(Input::Say(text)) => return self.speak(client, None, text, false, pending),
@@ -123,8 +122,7 @@ impl Session {
                 let command = self.with_password(command);
                 return self.obey(client, command, pending);
             }
-            Err(words) if ends => return Some(End::Failed(Failure::new(Reason::Refused, words))),
-            Err(words) => self.refuse(&words),
+            Err(words) => return self.misunderstood(&words),
         }
         None
     }
@@ -145,6 +143,17 @@ impl Session {
             }
             other => other,
         }
+    }
+
+    /// A command cannot be carried out as it stands. A script ends: the lines behind it are meant for the
+    /// room or the account that the command was to change to, and would be said elsewhere.
+    fn misunderstood(&mut self, words: &str) -> Option<End> {
+        if self.scripted {
+            let words = format!("{words} Nothing behind this line was read.");
+            return Some(End::Failed(Failure::new(Reason::Refused, words)));
+        }
+        self.refuse(words);
+        None
     }
 
     fn refuse(&mut self, words: &str) {
@@ -236,12 +245,15 @@ impl Session {
                 self.notice(&format!("You are logged in as {} already.", crate::view::clip(self.view.own())));
             }
             Command::Register { name: None, .. } | Command::Login { name: None, .. } => {
-                self.refuse("A name cannot be empty. In a pipe: /login NAME PASSWORD");
+                return self.incomplete("A name cannot be empty. In a pipe: /login NAME PASSWORD.");
             }
             Command::Register { password: None, .. } | Command::Login { password: None, .. } => {
-                self.refuse("A password is needed. In a pipe: --password-file FILE, or /login NAME PASSWORD");
+                let words = "A password is needed. In a pipe: --password-file FILE, or /login NAME PASSWORD.";
+                return self.incomplete(words);
             }
-            Command::Passwd(None) => self.refuse("Two passwords are needed. In a pipe: /passwd OLD NEW"),
+            Command::Passwd(None) => {
+                return self.incomplete("Two passwords are needed. In a pipe: /passwd OLD NEW.");
+            }
             Command::Register { .. } | Command::Login { .. }
                 if self.client.as_ref().is_some_and(Client::is_logged_in) =>
             {
@@ -254,6 +266,10 @@ impl Session {
             _ => return Local::Request,
         }
         Local::Handled
+    }
+
+    fn incomplete(&mut self, words: &str) -> Local {
+        self.misunderstood(words).map_or(Local::Handled, |end| Local::End(Box::new(end)))
     }
 
     fn say_each(&self, lines: Vec<String>) {
@@ -418,7 +434,7 @@ fn ask_for_name(client: Client, name: String) -> Pending {
 fn log_out(client: Client) -> Pending {
     Box::pin(async move {
         let _ = tokio::time::timeout(limits::LEAVE_MAX, client.settled()).await;
-        Answer::Done("", client.logout().await)
+        Answer::LoggedOut(client.logout().await)
     })
 }
 

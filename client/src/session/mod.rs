@@ -102,8 +102,11 @@ pub(crate) struct Session {
     peeked: Option<Typed>,
     view: View,
     wishes: Wishes,
-    /// Whether somebody sits at a terminal.
+    /// Whether somebody sits at a terminal with a line editor.
     interactive: bool,
+    /// Whether the input is a script: nobody is there to see that a command did not work before the
+    /// next line is said.
+    scripted: bool,
     client: Option<Client>,
     server: String,
     /// Sessions or accounts that are connected, as last heard.
@@ -159,6 +162,7 @@ impl Session {
             view,
             wishes,
             interactive,
+            scripted: !interactive && !std::io::stdin().is_terminal(),
             client: None,
             server: String::new(),
             connected: 0,
@@ -254,6 +258,11 @@ impl Session {
         };
         drop(pending);
         let end = match end {
+            End::Failed(failure) if failure.reason == Reason::Refused => {
+                // What was said before the line that is refused is sent all the same, or kept.
+                self.linger(&client, &mut events).await;
+                End::Failed(failure)
+            }
             End::Failed(_) => end,
             end => self.linger(&client, &mut events).await.map_or(end, End::Failed),
         };
