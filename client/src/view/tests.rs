@@ -206,7 +206,7 @@ fn only_history_that_was_asked_for_shows_long_messages_whole() {
 fn a_page_of_long_messages_is_folded_and_short_ones_stay_whole() {
     let mut view = view();
     view.medium = Medium::Screen { colour: false };
-    let text = |n: u64| if n % 2 == 0 { "short".to_owned() } else { "x\n".repeat(8000) };
+    let text = |n: u64| if n.is_multiple_of(2) { "short".to_owned() } else { "x\n".repeat(8000) };
     let entries: Vec<_> = (1..=50).map(|n| said("lobby", n, "bob", &text(n))).collect();
     let page =
         view.older(&History { id: "1".into(), room: "lobby".into(), entries, more: false }, Cut::Whole);
