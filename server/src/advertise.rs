@@ -3,11 +3,13 @@
 //! It is a hint. A server that cannot advertise still serves, and can be reached by its address.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use lanchat_mdns::{Ended, Service};
 use lanchat_model::{ServerId, limits};
 use lanchat_protocol::beacon::Beacon;
 use lanchat_protocol::version;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -22,17 +24,50 @@ pub(crate) struct Advert {
     pub(crate) rule: InterfaceRule,
 }
 
+/// Others who say that they have the name, one soon after the other.
+#[derive(Clone, Copy, Debug)]
+struct Contest {
+    began: Instant,
+    last: Instant,
+}
+
+impl Contest {
+    /// A server that begins is not announced either, so that its start counts as one who objects.
+    fn begin(now: Instant) -> Self {
+        Self { began: now, last: now }
+    }
+
+    /// Somebody objects.
+    fn again(self, now: Instant) -> Self {
+        if now - self.last < limits::NAME_CONTEST_ENDS {
+            Self { last: now, ..self }
+        } else {
+            Self::begin(now)
+        }
+    }
+
+    /// How long the next name may be kept from being announced. Zero: it is kept whoever else has it.
+    fn patience(self, suffix: u32, now: Instant) -> Duration {
+        if suffix >= limits::NAME_SUFFIX_MAX {
+            return Duration::ZERO;
+        }
+        limits::NAME_CONTESTED_MAX.saturating_sub(now - self.began)
+    }
+}
+
 /// Advertises until `shutdown`, then withdraws the advert. Takes another name for as long as somebody else has it, up to
-/// `limits::NAME_SUFFIX_MAX`.
+/// `limits::NAME_SUFFIX_MAX` and within `limits::NAME_CONTESTED_MAX`: then it keeps the name that it has.
 pub(crate) async fn advertise(advert: Advert, shutdown: CancellationToken) {
+    let mut contest = Contest::begin(Instant::now());
     for suffix in 1.. {
         let name = with_suffix(&advert.name, suffix);
-        let service = service(&advert, &name, suffix >= limits::NAME_SUFFIX_MAX);
+        let service = service(&advert, &name, contest.patience(suffix, Instant::now()));
         match lanchat_mdns::advertise(service, |interface, ip| reachable(&advert, interface, ip), &shutdown)
             .await
         {
             Ended::Stopped => return,
             Ended::NameTaken => {
+                contest = contest.again(Instant::now());
                 let new_name = with_suffix(&advert.name, suffix + 1);
                 warn!(%name, %new_name, "another server on this network has the same name; this one is renamed");
             }
@@ -40,7 +75,7 @@ pub(crate) async fn advertise(advert: Advert, shutdown: CancellationToken) {
     }
 }
 
-fn service(advert: &Advert, name: &str, stubborn: bool) -> Service {
+fn service(advert: &Advert, name: &str, patience: Duration) -> Service {
     let beacon =
         Beacon { server_id: advert.server_id, name: name.to_owned(), versions: version::SUPPORTED.to_vec() };
     Service {
@@ -48,7 +83,7 @@ fn service(advert: &Advert, name: &str, stubborn: bool) -> Service {
         host: host_label(advert.server_id),
         port: advert.sockets.first().map_or(0, SocketAddr::port),
         txt: beacon.to_txt(),
-        stubborn,
+        patience,
     }
 }
 
@@ -93,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_advert_is_what_clients_read() {
-        let service = service(&advert(), "lab. Ω", false);
+        let service = service(&advert(), "lab. Ω", Duration::ZERO);
         assert_eq!((service.host.as_str(), service.port), ("lanchat-abababab", 7072));
         let value = |key: &str| service.txt.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
         let beacon = Beacon::from_txt(value).unwrap();
@@ -106,6 +141,21 @@ mod tests {
         assert_eq!(with_suffix("lab", 2), "lab (2)");
         let long = with_suffix(&"é".repeat(31), limits::NAME_SUFFIX_MAX);
         assert!(long.len() <= limits::SERVER_NAME_BYTES_MAX && long.ends_with("é (15)"), "{long}");
+    }
+
+    #[test]
+    fn however_often_a_name_is_contested_one_is_kept_in_bounded_time() {
+        let (start, soon) = (Instant::now(), Duration::from_millis(1250));
+        let mut contest = Contest::begin(start);
+        assert_eq!(contest.patience(1, start), limits::NAME_CONTESTED_MAX);
+        contest = contest.again(start + soon).again(start + soon * 2);
+        assert_eq!(contest.patience(3, start + soon * 2), limits::NAME_CONTESTED_MAX - soon * 2);
+        let late = start + soon * 3;
+        assert_eq!(contest.again(late).patience(4, late), Duration::ZERO);
+        // Much later it is another contest; but there is an end to them.
+        let later = late + limits::NAME_CONTEST_ENDS;
+        assert_eq!(contest.again(later).patience(4, later), limits::NAME_CONTESTED_MAX);
+        assert_eq!(contest.again(later).patience(limits::NAME_SUFFIX_MAX, later), Duration::ZERO);
     }
 
     #[tokio::test]

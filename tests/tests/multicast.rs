@@ -6,13 +6,41 @@ use std::time::Duration;
 
 use lanchat_tests::mdns_flood::FloodKind;
 use lanchat_tests::{
-    Addressing, Home, Host, Lan, Process, ServerSpec, Terminal, TestServer, lanchat, report,
+    Addressing, Home, Host, Lan, Process, ServerSpec, Terminal, TestServer, interpreter, lanchat, report,
 };
 
 /// The promise, whatever is sent and for however long.
 const GROWTH_MAX_KIB: u64 = 32 * 1024;
 /// How long a flood of one kind goes on: what keeps what it hears has grown far past the bound by then.
 const FLOOD: Duration = Duration::from_secs(6);
+
+/// Claims the name "attic" and each that it may be changed to, again and again: `CLAIMS ADDRESS probe` asks for them with
+/// greater data (RFC 6762 §8.2), `CLAIMS ADDRESS both` also says to have them. Says "begun" when it has begun.
+const CLAIMS: &str = r"
+import socket, struct, sys, time
+group = ('224.0.0.251', 5353)
+link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+link.bind(('', 5353))
+link.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(sys.argv[1]))
+link.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
+def name(*labels): return b''.join(bytes([len(label)]) + label for label in labels) + bytes(1)
+def messages(instance):
+    owner = name(instance, b'_lanchat', b'_tcp', b'local')
+    data = struct.pack('>HHH', 65535, 65535, 65535) + name(b'rogue', b'local')
+    srv = owner + struct.pack('>HHIH', 33, 1, 120, len(data)) + data
+    yield struct.pack('>6H', 0, 0, 1, 0, 1, 0) + owner + struct.pack('>HH', 255, 1) + srv
+    if sys.argv[2] == 'both': yield struct.pack('>6H', 0, 0x8400, 0, 1, 0, 0) + srv
+names = [b'attic'] + [b'attic (%d)' % number for number in range(2, 20)]
+claims = [message for instance in names for message in messages(instance)]
+begun = False
+while True:
+    for message in claims: link.sendto(message, group)
+    if not begun: print('begun', flush=True)
+    begun = True
+    time.sleep(0.1)
+";
 
 /// The memory of a process that is really there, and the most that it ever was, in KiB.
 fn resident(id: i32) -> (u64, u64) {
@@ -55,6 +83,42 @@ fn a_flood_of_records_costs_the_server_no_memory_and_hides_it_from_nobody() {
         assert!(most < before + GROWTH_MAX_KIB, "grew by {} KiB under {}", most - before, kind.word());
     }
     assert!(discovers(client_host, &home), "found after the floods");
+}
+
+/// Whoever claims every name keeps the server from none for longer than `limits::NAME_CONTESTED_MAX`: when a look around
+/// ends it is announced, and the next look finds it.
+fn is_found_while_its_names_are_claimed(claims: &str) {
+    let Some(python) = interpreter() else { return };
+    let Some(lan) = Lan::new(3, Addressing::Both) else { return };
+    let [server_host, attacker, client_host] = lan.hosts() else { panic!("three hosts") };
+    let home = Home::new();
+    let claim = || {
+        let launch = attacker.launch(&python);
+        let claiming = Process::start(&launch.args(["-c", CLAIMS, &attacker.ipv4(), claims]));
+        claiming.stdout.wait_for_text("begun");
+        claiming
+    };
+    let claiming = claim();
+    let server = TestServer::start_as(ServerSpec::on(&server_host.place(), "attic"));
+    let _while_it_begins = discovers(client_host, &home);
+    assert!(discovers(client_host, &home), "one that begins is found");
+    drop((claiming, server));
+    let server = TestServer::start_as(ServerSpec::on(&server_host.place(), "attic"));
+    assert!(discovers(client_host, &home), "found while nobody claims its name");
+    let claiming = claim();
+    let _while_it_gives_in = discovers(client_host, &home);
+    assert!(discovers(client_host, &home), "one that was there before is found");
+    drop((claiming, server));
+}
+
+#[test]
+fn who_asks_for_every_name_hides_no_server() {
+    is_found_while_its_names_are_claimed("probe");
+}
+
+#[test]
+fn who_says_to_have_every_name_hides_no_server() {
+    is_found_while_its_names_are_claimed("both");
 }
 
 /// Who looks for a server listens to the same link.

@@ -31,8 +31,9 @@ pub struct Service {
     pub port: u16,
     /// Keys and values; a pair over 254 bytes is left out.
     pub txt: Vec<(String, String)>,
-    /// Whether it keeps its name whoever else has it.
-    pub stubborn: bool,
+    /// How long its name may be contested, on each interface, before it is announced and kept whoever else has it. Zero: from
+    /// the beginning.
+    pub patience: Duration,
 }
 
 /// Why advertising ended.
@@ -60,7 +61,7 @@ pub async fn advertise(
             match Link::join(&interface) {
                 Ok(link) => {
                     let records = Records::new(&service, interface.addresses.clone());
-                    let responder = Responder::new(records, owned, service.stubborn, Instant::now());
+                    let responder = Responder::new(records, owned, service.patience, Instant::now());
                     if respond(responder, link, &interface, &ending).await {
                         // Somebody else said so already.
                         let _ = sender.try_send(());

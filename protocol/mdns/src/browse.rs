@@ -178,7 +178,7 @@ mod tests {
             host: "lanchat-abababab".into(),
             port: 7072,
             txt: vec![("Name".into(), "attic".into())],
-            stubborn: false,
+            patience: limits::NAME_CONTESTED_MAX,
         };
         Records::new(&service, vec!["192.0.2.1".parse().unwrap(), "fe80::1".parse().unwrap()])
     }

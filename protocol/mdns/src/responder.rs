@@ -70,8 +70,12 @@ impl Budget {
 /// Answers for one server on one interface.
 pub(crate) struct Responder {
     records: Records,
+    /// When the name is kept whoever else has it, if it is not announced before.
+    keeps_at: Instant,
     /// The name is kept whoever else has it.
     stubborn: bool,
+    /// It has waited for another who asked for the name.
+    yielded: bool,
     /// The name is this server's: it was announced, and nobody objected.
     owned: bool,
     phase: Phase,
@@ -87,16 +91,20 @@ pub(crate) struct Responder {
 }
 
 impl Responder {
-    /// Begins with asking for the name; with announcing, if it is `owned`.
-    pub(crate) fn new(records: Records, owned: bool, stubborn: bool, now: Instant) -> Self {
-        let (phase, wait) = if owned {
+    /// Begins with asking for the name; with announcing, if it is `owned`. Whatever is heard, the name is announced or given
+    /// up when `patience` is over; if there is none, it is announced at once, and kept.
+    pub(crate) fn new(records: Records, owned: bool, patience: Duration, now: Instant) -> Self {
+        let stubborn = patience.is_zero();
+        let (phase, wait) = if owned || stubborn {
             (Phase::Announcing(0), Duration::ZERO)
         } else {
             (Phase::Probing(0), random(0, PROBE_WAIT_MS))
         };
         Self {
             records,
+            keeps_at: now + patience,
             stubborn,
+            yielded: false,
             owned,
             phase,
             step: Some(now + wait),
@@ -111,7 +119,8 @@ impl Responder {
 
     /// When [`Responder::next`] has something to send. `None`: only a message changes that.
     pub(crate) fn due(&self) -> Option<Instant> {
-        [self.step, self.due].into_iter().flatten().min()
+        let keeps_at = (!self.owned).then_some(self.keeps_at);
+        [self.step, self.due, keeps_at].into_iter().flatten().min()
     }
 
     /// Whether the name was announced.
@@ -121,6 +130,10 @@ impl Responder {
 
     /// What is to be multicast now.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Vec<u8>> {
+        if !self.owned && self.keeps_at <= now {
+            // Asking has an end, as others could be behind the answers.
+            (self.stubborn, self.phase, self.step) = (true, Phase::Announcing(0), Some(now));
+        }
         if self.step.is_some_and(|step| step <= now) {
             return self.advance(now);
         }
@@ -176,8 +189,8 @@ impl Responder {
             return self.heard_response(self.records.is_contested_by(&packet), from, now);
         }
         let is_probe = !packet.name_servers.is_empty();
-        if is_probe && !self.owned && self.records.yields_to(&packet) {
-            (self.phase, self.step) = (Phase::Probing(0), Some(now + YIELD_WAIT));
+        if is_probe && !self.owned && !self.stubborn && self.records.yields_to(&packet) {
+            return self.yield_once(now);
         }
         let asked = self.records.asked(&packet) & !self.records.known(&packet);
         if asked == NONE || !self.owned {
@@ -197,6 +210,20 @@ impl Responder {
             return Heard::Reply(self.records.response(asked));
         }
         self.answer_later(asked, now, if is_probe { DEFEND_EVERY } else { MULTICAST_EVERY });
+        Heard::Nothing
+    }
+
+    /// Lets another who asks for the name go first (RFC 6762 §8.2). Whoever still asks when it comes back neither has the
+    /// name nor leaves it: that is a conflict.
+    fn yield_once(&mut self, now: Instant) -> Heard {
+        match self.phase {
+            Phase::Probing(0) if self.yielded => {}
+            _ if self.yielded => return Heard::Conflict,
+            _ => {
+                self.yielded = true;
+                (self.phase, self.step) = (Phase::Probing(0), Some(now + YIELD_WAIT));
+            }
+        }
         Heard::Nothing
     }
 
@@ -253,7 +280,7 @@ mod tests {
             host: "lanchat-abababab".into(),
             port,
             txt: vec![("name".into(), "attic".into())],
-            stubborn: false,
+            patience: limits::NAME_CONTESTED_MAX,
         };
         Records::new(&service, vec!["192.0.2.1".parse().unwrap()])
     }
@@ -283,7 +310,7 @@ mod tests {
     }
 
     fn serving(now: &mut Instant) -> Responder {
-        let mut responder = Responder::new(records(7072), false, false, *now);
+        let mut responder = Responder::new(records(7072), false, limits::NAME_CONTESTED_MAX, *now);
         all(&mut responder, now);
         responder
     }
@@ -291,7 +318,7 @@ mod tests {
     #[test]
     fn a_name_is_asked_for_three_times_and_announced_twice() {
         let mut now = Instant::now();
-        let mut responder = Responder::new(records(7072), false, false, now);
+        let mut responder = Responder::new(records(7072), false, limits::NAME_CONTESTED_MAX, now);
         assert_eq!(responder.heard(&ask(), neighbour(PORT), now), Heard::Nothing);
         assert!(responder.goodbye().is_none());
         let said = all(&mut responder, &mut now);
@@ -348,7 +375,7 @@ mod tests {
     fn a_name_of_somebody_else_is_a_conflict_while_it_is_asked_for() {
         let mut now = Instant::now();
         let theirs = records(9).response(ALL);
-        let mut responder = Responder::new(records(7072), false, false, now);
+        let mut responder = Responder::new(records(7072), false, limits::NAME_CONTESTED_MAX, now);
         assert_eq!(responder.heard(&records(7072).response(ALL), neighbour(PORT), now), Heard::Nothing);
         assert_eq!(responder.heard(&theirs, neighbour(50_000), now), Heard::Nothing);
         assert_eq!(responder.heard(&theirs, neighbour(PORT), now), Heard::Conflict);
@@ -358,7 +385,7 @@ mod tests {
         assert_eq!(responder.heard(&theirs, neighbour(PORT), now), Heard::Nothing);
         assert!(!is_response(&responder.next(now).unwrap()));
         assert_eq!(responder.heard(&theirs, neighbour(PORT), now), Heard::Conflict);
-        let mut stubborn = Responder::new(records(7072), false, true, now);
+        let mut stubborn = Responder::new(records(7072), false, Duration::ZERO, now);
         assert_eq!(stubborn.heard(&theirs, neighbour(PORT), now), Heard::Nothing);
     }
 
@@ -366,11 +393,65 @@ mod tests {
     fn of_two_who_ask_at_once_one_waits() {
         let now = Instant::now();
         let step = |ours: u16, theirs: u16| {
-            let mut responder = Responder::new(records(ours), false, false, now);
+            let mut responder = Responder::new(records(ours), false, limits::NAME_CONTESTED_MAX, now);
             responder.heard(&records(theirs).probe(), neighbour(PORT), now);
             responder.due().unwrap() - now
         };
         assert!(step(1, 2) >= YIELD_WAIT && step(2, 1) < YIELD_WAIT && step(1, 1) < YIELD_WAIT);
+    }
+
+    /// Somebody who asks for the same name with greater data, again and again, as nobody does who means it.
+    fn under_probes(mut responder: Responder, every: Duration) -> (Option<Duration>, Responder) {
+        let start = Instant::now();
+        let (greater, mut now) = (records(9999).probe(), start);
+        while now - start < Duration::from_secs(60) {
+            match responder.heard(&greater, neighbour(PORT), now) {
+                Heard::Conflict => return (None, responder),
+                heard => assert_eq!(heard, Heard::Nothing),
+            }
+            now += every;
+            while responder.due().is_some_and(|due| due <= now) {
+                responder.next(now);
+            }
+            if responder.is_owned() {
+                return (Some(now - start), responder);
+            }
+        }
+        panic!("neither announced nor given up");
+    }
+
+    #[test]
+    fn who_asks_for_ever_gets_the_name_or_waits_for_nothing() {
+        for every in [1, 40, 250, 400, 999].map(Duration::from_millis) {
+            let now = Instant::now();
+            let (announced, _) =
+                under_probes(Responder::new(records(7072), false, limits::NAME_CONTESTED_MAX, now), every);
+            assert_eq!(announced, None, "the name is left to them");
+            let (announced, _) =
+                under_probes(Responder::new(records(7072), false, Duration::from_millis(600), now), every);
+            assert!(announced.unwrap() <= Duration::from_millis(600) + every, "{announced:?}");
+            let (announced, mut stubborn) =
+                under_probes(Responder::new(records(7072), false, Duration::ZERO, now), every);
+            assert!(announced.unwrap() <= every, "{announced:?}");
+            let later = now + Duration::from_secs(9);
+            assert!(
+                matches!(stubborn.heard(&ask(), neighbour(50_000), later), Heard::Reply(_)),
+                "it is found"
+            );
+        }
+    }
+
+    #[test]
+    fn who_yielded_once_gets_the_name_that_nobody_took() {
+        let mut now = Instant::now();
+        let mut responder = Responder::new(records(7072), false, limits::NAME_CONTESTED_MAX, now);
+        // Three probes of one host are one that asks.
+        for _ in 0..3 {
+            assert_eq!(responder.heard(&records(9999).probe(), neighbour(PORT), now), Heard::Nothing);
+            now += PROBE_WAIT;
+        }
+        all(&mut responder, &mut now);
+        assert!(responder.is_owned());
     }
 
     #[test]

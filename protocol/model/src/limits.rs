@@ -245,6 +245,11 @@ pub const WITHDRAW_MAX: Duration = Duration::from_secs(1);
 /// The number after a server name that others on the network have too. When reached, the name stays contested: as many
 /// conflicts as this are somebody who wants them (RFC 6762 §8.1).
 pub const NAME_SUFFIX_MAX: u32 = 15;
+/// How long others may keep a name from being announced: then it is kept whoever else has it, so that whoever looks around
+/// finds the server. Time for [`NAME_SUFFIX_MAX`] honest conflicts, each of which is told within 0.25 s.
+pub const NAME_CONTESTED_MAX: Duration = Duration::from_secs(3);
+/// A name that was not contested for this long has [`NAME_CONTESTED_MAX`] anew.
+pub const NAME_CONTEST_ENDS: Duration = Duration::from_secs(10);
 /// A multicast DNS message (RFC 6762 §17). What is longer is cut, and then is none.
 pub const MDNS_PACKET_BYTES_MAX: usize = 9000;
 /// Interfaces that multicast DNS is spoken on. When full, the rest is left out.
