@@ -134,42 +134,55 @@ enum Failure {
 }
 
 /// Works through, also when nobody waits for it any more: the turn is kept until the memory is free again.
+///
+/// The turn is passed on by a task of the runtime. The thread that hashes gives way to others, and must hold nothing that
+/// they wait for.
 async fn off_runtime<T: Send + 'static>(
     turn: Turn,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Error> {
     let work = move || {
-        let _turn = turn;
         step_back();
         work()
     };
-    match spawn_blocking(work).await {
+    let worked = tokio::spawn(async move {
+        let done = spawn_blocking(work).await;
+        drop(turn);
+        done
+    });
+    match worked.await.and_then(|done| done) {
         Ok(done) => done.map_err(|failure| Error::fault(&failure)),
         Err(panicked) => Err(Error::fault(&panicked)),
     }
 }
 
-/// Lets all other work of the machine go first: on one core, a hash would otherwise take its turn against the chat. The
-/// thread stays that way; the hub gives the runtime's threads for blocking work nothing else to do.
+/// How nice a thread is that hashes: it gets about a tenth of a core that somebody else keeps busy, and what wakes up goes
+/// first.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// Lets other work of the machine go first: on one core, a hash would otherwise take its turn against the chat. Only so
+/// far that it still comes to an end while another program keeps all cores busy, as the least priority of all would not.
+/// The thread stays that way; the hub gives the runtime's threads for blocking work nothing else to do.
 fn step_back() {
-    if let Err(error) = least_priority() {
+    if let Err(error) = lower_priority() {
         tracing::debug!(?error, "passwords are hashed at the usual priority");
     }
 }
 
-/// `SCHED_IDLE`: whoever wakes up goes first at once. The nicest of the usual policy would keep its time slice.
+/// On Linux a niceness is that of one thread.
 #[cfg(target_os = "linux")]
-fn least_priority() -> Result<(), thread_priority::Error> {
-    use thread_priority::unix::{set_thread_priority_and_policy, thread_native_id};
-    use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
-
-    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
+fn lower_priority() -> rustix::io::Result<()> {
+    rustix::process::setpriority_process(None, NICENESS)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn least_priority() -> Result<(), thread_priority::Error> {
-    thread_priority::set_current_thread_priority(thread_priority::ThreadPriority::Min)
+fn lower_priority() -> Result<(), thread_priority::Error> {
+    use thread_priority::{Error, ThreadPriority, ThreadPriorityValue, set_current_thread_priority};
+
+    // A quarter of the scale, whose middle is the usual priority.
+    let quarter = ThreadPriorityValue::try_from(25).map_err(|_| Error::Priority("it is not on the scale"))?;
+    set_current_thread_priority(ThreadPriority::Crossplatform(quarter))
 }
 
 fn hash(password: &[u8], memory: &Memory) -> Result<PasswordHash, Failure> {
@@ -279,6 +292,46 @@ mod tests {
             (&today.algorithm, &today.version, &today.params)
         );
         assert!(!verified(&hasher, "today today", None).await.matches);
+    }
+
+    /// Remembers which thread woke it.
+    #[derive(Default)]
+    struct WokenBy(Mutex<Option<std::thread::ThreadId>>);
+
+    impl std::task::Wake for WokenBy {
+        fn wake(self: Arc<Self>) {
+            *self.0.lock().unwrap() = Some(std::thread::current().id());
+        }
+    }
+
+    /// Whoever waits for a turn is not woken by a thread that hashes: it could be stopped while it holds what they need.
+    #[tokio::test]
+    async fn a_turn_is_passed_on_by_the_runtime_even_if_nobody_waits_for_the_hash() {
+        for is_waited_for in [true, false] {
+            let (turns, source) = (Turns::new(1), here());
+            let turn = turns.take(Lane::New, &source, limits::HASH_WAIT_MAX).await.unwrap();
+            let mut next = Box::pin(turns.take(Lane::New, &source, limits::HASH_WAIT_MAX));
+            let woken_by = Arc::new(WokenBy::default());
+            let waker = Arc::clone(&woken_by).into();
+            assert!(next.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+            let (begun, begins) = tokio::sync::oneshot::channel();
+            let (go_on, goes_on) = std::sync::mpsc::sync_channel(1);
+            let hashing = tokio::spawn(off_runtime(turn, move || {
+                begun.send(()).unwrap();
+                goes_on.recv().unwrap();
+                Ok(())
+            }));
+            begins.await.unwrap();
+            if !is_waited_for {
+                hashing.abort();
+                assert!(hashing.await.unwrap_err().is_cancelled());
+            }
+            go_on.send(()).unwrap();
+            while woken_by.0.lock().unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(*woken_by.0.lock().unwrap(), Some(std::thread::current().id()));
+        }
     }
 
     #[tokio::test]

@@ -99,15 +99,22 @@ impl Turns {
 
     /// Hands the turn that became free to whoever is next.
     fn pass_on(self: &Arc<Self>) {
-        let mut state = self.lock();
-        while let Some(waiter) = state.next() {
+        while let Some(waiter) = self.next_or_free() {
+            // Not under the lock: whoever wakes up may need it at once.
             match waiter.go.send(Turn(Some(Arc::clone(self)))) {
                 Ok(()) => return,
                 // Nobody waits there any more. The turn must not come back here by being dropped.
                 Err(mut turn) => turn.0 = None,
             }
         }
-        state.free += 1;
+    }
+
+    /// Whoever is next; if nobody is, the turn is free.
+    fn next_or_free(&self) -> Option<Waiter> {
+        let mut state = self.lock();
+        let next = state.next();
+        state.free += usize::from(next.is_none());
+        next
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -283,5 +290,26 @@ mod tests {
             (state.free, state.new.len, state.new.by_source.len(), state.new.order.len()),
             (1, 0, 0, 0)
         );
+    }
+
+    /// Looks, when it is woken, whether the lock is free.
+    struct FindsTheLock(Arc<Turns>, std::sync::atomic::AtomicBool);
+
+    impl std::task::Wake for FindsTheLock {
+        fn wake(self: Arc<Self>) {
+            self.1.store(self.0.state.try_lock().is_ok(), std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_woken_finds_the_lock_free() {
+        let turns = Turns::new(1);
+        let first = turns.take(Lane::New, &source(0), PATIENCE).await.unwrap();
+        let mut waiting = waits(&turns, Lane::New, 1).await;
+        let finds = Arc::new(FindsTheLock(Arc::clone(&turns), false.into()));
+        let waker = Arc::clone(&finds).into();
+        assert!(waiting.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+        drop(first);
+        assert!(finds.1.load(std::sync::atomic::Ordering::SeqCst));
     }
 }

@@ -327,3 +327,21 @@ async fn names_are_looked_at_before_passwords() {
     assert!(matches!(register("server.").await, Refusal::NotANewName(_)));
     assert!(matches!(register("bob").await, Refusal::BadPassword(_)));
 }
+
+/// A hash comes to an end on a core that another program keeps busy: its thread is nice, but of the usual policy.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_thread_that_hashes_gives_way_and_does_not_starve() {
+    let (hub, _) = hub().await;
+    register(&hub, "ana").await;
+    // Fields 19 and 41 of proc_pid_stat(5), behind the name, which is field 2.
+    let scheduling = |path: std::path::PathBuf| {
+        let stat = std::fs::read_to_string(path.join("stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        Some((fields.get(16)?.parse::<i32>().ok()?, fields.get(38)?.parse::<i32>().ok()?))
+    };
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let found: Vec<(i32, i32)> = threads.filter_map(|thread| scheduling(thread.unwrap().path())).collect();
+    assert!(found.contains(&(10, 0)), "niceness 10, SCHED_OTHER: {found:?}");
+    assert!(found.iter().all(|(_, policy)| *policy == 0), "{found:?}");
+}

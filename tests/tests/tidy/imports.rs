@@ -26,7 +26,7 @@ const RULES: [Rule; 13] = [
     Rule(
         "lanchat-hub",
         "lanchat-model",
-        "argon2 fail getrandom sha2 slab thiserror thread-priority tokio tracing",
+        "argon2 fail getrandom rustix sha2 slab thiserror thread-priority tokio tracing",
     ),
     Rule("lanchat-store", "lanchat-hub lanchat-model", "flume fs4 rusqlite thiserror tokio tracing"),
     Rule(
