@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
+use lanchat_model::limits;
 
 use super::Flood;
 use super::crowd::{self, Entry, Plan, Script, Then};
@@ -64,7 +65,7 @@ impl Deed {
             Self::Away => 1,
             Self::JoinAndLeave | Self::Join => 8,
             Self::Passwd => 16,
-            Self::AwayFast | Self::ComeAndGo | Self::Type => 32,
+            Self::AwayFast | Self::ComeAndGo | Self::Type => limits::SESSIONS_BY_TOKEN_MAX,
         }
     }
 

@@ -40,8 +40,8 @@ pub fn all() -> Vec<Box<dyn Flood>> {
     vec![
         asking(About::History, true, 200),
         asking(About::Lists, true, 200),
-        asking(About::History, false, 32),
-        asking(About::Lists, false, 32),
+        asking(About::History, false, limits::SESSIONS_BY_TOKEN_MAX),
+        asking(About::Lists, false, limits::SESSIONS_BY_TOKEN_MAX),
     ]
 }
 

@@ -29,7 +29,7 @@ pub struct Posting {
 pub fn all() -> Vec<Box<dyn Flood>> {
     vec![
         Box::new(Posting { sessions: 64, is_large: false }),
-        Box::new(Posting { sessions: 32, is_large: true }),
+        Box::new(Posting { sessions: limits::SESSIONS_BY_TOKEN_MAX, is_large: true }),
     ]
 }
 

@@ -98,6 +98,9 @@ pub const RUN_BYTES_MAX: usize = 16 * 1024;
 pub const UNACKED_PER_SESSION_MAX: usize = 32;
 /// Sessions of one account at once: devices, windows and programs of a person. Beyond it: `busy`.
 pub const SESSIONS_PER_ACCOUNT_MAX: usize = 32;
+/// Sessions of one account beyond which a login by token is `busy`. The rest is for its password: whoever holds a stolen
+/// token cannot keep the owner from coming in to change the password, which ends all others.
+pub const SESSIONS_BY_TOKEN_MAX: usize = SESSIONS_PER_ACCOUNT_MAX - 4;
 /// What an answer with a list in it may hold in memory until its last piece is in the write buffer: a page, or a list of
 /// rooms.
 pub const ANSWER_BYTES_MAX: usize = 384 * 1024;

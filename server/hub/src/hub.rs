@@ -131,6 +131,10 @@ impl Hub {
         // Strangers hold no place: it is taken when the credentials are proved, and before anything is stored for its sake.
         // A server that is full does not look at them.
         drop(self.0.reserve()?);
+        let most = match credentials {
+            Credentials::Resume { .. } => limits::SESSIONS_BY_TOKEN_MAX,
+            Credentials::Register { .. } | Credentials::Login { .. } => limits::SESSIONS_PER_ACCOUNT_MAX,
+        };
         let (account, device, token, place) = match credentials {
             Credentials::Register { name, display_name, password, device } => {
                 if !self.0.options.registration_open {
@@ -160,7 +164,7 @@ impl Hub {
                 self.0.resume(token, source).await?
             }
         };
-        let login = Login { account, device, source: source.clone(), place };
+        let login = Login { account, device, source: source.clone(), most, place };
         Session::begin(Arc::clone(&self.0), login, token).await
     }
 
@@ -188,7 +192,8 @@ impl Hub {
             let ends = |_, of| evicted.contains(&of);
             hub.registry.log_out(account.id, LogoutReason::TooManyDevices, ends);
         }
-        let login = Login { account, device, source: source.clone(), place };
+        let most = limits::SESSIONS_PER_ACCOUNT_MAX;
+        let login = Login { account, device, source: source.clone(), most, place };
         Session::begin(Arc::clone(hub), login, token).await.map_err(|error| match error {
             Error::Refused(Refusal::BadToken) => Refusal::WrongPassword.into(),
             other => other,

@@ -55,21 +55,22 @@ impl Registry {
         Some(Place(Some(Arc::clone(self))))
     }
 
-    /// Whether an account may have one session more than it has.
+    /// Whether a login by password may make one session more of an account than it has.
     pub(crate) fn has_space(&self, account: AccountId) -> bool {
         self.sessions_of(account) < limits::SESSIONS_PER_ACCOUNT_MAX
     }
 
-    /// Adds a session in its place, unless the account has `limits::SESSIONS_PER_ACCOUNT_MAX`.
+    /// Adds a session in its place, unless the account has `most`.
     pub(crate) fn enter(
         &self,
         account: AccountId,
         device: DeviceId,
+        most: usize,
         mut place: Place,
     ) -> Option<(SessionId, Arc<Mailbox>)> {
         let mut state = self.lock();
         let others = state.of(account).count();
-        if others >= limits::SESSIONS_PER_ACCOUNT_MAX {
+        if others >= most {
             // The place is given up under the same lock.
             drop(state);
             return None;

@@ -54,6 +54,8 @@ pub(crate) struct Login {
     pub(crate) account: Account,
     pub(crate) device: DeviceId,
     pub(crate) source: Source,
+    /// Sessions of the account beyond which it is refused.
+    pub(crate) most: usize,
     pub(crate) place: Place,
 }
 
@@ -72,9 +74,9 @@ impl Session {
     /// # Errors
     /// [`Refusal::BadToken`] when the device was logged out, or the password changed, since the login was proved.
     pub(crate) async fn begin(hub: Arc<Inner>, login: Login, token: Token) -> Result<(Self, Welcome), Error> {
-        let Login { account, device, source, place } = login;
+        let Login { account, device, source, most, place } = login;
         let sequencer = hub.sequencer()?;
-        let entered = hub.registry.enter(account.id, device, place);
+        let entered = hub.registry.enter(account.id, device, most, place);
         let (id, mailbox) = entered.ok_or(Refusal::TooManySessions)?;
         let mut session = Self {
             hub,

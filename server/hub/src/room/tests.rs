@@ -21,7 +21,7 @@ fn entry(seq: u64) -> Arc<Entry> {
 fn reader(registry: &Arc<Registry>, account: i64) -> (SessionId, AccountId, Arc<Mailbox>) {
     let place = registry.reserve(10).unwrap();
     let (session, mailbox) =
-        registry.enter(AccountId(account), lanchat_model::DeviceId(account), place).unwrap();
+        registry.enter(AccountId(account), lanchat_model::DeviceId(account), 1, place).unwrap();
     (session, AccountId(account), mailbox)
 }
 
