@@ -56,3 +56,48 @@ fn a_full_server_says_so_and_takes_the_next_one_when_somebody_leaves() {
     let answer = TestPeer::connect(server.address()).request(register);
     assert_eq!(answer["type"], "welcome", "a refused registration made no account: {answer}");
 }
+
+/// Whatever it asks, before login a connection is answered so often and no more: none needs a session to keep the server at
+/// work.
+#[test]
+fn before_login_a_connection_asks_so_often_and_is_closed() {
+    let server = TestServer::start();
+    let requests = [
+        json!({"type": "ping"}),
+        json!({"type": "rooms"}),
+        json!({"type": "unheard-of"}),
+        json!({"type": "register", "username": "server", "password": PASSWORD}),
+        json!({"type": "resume", "token": "none"}),
+    ];
+    for request in &requests {
+        let mut peer = TestPeer::connect(server.address());
+        for _ in 0..limits::REQUESTS_BEFORE_LOGIN_MAX {
+            peer.request(request.clone());
+        }
+        assert_is_sent_away(&mut peer);
+    }
+    // All in one write: no more of them is answered.
+    let mut peer = TestPeer::connect(server.address());
+    let pings = (0..1000).map(|number| format!("{{\"type\":\"ping\",\"id\":\"{number}\"}}\n"));
+    peer.write_bytes(pings.collect::<String>().as_bytes());
+    for number in 0..limits::REQUESTS_BEFORE_LOGIN_MAX {
+        assert_eq!(peer.next_frame().expect("an answer")["id"], number.to_string());
+    }
+    assert_is_sent_away(&mut peer);
+    // Whoever logs in in time asks as often as it likes.
+    let mut peer = TestPeer::connect(server.address());
+    for _ in 1..limits::REQUESTS_BEFORE_LOGIN_MAX {
+        peer.request(json!({"type": "ping"}));
+    }
+    assert_eq!(peer.register("ana")["type"], "welcome");
+    for _ in 0..limits::REQUESTS_BEFORE_LOGIN_MAX {
+        assert_eq!(peer.request(json!({"type": "ping"}))["type"], "pong");
+    }
+}
+
+/// Told what a client tries again for.
+fn assert_is_sent_away(peer: &mut TestPeer) {
+    let error = peer.next_frame().expect("it is told why");
+    assert_eq!((&error["code"], &error["fatal"]), (&json!("login_timeout"), &json!(true)), "{error}");
+    assert_eq!(peer.next_frame(), None);
+}

@@ -136,7 +136,7 @@ fn errors_that_a_request_names_exist() {
 
 #[test]
 fn limits_in_the_document_are_those_of_the_code() {
-    let rows: [(&str, u64); 27] = [
+    let rows: [(&str, u64); 29] = [
         ("A line from a client before login, newline included", limits::FRAME_BYTES_BEFORE_LOGIN_MAX as u64),
         ("A line from a client after login, newline included", limits::FRAME_BYTES_MAX as u64),
         ("A line from a server, newline included", limits::SERVER_FRAME_BYTES_MAX as u64),
@@ -162,8 +162,10 @@ fn limits_in_the_document_are_those_of_the_code() {
         ("Entries in one `history`", limits::HISTORY_PAGE_MAX as u64),
         ("Names in one `members`", limits::MEMBERS_PAGE_MAX as u64),
         ("The largest `tail`", limits::JOIN_TAIL_MAX),
+        ("Sessions of one account at once", limits::SESSIONS_PER_ACCOUNT_MAX as u64),
         ("Devices of one account", limits::DEVICES_PER_ACCOUNT_MAX as u64),
         ("Seconds from connecting to a login", limits::LOGIN_MAX.as_secs()),
+        ("Requests of a connection before it has logged in", limits::REQUESTS_BEFORE_LOGIN_MAX.into()),
     ];
     let document = document();
     for (name, value) in rows {

@@ -195,6 +195,9 @@ pub const CLIENTS_DEFAULT: usize = 4096;
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// From accept to a login, passwords typed by a person included.
 pub const LOGIN_MAX: Duration = Duration::from_secs(120);
+/// Requests of one connection, whatever they are, before it has a session: more than a person types in [`LOGIN_MAX`]. Then
+/// it is closed, so that whoever wants more work of the server without an account pays for a handshake, in turns by source.
+pub const REQUESTS_BEFORE_LOGIN_MAX: u32 = 64;
 /// A server that has sent nothing for this long sends `ping`. A client that hears nothing for 2.5 times as long takes the
 /// link for dead; a server leaves that to TCP (keep-alive, [`WRITE_STALL_MAX`]).
 pub const KEEPALIVE: Duration = Duration::from_secs(30);

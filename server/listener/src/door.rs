@@ -85,6 +85,8 @@ pub enum Closing<'a> {
     },
     /// Nobody logged in in time.
     LoginTimeout,
+    /// It asked as often as one may that has not logged in.
+    TooManyRequests,
     /// Nobody logged in, and others need the place.
     PlaceTaken,
     /// The server goes down; seconds after which to come back.

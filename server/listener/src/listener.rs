@@ -225,6 +225,7 @@ impl Entrance {
             session: None,
             has_input: false,
             taken: 0,
+            asked_before_login: 0,
             was_reprieved: false,
             out: Vec::new(),
             last_sent: Instant::now(),

@@ -31,6 +31,8 @@ pub(crate) struct Pump {
     pub(crate) has_input: bool,
     /// Requests since it last let others go first.
     pub(crate) taken: u32,
+    /// Requests before it had a session.
+    pub(crate) asked_before_login: u32,
     /// Whether its place is gone, and one more look was taken at what it says.
     pub(crate) was_reprieved: bool,
     /// What is to be written. Written as soon as it exceeds `limits::WRITE_BUFFER_BYTES_MAX`, and before every wait.
@@ -225,7 +227,7 @@ impl Pump {
                 // Boxed: it takes no memory of the many connections that ask nothing.
                 Inbound::Request(request) => Box::pin(self.serve(request)).await?,
             };
-            if flow == Flow::Close {
+            if flow == Flow::Close || self.has_asked_enough() {
                 return Ok(ControlFlow::Break(()));
             }
             self.taken += 1;
@@ -237,6 +239,19 @@ impl Pump {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Counts a request of a connection without a session, and tells it when that was the last one.
+    fn has_asked_enough(&mut self) -> bool {
+        if self.session.is_some() || !self.has_input {
+            return false;
+        }
+        self.asked_before_login += 1;
+        let is_enough = self.asked_before_login >= limits::REQUESTS_BEFORE_LOGIN_MAX;
+        if is_enough {
+            self.dialect.close(Closing::TooManyRequests, &mut self.out);
+        }
+        is_enough
     }
 
     /// Posts go the short way. All else is rare, and boxed, so that the way of a post stays short.

@@ -230,6 +230,13 @@ impl Dialect for NativeDialect {
                 );
                 refuse(None, ErrorCode::LoginTimeout, reason, out);
             }
+            Closing::TooManyRequests => {
+                let reason = format!(
+                    "Nobody logged in within {} requests. Connect again.",
+                    limits::REQUESTS_BEFORE_LOGIN_MAX
+                );
+                refuse(None, ErrorCode::LoginTimeout, reason, out);
+            }
             Closing::PlaceTaken => {
                 let reason =
                     "The server is crowded, and nobody has logged in on this connection. Connect again.";
