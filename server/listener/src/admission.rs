@@ -281,9 +281,9 @@ impl Party {
 pub(crate) fn source_of(peer: SocketAddr) -> Source {
     Source(match (peer.ip().to_canonical(), peer) {
         (IpAddr::V6(address), SocketAddr::V6(scoped)) if address.is_unicast_link_local() => {
-            format!("{address}%{}", scoped.scope_id()).into()
+            format!("{address}%{}", scoped.scope_id())
         }
-        (address, _) => address.to_string().into(),
+        (address, _) => address.to_string(),
     })
 }
 

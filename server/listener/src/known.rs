@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn the_sources_that_were_used_last_are_known() {
         let mut known = KnownSources::default();
-        let source = |number: usize| Source(number.to_string().into());
+        let source = |number: usize| Source(number.to_string());
         (0..limits::KNOWN_SOURCES_MAX).for_each(|number| known.note(&source(number)));
         known.note(&source(0));
         known.note(&source(limits::KNOWN_SOURCES_MAX));
