@@ -56,7 +56,7 @@ impl Connection {
 
     /// Whether a link demanded this very key, so that there is nothing to compare.
     pub fn is_invited(&self) -> bool {
-        self.target.expected == Some(self.fingerprint)
+        self.target.is_link && self.target.expected == Some(self.fingerprint)
     }
 
     /// Where it answered.
@@ -72,11 +72,7 @@ impl Connection {
     /// closed.
     pub fn trust(self, home: &Home) -> Result<Trusted, ConnectError> {
         home.pin(self.server_id, self.fingerprint, &self.hello.name, self.is_invited())?;
-        let typed = match &self.target.typed {
-            Some(name @ Place::Name(..)) => Some(name.to_string()),
-            _ => None,
-        };
-        home.remember(self.server_id, &self.hello.name, self.address, typed.as_deref())?;
+        home.remember(self.server_id, &self.hello.name, self.address, self.target.typed.as_ref())?;
         Ok(Trusted(self))
     }
 }
@@ -110,6 +106,13 @@ impl Trusted {
     /// Where it answered.
     pub fn address(&self) -> SocketAddr {
         self.0.address
+    }
+
+    /// The way back to this very server: where it was looked for and where it answered, held to its id and its key,
+    /// whatever becomes of the pin.
+    pub fn way_back(&self) -> Target {
+        let Connection { target, server_id, fingerprint, address, .. } = &self.0;
+        target.clone().bound_to(*server_id, *fingerprint, *address)
     }
 }
 
@@ -267,14 +270,9 @@ impl Known {
     fn find(target: &Target, candidates: &[Candidate], home: &Home) -> Result<Self, ConnectError> {
         let pins = home.pins()?;
         let mut server_id = target.server_id;
-        if server_id.is_none() && target.typed.is_some() && target.expected.is_none() {
-            let mut texts: Vec<String> = target.places().iter().map(Place::to_string).collect();
-            texts.extend(candidates.iter().map(|candidate| candidate.address.to_string()));
-            // The latest server comes first, which is the one that is there if an address was
-            // handed on.
-            server_id = home.servers()?.into_iter().map(|server| (server.id, server.addresses)).find_map(
-                |(id, addresses)| addresses.iter().any(|known| texts.contains(known)).then_some(id),
-            );
+        if let (None, Some(typed), None) = (server_id, &target.typed, target.expected) {
+            let resolved: Vec<SocketAddr> = candidates.iter().map(|candidate| candidate.address).collect();
+            server_id = home.server_at(typed, &resolved)?;
         }
         let pinned = server_id.and_then(|id| pins.get(id)).map(|pin| pin.fingerprint);
         let policy = Policy { expected: target.expected.or(pinned), pins: pins.fingerprints() };

@@ -17,6 +17,7 @@ use lanchat_protocol::Secret;
 
 use crate::error::HomeError;
 use crate::servers::{Login, Server, ServersFile};
+use crate::target::Place;
 
 const PINS: &str = "pins.json";
 const SERVERS: &str = "servers.json";
@@ -127,13 +128,22 @@ impl Home {
         Ok(self.servers()?.into_iter().find(|server| server.id == id))
     }
 
-    /// Notes where a server was reached: `address`, and `typed` if a person gave it a name.
+    /// The server that a typed place belongs to, which stands for these addresses now.
+    pub(crate) fn server_at(
+        &self,
+        place: &Place,
+        resolved: &[SocketAddr],
+    ) -> Result<Option<ServerId>, HomeError> {
+        Ok(self.read()?.at(place, resolved))
+    }
+
+    /// Notes where a server was reached: `address`, and what a person typed.
     pub(crate) fn remember(
         &self,
         id: ServerId,
         name: &str,
         address: SocketAddr,
-        typed: Option<&str>,
+        typed: Option<&Place>,
     ) -> Result<(), HomeError> {
         self.change(|servers| servers.remember(id, name, address, typed))
     }

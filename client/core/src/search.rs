@@ -79,7 +79,7 @@ impl Search {
         let servers = home.servers()?;
         let mut search = Self::new(home, None)?;
         // By turns: the latest address of each server first.
-        for nth in 0..limits::REMEMBERED_ADDRESSES_MAX {
+        for nth in 0..limits::REMEMBERED_ADDRESSES_MAX + limits::REMEMBERED_TYPED_MAX {
             for server in &servers {
                 match server.addresses.get(nth).and_then(|text| text.parse().ok()) {
                     Some(Place::Address(address)) => {

@@ -10,6 +10,7 @@ use lanchat_protocol::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::error::HomeError;
+use crate::target::Place;
 
 /// The layout of the file that this program writes and reads.
 const VERSION: u32 = 1;
@@ -21,7 +22,7 @@ pub struct Server {
     pub id: ServerId,
     /// What it called itself. A stranger's text.
     pub name: String,
-    /// Where it was reached, as `HOST:PORT`, the latest first.
+    /// Where it was reached, as `HOST:PORT`, the latest first; then what else a person typed.
     pub addresses: Vec<String>,
     /// The account that a token is kept for.
     pub account: Option<String>,
@@ -48,7 +49,12 @@ pub(crate) struct ServersFile {
 struct Line {
     id: String,
     name: String,
+    /// Where it was reached, by whatever way. An advert can fill it: it says where to look, no more.
     addresses: Vec<String>,
+    /// What a person typed to reach it, the latest first. Nothing that was learned pushes it out. `None` in files of
+    /// older programs, which kept one list: all of it may have been typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    typed: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     login: Option<Login>,
 }
@@ -91,8 +97,14 @@ impl ServersFile {
     pub(crate) fn into_list(self) -> Vec<Server> {
         let server = |line: Line| {
             let id = line.id.parse().ok()?;
+            let mut addresses = line.addresses;
+            for text in line.typed.unwrap_or_default() {
+                if !addresses.contains(&text) {
+                    addresses.push(text);
+                }
+            }
             let account = line.login.map(|login| login.account);
-            Some(Server { id, name: line.name, addresses: line.addresses, account })
+            Some(Server { id, name: line.name, addresses, account })
         };
         self.servers.into_iter().filter_map(server).collect()
     }
@@ -102,16 +114,42 @@ impl ServersFile {
         self.servers.iter().find(|line| line.id == id.to_string())?.login.clone()
     }
 
-    /// Puts a server first, under this name, with these addresses first.
-    pub(crate) fn remember(&mut self, id: ServerId, name: &str, address: SocketAddr, typed: Option<&str>) {
-        let line = self.line(id);
-        line.name = name[..name.floor_char_boundary(limits::SERVER_NAME_BYTES_MAX)].to_owned();
-        let typed = typed.filter(|text| text.len() <= limits::REMEMBERED_ADDRESS_BYTES_MAX);
-        for text in typed.map(str::to_owned).into_iter().chain([address.to_string()]) {
-            line.addresses.retain(|known| *known != text);
-            line.addresses.insert(0, text);
+    /// The server that a place belongs to; `resolved`: the addresses that it stands for now. What a person typed
+    /// counts for more than what was learned: no other server that is known takes over its name with an address.
+    pub(crate) fn at(&self, place: &Place, resolved: &[SocketAddr]) -> Option<ServerId> {
+        let stands_for = |text: &String| match text.parse() {
+            Ok(Place::Address(address)) => resolved.contains(&address),
+            _ => false,
+        };
+        let is_it = |text: &String| text.parse().is_ok_and(|known: Place| known == *place);
+        // The latest server comes first, which is the one that is there if an address was handed on.
+        let first = |is_there: &dyn Fn(&Line) -> bool| self.servers.iter().find(|line| is_there(line));
+        let found = first(&|line| line.typed().iter().any(is_it))
+            .or_else(|| first(&|line| line.typed().iter().any(stands_for)))
+            .or_else(|| first(&|line| line.addresses.iter().any(|text| is_it(text) || stands_for(text))));
+        found?.id.parse().ok()
+    }
+
+    /// Puts a server first, under this name, with these addresses first. `typed`: what a person gave, which belongs to
+    /// this server alone from now on.
+    pub(crate) fn remember(&mut self, id: ServerId, name: &str, address: SocketAddr, typed: Option<&Place>) {
+        let typed = typed.filter(|place| place.to_string().len() <= limits::REMEMBERED_ADDRESS_BYTES_MAX);
+        if let Some(place) = typed {
+            let others = self.servers.iter_mut().filter(|line| line.id != id.to_string());
+            others.for_each(|line| line.drop_typed(place));
         }
+        let line = self.line(id);
+        // An older program's list is kept as typed before it changes.
+        line.typed_mut();
+        line.name = name[..name.floor_char_boundary(limits::SERVER_NAME_BYTES_MAX)].to_owned();
+        let address = address.to_string();
+        line.addresses.retain(|known| *known != address);
+        line.addresses.insert(0, address);
         line.addresses.truncate(limits::REMEMBERED_ADDRESSES_MAX);
+        if let Some(place) = typed {
+            line.drop_typed(place);
+            line.insert_typed(place);
+        }
     }
 
     /// Sets the account and the token for a server.
@@ -139,11 +177,39 @@ impl ServersFile {
         let id = id.to_string();
         let line = match self.servers.iter().position(|line| line.id == id) {
             Some(at) => self.servers.remove(at),
-            None => Line { id, name: String::new(), addresses: Vec::new(), login: None },
+            None => {
+                Line { id, name: String::new(), addresses: Vec::new(), typed: Some(Vec::new()), login: None }
+            }
         };
         self.servers.insert(0, line);
         self.servers.truncate(limits::REMEMBERED_SERVERS_MAX);
         &mut self.servers[0]
+    }
+}
+
+impl Line {
+    fn typed(&self) -> &[String] {
+        self.typed.as_deref().unwrap_or(&self.addresses)
+    }
+
+    fn typed_mut(&mut self) -> &mut Vec<String> {
+        let addresses = &self.addresses;
+        self.typed.get_or_insert_with(|| addresses.clone())
+    }
+
+    fn drop_typed(&mut self, place: &Place) {
+        self.typed_mut().retain(|text| text.parse().is_ok_and(|known: Place| known != *place));
+    }
+
+    /// Puts a place first. When the list is full the oldest address goes, and a name only for another name: names are
+    /// what people keep typing, while addresses change.
+    fn insert_typed(&mut self, place: &Place) {
+        let typed = self.typed_mut();
+        typed.insert(0, place.to_string());
+        while typed.len() > limits::REMEMBERED_TYPED_MAX {
+            let is_address = |text: &String| matches!(text.parse(), Ok(Place::Address(_)));
+            typed.remove(typed.iter().rposition(is_address).unwrap_or(typed.len() - 1));
+        }
     }
 }
 
@@ -165,13 +231,87 @@ mod tests {
         for port in 1..=20 {
             file.remember(id(1), "lab", SocketAddr::from(([192, 0, 2, 1], port)), None);
         }
-        file.remember(id(2), "attic", SocketAddr::from(([192, 0, 2, 2], 7072)), Some("attic.local:7072"));
+        file.remember(
+            id(2),
+            "attic",
+            SocketAddr::from(([192, 0, 2, 2], 7072)),
+            Some(&"attic.local:7072".parse().unwrap()),
+        );
         file.remember(id(1), "lab", SocketAddr::from(([192, 0, 2, 1], 15)), None);
         let list = file.into_list();
         assert_eq!(list.iter().map(|server| server.id).collect::<Vec<_>>(), [id(1), id(2)]);
         assert_eq!(list[0].addresses.len(), limits::REMEMBERED_ADDRESSES_MAX);
         assert_eq!(list[0].addresses[0], "192.0.2.1:15");
         assert_eq!(list[1].addresses, ["192.0.2.2:7072", "attic.local:7072"]);
+    }
+
+    #[test]
+    fn no_address_that_was_learned_pushes_out_what_a_person_typed() {
+        let mut file = empty();
+        let address = |n: u8| SocketAddr::from(([192, 0, 2, n], 7072));
+        file.remember(id(1), "lab", address(1), Some(&"pi:7072".parse().unwrap()));
+        file.remember(id(1), "lab", address(2), Some(&"192.0.2.2".parse().unwrap()));
+        (3..=30).for_each(|n| file.remember(id(1), "lab", address(n), None));
+        let addresses = file.into_list().remove(0).addresses;
+        assert!(addresses.contains(&"pi:7072".to_owned()), "{addresses:?}");
+        assert!(addresses.contains(&"192.0.2.2:7072".to_owned()), "{addresses:?}");
+        assert_eq!(addresses[0], "192.0.2.30:7072");
+    }
+
+    #[test]
+    fn a_typed_place_belongs_to_one_server_whatever_else_answers_there() {
+        let mut file = empty();
+        let address = |n: u8| SocketAddr::from(([192, 0, 2, n], 7072));
+        let pi: Place = "pi".parse().unwrap();
+        file.remember(id(1), "lab", address(1), Some(&pi));
+        // Another known server, used since, at the address that the name stands for now.
+        file.remember(id(2), "cafe", address(2), Some(&"cafe".parse().unwrap()));
+        assert_eq!(file.at(&pi, &[address(2)]), Some(id(1)));
+        assert_eq!(file.at(&"PI.".parse().unwrap(), &[]), Some(id(1)));
+        assert_eq!(file.at(&"other".parse().unwrap(), &[address(2)]), Some(id(2)));
+        assert_eq!(file.at(&"other".parse().unwrap(), &[address(9)]), None);
+        // A link gave the name to another server.
+        file.remember(id(2), "cafe", address(2), Some(&pi));
+        file.remember(id(1), "lab", address(1), None);
+        assert_eq!(file.at(&pi, &[]), Some(id(2)));
+    }
+
+    #[test]
+    fn typed_names_outlive_typed_addresses_and_both_are_bounded() {
+        let mut file = empty();
+        let pi: Place = "pi".parse().unwrap();
+        file.remember(id(1), "lab", SocketAddr::from(([192, 0, 2, 1], 7072)), Some(&pi));
+        for n in 2..=99 {
+            let address = SocketAddr::from(([192, 0, 2, n], 7072));
+            file.remember(id(1), "lab", address, Some(&Place::Address(address)));
+        }
+        assert_eq!(file.at(&pi, &[]), Some(id(1)));
+        for n in 1..=99 {
+            let name = Place::Name(format!("host-{n}"), 7072);
+            file.remember(id(1), "lab", SocketAddr::from(([192, 0, 2, 1], 7072)), Some(&name));
+        }
+        assert_eq!(file.servers[0].typed().len(), limits::REMEMBERED_TYPED_MAX);
+        assert_eq!(file.at(&pi, &[]), None);
+    }
+
+    #[test]
+    fn what_an_older_program_kept_in_one_list_stays_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("servers.json");
+        let old = format!(
+            r#"{{"version":1,"servers":[{{"id":"{}","name":"lab","addresses":["192.0.2.1:7072","PI:7072"]}}]}}"#,
+            id(1)
+        );
+        private_file::write(&path, old.as_bytes()).unwrap();
+        let mut file = ServersFile::read(&path).unwrap();
+        for n in 2..=99 {
+            file.remember(id(1), "lab", SocketAddr::from(([192, 0, 2, n], 7072)), None);
+        }
+        file.write(&path).unwrap();
+        let file = ServersFile::read(&path).unwrap();
+        for place in ["pi", "192.0.2.1"] {
+            assert_eq!(file.at(&place.parse().unwrap(), &[]), Some(id(1)), "{place}");
+        }
     }
 
     #[test]

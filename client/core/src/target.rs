@@ -21,19 +21,21 @@ pub struct Target {
     places: Vec<Place>,
     /// The server that it has to be.
     pub(crate) server_id: Option<ServerId>,
-    /// The key that a link demands.
+    /// The key that it has to show: that of a link, or that of the server that was met already.
     pub(crate) expected: Option<Fingerprint>,
+    /// Whether a link names the key, so that there is nothing to compare.
+    pub(crate) is_link: bool,
     /// The place that a person gave, by hand or in a link. A typed place that is known never becomes
     /// another server unnoticed; at any other place another server only means to look on.
     pub(crate) typed: Option<Place>,
 }
 
-/// Where a server may be.
+/// Where a server may be. Two spellings of one place are equal: whoever types another one is held to the same key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// An address.
     Address(SocketAddr),
-    /// A name that the system resolves.
+    /// A name that the system resolves, in lower case and without a final dot (RFC 4343 §2, RFC 1034 §3.1).
     Name(String, u16),
 }
 
@@ -49,7 +51,7 @@ impl Target {
         // What was written by this program can be read by it; an address of an interface that is
         // gone cannot.
         let places: Vec<Place> = server.addresses.iter().filter_map(|text| text.parse().ok()).collect();
-        Self { places, server_id: Some(server.id), expected: None, typed: None }
+        Self { places, server_id: Some(server.id), expected: None, is_link: false, typed: None }
     }
 
     /// A server at one address, for example one hosted by this very process.
@@ -78,7 +80,7 @@ impl Target {
         Self { expected: Some(key), ..self.led_by(id, address) }
     }
 
-    /// The key that has to be shown, if the target is a link.
+    /// The key that has to be shown, if the target is a link or the way back to a server.
     pub fn expected(&self) -> Option<Fingerprint> {
         self.expected
     }
@@ -94,7 +96,7 @@ impl Target {
 
     fn at(addresses: &[SocketAddr], server_id: Option<ServerId>) -> Self {
         let places = addresses.iter().copied().map(Place::Address).take(limits::CANDIDATES_MAX).collect();
-        Self { places, server_id, expected: None, typed: None }
+        Self { places, server_id, expected: None, is_link: false, typed: None }
     }
 }
 
@@ -123,7 +125,13 @@ impl FromStr for Target {
             _ => (text, None),
         };
         let place: Place = place.parse()?;
-        Ok(Self { places: vec![place.clone()], server_id: None, expected, typed: Some(place) })
+        Ok(Self {
+            places: vec![place.clone()],
+            server_id: None,
+            expected,
+            is_link: expected.is_some(),
+            typed: Some(place),
+        })
     }
 }
 
@@ -145,13 +153,17 @@ impl FromStr for Place {
         }
         let (host, port) = split_port(text)?;
         if let Some(ip) = parse_v6(host)? {
-            return Ok(Self::Address(SocketAddr::V6(SocketAddrV6::new(ip.0, port, 0, ip.1))));
+            return Ok(Self::Address(match ip.0.to_ipv4_mapped() {
+                Some(ip) => SocketAddr::new(ip.into(), port),
+                None => SocketAddr::V6(SocketAddrV6::new(ip.0, port, 0, ip.1)),
+            }));
         }
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(Self::Address(SocketAddr::new(ip, port)));
         }
         if is_host_name(host) {
-            Ok(Self::Name(host.to_owned(), port))
+            let host = host.strip_suffix('.').unwrap_or(host);
+            Ok(Self::Name(host.to_ascii_lowercase(), port))
         } else {
             Err(BadTarget::Host(host.to_owned()))
         }
@@ -233,6 +245,22 @@ mod tests {
         assert_eq!(shown("[2001:db8::1]:9"), "[2001:db8::1]:9");
         assert_eq!(shown("[fe80::1%3]:9"), "[fe80::1%3]:9");
         assert_eq!(shown("fe80::1%3"), "[fe80::1%3]:7072");
+    }
+
+    #[test]
+    fn one_place_is_one_however_it_is_spelled() {
+        let place = |text: &str| text.parse::<Place>().unwrap();
+        for (spelled, place_of) in [
+            ("PI-Host", "pi-host"),
+            ("pi-host.", "pi-host"),
+            ("Pi.Local.:9", "pi.local:9"),
+            ("[2001:DB8:0:0::1]:9", "[2001:db8::1]:9"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+        ] {
+            assert_eq!(place(spelled), place(place_of), "{spelled}");
+        }
+        assert_ne!(place("pi"), place("pi.local"));
+        assert_ne!(place("pi:1"), place("pi:2"));
     }
 
     #[test]

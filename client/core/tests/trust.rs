@@ -66,6 +66,49 @@ async fn another_key_at_a_known_address_is_a_change_and_hears_nothing() {
     heard_nothing(peer).await;
 }
 
+/// However many addresses an advert has made the client learn since, and however the name is spelled.
+#[tokio::test]
+async fn a_typed_name_stays_bound_to_its_server() {
+    let (mut fake, home) = (Fake::start().await, TestHome::new());
+    let typed = |host: &str| format!("{host}:{}", fake.address().port()).parse::<Target>().unwrap();
+    let (target, others) = (typed("localhost"), ["localhost", "LocalHost", "localhost."].map(typed));
+    let (connection, _peer) = tokio::join!(connect(&target, &home.home), fake.accept());
+    drop(connection.unwrap().trust(&home.home).unwrap());
+    let path = home.path().join("servers.json");
+    let mut file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    file["servers"][0]["addresses"] = (1..=8).map(|n| json!(format!("192.0.2.{n}:7072"))).collect();
+    lanchat_certs::private_file::write(&path, file.to_string().as_bytes()).unwrap();
+
+    let other = Fake::start().await;
+    fake.become_other(other.config());
+    for target in others {
+        let (outcome, peer) = tokio::join!(connect(&target, &home.home), fake.try_accept());
+        assert!(matches!(outcome, Err(ConnectError::KeyChanged(_))), "{target}: {outcome:?}");
+        heard_nothing(peer).await;
+    }
+}
+
+/// A login in the middle of a session is one at the same server, even if its key was forgotten meanwhile.
+#[tokio::test]
+async fn the_way_back_leads_to_the_same_server_only() {
+    let (mut fake, home) = (Fake::start().await, TestHome::new());
+    let (connection, _peer) = meet(&fake, &home.home).await;
+    let way_back = connection.unwrap().trust(&home.home).unwrap().way_back();
+    home.home.forget(fake.id).unwrap();
+    let (connection, _peer) = tokio::join!(connect(&way_back, &home.home), fake.accept());
+    let connection = connection.unwrap();
+    assert!(!connection.is_invited(), "nobody has compared its key");
+    drop(connection.trust(&home.home).unwrap());
+    assert!(!home.home.pins().unwrap().get(fake.id).unwrap().verified);
+
+    home.home.forget(fake.id).unwrap();
+    let other = Fake::start().await;
+    fake.become_other(other.config());
+    let (outcome, peer) = tokio::join!(connect(&way_back, &home.home), fake.try_accept());
+    assert!(matches!(outcome, Err(ConnectError::UnexpectedKey { .. })), "{outcome:?}");
+    heard_nothing(peer).await;
+}
+
 #[tokio::test]
 async fn a_copied_certificate_without_its_key_is_refused_and_hears_nothing() {
     let (mut fake, home) = (Fake::start().await, TestHome::new());

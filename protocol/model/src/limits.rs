@@ -358,8 +358,11 @@ pub const CANDIDATE_STAGGER: Duration = Duration::from_millis(50);
 pub const CANDIDATE_GRACE: Duration = Duration::from_secs(2);
 /// Servers that a client remembers. When full the one used least recently goes; its pin stays.
 pub const REMEMBERED_SERVERS_MAX: usize = 256;
-/// Addresses remembered per server, the last good one first. When full the oldest goes.
+/// Addresses remembered per server because it was reached there, the last good one first. When full the oldest goes.
 pub const REMEMBERED_ADDRESSES_MAX: usize = 8;
+/// Names and addresses remembered per server because a person typed them, apart from those, so that no advert pushes one
+/// out. When full the oldest address goes for the new one, or the oldest name if all are names.
+pub const REMEMBERED_TYPED_MAX: usize = 12;
 /// A remembered address: a DNS name (RFC 1035 §2.3.4) and a port. A longer one is not remembered.
 pub const REMEMBERED_ADDRESS_BYTES_MAX: usize = 262;
 /// The delay before the first attempt to reconnect is up to this; it doubles with every failure.
@@ -442,7 +445,8 @@ mod tests {
             assert!(CURSORS_MAX * (NAME_CHARS_MAX + 21) + 512 < FRAME_BYTES_MAX);
             // What is kept of each server, at its largest: a name of which every byte is escaped, the token, the account,
             // the addresses, and the keys and blanks around them.
-            let addresses = REMEMBERED_ADDRESSES_MAX * (REMEMBERED_ADDRESS_BYTES_MAX + 16);
+            let addresses =
+                (REMEMBERED_ADDRESSES_MAX + REMEMBERED_TYPED_MAX) * (REMEMBERED_ADDRESS_BYTES_MAX + 16);
             let server = 6 * SERVER_NAME_BYTES_MAX + 2 * TOKEN_BYTES_MAX + NAME_CHARS_MAX + addresses + 512;
             assert!(REMEMBERED_SERVERS_MAX * server < PRIVATE_FILE_BYTES_MAX);
             assert!(PINS_MAX * (6 * SERVER_NAME_BYTES_MAX + 512) < PRIVATE_FILE_BYTES_MAX);
