@@ -106,6 +106,8 @@ pub(crate) async fn chat(
         words.extend(trust::introduction(&connection, &home.pins()?));
     }
     let mut trusted = connection.trust(&home)?;
+    // A login in the middle is one at this server, whoever answers in its place then.
+    let same = trusted.way_back();
 
     let (output, typed) = front.open(&home, typed)?;
     let mut session = Session::new(output, typed, wishes);
@@ -118,7 +120,7 @@ pub(crate) async fn chat(
             End::Failed(failure) => break Err(failure),
             End::Relogin(command) => {
                 first = Some(command);
-                trusted = match reach(&target, &home).await.and_then(|connection| connection.trust(&home)) {
+                trusted = match reach(&same, &home).await.and_then(|connection| connection.trust(&home)) {
                     Ok(trusted) => trusted,
                     Err(error) => break Err(error.into()),
                 };

@@ -1,7 +1,10 @@
 //! Servers that pretend to be a known one: no password and no token reaches them.
 #![cfg(unix)]
 
-use lanchat_tests::{FakeIdentity, FakeServer, Home, PASSWORD, Pipe, Place, Proxy, TestPeer, TestServer};
+use lanchat_tests::{
+    FakeIdentity, FakeServer, Home, Launch, PASSWORD, Pipe, Place, Process, Proxy, TestPeer, TestServer,
+    lanchat,
+};
 
 /// The exit code of a client that refuses a server's key.
 const EXIT_TRUST: i32 = 3;
@@ -116,6 +119,25 @@ fn a_client_that_reconnects_to_an_impostor_stops_before_it_resumes() {
     known.proxy.cut();
     known.proxy.join(impostor.address());
     assert_eq!(pipe.process().wait(), EXIT_TRUST, "{}", pipe.complaints());
+    assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
+}
+
+/// A login in the middle of a session makes another connection. It goes to the server of the session, and to nobody
+/// who answers there instead; not even if the key was forgotten meanwhile.
+#[test]
+fn a_login_in_the_middle_of_a_session_goes_to_the_same_server() {
+    let known = Known::new();
+    let address = known.proxy.address().to_string();
+    let mut pipe = Pipe::start(&known.home, &Place::Here, &["--json", "--follow", "--server", &address]);
+    pipe.expect("attached", |_| true);
+    let forget = Launch::new(lanchat()).home(&known.home).args(["trust", "reset", &known.server_id]);
+    assert_eq!(Process::run(&forget, "").0, 0);
+    let other = "fedcba9876543210fedcba9876543210";
+    let impostor = FakeServer::start(FakeIdentity::with_own_key(other), other);
+    known.proxy.join(impostor.address());
+    pipe.enter(&format!("/login eve {PASSWORD}"));
+    assert_eq!(pipe.process().wait(), EXIT_TRUST, "{}", pipe.complaints());
+    impostor.wait_for_connections(1);
     assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
 }
 
