@@ -174,10 +174,14 @@ pub const CONNECTIONS_BEFORE_LOGIN_MAX: usize = 1024;
 /// The same from one IPv6 /64, IPv4 /16 or link, in which one host can have very many addresses: a quarter is left for the
 /// others. When full one of them goes.
 pub const CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX: usize = 768;
-/// Sources that somebody logged in from, for which places are kept in front of the login. When full the one that was not
-/// used for the longest time is forgotten.
-pub const KNOWN_SOURCES_MAX: usize = 4096;
-/// Connections before login in kept places: the others keep three quarters. When full, a known source is one like others.
+/// Accounts of which it is known where they logged in from: for these sources places are kept in front of the login. When
+/// full the one that did not log in for the longest time is forgotten.
+pub const KNOWN_ACCOUNTS_MAX: usize = 4096;
+/// Sources of one account that are known: a few devices, with several addresses each. When full the one that was not used
+/// for the longest time is forgotten.
+pub const KNOWN_SOURCES_PER_ACCOUNT_MAX: usize = 8;
+/// Connections before login in kept places: the others keep three quarters. When full, the source that has most of them
+/// gives one to a known source that has fewer.
 pub const KEPT_PLACES_MAX: usize = 256;
 /// The same of one source: the programs of one person that come back at once.
 pub const KEPT_PLACES_PER_SOURCE_MAX: usize = 4;

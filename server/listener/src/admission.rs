@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use lanchat_hub::Source;
-use lanchat_model::limits;
+use lanchat_model::{AccountName, limits};
 
 use crate::known::KnownSources;
 
@@ -25,7 +25,7 @@ pub(crate) struct Place {
     anteroom: Arc<Anteroom>,
     id: u64,
     pub(crate) source: Source,
-    /// Whether it is one of those that are kept for sources that are known.
+    /// Whether it was one of those that are kept for sources that are known, when it came.
     pub(crate) is_kept: bool,
 }
 
@@ -35,8 +35,8 @@ struct Room {
     next: u64,
     guests: HashMap<u64, Guest>,
     networks: HashMap<Network, Hall>,
-    /// Kept places that are taken, at most `limits::KEPT_PLACES_MAX`.
-    kept: usize,
+    /// Who is in a kept place, at most `limits::KEPT_PLACES_MAX`.
+    kept: BTreeSet<u64>,
     known: KnownSources,
 }
 
@@ -168,8 +168,8 @@ impl Place {
     }
 
     /// The login succeeded: places are kept for this source from now on.
-    pub(crate) fn has_logged_in(self) {
-        self.anteroom.lock().known.note(&self.source);
+    pub(crate) fn has_logged_in(self, account: &AccountName) {
+        self.anteroom.lock().known.note(account, &self.source);
     }
 }
 
@@ -184,26 +184,53 @@ impl Room {
     fn insert(&mut self, source: Source, network: Network) -> (u64, bool) {
         self.next += 1;
         let id = self.next;
+        let is_kept = self.known.contains(&source) && self.has_kept_place(&source, network);
         let hall = self.networks.entry(network).or_default();
         let party = hall.parties.entry(source.clone()).or_default();
-        let is_kept = self.kept < limits::KEPT_PLACES_MAX
-            && party.kept < limits::KEPT_PLACES_PER_SOURCE_MAX
-            && self.known.contains(&source);
         let guest = Guest { source, network, is_kept, state: State::Silent, age: Reverse(id), waker: None };
         hall.count += 1;
         party.count += 1;
         party.kept += usize::from(is_kept);
-        self.kept += usize::from(is_kept);
+        self.kept.extend(is_kept.then_some(id));
         party.idle.insert(guest.standing(id));
         party.rank_in(&mut hall.ranking);
         self.guests.insert(id, guest);
         (id, is_kept)
     }
 
+    /// Whether one connection more of a source may have a kept place. When all are taken, the source that has most of them
+    /// gives one up: of the oldest that is not at work on a login, which becomes one like others.
+    fn has_kept_place(&mut self, source: &Source, network: Network) -> bool {
+        let has = self.party(source, network).map_or(0, |party| party.kept);
+        if has >= limits::KEPT_PLACES_PER_SOURCE_MAX {
+            return false;
+        }
+        if self.kept.len() < limits::KEPT_PLACES_MAX {
+            return true;
+        }
+        let standing = |id: &u64| {
+            let guest = self.guests.get(id)?;
+            let of_source = self.party(&guest.source, guest.network)?.kept;
+            Some((of_source, guest.state != State::Served, guest.age, *id))
+        };
+        let first = self.kept.iter().filter_map(standing).max();
+        let Some((.., id)) = first.filter(|(of_source, ..)| *of_source > has) else { return false };
+        self.kept.remove(&id);
+        self.update(id, |guest, party| {
+            guest.is_kept = false;
+            party.kept -= 1;
+        });
+        true
+    }
+
+    fn party(&self, source: &Source, network: Network) -> Option<&Party> {
+        self.networks.get(&network)?.parties.get(source)
+    }
+
     /// Takes a connection out, and tells whom to wake, after the lock: it finds its place gone.
     fn remove(&mut self, id: u64) -> Option<Waker> {
         let guest = self.guests.remove(&id)?;
-        self.kept -= usize::from(guest.is_kept);
+        self.kept.remove(&id);
         let hall = self.networks.get_mut(&guest.network)?;
         hall.count -= 1;
         if let Some(party) = hall.parties.get_mut(&guest.source) {
@@ -222,21 +249,21 @@ impl Room {
     }
 
     fn change(&mut self, id: u64, state: State) {
-        self.update(id, |guest| guest.state = state);
+        self.update(id, |guest, _| guest.state = state);
     }
 
     fn renew(&mut self, id: u64) {
         self.next += 1;
         let age = Reverse(self.next);
-        self.update(id, |guest| guest.age = age);
+        self.update(id, |guest, _| guest.age = age);
     }
 
-    fn update(&mut self, id: u64, change: impl FnOnce(&mut Guest)) {
+    fn update(&mut self, id: u64, change: impl FnOnce(&mut Guest, &mut Party)) {
         let Some(guest) = self.guests.get_mut(&id) else { return };
         let Some(hall) = self.networks.get_mut(&guest.network) else { return };
         let Some(party) = hall.parties.get_mut(&guest.source) else { return };
         party.idle.remove(&guest.standing(id));
-        change(guest);
+        change(guest, party);
         if guest.state != State::Served {
             party.idle.insert(guest.standing(id));
         }

@@ -282,8 +282,8 @@ impl Pump {
                 self.place.iter().for_each(Place::is_served);
                 let result = Box::pin(self.entrance.hub.authenticate(credentials, &self.source)).await;
                 let result = result.map(|(session, welcome)| {
+                    self.place.take().into_iter().for_each(|place| place.has_logged_in(session.name()));
                     self.session = Some(session);
-                    self.place.take().into_iter().for_each(Place::has_logged_in);
                     welcome
                 });
                 self.place.iter().for_each(Place::has_failed);

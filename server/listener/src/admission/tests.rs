@@ -11,6 +11,19 @@ fn host(number: usize) -> SocketAddr {
     ([10, 0, a, b], 1).into()
 }
 
+fn name(number: usize) -> AccountName {
+    format!("somebody-{number}").parse().unwrap()
+}
+
+/// One account has logged in from these hosts.
+fn log_in(anteroom: &Arc<Anteroom>, account: usize, hosts: impl Iterator<Item = usize>) {
+    hosts.for_each(|number| anteroom.enter(host(number)).unwrap().has_logged_in(&name(account)));
+}
+
+fn kept(anteroom: &Anteroom, place: &Place) -> bool {
+    anteroom.lock().kept.contains(&place.id)
+}
+
 fn is_taken(place: &Place) -> bool {
     place.poll_taken(&mut Context::from_waker(Waker::noop())).is_ready()
 }
@@ -65,13 +78,13 @@ fn all_places_together_are_bounded() {
     assert_eq!(left(&places), limits::CONNECTIONS_BEFORE_LOGIN_MAX);
     drop(places);
     let room = anteroom.lock();
-    assert!(room.guests.is_empty() && room.networks.is_empty() && room.kept == 0);
+    assert!(room.guests.is_empty() && room.networks.is_empty() && room.kept.is_empty());
 }
 
 #[test]
 fn places_are_kept_for_those_who_have_logged_in_before() {
     let anteroom = Arc::new(Anteroom::default());
-    anteroom.enter(host(1)).unwrap().has_logged_in();
+    log_in(&anteroom, 1, 1..2);
     let back = enter_all(&anteroom, (0..limits::KEPT_PLACES_PER_SOURCE_MAX + 1).map(|_| host(1)));
     let kept: Vec<bool> = back.iter().map(|place| place.is_kept).collect();
     assert_eq!(kept.iter().filter(|is_kept| **is_kept).count(), limits::KEPT_PLACES_PER_SOURCE_MAX);
@@ -91,9 +104,47 @@ fn places_are_kept_for_those_who_have_logged_in_before() {
 #[test]
 fn kept_places_are_bounded_in_all() {
     let anteroom = Arc::new(Anteroom::default());
-    (0..1000).for_each(|number| anteroom.enter(host(number)).unwrap().has_logged_in());
+    (0..1000).for_each(|number| log_in(&anteroom, number, number..number + 1));
     let places = enter_all(&anteroom, (0..1000).map(host));
-    assert_eq!(places.iter().filter(|place| place.is_kept).count(), limits::KEPT_PLACES_MAX);
+    assert_eq!(left(&places), limits::CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX);
+    let of_places = places.iter().filter(|place| kept(&anteroom, place)).count();
+    assert_eq!((of_places, anteroom.lock().kept.len()), (limits::KEPT_PLACES_MAX, limits::KEPT_PLACES_MAX));
+    drop(places);
+    assert!(anteroom.lock().guests.is_empty() && anteroom.lock().kept.is_empty());
+}
+
+#[test]
+fn an_account_with_many_addresses_has_a_share_of_the_kept_places() {
+    let anteroom = Arc::new(Anteroom::default());
+    log_in(&anteroom, 1, 1..2);
+    log_in(&anteroom, 2, 2..66);
+    let eve = enter_all(&anteroom, (2..66).cycle().take(400).map(host));
+    let share = limits::KNOWN_SOURCES_PER_ACCOUNT_MAX * limits::KEPT_PLACES_PER_SOURCE_MAX;
+    assert_eq!(eve.iter().filter(|place| kept(&anteroom, place)).count(), share);
+    let ana = anteroom.enter(host(1)).unwrap();
+    let strangers = enter_all(&anteroom, (100..5000).map(host));
+    assert!(!is_taken(&ana) && left(&strangers) > 500);
+}
+
+/// As many accounts as it takes, and each has its addresses: sources with many kept places give one to whoever has fewer.
+#[test]
+fn who_comes_when_all_kept_places_are_taken_gets_one_of_the_source_that_has_most() {
+    let anteroom = Arc::new(Anteroom::default());
+    log_in(&anteroom, 1, 1..2);
+    (2..66).for_each(|number| log_in(&anteroom, number, number..number + 1));
+    let crowd = enter_all(&anteroom, (2..66).cycle().take(limits::KEPT_PLACES_MAX).map(host));
+    assert_eq!(anteroom.lock().kept.len(), limits::KEPT_PLACES_MAX);
+    let ana = anteroom.enter(host(1)).unwrap();
+    assert!(
+        ana.is_kept && !kept(&anteroom, &crowd[0]) && left(&crowd) == crowd.len(),
+        "it only loses its claim"
+    );
+    let more = enter_all(&anteroom, (2..66).cycle().take(1000).map(host));
+    assert!(kept(&anteroom, &ana) && anteroom.lock().kept.len() == limits::KEPT_PLACES_MAX);
+    let strangers = enter_all(&anteroom, (100..5000).map(host));
+    assert!(!is_taken(&ana) && left(&strangers) > 500);
+    drop((crowd, more, strangers, ana));
+    assert!(anteroom.lock().guests.is_empty() && anteroom.lock().kept.is_empty());
 }
 
 #[test]
