@@ -4,6 +4,9 @@
 //! connection that comes and goes. Every line is counted by its kind, which is its place in the code, and one that says whom it
 //! is about, in a field `source` or `account`, for that one too. Those beyond the bounds are left out, and how many is said
 //! once a minute.
+//!
+//! A warning about somebody (`warn` and `error`: a token that was copied) is not crowded out by lines of others. The first one
+//! of its kind about each account is written whatever else is; it is counted by account, since an address costs nothing.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -14,12 +17,13 @@ use std::time::Instant;
 
 use lanchat_model::limits;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Metadata, Subscriber, callsite};
+use tracing::{Event, Level, Metadata, Subscriber, callsite};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Filter};
 
-/// The fields that say whom a line is about, the one that tells more first.
-const ABOUT: [&str; 2] = ["source", "account"];
+/// The fields that say whom a line is about.
+const SOURCE: &str = "source";
+const ACCOUNT: &str = "account";
 
 /// Decides which lines are left out. One for the process, since there is one log.
 pub(crate) static LIMIT: Limit = Limit { window: Mutex::new(None), hasher: OnceLock::new() };
@@ -38,52 +42,89 @@ struct Window {
     began: Instant,
     /// Lines of one kind about one source. At most `limits::LOG_SOURCES_MAX`; those beyond are counted by kind alone.
     by_source: HashMap<(callsite::Identifier, u64), u32>,
+    /// Warnings of one kind about one account, or source where there is none. At most `limits::LOG_SOURCES_MAX`; those
+    /// beyond are counted by kind alone.
+    warned: HashMap<(callsite::Identifier, u64), u32>,
     /// Lines of one kind: as many keys as there are places in the code that log.
     by_kind: HashMap<callsite::Identifier, u32>,
+    /// Lines about somebody, warnings not included.
     all: u32,
     left_out: u64,
 }
 
+/// What a line is counted for.
+#[derive(Clone, Copy, Debug)]
+enum Subject {
+    /// The server itself.
+    Server,
+    /// Somebody, who is a number.
+    Somebody(u64),
+    /// The same, in a warning.
+    Warned(u64),
+}
+
 impl Window {
     fn new(began: Instant) -> Self {
-        Self { began, by_source: HashMap::new(), by_kind: HashMap::new(), all: 0, left_out: 0 }
+        let (by_source, warned) = (HashMap::new(), HashMap::new());
+        Self { began, by_source, warned, by_kind: HashMap::new(), all: 0, left_out: 0 }
     }
 
-    /// Counts a line about somebody, or about the server itself; `false`: it is one too many. What others cause leaves the
-    /// server's own lines their room.
-    fn take(&mut self, kind: callsite::Identifier, about: Option<u64>) -> bool {
+    /// Counts a line; `false`: it is one too many. What others cause leaves the server's own lines, and warnings, their
+    /// room.
+    fn take(&mut self, kind: callsite::Identifier, subject: Subject) -> bool {
         let of_kind = self.by_kind.entry(kind.clone()).or_default();
-        let is_too_many = about.is_some() && self.all >= limits::LOG_LINES_MAX;
-        if is_too_many || *of_kind >= limits::LOG_LINES_PER_KIND_MAX {
-            self.left_out += 1;
-            return false;
-        }
-        let Some(about) = about else {
-            *of_kind += 1;
-            return true;
-        };
-        let is_full = self.by_source.len() >= limits::LOG_SOURCES_MAX;
-        let key = (kind, about);
-        if !is_full || self.by_source.contains_key(&key) {
-            let of_source = self.by_source.entry(key).or_default();
-            if *of_source >= limits::LOG_LINES_PER_SOURCE_MAX {
-                self.left_out += 1;
-                return false;
+        let kind_has_space = *of_kind < limits::LOG_LINES_PER_KIND_MAX;
+        let mut is_first = false;
+        let has_space = match subject {
+            Subject::Server => true,
+            Subject::Somebody(about) => {
+                let has_space = self.all < limits::LOG_LINES_MAX
+                    && kind_has_space
+                    && counts(&mut self.by_source, (kind, about)).is_none_or(count);
+                self.all += u32::from(has_space);
+                has_space
             }
-            *of_source += 1;
-        }
-        *of_kind += 1;
-        self.all += 1;
-        true
+            Subject::Warned(about) => counts(&mut self.warned, (kind, about)).is_none_or(|of_account| {
+                is_first = *of_account == 0;
+                (is_first || kind_has_space) && count(of_account)
+            }),
+        };
+        let is_taken = has_space && (kind_has_space || is_first);
+        *of_kind += u32::from(is_taken);
+        self.left_out += u64::from(!is_taken);
+        is_taken
     }
+}
+
+/// How many lines of a kind about somebody there were. `None`: too many are counted already.
+fn counts(
+    table: &mut HashMap<(callsite::Identifier, u64), u32>,
+    key: (callsite::Identifier, u64),
+) -> Option<&mut u32> {
+    let is_full = table.len() >= limits::LOG_SOURCES_MAX;
+    if is_full { table.get_mut(&key) } else { Some(table.entry(key).or_default()) }
+}
+
+/// Counts one line more, unless there were `limits::LOG_LINES_PER_SOURCE_MAX`.
+fn count(lines: &mut u32) -> bool {
+    let has_space = *lines < limits::LOG_LINES_PER_SOURCE_MAX;
+    *lines += u32::from(has_space);
+    has_space
 }
 
 impl Limit {
     /// Whether a line is to be written.
-    fn takes(&self, kind: callsite::Identifier, about: Option<&str>, now: Instant) -> bool {
-        let about = about.map(|whom| self.hasher.get_or_init(RandomState::new).hash_one(whom));
+    fn takes(&self, metadata: &Metadata<'_>, about: &About, now: Instant) -> bool {
+        let number = |whom: &String| self.hasher.get_or_init(RandomState::new).hash_one(whom);
+        let About { source, account } = about;
+        let subject = if *metadata.level() <= Level::WARN {
+            account.as_ref().or(source.as_ref()).map(|whom| Subject::Warned(number(whom)))
+        } else {
+            source.as_ref().or(account.as_ref()).map(|whom| Subject::Somebody(number(whom)))
+        };
+        let subject = subject.unwrap_or(Subject::Server);
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        window.get_or_insert_with(|| Window::new(now)).take(kind, about)
+        window.get_or_insert_with(|| Window::new(now)).take(metadata.callsite(), subject)
     }
 
     /// Begins anew, if it is time, and tells how many lines were left out. Called again and again, see
@@ -128,24 +169,26 @@ impl<S: Subscriber> Filter<S> for &'static Limit {
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         let mut about = About::default();
         event.record(&mut about);
-        let whom = about.0.as_ref().map(|(_, whom)| whom.as_str());
-        self.takes(event.metadata().callsite(), whom, Instant::now())
+        self.takes(event.metadata(), &about, Instant::now())
     }
 }
 
 /// Whom a line is about.
 #[derive(Default)]
-struct About(Option<(usize, String)>);
+struct About {
+    source: Option<String>,
+    account: Option<String>,
+}
 
 impl Visit for About {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let Some(rank) = ABOUT.iter().position(|name| *name == field.name()) else { return };
-        if self.0.as_ref().is_none_or(|(known, _)| rank < *known) {
-            let mut whom = String::new();
-            // A text takes everything.
-            let _ = write!(whom, "{value:?}");
-            self.0 = Some((rank, whom));
-        }
+        let whom = match field.name() {
+            SOURCE => &mut self.source,
+            ACCOUNT => &mut self.account,
+            _ => return,
+        };
+        // A text takes everything.
+        let _ = write!(whom.insert(String::new()), "{value:?}");
     }
 }
 
@@ -154,7 +197,7 @@ mod tests {
     use std::io;
     use std::sync::Arc;
 
-    use tracing::{debug, info};
+    use tracing::{debug, info, warn};
     use tracing_subscriber::Layer;
     use tracing_subscriber::layer::SubscriberExt;
 
@@ -231,5 +274,31 @@ mod tests {
         );
         let window = limit.window.lock().unwrap();
         assert!(window.as_ref().unwrap().by_source.len() <= limits::LOG_SOURCES_MAX);
+    }
+
+    #[test]
+    fn a_warning_is_written_whatever_else_is_and_warnings_are_bounded_too() {
+        let limit = fresh();
+        let copied = |account: usize, source: usize| warn!(%account, %source, "somebody has a copy");
+        let lines = written(limit, || {
+            for number in 0..5000 {
+                info!(source = %number, "wrong name or password");
+                debug!(source = %number, "TLS handshake failed");
+                info!(source = %number, "protocol broken");
+                info!(account = %number, "offline");
+            }
+            // Of few accounts, from addresses without end.
+            (0..10_000).for_each(|number| copied(number % 30, number));
+            copied(7777, 1);
+        });
+        let warnings: Vec<&String> = lines.iter().filter(|line| line.contains("copy")).collect();
+        assert!(
+            warnings.iter().any(|line| line.contains("account=7777")),
+            "it is the first about this account"
+        );
+        assert_eq!(warnings.len(), limits::LOG_LINES_PER_KIND_MAX as usize + 1);
+        assert_eq!(lines.len() - warnings.len(), limits::LOG_LINES_MAX as usize);
+        let more = written(limit, || (10_000..20_000).for_each(|number| copied(number, number)));
+        assert!(more.len() <= limits::LOG_SOURCES_MAX, "{} lines", more.len());
     }
 }

@@ -314,11 +314,11 @@ pub const LOG_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const LOG_WINDOW: Duration = Duration::from_secs(60);
 /// Lines of one kind that one source, or one account, causes in that time. Those beyond are left out, and counted.
 pub const LOG_LINES_PER_SOURCE_MAX: u32 = 10;
-/// The same of all sources: a day of it is 40 MB.
+/// The same of all sources: a day of it is 40 MB. The first warning of one kind about an account is written all the same.
 pub const LOG_LINES_PER_KIND_MAX: u32 = 200;
-/// Lines of all kinds and sources in that time.
+/// Lines of all kinds and sources in that time, warnings not included.
 pub const LOG_LINES_MAX: u32 = 600;
-/// Sources that are counted by themselves. When full, the others are counted by kind.
+/// Sources that are counted by themselves, and accounts that are in warnings. When full, the others are counted by kind.
 pub const LOG_SOURCES_MAX: usize = 1024;
 
 // --- the client -----------------------------------------------------------------------------------
