@@ -110,10 +110,28 @@ impl Session {
         pending: &mut Option<Pending>,
     ) -> Option<End> {
         let verdict = answer.verdict();
-        let end = self.dispatch(client, answer, pending);
+        let end = match self.misled(&answer).filter(|_| self.scripted) {
+            Some(failure) => Some(End::Failed(failure)),
+            None => self.dispatch(client, answer, pending),
+        };
         // Behind its words, so that a question about them comes after them.
         self.tell(verdict);
         end
+    }
+
+    /// A script must not go on talking in another room, or as somebody else, than it thinks.
+    fn misled(&self, answer: &Answer) -> Option<Failure> {
+        let (what, error) = match answer {
+            Answer::Joined(Err(error)) | Answer::Turned(_, Err(error)) => {
+                ("The room cannot be entered", error)
+            }
+            Answer::Left(room, Err(error)) if room == self.view.current() => {
+                ("The room cannot be left", error)
+            }
+            Answer::LoggedOut(Err(error)) => ("You cannot be logged out", error),
+            _ => return None,
+        };
+        Some(Failure::new(Reason::Refused, format!("{what}, so nothing more was sent: {error}")))
     }
 
     fn dispatch(&mut self, client: &Client, answer: Answer, pending: &mut Option<Pending>) -> Option<End> {
@@ -135,14 +153,6 @@ impl Session {
             }
             // What else went wrong, the registration says.
             Answer::NameOfAccount(_) => {}
-            // A script must not go on talking in another room than it thinks.
-            Answer::Joined(Err(error)) | Answer::Turned(_, Err(error)) if self.scripted => {
-                return Some(End::Failed(elsewhere(&error)));
-            }
-            Answer::Left(room, Err(error)) if self.scripted && room == self.view.current() => {
-                return Some(End::Failed(still_here(&room, &error)));
-            }
-            Answer::LoggedOut(Err(error)) if self.scripted => return Some(End::Failed(not_out(&error))),
             Answer::Joined(outcome) => {
                 let joining = self.joining.take();
                 if let Some((room, history)) = self.granted(outcome) {
@@ -317,19 +327,6 @@ fn is_about_the_name(error: &RequestError) -> bool {
         error,
         RequestError::Refused { code: BadName | NameReserved | NameTaken | RegistrationClosed, .. }
     )
-}
-
-fn still_here(room: &str, error: &RequestError) -> Failure {
-    let room = clip(room);
-    Failure::new(Reason::Refused, format!("{room} cannot be left, so nothing more was sent: {error}"))
-}
-
-fn not_out(error: &RequestError) -> Failure {
-    Failure::new(Reason::Refused, format!("You cannot be logged out, so nothing more was sent: {error}"))
-}
-
-fn elsewhere(error: &RequestError) -> Failure {
-    Failure::new(Reason::Refused, format!("The room cannot be entered, so nothing more was sent: {error}"))
 }
 
 #[cfg(test)]
