@@ -134,6 +134,27 @@ pub(crate) fn width(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
+/// Columns that clean `text` takes on any terminal, at most.
+pub(crate) fn width_at_most(text: &str) -> usize {
+    text.chars().map(columns_at_most).sum()
+}
+
+/// Columns that a character takes on any terminal, at most. Terminals do not agree, and one that shows a row wider than
+/// it was counted wraps it by itself: what stands there is then at the first column, where only the program writes.
+///
+/// A mark may be shown beside its letter, what is ambiguous in East Asia (UAX #11) is wide in some places, and what is
+/// new in Unicode has the width of an emoji or of a square, depending on whose tables are older. Letters that are
+/// ambiguous (Greek, Cyrillic) are wide on terminals of legacy encodings alone, and count as narrow.
+fn columns_at_most(c: char) -> usize {
+    match c {
+        ' '..='~' => 1,
+        '\u{10000}'.. => 2,
+        _ if is_symbol(c) => 2,
+        _ if c.is_alphabetic() => c.width().unwrap_or(0).max(1),
+        _ => c.width_cjk().unwrap_or(0).max(1),
+    }
+}
+
 /// Makes visible all that is not.
 fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -196,7 +217,7 @@ fn split_at_width(text: &str, columns: usize) -> (&str, &str) {
     let mut used = 0;
     let mut behind_space = None;
     for (at, c) in text.char_indices() {
-        used += c.width().unwrap_or(0);
+        used += columns_at_most(c);
         // Whatever its width, the first character is taken: a row must make progress.
         if used > columns && at > 0 {
             return text.split_at(behind_space.unwrap_or(at));
@@ -289,6 +310,47 @@ mod tests {
         let rows = rows(&"line\n".repeat(30), Room { rows: 3, ..ROOM });
         assert_eq!(rows.len(), 4);
         assert_eq!(rows[3], "      | … (28 more lines; /history)");
+    }
+
+    /// What a terminal with old tables, or new ones, or set up for East Asia shows at most, but for letters
+    /// (Greek and Cyrillic ones are wide on terminals of legacy encodings alone).
+    fn pessimistic(c: char) -> usize {
+        let letter = c.is_alphabetic() && u32::from(c) < 0x1_0000;
+        match (c.width().unwrap_or(0), c.width_cjk().unwrap_or(0)) {
+            _ if c.is_ascii() => 1,
+            _ if u32::from(c) >= 0x1_0000 => 2,
+            (narrow, _) if letter => narrow.max(1),
+            (narrow, wide) => narrow.max(wide).max(1),
+        }
+    }
+
+    #[test]
+    fn no_character_makes_a_terminal_wrap_a_row_by_itself() {
+        for c in (' '..=char::MAX).filter(|c| !c.is_control()) {
+            assert!(columns_at_most(c) >= pessimistic(c), "U+{:04X}", u32::from(c));
+        }
+        // What comes of that in rows; the others are like one of these.
+        for c in (' '..='\u{3fff}').filter(|c| !c.is_control()) {
+            let text = format!("k{}", c.to_string().repeat(4)).repeat(12);
+            for row in rows(&text, Room { columns: 40, ..ROOM }) {
+                let shown: usize = row.chars().map(pessimistic).sum();
+                assert!(shown < 40, "U+{:04X} takes {shown} columns: {row:?}", u32::from(c));
+            }
+        }
+    }
+
+    #[test]
+    fn marks_that_are_shown_beside_their_letter_forge_no_line() {
+        for mark in ["\u{9be}", "\u{dcf}", "\u{b57}", "\u{3248}"] {
+            let text = format!(
+                "{}aaaa*** carl: you are logged out",
+                format!("\u{995}{}", mark.repeat(4)).repeat(17)
+            );
+            for row in rows(&text, Room { columns: 100, ..ROOM }) {
+                let shown: usize = row.chars().map(pessimistic).sum();
+                assert!(shown < 100, "{row:?}");
+            }
+        }
     }
 
     /// Counts what a terminal was made to do besides printing.

@@ -18,7 +18,7 @@ pub(crate) fn introduction(connection: &Connection, pins: &Pins) -> Vec<String> 
     if connection.decision() != Decision::First {
         return Vec::new();
     }
-    let name = quoted(&connection.hello().name);
+    let name = quoted(&clip(&connection.hello().name));
     let mut lines = vec![
         format!("First contact with {name} at {}.", connection.address()),
         format!("The words of its key: {}", connection.fingerprint().words()),
@@ -67,7 +67,7 @@ pub(crate) fn refusal(error: &ConnectError) -> String {
          \x20 lanchat trust reset {server_id}",
         pinned.words(),
         presented.words(),
-        name = quoted(&change.name),
+        name = quoted(&clip(&change.name)),
     )
 }
 
@@ -131,7 +131,7 @@ fn list(home: &Home) -> Result<(), Failure> {
     for (id, pin) in pins.iter() {
         any = true;
         let state = if pin.verified { "verified" } else { "not yet verified" };
-        say(&format!("{id}  {state}  {}\n  {}", quoted(&pin.name), pin.fingerprint.words()))?;
+        say(&format!("{id}  {state}  {}\n  {}", quoted(&clip(&pin.name)), pin.fingerprint.words()))?;
     }
     if any { Ok(()) } else { say("No server is trusted yet.") }
 }

@@ -14,7 +14,7 @@ impl Session {
     pub(super) fn heard(&mut self, event: Event) -> Option<End> {
         match event {
             Event::Connected { hello, line, .. } => {
-                self.server = quoted(&hello.name);
+                self.server = quoted(&clip(&hello.name));
                 self.output.frame(&line);
             }
             Event::LoggedIn { session, line } => {

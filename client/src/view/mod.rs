@@ -234,7 +234,13 @@ impl View {
             true => "/history".to_owned(),
             false => format!("in {}: /history", clip(&message.room)),
         };
-        self.medium.message(&head, crate::sanitize::width(&plain), &message.message, cut.rows(), &rest)
+        self.medium.message(
+            &head,
+            crate::sanitize::width_at_most(&plain),
+            &message.message,
+            cut.rows(),
+            &rest,
+        )
     }
 
     /// How a message says which room it is in, bare and painted. Private ones always do.

@@ -64,7 +64,7 @@ impl Medium {
 
     fn lines(self, time: &str, mark: &str, code: &str, text: &str) -> Vec<String> {
         let head = if time.is_empty() { mark.to_owned() } else { format!("{time} {mark}") };
-        let mut rows = self.rows(text, sanitize::width(&head), usize::MAX, "");
+        let mut rows = self.rows(text, sanitize::width_at_most(&head), usize::MAX, "");
         if let Some(first) = rows.first_mut() {
             first.insert_str(0, &head);
         }
@@ -114,10 +114,12 @@ impl Medium {
     }
 }
 
-/// A line with something that must not be broken: a command, which is indented, or a link, which is
-/// longer than a row.
+/// A line of ours with something that must not be broken: a command, which is indented, or a link, which
+/// is longer than a row. What quotes a stranger is neither: the terminal breaks such a row where the
+/// stranger likes.
 fn is_to_be_copied(line: &str, columns: usize) -> bool {
-    line.starts_with("  ") || line.split_whitespace().any(|word| sanitize::width(word) > columns)
+    let is_long_link = |word: &str| word.starts_with("lanchat://") && sanitize::width(word) > columns;
+    !line.contains('“') && (line.starts_with("  ") || line.split_whitespace().any(is_long_link))
 }
 
 /// Lines of text for a terminal of so many columns that no editor owns: broken at words, but for what
@@ -185,6 +187,27 @@ mod tests {
         }
         let command = format!("  lanchat trust reset {}", "0".repeat(90));
         assert_eq!(paragraphs(&format!("Do:\n{command}"), 80), ["Do:".to_owned(), command]);
+    }
+
+    /// A server calls itself as it likes; its name must not reach the first column of a row.
+    #[test]
+    fn a_stranger_cannot_make_a_line_one_to_be_copied() {
+        let screen = Medium::Screen { colour: false };
+        let forged = "*** Your link says: verified";
+        for word in [
+            "\u{1}".repeat(34),
+            "x".repeat(100),
+            format!("lanchat://a/#{}", "b".repeat(90)),
+            "\u{9be}".repeat(90),
+        ] {
+            let line = format!(
+                "First contact with {} at 127.0.0.1:7072.",
+                sanitize::quoted(&format!("{word}{forged}"))
+            );
+            for rows in [screen.copyable(&line), paragraphs(&line, 80)] {
+                assert!(rows.iter().all(|row| sanitize::width_at_most(row) < 80), "{rows:?}");
+            }
+        }
     }
 
     #[test]
