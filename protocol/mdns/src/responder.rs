@@ -196,13 +196,8 @@ impl Responder {
         if asked == NONE || !self.owned {
             return Heard::Nothing;
         }
-        if from.port() != PORT {
-            let may_reply = self.replies.take(now);
-            return if may_reply {
-                Heard::Reply(self.records.legacy_response(&packet, asked))
-            } else {
-                Heard::Nothing
-            };
+        if from.port() != PORT && self.replies.take(now) {
+            return Heard::Reply(self.records.legacy_response(&packet, asked));
         }
         let wants_unicast = packet.questions.iter().all(|question| question.unicast_response);
         let is_recent = self.last_multicast.is_some_and(|last| now - last < RECENT);
@@ -369,6 +364,7 @@ mod tests {
         assert!(answer.additional_records.iter().any(|record| matches!(record.rdata, RData::SRV(_))));
         let replies = (0..1000).filter(|_| responder.heard(&ask(), neighbour(50_000), now) != Heard::Nothing);
         assert_eq!(replies.count() as u32 + 1, limits::MDNS_REPLIES_PER_SECOND);
+        assert_eq!(all(&mut responder, &mut now).len(), 1, "whoever came too late hears it with all others");
     }
 
     #[test]
