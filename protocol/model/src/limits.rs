@@ -111,6 +111,13 @@ pub const ANSWERS_PER_ACCOUNT_MAX: usize = 4;
 /// How long an answer may take to leave while others wait for its place. Then its connection is closed; it resumes by
 /// cursor.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+/// `attach` on one connection that are served at once. One is enough; after that it waits.
+pub const ATTACHES_FREE: u32 = 4;
+/// After that, one more so often: it reads all rooms of the account.
+pub const ATTACH_EVERY: Duration = Duration::from_secs(1);
+/// How long an `attach` or a `join` waits for others of its account, one of which is served at a time, before it is told
+/// `busy`.
+pub const READING_WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long a request waits for its place before it is told `busy`.
 pub const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Drafts that wait for the sequencer, and as many again that it has taken in and not yet committed. When full, `submit`

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use lanchat_model::{AccountId, AccountName, DeviceId, RoomId, limits};
+use tokio::time::{Instant, sleep};
 
 use crate::answers::AnswerPlace;
 use crate::command::{Command, RoomView};
@@ -44,9 +45,28 @@ pub struct Session {
     pub(crate) latest: Option<LatestCursor>,
     /// Posts whose outcome has not been delivered. At most `limits::UNACKED_PER_SESSION_MAX`, by the listener's leave.
     pub(crate) unacked: usize,
+    attaches: Attaches,
     on_purpose: bool,
     /// Whether presence counts it.
     arrived: bool,
+}
+
+/// How often a session begins delivery anew.
+#[derive(Debug, Default)]
+struct Attaches {
+    /// When it has done no more than one in each `limits::ATTACH_EVERY`.
+    even: Option<Instant>,
+}
+
+impl Attaches {
+    /// Waits until the session may: at once for the first `limits::ATTACHES_FREE`.
+    async fn wait(&mut self) {
+        let now = Instant::now();
+        let even = self.even.map_or(now, |even| even.max(now));
+        self.even = Some(even + limits::ATTACH_EVERY);
+        let ahead = even - now;
+        sleep(ahead.saturating_sub(limits::ATTACH_EVERY * (limits::ATTACHES_FREE - 1))).await;
+    }
 }
 
 /// What credentials proved.
@@ -94,6 +114,7 @@ impl Session {
             announced: Vec::new(),
             latest: None,
             unacked: 0,
+            attaches: Attaches::default(),
             on_purpose: false,
             arrived: false,
         };
@@ -132,8 +153,15 @@ impl Session {
             Command::Post(post) => self.post(post).await,
             Command::Typing { room } => self.typing(&room),
             Command::Mark { room, seq } => self.mark(&room, seq).await,
-            Command::Attach { epoch, cursors, tail } => self.attach(epoch, cursors, tail).await,
-            Command::Join { room, tail } => self.join(room, tail).await,
+            Command::Attach { epoch, cursors, tail } => {
+                self.attaches.wait().await;
+                let _turn = self.mailbox.readings.clone().turn().await?;
+                self.attach(epoch, cursors, tail).await
+            }
+            Command::Join { room, tail } => {
+                let _turn = self.mailbox.readings.clone().turn().await?;
+                self.join(room, tail).await
+            }
             Command::Leave { room } => self.leave(room).await,
             Command::Rooms => self.rooms().await,
             Command::Members { room } => self.members(room).await,

@@ -28,7 +28,7 @@ struct State {
     made: HashMap<AccountId, usize>,
     /// How many drafts came together, each time.
     batches: Vec<usize>,
-    /// What is asked about logins while there is one is done at once, and answered when it opens.
+    /// What is asked about logins and memberships while there is one is done at once, and answered when it opens.
     gate: Option<Gate>,
 }
 
@@ -92,7 +92,7 @@ impl MemoryStore {
         Arc::new(store)
     }
 
-    /// Holds back what is answered to questions about logins that are asked until [`MemoryStore::let_pass`].
+    /// Holds back what is answered to questions about logins and memberships that are asked until [`MemoryStore::let_pass`].
     pub(crate) fn hold(&self) -> Gate {
         let gate = Gate(Arc::new(Semaphore::new(0)));
         self.lock().gate = Some(gate.clone());
@@ -426,7 +426,8 @@ impl Rooms for MemoryStore {
         let state = self.lock();
         let mine = state.memberships.iter().filter(|(_, member)| *member == account).map(|(room, _)| *room);
         let mark = |room| state.marks.get(&(device, room)).copied().unwrap_or_default();
-        answer(mine.map(|room| MembershipRecord { room: state.record(room), mark: mark(room) }).collect())
+        let mine = mine.map(|room| MembershipRecord { room: state.record(room), mark: mark(room) }).collect();
+        answer_behind(state.gate.clone(), mine)
     }
 
     fn groups(&self, asker: AccountId) -> Answer<'_, Vec<GroupRecord>> {

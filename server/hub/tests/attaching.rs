@@ -1,0 +1,59 @@
+//! One account that attaches and joins without pause, from several sessions: what the others and its own notice.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod memory_store;
+mod people;
+
+use std::collections::BTreeMap;
+
+use lanchat_hub::{Command, Credentials, Hub, HubOptions, Reply};
+use lanchat_model::{RoomName, limits};
+use memory_store::MemoryStore;
+use people::{here, newcomer};
+use tokio::time::{Instant, timeout};
+
+fn attach() -> Command {
+    Command::Attach { epoch: None, cursors: BTreeMap::new(), tail: 0 }
+}
+
+fn join() -> Command {
+    Command::Join { room: RoomName::lobby(), tail: 0 }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_has_its_rooms_read_one_time_after_the_other_and_keeps_nobody_else_waiting() {
+    let store = MemoryStore::new();
+    let hub = Hub::open(store.clone(), HubOptions::default()).await.unwrap();
+    let (mut ana, _) = hub.authenticate(newcomer("ana"), &here()).await.unwrap();
+    let (mut eve, welcome) = hub.authenticate(newcomer("eve"), &here()).await.unwrap();
+    for asked in [attach(), join()] {
+        let resume = Credentials::Resume { token: welcome.token.clone() };
+        let (mut beside, _) = hub.authenticate(resume, &here()).await.unwrap();
+        let gate = store.hold();
+        let mut first = Box::pin(eve.submit(attach()));
+        assert!(timeout(limits::PRESENCE_WAIT_MAX, &mut first).await.is_err(), "the store is at work");
+        store.let_pass();
+        let mut second = Box::pin(beside.submit(asked));
+        assert!(timeout(limits::PRESENCE_WAIT_MAX, &mut second).await.is_err(), "it has to wait");
+        assert!(matches!(ana.submit(attach()).await, Ok(Reply::Attached { .. })));
+        gate.open();
+        assert!(first.await.is_ok() && second.await.is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_attaches_again_and_again_waits() {
+    let hub = Hub::open(MemoryStore::new(), HubOptions::default()).await.unwrap();
+    let (mut eve, _) = hub.authenticate(newcomer("eve"), &here()).await.unwrap();
+    let began = Instant::now();
+    for _ in 0..limits::ATTACHES_FREE {
+        eve.submit(attach()).await.unwrap();
+    }
+    assert_eq!(began.elapsed().as_secs(), 0);
+    for _ in 0..20 {
+        eve.submit(attach()).await.unwrap();
+    }
+    let waited = began.elapsed().as_secs_f64() / limits::ATTACH_EVERY.as_secs_f64();
+    assert!((19.9..20.1).contains(&waited), "{waited}");
+}
