@@ -162,8 +162,11 @@ pub const WRITE_STALL_MAX: Duration = Duration::from_secs(60);
 /// Password hashes at work, at most, whatever the number of cores: each takes 19 MiB.
 pub const HASH_PERMITS_MAX: usize = 4;
 /// Logins that wait for a hash, in each lane (those who logged in from there before, and all others). When full the
-/// source that has the most waiting loses its last: `busy`.
+/// network that has the most waiting loses one, of the source that asked most lately: `busy`.
 pub const HASH_QUEUE_MAX: usize = 64;
+/// What one source asks of the hasher lately, as it is counted; one is forgotten every [`LOGIN_SOURCE_EVERY`]. When full
+/// the source stands with all those that ask for too much.
+pub const HASH_ASKED_MAX: u32 = 256;
 /// Changes of passwords at work, beside the logins: one is enough, since nobody waits for many.
 pub const PASSWD_PERMITS: usize = 1;
 /// How long a login waits for a hash before it is told `busy`.

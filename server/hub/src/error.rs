@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use lanchat_model::{BadName, BadText};
+use lanchat_model::{BadName, BadText, limits};
 
 use crate::port::StoreError;
+use crate::turns::NoTurn;
 
 /// What was wrong with the request. A closed list; each door maps it in one `match` without a wildcard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,6 +115,12 @@ impl Error {
         let id = FaultId(u32::from_be_bytes(bytes));
         tracing::error!(fault = %id, %cause, "fault");
         Self::Fault(id)
+    }
+}
+
+impl From<NoTurn> for Error {
+    fn from(_: NoTurn) -> Self {
+        Refusal::Busy(limits::HASH_WAIT_MAX).into()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
-use lanchat_model::{AccountId, AccountName, DeviceId, Password, TypedPassword, limits};
+use lanchat_model::{AccountId, AccountName, DeviceId, DisplayName, Password, TypedPassword, limits};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -14,14 +14,15 @@ use crate::command::Credentials;
 use crate::error::{Error, Refusal};
 use crate::event::{LogoutReason, Welcome};
 use crate::password::{Asker, Hasher};
-use crate::port::{Account, AddedDevice, NewAccount, NewDevice, NotResumed, Store, StoreError};
+use crate::port::{Account, AddedDevice, NewAccount, NewDevice, NotResumed, Registered, Store, StoreError};
 use crate::presence::Presence;
 use crate::registry::{Place, Registry};
 use crate::sequencer::{self, Sequencer};
 use crate::session::{Login, Session};
-use crate::throttle::{Source, Throttle, TooEarly};
+use crate::source::Source;
+use crate::throttle::{Throttle, TooEarly};
 use crate::token::Token;
-use crate::turns::Lane;
+use crate::turns::{Lane, NoTurn};
 use crate::typing::TypingBoard;
 use crate::writing::Writing;
 
@@ -142,19 +143,15 @@ impl Hub {
                 }
                 name.check_new().map_err(Refusal::NotANewName)?;
                 display_name.check_new().map_err(Refusal::NotANewName)?;
-                // A taken name is told before the work of hashing; the store decides when two ask at once.
-                if self.0.store.account(name.clone()).await?.is_some() {
-                    return Err(Refusal::NameTaken.into());
-                }
-                let password = Password::parse(password.expose()).map_err(Refusal::BadPassword)?;
+                self.0.throttle.may_register(source).map_err(|early| Refusal::SlowDown(early.wait))?;
                 let token = Token::generate()?;
-                let phc = self.0.hasher.hash(Asker::Login(Lane::New, source), &password).await?;
-                let account = NewAccount { name, display_name, phc, admin: false };
-                let device = NewDevice { label: device, token: token.record() };
-                let place = self.0.reserve()?;
-                let registered = self.0.store.register(account, device).await?.ok_or(Refusal::NameTaken)?;
-                sequencer::show(&self.0.registry, &registered.entry);
-                (registered.account, registered.device, token, place)
+                let made = self.0.register(name, display_name, &password, device, source, &token).await;
+                let (made, place) = made.inspect_err(|error| {
+                    if let Error::Refused(Refusal::NameTaken | Refusal::Busy(_)) = error {
+                        self.0.throttle.registration_failed(source);
+                    }
+                })?;
+                (made.account, made.device, token, place)
             }
             Credentials::Login { name, password, device } => {
                 return self.log_in(name, &password, device, source).await;
@@ -179,10 +176,6 @@ impl Hub {
     ) -> Result<(Session, Welcome), Error> {
         let hub = &self.0;
         let account = hub.verify(name, password, source, Purpose::LogIn).await?;
-        // Before a device is made that pushes another one out.
-        if !hub.registry.has_space(account.id) {
-            return Err(Refusal::TooManySessions.into());
-        }
         let place = hub.reserve()?;
         let token = Token::generate()?;
         let device = NewDevice { label, token: token.record() };
@@ -258,7 +251,31 @@ impl Inner {
         Ok(Changing(self, account))
     }
 
-    /// The account, if the password is its own. Counts the attempt before it looks, and brings a hash up to date that is
+    /// An account that was just made, with its first device, and the place of its session.
+    async fn register(
+        &self,
+        name: AccountName,
+        display_name: DisplayName,
+        password: &TypedPassword,
+        label: Option<String>,
+        source: &Source,
+        token: &Token,
+    ) -> Result<(Registered, Place), Error> {
+        // A taken name is told before the work of hashing; the store decides when two ask at once.
+        if self.store.account(name.clone()).await?.is_some() {
+            return Err(Refusal::NameTaken.into());
+        }
+        let password = Password::parse(password.expose()).map_err(Refusal::BadPassword)?;
+        let phc = self.hasher.hash(Asker::Login(Lane::New, source), &password).await?;
+        let account = NewAccount { name, display_name, phc, admin: false };
+        let device = NewDevice { label, token: token.record() };
+        let place = self.reserve()?;
+        let registered = self.store.register(account, device).await?.ok_or(Refusal::NameTaken)?;
+        sequencer::show(&self.registry, &registered.entry);
+        Ok((registered, place))
+    }
+
+    /// The account, if the password is its own, and, for a login, it may have a session more. Counts the attempt before it looks, and brings a hash up to date that is
     /// not as it would be made today.
     pub(crate) async fn verify(
         &self,
@@ -271,15 +288,20 @@ impl Inner {
             Ok(attempt) => attempt,
             Err(early) => return Err(self.too_early(early, name, source).await?),
         };
-        let lane = if attempt.known { Lane::Known } else { Lane::New };
+        let lane = if attempt.known { Lane::Known(&name) } else { Lane::New };
         let asker = match purpose {
             Purpose::LogIn => Asker::Login(lane, source),
             Purpose::Change => Asker::Change(source),
         };
+        // Whoever is refused for the crowd costs the store nothing.
+        let turn = self.hasher.turn(asker).await.inspect_err(|why| match why {
+            NoTurn::Crowded => self.throttle.crowded(&attempt),
+            NoTurn::TooLong => self.throttle.undo(&attempt),
+        })?;
         let looked = async {
-            let account = self.store.account(name).await?;
+            let account = self.store.account(name.clone()).await?;
             let verified =
-                self.hasher.verify(asker, password, account.as_ref().map(|account| &account.phc)).await?;
+                self.hasher.verify(turn, password, account.as_ref().map(|account| &account.phc)).await?;
             Ok((account, verified))
         };
         let (account, verified) = looked.await.inspect_err(|_: &Error| self.throttle.undo(&attempt))?;
@@ -289,6 +311,11 @@ impl Inner {
         let Some(account) = account.filter(|_| verified.matches) else {
             return Err(Refusal::WrongPassword.into());
         };
+        // Before a device is made that pushes another one out. It goes on counting, and is no login: else one account
+        // with all its sessions could have hashes computed without end, from everywhere.
+        if purpose == Purpose::LogIn && !self.registry.has_space(account.id) {
+            return Err(Refusal::TooManySessions.into());
+        }
         self.throttle.succeeded(attempt);
         if let Some(phc) = verified.renewed
             && let Err(error) = self.store.renew_hash(account.id, account.generation, phc).await

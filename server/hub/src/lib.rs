@@ -24,6 +24,7 @@ mod room;
 mod seats;
 mod sequencer;
 mod session;
+mod source;
 mod throttle;
 mod token;
 mod turns;
@@ -41,4 +42,4 @@ pub use event::{
 };
 pub use hub::{Hub, HubOptions};
 pub use session::Session;
-pub use throttle::Source;
+pub use source::{Network, Source};

@@ -1,5 +1,5 @@
-//! Password hashing: argon2id (RFC 9106), off the runtime, never more at once than the machine can bear, in turns by source
-//! ([`Turns`]). Changes of passwords have a place of their own, and take none of the logins.
+//! Password hashing: argon2id (RFC 9106), off the runtime, never more at once than the machine can bear, in turns by network
+//! and source ([`Turns`]). Changes of passwords have a place of their own, and take none of the logins.
 //!
 //! An unknown account is verified against a decoy, so that it costs what a wrong password costs. The memory of a hash is
 //! kept for the next one: an allocator that is handed 19 MiB back on ever another thread keeps it from everybody.
@@ -11,10 +11,10 @@ use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use lanchat_model::{Password, TypedPassword, limits};
 use tokio::task::spawn_blocking;
 
-use crate::error::{Error, Refusal};
+use crate::error::Error;
 use crate::port::PasswordHash;
-use crate::throttle::Source;
-use crate::turns::{Lane, Turn, Turns};
+use crate::source::Source;
+use crate::turns::{Lane, NoTurn, Turn, Turns};
 
 /// What an unknown account is verified against: today's parameters, and a hash that no password is known for.
 const DECOY: &str =
@@ -34,7 +34,7 @@ pub(crate) struct Hasher {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asker<'a> {
     /// Somebody who wants in.
-    Login(Lane, &'a Source),
+    Login(Lane<'a>, &'a Source),
     /// A session that changes its password.
     Change(&'a Source),
 }
@@ -77,14 +77,13 @@ impl Hasher {
     /// differs. That it does is known to whoever typed it, and costs the same for every account.
     ///
     /// # Errors
-    /// As [`Hasher::hash`].
+    /// A fault when there is no memory.
     pub(crate) async fn verify(
         &self,
-        asker: Asker<'_>,
+        turn: Turn,
         typed: &TypedPassword,
         stored: Option<&PasswordHash>,
     ) -> Result<Verified, Error> {
-        let turn = self.turn(asker).await?;
         let (known, phc) =
             (stored.is_some(), stored.map_or_else(|| DECOY.to_owned(), |stored| stored.0.clone()));
         let (typed, memory) = (typed.clone(), Arc::clone(&self.memory));
@@ -102,12 +101,12 @@ impl Hasher {
         .await
     }
 
-    async fn turn(&self, asker: Asker<'_>) -> Result<Turn, Error> {
-        let turn = match asker {
+    /// The right to compute a hash, or two.
+    pub(crate) async fn turn(&self, asker: Asker<'_>) -> Result<Turn, NoTurn> {
+        match asker {
             Asker::Login(lane, source) => self.logins.take(lane, source, limits::HASH_WAIT_MAX).await,
-            Asker::Change(source) => self.changes.take(Lane::Known, source, limits::HASH_WAIT_MAX).await,
-        };
-        turn.ok_or_else(|| Refusal::Busy(limits::HASH_WAIT_MAX).into())
+            Asker::Change(source) => self.changes.take(Lane::New, source, limits::HASH_WAIT_MAX).await,
+        }
     }
 }
 
@@ -248,7 +247,8 @@ mod tests {
 
     async fn verified(hasher: &Hasher, typed: &str, stored: Option<&PasswordHash>) -> Verified {
         let source = here();
-        hasher.verify(Asker::Login(Lane::New, &source), &typed.into(), stored).await.unwrap()
+        let turn = hasher.turn(Asker::Login(Lane::New, &source)).await.unwrap();
+        hasher.verify(turn, &typed.into(), stored).await.unwrap()
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use crate::port::{Account, MembershipRecord, RoomKind, TokenHash};
 use crate::registry::{Place, SessionId};
 use crate::seats::{Seat, Seats};
 use crate::sequencer::Sequencer;
-use crate::throttle::Source;
+use crate::source::Source;
 use crate::token::Token;
 
 /// One logged-in connection.

@@ -12,9 +12,7 @@ use std::time::Duration;
 use lanchat_model::{AccountName, limits};
 use tokio::time::Instant;
 
-/// Where a connection comes from, as its listener names it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Source(pub String);
+use crate::source::Source;
 
 /// Attempts that are remembered.
 #[derive(Debug, Default)]
@@ -75,16 +73,16 @@ struct OfAccount {
 
 /// So many at once, and one more every so often: the moment until which it is used up (RFC 2697, in time).
 #[derive(Debug, Default)]
-struct Budget {
+pub(crate) struct Budget {
     until: Option<Instant>,
     told: bool,
 }
 
 /// How much a [`Budget`] holds.
 #[derive(Clone, Copy)]
-struct Rate {
-    burst: u32,
-    every: Duration,
+pub(crate) struct Rate {
+    pub(crate) burst: u32,
+    pub(crate) every: Duration,
 }
 
 const FAILING: Rate = Rate { burst: limits::LOGIN_ACCOUNT_BURST, every: limits::LOGIN_ACCOUNT_EVERY };
@@ -99,9 +97,17 @@ impl Budget {
         used.checked_sub(left).filter(|wait| !wait.is_zero())
     }
 
-    fn take(&mut self, rate: Rate, now: Instant) {
-        self.until = Some(self.until.map_or(now, |until| until.max(now)) + rate.every);
+    /// Takes one, be it more than there is: what is used up stays within the burst.
+    pub(crate) fn take(&mut self, rate: Rate, now: Instant) {
+        let used = self.until.map_or(now, |until| until.max(now)) + rate.every;
+        self.until = Some(used.min(now + rate.every.saturating_mul(rate.burst)));
         self.told = false;
+    }
+
+    /// How much of it is used up, at most the burst.
+    pub(crate) fn used(&self, rate: Rate, now: Instant) -> u32 {
+        let left = self.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        u32::try_from(left.as_millis().div_ceil(rate.every.as_millis().max(1))).unwrap_or(rate.burst)
     }
 
     fn give_back(&mut self, rate: Rate) {
@@ -178,6 +184,31 @@ impl Throttle {
         }
     }
 
+    /// The server did not look at the password because too many wait: that counts against the source, or, of one that
+    /// logged in to this account before, against its attempts there, and against nobody else.
+    pub(crate) fn crowded(&self, attempt: &Attempt) {
+        if attempt.known {
+            return;
+        }
+        self.undo(attempt);
+        self.registration_failed(&attempt.source);
+    }
+
+    /// Whether a source may register. An account that was made does not count, one that was refused does.
+    pub(crate) fn may_register(&self, source: &Source) -> Result<(), TooEarly> {
+        match self.lock().sources.peek_mut(source) {
+            Some(budget) => {
+                budget.wait(SOURCE, Instant::now()).map_or(Ok(()), |wait| Err(budget.too_early(wait)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// No account was made: the name is taken, or too many wait.
+    pub(crate) fn registration_failed(&self, source: &Source) {
+        self.lock().sources.touch(source.clone(), Budget::default).take(SOURCE, Instant::now());
+    }
+
     /// Somebody at `source` holds a token of the account.
     pub(crate) fn is_at(&self, name: AccountName, source: Source) {
         self.lock().learn(name, source);
@@ -223,7 +254,7 @@ impl State {
 
 /// What was touched lately. At most `limits::LOGIN_SOURCES_MAX`: when full, what was touched longest ago is forgotten.
 #[derive(Debug)]
-struct Remembered<K, V> {
+pub(crate) struct Remembered<K, V> {
     entries: HashMap<K, (u64, V)>,
     touches: u64,
 }
@@ -235,7 +266,7 @@ impl<K, V> Default for Remembered<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
-    fn touch(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+    pub(crate) fn touch(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         self.touches += 1;
         if self.entries.len() >= limits::LOGIN_SOURCES_MAX && !self.entries.contains_key(&key) {
             // A look at all of them, as often as something new comes while it is full: behind each stands an attempt.

@@ -274,6 +274,55 @@ async fn a_right_password_gets_in_through_a_flood_of_guesses() {
     assert!(flood.join_all().await.into_iter().all(|begun| begun.is_err()));
 }
 
+/// More addresses than there are places, in one network, and a store that answers nobody yet.
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_for_the_crowd_costs_the_store_nothing() {
+    let (hub, store) = hub().await;
+    let gate = store.hold();
+    let mut flood = JoinSet::new();
+    for number in 0..2 * limits::HASH_QUEUE_MAX {
+        flood.spawn(guess(&hub, &format!("somebody-{number}"), &format!("10.0.0.{number}")));
+    }
+    let refused = flood.join_next().await.expect("somebody is refused").unwrap();
+    assert!(matches!(refusal(refused), Refusal::Busy(_)));
+    gate.open();
+    flood.shutdown().await;
+}
+
+/// Each costs a hash; and an account with all its sessions ends none of them so.
+#[tokio::test(start_paused = true)]
+async fn right_passwords_that_open_no_session_are_counted() {
+    let (hub, _) = hub().await;
+    let (first, mut welcome) = register(&hub, "ana").await;
+    let mut sessions = vec![first];
+    while sessions.len() < limits::SESSIONS_PER_ACCOUNT_MAX {
+        let (session, next) = resume(&hub, &welcome.token).await.unwrap();
+        sessions.push(session);
+        welcome = next;
+    }
+    for from in ["10.0.0.1", "127.0.0.1"].map(|from| Source(from.into())) {
+        let log_in =
+            || Credentials::Login { name: "ana".parse().unwrap(), password: PASSWORD.into(), device: None };
+        for _ in 0..limits::LOGIN_FAILURES_FREE {
+            assert_eq!(refusal(hub.authenticate(log_in(), &from).await), Refusal::TooManySessions);
+        }
+        let refused = refusal(hub.authenticate(log_in(), &from).await);
+        assert!(matches!(refused, Refusal::SlowDown(_)), "from {from:?}: {refused:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn registrations_that_are_refused_are_counted_by_source() {
+    let (hub, _) = hub().await;
+    let (_ana, _) = register(&hub, "ana").await;
+    for _ in 0..limits::LOGIN_SOURCE_BURST {
+        assert_eq!(refusal(hub.authenticate(newcomer("ana"), &here()).await), Refusal::NameTaken);
+    }
+    let refused = refusal(hub.authenticate(newcomer("bo"), &here()).await);
+    assert!(matches!(refused, Refusal::SlowDown(_)), "{refused:?}");
+    assert!(hub.authenticate(newcomer("bo"), &Source("10.0.0.1".into())).await.is_ok());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_old_hash_of_another_form_of_a_password_is_renewed() {
     let (hub, store) = hub().await;

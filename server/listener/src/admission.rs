@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use lanchat_hub::Source;
+use lanchat_hub::{Network, Source};
 use lanchat_model::{AccountName, limits};
 
 use crate::known::KnownSources;
@@ -63,14 +63,6 @@ enum State {
     Served,
 }
 
-/// What sources have in common that one host can have very many of: an IPv4 /16, an IPv6 /64, or one link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Network {
-    V4([u8; 2]),
-    V6([u16; 4]),
-    Link(u32),
-}
-
 /// The connections of one network.
 #[derive(Debug, Default)]
 struct Hall {
@@ -105,7 +97,8 @@ struct Rank {
 impl Anteroom {
     /// A place. `None` if there is none and nobody can be sent away, because a login is at work for each.
     pub(crate) fn enter(self: &Arc<Self>, peer: SocketAddr) -> Option<Place> {
-        let (source, network) = (source_of(peer), network_of(peer));
+        let source = source_of(peer);
+        let network = source.network();
         let mut room = self.lock();
         let mut sent_away = None;
         let is_crowded = |hall: &Hall| hall.count >= limits::CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX;
@@ -312,20 +305,4 @@ pub(crate) fn source_of(peer: SocketAddr) -> Source {
         }
         (address, _) => address.to_string(),
     })
-}
-
-fn network_of(peer: SocketAddr) -> Network {
-    match (peer.ip().to_canonical(), peer) {
-        (IpAddr::V4(address), _) => {
-            let [a, b, ..] = address.octets();
-            Network::V4([a, b])
-        }
-        (IpAddr::V6(address), SocketAddr::V6(scoped)) if address.is_unicast_link_local() => {
-            Network::Link(scoped.scope_id())
-        }
-        (IpAddr::V6(address), _) => {
-            let [a, b, c, d, ..] = address.segments();
-            Network::V6([a, b, c, d])
-        }
-    }
 }

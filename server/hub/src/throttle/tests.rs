@@ -53,6 +53,25 @@ async fn an_attempt_that_was_none_is_given_back() {
     }
 }
 
+/// It counts against the source alone: its account waits for nobody.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_was_refused_for_the_crowd_counts_against_its_source() {
+    let throttle = Throttle::default();
+    let attempts = (0..1000).filter_map(|_| throttle.begin(&ana(), &source(9)).ok());
+    assert_eq!(
+        attempts.inspect(|attempt| throttle.crowded(attempt)).count(),
+        limits::LOGIN_SOURCE_BURST as usize
+    );
+    assert!(throttle.may_register(&source(9)).is_err());
+    assert!(throttle.begin(&ana(), &source(10)).is_ok());
+    throttle.is_at(ana(), source(9));
+    let attempts = (0..1000).filter_map(|_| throttle.begin(&ana(), &source(9)).ok());
+    assert_eq!(
+        attempts.inspect(|attempt| throttle.crowded(attempt)).count(),
+        limits::LOGIN_FAILURES_FREE as usize
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_account_is_guessed_at_so_often_an_hour_from_many_sources_together() {
     let throttle = Throttle::default();
