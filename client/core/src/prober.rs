@@ -1,5 +1,5 @@
 //! Asks addresses who they are: each once, a bounded number at a time, and none for long while others
-//! wait.
+//! wait. What makes room for others is asked again after them, and has longer to answer then.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -61,13 +61,17 @@ impl Prober {
                 Reason::Remembered(_) => &mut self.remembered,
                 Reason::KnownAdvert | Reason::Advert => &mut self.advertised,
             };
-            lane.waiting.push_back((address, reason));
+            lane.waiting.push_back(Question { address, reason, turn: 0 });
         }
     }
 
-    /// Whether an address waits for room.
-    pub(crate) fn is_behind(&self) -> bool {
-        !self.remembered.waiting.is_empty() || !self.advertised.waiting.is_empty()
+    /// Whether there is reason to go on: a remembered address waits for room or has its second turn, or an advertised
+    /// one was not asked yet. Those of adverts that had a turn keep nobody waiting: a flood of them would.
+    pub(crate) fn is_behind(&mut self) -> bool {
+        self.remembered.clear();
+        !self.remembered.waiting.is_empty()
+            || self.remembered.running.iter().any(|running| running.question.turn > 0)
+            || self.advertised.waiting.iter().any(|question| question.turn == 0)
     }
 
     /// The next answer; never, while nothing is asked. Cancel safe.
@@ -79,13 +83,31 @@ impl Prober {
     }
 }
 
+/// An address to be asked.
+#[derive(Clone, Copy)]
+struct Question {
+    address: SocketAddr,
+    reason: Reason,
+    /// How often it made room for others: less than `limits::PROBE_TURNS_MAX`.
+    turn: u32,
+}
+
+/// A question that is being put.
+struct Running {
+    question: Question,
+    /// When it makes room, if others wait.
+    until: Instant,
+    task: AbortHandle,
+}
+
 /// Questions that wait for each other.
 struct Lane {
     /// Probes at a time.
     room: usize,
-    waiting: VecDeque<(SocketAddr, Reason)>,
-    /// Since when they run, the eldest first.
-    running: VecDeque<(Instant, AbortHandle)>,
+    /// At most as many as there are in `Prober::asked`.
+    waiting: VecDeque<Question>,
+    /// At most `room`.
+    running: Vec<Running>,
     tasks: JoinSet<Answer>,
     /// How often each host was asked, at any port.
     by_host: HashMap<IpAddr, usize>,
@@ -93,21 +115,22 @@ struct Lane {
 
 impl Lane {
     fn new(room: usize) -> Self {
-        let (waiting, running) = (VecDeque::new(), VecDeque::new());
+        let (waiting, running) = (VecDeque::new(), Vec::new());
         Self { room, waiting, running, tasks: JoinSet::new(), by_host: HashMap::new() }
     }
 
     async fn next(&mut self, policy: &Policy) -> Answer {
         loop {
-            self.running.retain(|(_, task)| !task.is_finished());
+            self.clear();
             while self.running.len() < self.room
-                && let Some((address, reason)) = self.take()
+                && let Some(question) = self.take()
             {
-                let task = self.tasks.spawn(probe(address, reason, policy.clone()));
-                self.running.push_back((Instant::now(), task));
+                let task = self.tasks.spawn(probe(question, policy.clone()));
+                let until = Instant::now() + limits::PROBE_TURN * 2_u32.pow(question.turn);
+                self.running.push(Running { question, until, task });
             }
-            let eldest = self.running.front().filter(|_| !self.waiting.is_empty());
-            let turn = eldest.map(|(since, _)| *since + limits::PROBE_TURN);
+            let turn = self.running.iter().map(|running| running.until).min();
+            let turn = turn.filter(|_| !self.waiting.is_empty());
             tokio::select! {
                 Some(done) = self.tasks.join_next() => {
                     // An error is a probe that made room: no answer.
@@ -115,30 +138,44 @@ impl Lane {
                         return answer;
                     }
                 }
-                () = sleep_until(turn.unwrap_or_else(Instant::now)), if turn.is_some() => {
-                    if let Some((_, eldest)) = self.running.pop_front() {
-                        eldest.abort();
-                    }
-                }
+                () = sleep_until(turn.unwrap_or_else(Instant::now)), if turn.is_some() => self.make_room(),
                 else => std::future::pending().await,
             }
         }
     }
 
-    /// The question to be put next: adverts of known servers first, then the host that was asked
-    /// least. A host with hundreds of ports waits for those with one.
-    fn take(&mut self) -> Option<(SocketAddr, Reason)> {
-        let rank = |(address, reason): &(SocketAddr, Reason)| {
-            (*reason == Reason::Advert, self.by_host.get(&address.ip()).copied().unwrap_or_default())
+    /// Forgets what does not run any more.
+    fn clear(&mut self) {
+        self.running.retain(|running| !running.task.is_finished());
+    }
+
+    /// Ends the probe whose turn was over first; it is put again behind the others.
+    fn make_room(&mut self) {
+        let over = self.running.iter().enumerate().min_by_key(|(_, running)| running.until);
+        let Some((at, _)) = over else { return };
+        let Running { question, task, .. } = self.running.swap_remove(at);
+        task.abort();
+        let question = Question { turn: question.turn + 1, ..question };
+        if question.turn < limits::PROBE_TURNS_MAX {
+            self.waiting.push_back(question);
+        }
+    }
+
+    /// The question to be put next: those that had no turn yet before others, adverts of known servers first, then the
+    /// host that was asked least. A host with hundreds of ports waits for those with one.
+    fn take(&mut self) -> Option<Question> {
+        let rank = |Question { address, reason, turn }: &Question| {
+            let of_host = self.by_host.get(&address.ip()).copied().unwrap_or_default();
+            (*turn, *reason == Reason::Advert, of_host)
         };
         let (at, _) = self.waiting.iter().enumerate().min_by_key(|(_, question)| rank(question))?;
         let question = self.waiting.remove(at)?;
-        *self.by_host.entry(question.0.ip()).or_default() += 1;
+        *self.by_host.entry(question.address.ip()).or_default() += 1;
         Some(question)
     }
 }
 
-async fn probe(address: SocketAddr, reason: Reason, policy: Policy) -> Answer {
+async fn probe(Question { address, reason, .. }: Question, policy: Policy) -> Answer {
     let target = Target::anything_at(address);
     let outcome = timeout(limits::PROBE_MAX, attempt(address, &target, &policy)).await;
     let outcome = outcome.unwrap_or_else(|_| Err(Failure::Unanswered("no answer in time".to_owned())));
@@ -199,16 +236,62 @@ mod tests {
         assert_eq!(prober.next().await.address, last);
     }
 
+    /// A server that greets late, before seven addresses of it that say nothing.
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_server_that_made_room_is_asked_again() {
+        let mut prober = prober();
+        let slow = tarpit().await;
+        let address = slow.local_addr().unwrap();
+        let known = Reason::Remembered(ServerId::from_bytes([1; 16]));
+        prober.ask(address, known);
+        let mut tarpits = Vec::new();
+        for _ in 0..7 {
+            let tarpit = tarpit().await;
+            prober.ask(tarpit.local_addr().unwrap(), known);
+            tarpits.push(tarpit);
+        }
+        // It needs longer than a turn, and closes then: an answer.
+        let server = async {
+            loop {
+                let (connection, _) = slow.accept().await.unwrap();
+                tokio::spawn(async move {
+                    tokio::time::sleep(limits::PROBE_TURN + Duration::from_millis(300)).await;
+                    drop(connection);
+                });
+            }
+        };
+        let found = async {
+            loop {
+                let answer = prober.next().await;
+                if answer.address == address {
+                    assert!(matches!(answer.outcome, Err(Failure::TurnedAway)));
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = found => {}
+            () = server => {}
+            () = tokio::time::sleep(limits::DISCOVER_WINDOW) => panic!("it was given up"),
+        }
+    }
+
     #[tokio::test]
     async fn a_known_server_comes_before_others_and_hosts_take_turns() {
         let mut lane = Lane::new(1);
-        for port in 1..=3 {
-            lane.waiting.push_back((SocketAddr::from(([10, 0, 0, 1], port)), Reason::Advert));
-        }
-        lane.waiting.push_back((SocketAddr::from(([10, 0, 0, 2], 1)), Reason::Advert));
-        lane.waiting.push_back((SocketAddr::from(([10, 0, 0, 1], 4)), Reason::KnownAdvert));
+        let question = |host: u8, port: u16, reason: Reason, turn: u32| {
+            let address = SocketAddr::from(([10, 0, 0, host], port));
+            Question { address, reason, turn }
+        };
+        lane.waiting.push_back(question(1, 5, Reason::KnownAdvert, 1));
+        lane.waiting.extend((1..=3).map(|port| question(1, port, Reason::Advert, 0)));
+        lane.waiting.push_back(question(2, 1, Reason::Advert, 0));
+        lane.waiting.push_back(question(1, 4, Reason::KnownAdvert, 0));
         let order: Vec<String> =
-            std::iter::from_fn(|| lane.take()).map(|(address, _)| address.to_string()).collect();
-        assert_eq!(order, ["10.0.0.1:4", "10.0.0.2:1", "10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"]);
+            std::iter::from_fn(|| lane.take()).map(|question| question.address.to_string()).collect();
+        assert_eq!(
+            order,
+            ["10.0.0.1:4", "10.0.0.2:1", "10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3", "10.0.0.1:5"]
+        );
     }
 }

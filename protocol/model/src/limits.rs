@@ -426,9 +426,12 @@ pub const PROBES_REMEMBERED_MAX: usize = 4;
 /// How long an address has to answer while others wait for its place. When it is over, the one that was asked first
 /// makes room: a local server answers faster, and an address that says nothing keeps nobody waiting.
 pub const PROBE_TURN: Duration = Duration::from_millis(500);
+/// Turns of one address, each twice as long as the one before: a crowded server, or one at the end of a bad radio link,
+/// may greet late. After the last it is not asked again.
+pub const PROBE_TURNS_MAX: u32 = 2;
 /// How long an address has to answer in any case.
 pub const PROBE_MAX: Duration = DISCOVER_WINDOW;
-/// Addresses that one search asks in its life, each once. When full the rest is ignored.
+/// Addresses that one search asks in its life. When full the rest is ignored.
 pub const PROBED_ADDRESSES_MAX: usize = 4096;
 /// How long a search goes on beyond its window while adverts wait to be looked at: nearly a second for each 32 of them.
 pub const SEARCH_MAX: Duration = Duration::from_secs(15);
