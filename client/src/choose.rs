@@ -76,12 +76,14 @@ pub(crate) enum Choice {
 /// `--first-contact`.
 ///
 /// # Errors
-/// [`Reason::NoServer`] when there is none; [`Reason::Untrusted`] when there are only some that
+/// [`Reason::NoServer`] when there is none, or nobody to ask which of several known ones is meant; [`Reason::Untrusted`] when there are only some that
 /// nobody has decided to trust.
 pub(crate) async fn choose(home: &Home, args: &ChatArgs, may_host: bool) -> Result<Choice, Failure> {
     let asks = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.json;
     if asks {
         say("Looking for servers on this network…")?;
+    } else {
+        knows_at_most_one(home)?;
     }
     let Around { mut found, others, busy, knows_any } = look_around(home, true).await?;
     let known = found.iter().filter(|found| found.known).count();
@@ -117,6 +119,23 @@ pub(crate) async fn choose(home: &Home, args: &ChatArgs, may_host: bool) -> Resu
             Err(Failure::new(Reason::NoServer, words))
         }
     }
+}
+
+/// Nobody is there to choose between known servers, and which answers first is no choice: whoever runs one of them could
+/// be quicker than the one that is meant, and get the password for it.
+fn knows_at_most_one(home: &Home) -> Result<(), Failure> {
+    let (servers, pins) = (home.servers()?, home.pins()?);
+    let mut ids: BTreeSet<ServerId> = servers.iter().map(|server| server.id).collect();
+    ids.extend(pins.iter().map(|(id, _)| id));
+    if ids.len() < 2 {
+        return Ok(());
+    }
+    let mut lines = vec!["You know several servers. Name the one that you mean with --server:".to_owned()];
+    lines.extend(servers.iter().take(limits::SERVERS_LISTED_MAX).map(|server| {
+        let address = server.addresses.first().map(|address| clip(address)).unwrap_or_default();
+        format!("  {address:<28} {}", quoted(&clip(&server.name)))
+    }));
+    Err(Failure::new(Reason::NoServer, lines.join("\n")))
 }
 
 /// Why a script is not connected to a server that it does not know.

@@ -8,6 +8,8 @@ use lanchat_tests::{
 
 /// The exit code of a client that refuses a server's key.
 const EXIT_TRUST: i32 = 3;
+/// The exit code of a client that has no server to go to.
+const EXIT_NO_SERVER: i32 = 2;
 
 /// A client that knows a server, at an address that can be given to somebody else.
 struct Known {
@@ -139,6 +141,31 @@ fn a_login_in_the_middle_of_a_session_goes_to_the_same_server() {
     assert_eq!(pipe.process().wait(), EXIT_TRUST, "{}", pipe.complaints());
     impostor.wait_for_connections(1);
     assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
+}
+
+/// Nobody is asked in a pipe, and which of two known servers answers first is no choice: the slower one may have been
+/// made so.
+#[test]
+fn a_script_that_knows_several_servers_names_the_one_it_means() {
+    let (home, server, mut other) = (Home::new(), TestServer::start(), TestServer::start());
+    let run = |arguments: &[&str], input: &str| {
+        Process::run(&Launch::new(lanchat()).home(&home).args(arguments), input)
+    };
+    for server in [&server, &other] {
+        let address = server.address().to_string();
+        let (code, _, complaints) = run(&["--server", &address], &format!("/register ana {PASSWORD}\n"));
+        assert_eq!(code, 0, "{complaints}");
+    }
+    let gone = other.address().to_string();
+    other.stop();
+    for arguments in [&[][..], &["--plain"], &["--json"], &["--first-contact"]] {
+        let (code, output, complaints) = run(arguments, "for one of them\n");
+        assert_eq!((code, output.as_str()), (EXIT_NO_SERVER, ""), "{complaints}");
+        for word in ["--server", &server.address().to_string(), &gone] {
+            assert!(complaints.contains(word), "{word}: {complaints}");
+        }
+    }
+    assert_eq!(run(&["--server", &server.address().to_string()], "for this one\n").0, 0);
 }
 
 /// An invitation carries the key: who shows another one is refused at first sight.
