@@ -124,6 +124,11 @@ pub(crate) fn secretive_verb(verb: &str) -> Option<&'static str> {
     matches!(name, "register" | "login" | "passwd").then_some(name)
 }
 
+/// Whether `verb` calls a command.
+pub(crate) fn is_command(verb: &str) -> bool {
+    find(verb).is_some()
+}
+
 /// Whether `name`, as typed, is `account`.
 pub(crate) fn is_account(name: &str, account: &str) -> bool {
     name.parse::<AccountName>().is_ok_and(|name| name.as_str() == account)

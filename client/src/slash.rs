@@ -21,19 +21,19 @@ pub(crate) fn beginning(line: &str) -> Beginning<'_> {
     if let Some(rest) = bare.strip_prefix('/') {
         return Beginning::Slash(rest);
     }
-    if let Some(rest) = bare.strip_prefix(is_like_a_slash) {
-        return if rest.starts_with(char::is_alphabetic) {
-            Beginning::Likeness(rest)
-        } else {
-            Beginning::Text
-        };
+    if let Some(rest) = bare.strip_prefix(is_like_a_slash)
+        && command::is_command(&verb(rest))
+    {
+        return Beginning::Likeness(rest);
     }
-    // Marks that shells and mail programs put around or before what is copied. Behind them only a login counts: there is
-    // other text that begins like this.
-    let inner = bare.trim_start_matches(|c| is_blank(c) || is_mark(c));
-    match inner.strip_prefix(|c| c == '/' || c == '\\' || is_like_a_slash(c)) {
-        Some(rest) if is_login(rest) => Beginning::Likeness(rest),
-        _ => Beginning::Text,
+    // Behind more than one slash, and behind what shells, mail programs and lists put before what is copied, only a login
+    // counts: there is other text that begins like this.
+    let is_slash = |c| matches!(c, '/' | '\\') || is_like_a_slash(c);
+    let inner = bare.trim_start_matches(|c| is_blank(c) || is_mark(c) || is_slash(c));
+    let before = &bare[..bare.len() - inner.len()];
+    match before.contains(is_slash) && is_login(inner) {
+        true => Beginning::Likeness(inner),
+        false => Beginning::Text,
     }
 }
 
@@ -71,7 +71,7 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || c.is_control() || is_hidden(c)
 }
 
-/// Other slashes (UTS 39 confusables of U+002F), and those of keyboards for full-width letters.
+/// Other slashes (UTS 39 confusables of U+002F that are no letters), and those of keyboards for full-width letters.
 fn is_like_a_slash(c: char) -> bool {
     matches!(
         c,
@@ -83,9 +83,6 @@ fn is_like_a_slash(c: char) -> bool {
             | '\u{27cb}'
             | '\u{1735}'
             | '\u{2cc6}'
-            | '\u{30ce}'
-            | '\u{4e3f}'
-            | '\u{31d3}'
             | '\u{1d23a}'
             | '\u{2041}'
             | '\u{ff3c}'
@@ -95,7 +92,7 @@ fn is_like_a_slash(c: char) -> bool {
 }
 
 fn is_mark(c: char) -> bool {
-    matches!(c, '"' | '\'' | '>' | '$' | '%' | '#' | '-' | '*' | '•' | '\u{2018}'..='\u{201f}' | '«' | '»')
+    matches!(c, '0'..='9' | '.' | ':' | '`' | '(' | '[' | '{' | '<' | ')' | ']' | '"' | '\'' | '>' | '$' | '%' | '#' | '-' | '*' | '•' | '\u{2018}'..='\u{201f}' | '«' | '»')
 }
 
 /// The narrow form of a full-width character (U+FF01 to U+FF5E).
@@ -131,6 +128,13 @@ mod tests {
             "$ /register ana secret",
             "\\login ana secret",
             "'/LOGIN ana secret'",
+            "／／login ana secret",
+            "／ login ana secret",
+            "\\/login ana secret",
+            "(/login ana secret)",
+            "`/login ana secret`",
+            "1. /login ana secret",
+            "- [／passwd old new",
         ] {
             assert!(matches!(beginning(line), Beginning::Likeness(_)), "{line}");
         }
@@ -139,7 +143,13 @@ mod tests {
             "⁄2 of them",
             "╱╲",
             "> /usr/bin/ld",
-            "`/login NAME` logs you in",
+            "`/login` logs you in",
+            "ノート忘れました",
+            "ノルウェー",
+            "＼o／",
+            "／o／",
+            "／jion dev",
+            "1. login ana secret",
             "\\o/",
             "- /join dev",
         ] {

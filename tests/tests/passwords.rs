@@ -81,7 +81,7 @@ fn a_login_that_does_not_begin_with_its_slash_is_run_or_refused_and_never_said()
         assert_ne!(run.code, Some(0));
         assert!(run.err.contains("UTF-16"), "{}", run.err);
     }
-    let run = talk(&home, &server, &["--text"], format!("\u{feff}{login}\nhello\n").as_bytes());
+    let run = talk(&home, &server, &["--text"], format!("\n\u{feff} \n{login}\nhello\n").as_bytes());
     assert_eq!(run.code, Some(1), "{}", run.err);
     assert_eq!(said(&mut watcher), ["hello"; 5]);
 }

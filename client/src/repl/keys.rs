@@ -14,6 +14,7 @@ use super::history::InputHistory;
 use super::shared::{Mode, Shared};
 use crate::command::{self, Input};
 use crate::input::Typed;
+use crate::slash;
 use crate::view::Medium;
 
 /// The editor keeps all edits since it started, for "undo"; so often it starts afresh.
@@ -94,9 +95,10 @@ impl ConditionalEventHandler for Enter {
 }
 
 /// Whether a line may be kept. As long as nobody is logged in a line that is no command leads
-/// nowhere, and may be a password that was typed in the wrong place.
+/// nowhere, and may be a password that was typed in the wrong place. A line with a login in it is never kept.
 fn is_memorable(line: &str, anonymous: bool) -> bool {
-    !anonymous || matches!(command::parse(line), Ok(Input::Command(_)))
+    let reveals = line.lines().any(slash::reveals);
+    !reveals && (!anonymous || matches!(command::parse(line), Ok(Input::Command(_))))
 }
 
 /// Ctrl+C clears the line; pressed again at once, it leaves.
@@ -132,6 +134,9 @@ mod tests {
         for line in ["s3cret-canary", "//s3cret", "/s3cret-canary"] {
             assert!(!is_memorable(line, true), "{line}");
             assert!(is_memorable(line, false), "{line}");
+        }
+        for line in ["hi\n/login ana s3cret", "a\n\n(／／passwd old new)"] {
+            assert!(!is_memorable(line, false), "{line}");
         }
     }
 }

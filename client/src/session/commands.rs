@@ -109,7 +109,8 @@ impl Session {
     }
 
     fn line(&mut self, client: &Client, line: String, pending: &mut Option<Pending>) -> Option<End> {
-        let first = !std::mem::replace(&mut self.begun, true);
+        let first = !self.begun && !slash::is_blank_line(&line);
+        self.begun |= first;
         if self.wishes.text && first && slash::reveals(&line) {
             let words = "With --text no line is a command, so this login would be said to everybody. \
                          Log in once without --text: the device is remembered.";
