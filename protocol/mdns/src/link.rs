@@ -128,16 +128,21 @@ fn open_group(interface: &Interface, v4: Option<Ipv4Addr>) -> io::Result<Socket>
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
     socket.set_reuse_port(true)?;
-    if v4.is_some() {
+    if let Some(address) = v4 {
         #[cfg(target_os = "linux")]
         socket.set_multicast_all_v4(false)?;
         socket.bind(&SocketAddrV4::new(bound_v4(), PORT).into())?;
-        socket.join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(interface.index))?;
+        // Wine knows no index here.
+        let by_index = InterfaceIndexOrAddress::Index(interface.index);
+        let interface = if cfg!(windows) { InterfaceIndexOrAddress::Address(address) } else { by_index };
+        socket.join_multicast_v4_n(&GROUP_V4, &interface)?;
     } else {
         // An old kernel has no such switch; then a message may be read once for each interface.
         #[cfg(target_os = "linux")]
         let _ = socket.set_multicast_all_v6(false);
-        socket.bind(&SocketAddrV6::new(bound_v6(), PORT, 0, interface.index).into())?;
+        // Windows takes no scope with the unspecified address.
+        let scope = if cfg!(windows) { 0 } else { interface.index };
+        socket.bind(&SocketAddrV6::new(bound_v6(), PORT, 0, scope).into())?;
         socket.join_multicast_v6(&GROUP_V6, interface.index)?;
     }
     Ok(socket)
