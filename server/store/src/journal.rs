@@ -16,7 +16,8 @@ use crate::fault::{Severity, severity};
 /// copied is written anew from its beginning, and a commit that makes no file longer costs the disk less.
 const PAGES_CALM_MAX: i32 = 1000;
 /// The same while much is written, which is less than [`CALM_AFTER`] since the last copy: 16 MiB. The ends of the logs are
-/// written again and again, and the longer the journal, the more often each of them is copied only once.
+/// written again and again, and the longer the journal, the more often each of them is copied only once. Where most pages are
+/// new ones, as with long messages, that saves nothing, and a long copy keeps everybody waiting.
 const PAGES_BUSY_MAX: i32 = 4000;
 /// How long a journal takes to fill when not much is written.
 const CALM_AFTER: Duration = Duration::from_secs(1);
@@ -30,6 +31,8 @@ pub(crate) struct Journal {
     pages: Arc<AtomicI32>,
     /// When it was copied last by this process.
     copied_at: Option<Instant>,
+    /// Pages of the database then.
+    pages_then: i32,
 }
 
 impl Journal {
@@ -41,7 +44,8 @@ impl Journal {
             seen.store(pages, Ordering::Relaxed);
             Ok(())
         }))?;
-        Ok(Self { conn, pages, copied_at: None })
+        let pages_then = page_count(&conn)?;
+        Ok(Self { conn, pages, copied_at: None, pages_then })
     }
 
     /// The connection.
@@ -56,17 +60,27 @@ impl Journal {
     /// proves nothing.
     pub(crate) fn keep_short(&mut self) -> Result<(), String> {
         let is_calm = || self.copied_at.is_none_or(|at| at.elapsed() >= CALM_AFTER);
+        let is_mostly_new = |pages| self.new_pages() >= pages / 2;
         let mode = match self.pages.load(Ordering::Relaxed) {
             pages if pages >= PAGES_HARD_MAX => CheckpointMode::RESTART,
             pages if pages >= PAGES_BUSY_MAX => CheckpointMode::PASSIVE,
-            pages if pages >= PAGES_CALM_MAX && is_calm() => CheckpointMode::PASSIVE,
+            pages if pages >= PAGES_CALM_MAX && (is_calm() || is_mostly_new(pages)) => {
+                CheckpointMode::PASSIVE
+            }
             _ => return Ok(()),
         };
         self.copied_at = Some(Instant::now());
+        self.pages_then += self.new_pages();
         if let Err(error) = self.checkpoint(mode)? {
             tracing::warn!(%error, "checkpoint postponed");
         }
         Ok(())
+    }
+
+    /// Pages by which the database has grown since the last copy.
+    fn new_pages(&self) -> i32 {
+        // Whoever cannot tell has a disk that the next commit will name.
+        page_count(&self.conn).unwrap_or(self.pages_then) - self.pages_then
     }
 
     /// Copies all of the journal into the database and cuts its file to nothing.
@@ -90,4 +104,8 @@ impl Journal {
             _ => Err(error.to_string()),
         }
     }
+}
+
+fn page_count(conn: &Connection) -> rusqlite::Result<i32> {
+    conn.prepare_cached("PRAGMA page_count")?.query_row([], |row| row.get(0))
 }
