@@ -184,8 +184,9 @@ pub const CONNECTIONS_BEFORE_LOGIN_MAX: usize = 1024;
 /// The same from one IPv6 /64, IPv4 /16 or link, in which one host can have very many addresses: a quarter is left for the
 /// others. When full one of them goes.
 pub const CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX: usize = 768;
-/// Accounts of which it is known where they logged in from: for these sources places are kept in front of the login. When
-/// full the one that did not log in for the longest time is forgotten.
+/// Accounts of which it is known where they logged in from: their owners are not slowed there by the guesses of others, and
+/// places are kept for these sources in front of the login. When full the one that did not log in for the longest time is
+/// forgotten.
 pub const KNOWN_ACCOUNTS_MAX: usize = 4096;
 /// Sources of one account that are known: a few devices, with several addresses each. When full the one that was not used
 /// for the longest time is forgotten.
@@ -238,8 +239,6 @@ pub const LOGIN_FRESH_EVERY: Duration = Duration::from_secs(5);
 pub const LOGIN_SOURCE_BURST: u32 = 30;
 /// After that, one more so often: ten a minute.
 pub const LOGIN_SOURCE_EVERY: Duration = Duration::from_secs(6);
-/// Accounts that a source is remembered to have logged in to. When full the one longest ago goes.
-pub const LOGIN_KNOWN_PER_SOURCE_MAX: usize = 32;
 /// Sources, accounts, and pairs of them, whose attempts are remembered. When full what was touched longest ago goes.
 pub const LOGIN_SOURCES_MAX: usize = 4096;
 /// A device that has not been seen for this long must log in by password.
@@ -302,8 +301,8 @@ pub const PRESENCE_CALM_MAX: Duration = Duration::from_secs(3600);
 /// How long somebody who comes in between must stay to be told of: longer than a program that says one line and leaves.
 /// Every other change in between must last for [`FLAP`].
 pub const ARRIVAL_LASTS: Duration = Duration::from_secs(3);
-/// Accounts of which it is known what they changed lately. When full, the one that changed longest ago is told as it is,
-/// and forgotten.
+/// Accounts of which it is known what they changed lately, and as many again that came and have changed nothing since. When
+/// full, the one that changed longest ago is told as it is, and forgotten; of those that only came, all.
 pub const PRESENCE_LATELY_MAX: usize = 4096;
 /// Changes of presence that follow each other faster than this, for each session that is told, are told together.
 pub const PRESENCE_PER_SESSION: Duration = Duration::from_micros(50);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lanchat_model::limits;
 use tokio::time::{Instant, timeout};
 
+use crate::account_places::AccountPlaces;
 use crate::error::{Error, Refusal};
 use crate::places::{Place, Places};
 
@@ -25,22 +26,12 @@ impl Answers {
     ///
     /// # Errors
     /// `Busy`, when there was none for `limits::ANSWER_WAIT_MAX`.
-    pub(crate) async fn place(&self, of_account: &AccountAnswers) -> Result<AnswerPlace, Error> {
+    pub(crate) async fn place(&self, of_account: &AccountPlaces) -> Result<AnswerPlace, Error> {
         let both = async {
-            let of_account = of_account.0.take().await;
+            let of_account = of_account.answer().await;
             AnswerPlace { of_account, of_all: self.0.take().await, since: Instant::now() }
         };
         timeout(limits::ANSWER_WAIT_MAX, both).await.map_err(|_| Refusal::Busy(BUSY_WAIT).into())
-    }
-}
-
-/// The places of one account: `limits::ANSWERS_PER_ACCOUNT_MAX`, shared by its sessions.
-#[derive(Clone, Debug)]
-pub(crate) struct AccountAnswers(Arc<Places>);
-
-impl Default for AccountAnswers {
-    fn default() -> Self {
-        Self(Places::new(limits::ANSWERS_PER_ACCOUNT_MAX))
     }
 }
 
@@ -66,7 +57,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_account_has_few_places_and_the_server_is_not_used_up_by_one() {
-        let (answers, eve, ana) = (Answers::new(), AccountAnswers::default(), AccountAnswers::default());
+        let (answers, eve, ana) = (Answers::new(), AccountPlaces::default(), AccountPlaces::default());
         let mut held = Vec::new();
         for _ in 0..limits::ANSWERS_PER_ACCOUNT_MAX {
             held.push(answers.place(&eve).await.unwrap());
@@ -90,10 +81,10 @@ mod tests {
     async fn all_accounts_together_have_a_bounded_number() {
         let (answers, mut held) = (Answers::new(), Vec::new());
         for _ in 0..limits::ANSWERS_BYTES_MAX / limits::ANSWER_BYTES_MAX {
-            held.push(answers.place(&AccountAnswers::default()).await.unwrap());
+            held.push(answers.place(&AccountPlaces::default()).await.unwrap());
         }
-        assert!(answers.place(&AccountAnswers::default()).await.is_err());
+        assert!(answers.place(&AccountPlaces::default()).await.is_err());
         held.clear();
-        assert!(answers.place(&AccountAnswers::default()).await.is_ok());
+        assert!(answers.place(&AccountPlaces::default()).await.is_ok());
     }
 }

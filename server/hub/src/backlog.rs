@@ -1,7 +1,7 @@
 //! What waits for the next commit, and whose turn it is: each account has a share of a batch, and its first draft comes before
 //! anybody's second one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use lanchat_model::{AccountId, limits};
 
@@ -15,11 +15,11 @@ pub(crate) trait Queued {
 
 /// Drafts in the order in which they came. Bounded by its user.
 #[derive(Debug)]
-pub(crate) struct Backlog<T>(VecDeque<T>);
+pub(crate) struct Backlog<T>(Vec<T>);
 
 impl<T> Default for Backlog<T> {
     fn default() -> Self {
-        Self(VecDeque::new())
+        Self(Vec::new())
     }
 }
 
@@ -52,23 +52,41 @@ impl<T: Queued> Backlog<T> {
         self.0.len()
     }
 
-    pub(crate) fn push(&mut self, next: T) {
-        self.0.push_back(next);
+    /// Where drafts are put, behind those that are there.
+    pub(crate) fn end(&mut self) -> &mut Vec<T> {
+        &mut self.0
     }
 
     /// The next batch: at most `limits::BATCH_DRAFTS_MAX`, and of each account its share. What is not in it stays, in order.
     pub(crate) fn next_batch(&mut self) -> Vec<T> {
-        let bytes: usize = self.0.iter().map(Queued::weight).sum();
-        if self.0.len() <= limits::BATCH_DRAFTS_PER_ACCOUNT_MAX
-            && bytes <= limits::BATCH_BYTES_PER_ACCOUNT_MAX
-        {
-            return self.0.drain(..).collect();
+        if self.0.len() <= limits::BATCH_DRAFTS_MAX && self.is_modest() {
+            // The order stays: the drafts of a room mostly come together, and are written together.
+            return std::mem::take(&mut self.0);
         }
+        self.take_turns()
+    }
+
+    /// Whether it is no more than the share of one account, or nobody has more than a window of it, which is what one session
+    /// may have.
+    fn is_modest(&self) -> bool {
+        if self.0.iter().map(Queued::weight).sum::<usize>() > limits::BATCH_BYTES_PER_ACCOUNT_MAX {
+            return false;
+        }
+        let mut counts: HashMap<AccountId, usize> = HashMap::new();
+        self.0.len() <= limits::BATCH_DRAFTS_PER_ACCOUNT_MAX
+            || self.0.iter().all(|draft| {
+                let count = counts.entry(draft.author()).or_default();
+                *count += 1;
+                *count <= limits::UNACKED_PER_SESSION_MAX
+            })
+    }
+
+    fn take_turns(&mut self) -> Vec<T> {
         let mut shares: HashMap<AccountId, Share> = HashMap::new();
-        let (mut rounds, mut left): (Vec<Vec<T>>, VecDeque<T>) = (Vec::new(), VecDeque::new());
+        let (mut rounds, mut left): (Vec<Vec<T>>, Vec<T>) = (Vec::new(), Vec::new());
         for draft in self.0.drain(..) {
             match shares.entry(draft.author()).or_default().take(draft.weight()) {
-                None => left.push_back(draft),
+                None => left.push(draft),
                 Some(round) => match rounds.get_mut(round) {
                     Some(others) => others.push(draft),
                     // Rounds begin in order: whoever is in one was in all before it.
@@ -111,8 +129,8 @@ mod tests {
         let mut of_flood = Vec::new();
         let mut rounds = 0;
         while waiting.len() > 0 {
-            waiting.push((2, rounds, 10));
-            waiting.push((3, rounds, 10));
+            waiting.end().push((2, rounds, 10));
+            waiting.end().push((3, rounds, 10));
             let batch = waiting.next_batch();
             assert!(batch.len() <= share + 2);
             let place = |author| batch.iter().position(|draft| draft.0 == author && draft.1 == rounds);
@@ -122,6 +140,13 @@ mod tests {
         }
         assert_eq!(of_flood, (0..5 * share).collect::<Vec<_>>());
         assert_eq!(rounds, 5);
+    }
+
+    #[test]
+    fn while_nobody_has_more_than_a_window_the_order_stays() {
+        let window = limits::UNACKED_PER_SESSION_MAX;
+        let drafts = (0..4 * window).map(|number| ((number / window) as i64, number, 10));
+        assert_eq!(backlog(drafts.clone()).next_batch(), drafts.collect::<Vec<_>>());
     }
 
     #[test]

@@ -132,6 +132,7 @@ impl Hub {
         // Strangers hold no place: it is taken when the credentials are proved, and before anything is stored for its sake.
         // A server that is full does not look at them.
         drop(self.0.reserve()?);
+        let logouts = self.0.registry.logouts();
         let most = match credentials {
             Credentials::Resume { .. } => limits::SESSIONS_BY_TOKEN_MAX,
             Credentials::Register { .. } | Credentials::Login { .. } => limits::SESSIONS_PER_ACCOUNT_MAX,
@@ -154,15 +155,22 @@ impl Hub {
                 (made.account, made.device, token, place)
             }
             Credentials::Login { name, password, device } => {
-                return self.log_in(name, &password, device, source).await;
+                return self.log_in(name, &password, device, source, logouts).await;
             }
             Credentials::Resume { token } => {
                 let token = Token::parse(&token).ok_or(Refusal::BadToken)?;
                 self.0.resume(token, source).await?
             }
         };
-        let login = Login { account, device, source: source.clone(), most, place };
-        Session::begin(Arc::clone(&self.0), login, token).await
+        let login = Login { account, device, source: source.clone(), most, logouts, place };
+        let (session, welcome) = Session::begin(Arc::clone(&self.0), login, token).await?;
+        self.0.throttle.is_at(session.name(), source);
+        Ok((session, welcome))
+    }
+
+    /// Whether somebody has logged in from there, as far as it is remembered (`limits::KNOWN_ACCOUNTS_MAX`).
+    pub fn knows(&self, source: &Source) -> bool {
+        self.0.throttle.knows(source)
     }
 
     /// A session by password, on a new device. What ends the login while it is under way, ends it: the password that
@@ -173,6 +181,7 @@ impl Hub {
         password: &TypedPassword,
         label: Option<String>,
         source: &Source,
+        logouts: u64,
     ) -> Result<(Session, Welcome), Error> {
         let hub = &self.0;
         let account = hub.verify(name, password, source, Purpose::LogIn).await?;
@@ -186,7 +195,7 @@ impl Hub {
             hub.registry.log_out(account.id, LogoutReason::TooManyDevices, ends);
         }
         let most = limits::SESSIONS_PER_ACCOUNT_MAX;
-        let login = Login { account, device, source: source.clone(), most, place };
+        let login = Login { account, device, source: source.clone(), most, logouts, place };
         Session::begin(Arc::clone(hub), login, token).await.map_err(|error| match error {
             Error::Refused(Refusal::BadToken) => Refusal::WrongPassword.into(),
             other => other,
@@ -339,20 +348,22 @@ impl Inner {
     }
 
     /// The device of a token, and the token that it uses from now on: a fresh one, or on a full disk, where nothing can be
-    /// kept and reading goes on, the one that it has. The place is taken between a look at the token, which anybody may
-    /// have made up, and its replacement, which the device must be told of.
+    /// kept and reading goes on, the one that it has. The place is taken before the replacement, which the device must be
+    /// told of. Where places are scarce, a look at the token comes first, which anybody may have made up.
     async fn resume(
         &self,
         token: Token,
         source: &Source,
     ) -> Result<(Account, DeviceId, Token, Place), Error> {
         let next = token.next()?;
-        let is_valid = self.store.recognise(token.record().hash).await?.is_some();
-        let place = if is_valid { Some(self.reserve()?) } else { None };
+        // All strangers together, one attempt of each connection.
+        let is_spare =
+            self.registry.has_spare(self.options.clients_max, limits::CONNECTIONS_BEFORE_LOGIN_MAX);
+        let may_enter = is_spare || self.store.recognise(token.record().hash).await?.is_some();
+        let place = if may_enter { Some(self.reserve()?) } else { None };
         match self.store.resume(token.record(), next.record()).await {
             Ok(Ok((account, device))) => {
                 let place = place.ok_or(Refusal::BadToken)?;
-                self.throttle.is_at(account.name.clone(), source.clone());
                 Ok((account, device, next, place))
             }
             Ok(Err(why)) => Err(self.not_resumed(why, source)),

@@ -3,6 +3,7 @@
 //! A room is an ordered log, a session is a set of cursors, delivery is reading. This crate knows no wire, no SQL, no
 //! socket and no file: what must be kept goes through [`port`], what must be said goes through [`Event`].
 
+mod account_places;
 mod answers;
 mod backlog;
 mod command;
@@ -12,6 +13,7 @@ mod error;
 mod event;
 pub mod failpoint;
 mod hub;
+mod known;
 mod latest;
 mod mailbox;
 mod password;

@@ -4,14 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use lanchat_model::{ClientId, RoomId, limits};
-use tokio::time::timeout;
+use lanchat_model::{ClientId, RoomId};
 
-use crate::answers::AccountAnswers;
+use crate::account_places::AccountPlaces;
 use crate::command::RoomView;
-use crate::error::{Error, Refusal};
+use crate::error::Error;
 use crate::event::LogoutReason;
-use crate::places::{Place, Places};
 use crate::port::Appended;
 
 /// What became of a post of this session.
@@ -50,43 +48,7 @@ impl Waiting {
 pub(crate) struct Mailbox {
     inside: Mutex<Inside>,
     /// Shared with the other sessions of the account.
-    pub(crate) answers: AccountAnswers,
-    /// The same.
-    pub(crate) posts: AccountPosts,
-    /// The same.
-    pub(crate) readings: AccountReadings,
-}
-
-/// The places for posts of one account that wait to be on disk: `limits::POSTS_PER_ACCOUNT_MAX`.
-#[derive(Clone, Debug)]
-pub(crate) struct AccountPosts(pub(crate) Arc<Places>);
-
-impl Default for AccountPosts {
-    fn default() -> Self {
-        Self(Places::new(limits::POSTS_PER_ACCOUNT_MAX))
-    }
-}
-
-/// The turn to read which rooms an account is in, as `attach` and `join` do, which costs as much as the account has rooms:
-/// one at a time, so that its sessions together take no more of the server than one of them.
-#[derive(Clone, Debug)]
-pub(crate) struct AccountReadings(Arc<Places>);
-
-impl AccountReadings {
-    /// Waits for the turn. Cancel safe.
-    ///
-    /// # Errors
-    /// `Busy`, when it did not come for `limits::READING_WAIT_MAX`.
-    pub(crate) async fn turn(&self) -> Result<Place, Error> {
-        let busy = |_| Refusal::Busy(limits::READING_WAIT_MAX).into();
-        timeout(limits::READING_WAIT_MAX, self.0.take()).await.map_err(busy)
-    }
-}
-
-impl Default for AccountReadings {
-    fn default() -> Self {
-        Self(Places::new(1))
-    }
+    pub(crate) of_account: Arc<AccountPlaces>,
 }
 
 #[derive(Debug, Default)]
@@ -99,12 +61,7 @@ struct Inside {
 impl Mailbox {
     /// The mailbox of one session more of an account.
     pub(crate) fn beside(other: &Self) -> Self {
-        Self {
-            inside: Mutex::default(),
-            answers: other.answers.clone(),
-            posts: other.posts.clone(),
-            readings: other.readings.clone(),
-        }
+        Self { inside: Mutex::default(), of_account: Arc::clone(&other.of_account) }
     }
 
     /// Leaves word and wakes the session.

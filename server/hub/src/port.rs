@@ -187,10 +187,6 @@ pub trait Accounts: Send + Sync {
     fn recognise(&self, token: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>>;
     /// Removes a device.
     fn remove_device(&self, device: DeviceId) -> Answer<'_, ()>;
-    /// Whether a device may still be used, and the password is still that of a generation.
-    ///
-    /// A session asks once it can be told of changes: what changed before shows here.
-    fn is_current(&self, device: DeviceId, known: Generation) -> Answer<'_, bool>;
     /// Replaces the password, and removes all devices but one. `false`, and nothing changes: the password is another
     /// one already, or the device is gone.
     fn set_password(&self, new: NewPassword) -> Answer<'_, bool>;
@@ -306,6 +302,15 @@ pub trait Rooms: Send + Sync {
     fn private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>>;
     /// The rooms that an account is in, with the marks of a device.
     fn memberships(&self, account: AccountId, device: DeviceId) -> Answer<'_, Vec<MembershipRecord>>;
+    /// The same, while the device may still be used and the password is still that of a generation; else `None`.
+    ///
+    /// A session asks once it can be told of changes: what changed before shows here.
+    fn memberships_if_current(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        known: Generation,
+    ) -> Answer<'_, Option<Vec<MembershipRecord>>>;
     /// All group rooms that somebody is in, by name. Everybody is in the lobby.
     fn groups(&self, asker: AccountId) -> Answer<'_, Vec<GroupRecord>>;
     /// The members of a room by name, at most `limits::MEMBERS_PAGE_MAX`, those of `first` before all others.

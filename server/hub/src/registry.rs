@@ -40,6 +40,8 @@ struct State {
     sessions: BTreeMap<(AccountId, SessionId), (DeviceId, Arc<Mailbox>)>,
     /// Sessions, and places that are kept for them.
     count: usize,
+    /// How often sessions were told that they are over.
+    logouts: u64,
     /// Rooms with at least one reader: bounded by sessions × rooms per account.
     rooms: HashMap<RoomId, Arc<Room>>,
 }
@@ -53,6 +55,16 @@ impl Registry {
         }
         state.count += 1;
         Some(Place(Some(Arc::clone(self))))
+    }
+
+    /// Whether so many places are free.
+    pub(crate) fn has_spare(&self, limit: usize, places: usize) -> bool {
+        self.lock().count.saturating_add(places) <= limit
+    }
+
+    /// How often [`Registry::log_out`] was called. While it stays the same, nobody was logged out.
+    pub(crate) fn logouts(&self) -> u64 {
+        self.lock().logouts
     }
 
     /// Whether a login by password may make one session more of an account than it has.
@@ -151,14 +163,17 @@ impl Registry {
 
     /// Tells the sessions of an account that they are over, and why: those that `ends` says.
     ///
-    /// Whoever calls it has changed the store first: a session that enters too late for this word asks the store.
+    /// Whoever calls it has changed the store first: a session that enters too late for this word sees that the count of
+    /// calls is another one than before its login was proved, and asks the store.
     pub(crate) fn log_out(
         &self,
         account: AccountId,
         why: LogoutReason,
         ends: impl Fn(SessionId, DeviceId) -> bool,
     ) {
-        for (id, (_, mailbox)) in self.lock().of(account).filter(|(id, (device, _))| ends(*id, *device)) {
+        let mut state = self.lock();
+        state.logouts += 1;
+        for (id, (_, mailbox)) in state.of(account).filter(|(id, (device, _))| ends(*id, *device)) {
             tracing::debug!(session = id.0, ?why, "logged out");
             mailbox.leave(|waiting| _ = waiting.logged_out.get_or_insert(why));
         }

@@ -57,7 +57,7 @@ impl Sequencer {
         mailbox: Arc<Mailbox>,
         room: RoomView,
     ) -> Result<(), Error> {
-        let place = mailbox.posts.0.take().await;
+        let place = mailbox.of_account.post().await;
         self.admit(Admission { draft, asker: Asker::Author { mailbox, room, place } }).await
     }
 
@@ -115,13 +115,12 @@ async fn run(
 /// `false`: nothing more is to come, and nothing is left.
 async fn take_in(admissions: &mut mpsc::Receiver<Admission>, backlog: &mut Backlog<Admission>) -> bool {
     if backlog.len() == 0 {
-        let Some(first) = admissions.recv().await else { return false };
-        backlog.push(first);
+        return admissions.recv_many(backlog.end(), limits::SEQUENCER_INBOX_MAX).await > 0;
     }
     while backlog.len() < limits::SEQUENCER_INBOX_MAX
         && let Ok(next) = admissions.try_recv()
     {
-        backlog.push(next);
+        backlog.end().push(next);
     }
     true
 }

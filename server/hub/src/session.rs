@@ -76,6 +76,10 @@ pub(crate) struct Login {
     pub(crate) source: Source,
     /// Sessions of the account beyond which it is refused.
     pub(crate) most: usize,
+    /// [`Registry::logouts`] before the credentials were proved.
+    ///
+    /// [`Registry::logouts`]: crate::registry::Registry::logouts
+    pub(crate) logouts: u64,
     pub(crate) place: Place,
 }
 
@@ -94,7 +98,7 @@ impl Session {
     /// # Errors
     /// [`Refusal::BadToken`] when the device was logged out, or the password changed, since the login was proved.
     pub(crate) async fn begin(hub: Arc<Inner>, login: Login, token: Token) -> Result<(Self, Welcome), Error> {
-        let Login { account, device, source, most, place } = login;
+        let Login { account, device, source, most, logouts, place } = login;
         let sequencer = hub.sequencer()?;
         let entered = hub.registry.enter(account.id, device, most, place);
         let (id, mailbox) = entered.ok_or(Refusal::TooManySessions)?;
@@ -118,12 +122,14 @@ impl Session {
             on_purpose: false,
             arrived: false,
         };
-        let store = &*session.hub.store;
-        let current = store.is_current(device, account.generation);
-        let (is_current, rooms) = tokio::try_join!(current, store.memberships(account.id, device))?;
-        if !is_current {
-            return Err(Refusal::BadToken.into());
-        }
+        let (store, generation) = (&*session.hub.store, account.generation);
+        // Hardly ever was somebody logged out meanwhile: nobody asks the store for that.
+        let rooms = if session.hub.registry.logouts() == logouts {
+            Some(store.memberships(account.id, device).await?)
+        } else {
+            store.memberships_if_current(account.id, device, generation).await?
+        };
+        let rooms = rooms.ok_or(Refusal::BadToken)?;
         session.arrived = true;
         session.hub.presence.arrive(&account);
         rooms.iter().for_each(|record| session.take_seat(record));
@@ -155,11 +161,13 @@ impl Session {
             Command::Mark { room, seq } => self.mark(&room, seq).await,
             Command::Attach { epoch, cursors, tail } => {
                 self.attaches.wait().await;
-                let _turn = self.mailbox.readings.clone().turn().await?;
+                let of_account = Arc::clone(&self.mailbox.of_account);
+                let _turn = of_account.reading().await?;
                 self.attach(epoch, cursors, tail).await
             }
             Command::Join { room, tail } => {
-                let _turn = self.mailbox.readings.clone().turn().await?;
+                let of_account = Arc::clone(&self.mailbox.of_account);
+                let _turn = of_account.reading().await?;
                 self.join(room, tail).await
             }
             Command::Leave { room } => self.leave(room).await,
@@ -184,7 +192,7 @@ impl Session {
     pub async fn place_for(&self, command: &Command) -> Result<Option<AnswerPlace>, Error> {
         match command {
             Command::Rooms | Command::Members { .. } | Command::History { .. } => {
-                self.hub.answers.place(&self.mailbox.answers).await.map(Some)
+                self.hub.answers.place(&self.mailbox.of_account).await.map(Some)
             }
             _ => Ok(None),
         }

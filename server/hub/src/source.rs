@@ -1,10 +1,12 @@
 //! Where somebody is, as limits count it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Where a connection comes from, as its listener names it: an address, and behind `%` the interface of a link-local one.
+/// Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Source(pub String);
+pub struct Source(pub Arc<str>);
 
 /// What sources have in common that one host can have very many of: an IPv4 /16, an IPv6 /64, or one link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

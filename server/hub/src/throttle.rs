@@ -12,6 +12,7 @@ use std::time::Duration;
 use lanchat_model::{AccountName, limits};
 use tokio::time::Instant;
 
+use crate::known::KnownSources;
 use crate::source::Source;
 
 /// Attempts that are remembered.
@@ -48,9 +49,7 @@ struct State {
     failures: Remembered<(AccountName, Source), Failures>,
     accounts: Remembered<AccountName, OfAccount>,
     sources: Remembered<Source, Budget>,
-    /// The accounts that a source logged in to, the latest last. At most `limits::LOGIN_KNOWN_PER_SOURCE_MAX`, so
-    /// that a source can push out its own alone.
-    known: Remembered<Source, Vec<AccountName>>,
+    known: KnownSources,
 }
 
 /// Failures of one source at one account.
@@ -134,7 +133,7 @@ impl Throttle {
         let (mut state, now) = (self.lock(), Instant::now());
         let state = &mut *state;
         let key = (name.clone(), source.clone());
-        let known = state.known.peek(source).is_some_and(|accounts| accounts.contains(name));
+        let known = state.known.is_at(name, source);
         // What is refused leaves no trace: it must not push out what was not.
         let failures = state.failures.peek_mut(&key);
         let failing = failures.as_ref().is_some_and(|failures| failures.count > 0);
@@ -169,8 +168,8 @@ impl Throttle {
         let mut state = self.lock();
         state.give_back(&attempt);
         let Attempt { name, source, .. } = attempt;
-        state.failures.forget(&(name.clone(), source.clone()));
-        state.learn(name, source);
+        state.known.note(&name, &source);
+        state.failures.forget(&(name, source));
     }
 
     /// The attempt was none: the server did not look at the password.
@@ -209,9 +208,14 @@ impl Throttle {
         self.lock().sources.touch(source.clone(), Budget::default).take(SOURCE, Instant::now());
     }
 
-    /// Somebody at `source` holds a token of the account.
-    pub(crate) fn is_at(&self, name: AccountName, source: Source) {
-        self.lock().learn(name, source);
+    /// Somebody at `source` is who they say they are.
+    pub(crate) fn is_at(&self, name: &AccountName, source: &Source) {
+        self.lock().known.note(name, source);
+    }
+
+    /// Whether somebody has logged in from there.
+    pub(crate) fn knows(&self, source: &Source) -> bool {
+        self.lock().known.contains(source)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -237,18 +241,6 @@ impl State {
             let (budget, rate) = of_account.budget(attempt.failing);
             budget.give_back(rate);
         }
-    }
-
-    fn learn(&mut self, name: AccountName, source: Source) {
-        let accounts = self.known.touch(source, Vec::new);
-        if accounts.last() == Some(&name) {
-            return;
-        }
-        accounts.retain(|known| *known != name);
-        if accounts.len() >= limits::LOGIN_KNOWN_PER_SOURCE_MAX {
-            accounts.remove(0);
-        }
-        accounts.push(name);
     }
 }
 
@@ -277,10 +269,6 @@ impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
         let (touched, value) = self.entries.entry(key).or_insert_with(|| (0, make()));
         *touched = self.touches;
         value
-    }
-
-    fn peek(&self, key: &K) -> Option<&V> {
-        self.entries.get(key).map(|(_, value)| value)
     }
 
     fn peek_mut(&mut self, key: &K) -> Option<&mut V> {

@@ -274,12 +274,12 @@ mod tests {
     type Waiting = Pin<Box<dyn Future<Output = Came>>>;
 
     fn source(number: usize) -> Source {
-        Source(format!("10.0.0.{number}"))
+        Source(format!("10.0.0.{number}").into())
     }
 
     /// One address of each of many networks.
     fn far(number: usize) -> Source {
-        Source(format!("10.{number}.0.1"))
+        Source(format!("10.{number}.0.1").into())
     }
 
     fn account(name: &str) -> &'static AccountName {

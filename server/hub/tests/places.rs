@@ -29,7 +29,7 @@ async fn strangers_whose_logins_are_under_way_leave_a_small_server_its_places() 
         };
         let made_up = Credentials::Resume { token: format!("{number}").repeat(64) };
         for credentials in [guess, made_up, newcomer(&format!("somebody-{number}"))] {
-            let (hub, source) = (hub.clone(), Source(format!("10.0.0.{number}")));
+            let (hub, source) = (hub.clone(), Source(format!("10.0.0.{number}").into()));
             let mut stranger =
                 Box::pin(async move { hub.authenticate(credentials, &source).await.map(drop) });
             assert!(timeout(limits::PRESENCE_WAIT_MAX, &mut stranger).await.is_err(), "it is under way");

@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use lanchat_hub::{Network, Source};
-use lanchat_model::{AccountName, limits};
-
-use crate::known::KnownSources;
+use lanchat_model::limits;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +25,8 @@ pub(crate) struct Place {
     pub(crate) source: Source,
     /// Whether it was one of those that are kept for sources that are known, when it came.
     pub(crate) is_kept: bool,
+    /// Whether another one had to make room for it.
+    pub(crate) is_anothers: bool,
 }
 
 /// See `limits::CONNECTIONS_BEFORE_LOGIN_MAX`, which bounds all that is in here, but for the sources that are known.
@@ -37,7 +37,6 @@ struct Room {
     networks: HashMap<Network, Hall>,
     /// Who is in a kept place, at most `limits::KEPT_PLACES_MAX`.
     kept: BTreeSet<u64>,
-    known: KnownSources,
 }
 
 /// One connection.
@@ -95,9 +94,9 @@ struct Rank {
 }
 
 impl Anteroom {
-    /// A place. `None` if there is none and nobody can be sent away, because a login is at work for each.
-    pub(crate) fn enter(self: &Arc<Self>, peer: SocketAddr) -> Option<Place> {
-        let source = source_of(peer);
+    /// A place, which may be a kept one if somebody has logged in from there before. `None` if there is none and nobody can
+    /// be sent away, because a login is at work for each.
+    pub(crate) fn enter(self: &Arc<Self>, source: Source, is_known: bool) -> Option<Place> {
         let network = source.network();
         let mut room = self.lock();
         let mut sent_away = None;
@@ -107,11 +106,12 @@ impl Anteroom {
         } else if room.guests.len() >= limits::CONNECTIONS_BEFORE_LOGIN_MAX {
             sent_away = Some(room.first_of_all()?);
         }
+        let is_anothers = sent_away.is_some();
         let waker = sent_away.and_then(|id| room.remove(id));
-        let (id, is_kept) = room.insert(source.clone(), network);
+        let (id, is_kept) = room.insert(source.clone(), network, is_known);
         drop(room);
         waker.into_iter().for_each(Waker::wake);
-        Some(Place { anteroom: Arc::clone(self), id, source, is_kept })
+        Some(Place { anteroom: Arc::clone(self), id, source, is_kept, is_anothers })
     }
 
     /// Sends up to `count` connections away, in the order in which they would have to make room, and tells how many.
@@ -159,11 +159,6 @@ impl Place {
     pub(crate) fn has_failed(&self) {
         self.anteroom.lock().change(self.id, State::Failed);
     }
-
-    /// The login succeeded: places are kept for this source from now on.
-    pub(crate) fn has_logged_in(self, account: &AccountName) {
-        self.anteroom.lock().known.note(account, &self.source);
-    }
 }
 
 impl Drop for Place {
@@ -174,10 +169,10 @@ impl Drop for Place {
 }
 
 impl Room {
-    fn insert(&mut self, source: Source, network: Network) -> (u64, bool) {
+    fn insert(&mut self, source: Source, network: Network, is_known: bool) -> (u64, bool) {
         self.next += 1;
         let id = self.next;
-        let is_kept = self.known.contains(&source) && self.has_kept_place(&source, network);
+        let is_kept = is_known && self.has_kept_place(&source, network);
         let hall = self.networks.entry(network).or_default();
         let party = hall.parties.entry(source.clone()).or_default();
         let guest = Guest { source, network, is_kept, state: State::Silent, age: Reverse(id), waker: None };
@@ -299,10 +294,11 @@ impl Party {
 /// Where a peer is, as limits count it: its address, an IPv4 one also where it is mapped into IPv6, and a link-local one
 /// with its interface, on each of which another host may have it.
 pub(crate) fn source_of(peer: SocketAddr) -> Source {
-    Source(match (peer.ip().to_canonical(), peer) {
+    let name = match (peer.ip().to_canonical(), peer) {
         (IpAddr::V6(address), SocketAddr::V6(scoped)) if address.is_unicast_link_local() => {
             format!("{address}%{}", scoped.scope_id())
         }
         (address, _) => address.to_string(),
-    })
+    };
+    Source(name.into())
 }

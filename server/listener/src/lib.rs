@@ -5,7 +5,6 @@
 mod admission;
 mod door;
 mod herd;
-mod known;
 mod listener;
 mod pump;
 mod stream;

@@ -20,14 +20,17 @@ use tracing::{debug, warn};
 use crate::admission::{Anteroom, Place, source_of};
 use crate::door::Door;
 use crate::herd::Herd;
-use crate::pump::Pump;
+use crate::pump::{Newcomer, Pump};
 use crate::stream::Stream;
 use crate::turns::Turns;
 
-/// Connections that the kernel keeps for us before they are accepted.
-const BACKLOG: i32 = 1024;
+/// Connections that the kernel keeps for us before they are accepted; Linux keeps 4096 at most unless told otherwise.
+const BACKLOG: i32 = 4096;
 /// Connections that are accepted before those who chat get their turn: in a flood there is always one more.
 const ACCEPTED_IN_A_ROW: usize = 8;
+/// The pause after them while one has to go for each that comes: a flood that is accepted as fast as it comes takes a core
+/// from those who chat. What the kernel keeps meanwhile is accepted within a second.
+const CROWDED_PAUSE: Duration = Duration::from_millis(1);
 /// After a failed accept, most likely for want of descriptors: those that end meanwhile free some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The same when some were sent away to free descriptors.
@@ -122,10 +125,12 @@ impl Entrance {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    self.admit(stream, peer, &mut connections);
+                    let is_crowded = self.admit(stream, peer, &mut connections);
                     in_a_row = (in_a_row + 1) % ACCEPTED_IN_A_ROW;
-                    if in_a_row == 0 {
-                        yield_now().await;
+                    match (in_a_row, is_crowded) {
+                        (0, true) => sleep(CROWDED_PAUSE).await,
+                        (0, false) => yield_now().await,
+                        _ => {}
                     }
                 }
                 Err(error) => {
@@ -148,19 +153,25 @@ impl Entrance {
         }
     }
 
-    /// A peer without a place is closed, not left hanging.
-    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, connections: &mut JoinSet<()>) {
-        let Some(place) = self.anteroom.enter(peer) else {
+    /// A peer without a place is closed, not left hanging. Returns whether one of those before the login had to go.
+    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, connections: &mut JoinSet<()>) -> bool {
+        let source = source_of(peer);
+        let is_known = self.hub.knows(&source);
+        let Some(place) = self.anteroom.enter(source, is_known) else {
             debug!(source = %source_of(peer).0, "turned away: a login is at work in each place");
-            return abort(&stream);
+            abort(&stream);
+            return true;
         };
-        let this = Arc::clone(self);
+        let is_crowded = place.is_anothers;
+        // Each part is boxed, so that a connection that waits has the memory of the waiting, not of the handshake; this one
+        // out here, so that what it takes along is not kept beside it.
+        let received = Box::pin(Arc::clone(self).receive(stream, place));
         connections.spawn(async move {
-            // Each part is boxed, so that a connection that waits has the memory of the waiting, not of the handshake.
-            if let Some(pump) = Box::pin(this.receive(stream, place)).await {
+            if let Some(pump) = received.await {
                 pump.run().await;
             }
         });
+        is_crowded
     }
 
     /// Waits for the first bytes, then shakes hands, within `limits::HANDSHAKE_MAX`, as long as the place is not taken away.
@@ -220,13 +231,10 @@ impl Entrance {
             stream,
             entrance: Arc::clone(&self),
             source,
-            place: Some(place),
-            login_deadline: accepted_at + limits::LOGIN_MAX,
+            newcomer: Some(Newcomer::new(place, accepted_at + limits::LOGIN_MAX)),
             session: None,
             has_input: false,
             taken: 0,
-            asked_before_login: 0,
-            was_reprieved: false,
             out: Vec::new(),
             last_sent: Instant::now(),
         }))

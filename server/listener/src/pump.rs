@@ -23,21 +23,33 @@ pub(crate) struct Pump {
     pub(crate) dialect: Box<dyn Dialect>,
     pub(crate) entrance: Arc<Entrance>,
     pub(crate) source: Source,
-    /// Held until the login, unless it is taken away.
-    pub(crate) place: Option<Place>,
-    pub(crate) login_deadline: Instant,
+    /// What it needs until its login. Boxed: it is no memory of those that live.
+    pub(crate) newcomer: Option<Box<Newcomer>>,
     pub(crate) session: Option<Session>,
     /// Whether the dialect may have a whole request. Most wake-ups are for deliveries, and need not ask it.
     pub(crate) has_input: bool,
     /// Requests since it last let others go first.
     pub(crate) taken: u32,
-    /// Requests before it had a session.
-    pub(crate) asked_before_login: u32,
-    /// Whether its place is gone, and one more look was taken at what it says.
-    pub(crate) was_reprieved: bool,
     /// What is to be written. Written as soon as it exceeds `limits::WRITE_BUFFER_BYTES_MAX`, and before every wait.
     pub(crate) out: Vec<u8>,
     pub(crate) last_sent: Instant,
+}
+
+/// A connection that has no session yet.
+pub(crate) struct Newcomer {
+    /// Held until the login, unless it is taken away.
+    place: Place,
+    login_deadline: Instant,
+    /// Requests so far.
+    asked: u32,
+    /// Whether its place is gone, and one more look was taken at what it says.
+    was_reprieved: bool,
+}
+
+impl Newcomer {
+    pub(crate) fn new(place: Place, login_deadline: Instant) -> Box<Self> {
+        Box::new(Self { place, login_deadline, asked: 0, was_reprieved: false })
+    }
 }
 
 /// What the loop was woken by: all that is ready at once, so that neither side of a connection waits for the other.
@@ -69,7 +81,7 @@ impl Pump {
         };
         // The session first: others need not wait for this socket to close. The place too: nobody could be sent away.
         self.session = None;
-        self.place = None;
+        self.newcomer = None;
         match lingers {
             // Boxed: what a connection needs only at its end is no memory of those that live.
             Ok(_permit) => Box::pin(self.stream.close()).await,
@@ -102,12 +114,7 @@ impl Pump {
     /// then set again.
     fn next_alarm(&self) -> Instant {
         let keep_alive = self.last_sent + limits::KEEPALIVE;
-        if self.waits_for_login() { keep_alive.min(self.login_deadline) } else { keep_alive }
-    }
-
-    /// A connection keeps its place in the anteroom until it has a session.
-    fn waits_for_login(&self) -> bool {
-        self.place.is_some()
+        self.newcomer.as_ref().map_or(keep_alive, |newcomer| keep_alive.min(newcomer.login_deadline))
     }
 
     /// Waits for something to do. Each source is polled once, and all that is ready is said at once.
@@ -132,12 +139,14 @@ impl Pump {
             }
             None => {
                 wake.drain = shut_down.poll(cx).is_ready();
-                wake.place_taken = self.place.as_ref().is_some_and(|place| place.poll_taken(cx).is_ready());
+                wake.place_taken =
+                    self.newcomer.as_ref().is_some_and(|newcomer| newcomer.place.poll_taken(cx).is_ready());
             }
         }
         while alarm.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
-            wake.login_timeout = self.waits_for_login() && now >= self.login_deadline;
+            wake.login_timeout =
+                self.newcomer.as_ref().is_some_and(|newcomer| now >= newcomer.login_deadline);
             wake.keep_alive = now >= self.last_sent + limits::KEEPALIVE;
             if wake.login_timeout || wake.keep_alive {
                 break;
@@ -157,7 +166,8 @@ impl Pump {
         }
         // What came at the last moment may be a login: it is looked at first, once.
         if wake.place_taken
-            && (wake.received != Some(true) || std::mem::replace(&mut self.was_reprieved, true))
+            && let Some(newcomer) = &mut self.newcomer
+            && (wake.received != Some(true) || std::mem::replace(&mut newcomer.was_reprieved, true))
         {
             self.dialect.close(Closing::PlaceTaken, &mut self.out);
             return Ok(ControlFlow::Break(()));
@@ -243,11 +253,9 @@ impl Pump {
 
     /// Counts a request of a connection without a session, and tells it when that was the last one.
     fn has_asked_enough(&mut self) -> bool {
-        if self.session.is_some() || !self.has_input {
-            return false;
-        }
-        self.asked_before_login += 1;
-        let is_enough = self.asked_before_login >= limits::REQUESTS_BEFORE_LOGIN_MAX;
+        let Some(newcomer) = self.newcomer.as_mut().filter(|_| self.has_input) else { return false };
+        newcomer.asked += 1;
+        let is_enough = newcomer.asked >= limits::REQUESTS_BEFORE_LOGIN_MAX;
         if is_enough {
             self.dialect.close(Closing::TooManyRequests, &mut self.out);
         }
@@ -273,20 +281,22 @@ impl Pump {
                     let is_overdue = || place.as_ref().is_some_and(AnswerPlace::is_overdue);
                     self.stream.write_before(&mut self.out, is_overdue).await?;
                     self.last_sent = Instant::now();
+                    // A peer that takes all at once is no reason to keep the others waiting.
+                    tokio::task::yield_now().await;
                 }
                 flow
             }
             // A dialect lets no command pass before the login.
             (Request::Command { .. }, None) => Flow::Close,
             (Request::Authenticate { tag, credentials }, _) => {
-                self.place.iter().for_each(Place::is_served);
+                self.newcomer.iter().for_each(|newcomer| newcomer.place.is_served());
                 let result = Box::pin(self.entrance.hub.authenticate(credentials, &self.source)).await;
                 let result = result.map(|(session, welcome)| {
-                    self.place.take().into_iter().for_each(|place| place.has_logged_in(session.name()));
+                    self.newcomer = None;
                     self.session = Some(session);
                     welcome
                 });
-                self.place.iter().for_each(Place::has_failed);
+                self.newcomer.iter().for_each(|newcomer| newcomer.place.has_failed());
                 self.dialect.welcome(&tag, result, &mut self.out)
             }
             (Request::Bye { tag }, session) => {
@@ -299,22 +309,21 @@ impl Pump {
         })
     }
 
+    /// A peer that takes nothing does not keep its place by that.
+    async fn flush_to_newcomer(&mut self) -> io::Result<()> {
+        let Some(newcomer) = &self.newcomer else { return Ok(()) };
+        tokio::select! {
+            biased;
+            written = self.stream.write(&mut self.out) => written,
+            () = poll_fn(|cx| newcomer.place.poll_taken(cx)) => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
     async fn flush(&mut self) -> io::Result<()> {
         if !self.out.is_empty() {
-            match &self.place {
+            match &self.newcomer {
                 None => self.stream.write(&mut self.out).await?,
-                // A peer that takes nothing does not keep its place by that.
-                Some(place) => {
-                    let (stream, out) = (&mut self.stream, &mut self.out);
-                    let written = async {
-                        tokio::select! {
-                            biased;
-                            written = stream.write(out) => written,
-                            () = poll_fn(|cx| place.poll_taken(cx)) => Err(io::ErrorKind::ConnectionAborted.into()),
-                        }
-                    };
-                    Box::pin(written).await?;
-                }
+                Some(_) => Box::pin(self.flush_to_newcomer()).await?,
             }
             self.last_sent = Instant::now();
         }

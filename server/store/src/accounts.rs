@@ -61,10 +61,6 @@ impl Accounts for SqliteStore {
         self.write(move |conn, _| devices::remove_device(conn, device))
     }
 
-    fn is_current(&self, device: DeviceId, known: Generation) -> Answer<'_, bool> {
-        self.read(move |conn| devices::is_current(conn, device, known))
-    }
-
     fn set_password(&self, new: NewPassword) -> Answer<'_, bool> {
         self.write(move |conn, _| devices::set_password(conn, &new))
     }

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use lanchat_hub::port::{
-    Answer, GroupRecord, MemberRecord, MembershipRecord, Opened, RoomKind, RoomRecord, Rooms,
+    Answer, Generation, GroupRecord, MemberRecord, MembershipRecord, Opened, RoomKind, RoomRecord, Rooms,
 };
 use lanchat_model::{AccountId, DeviceId, RoomId, RoomName, Seq, Timestamp, limits};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
+use crate::devices::is_current;
 use crate::row::{limit_value, parsed, seq, seq_value};
 use crate::sqlite::SqliteStore;
 
@@ -34,15 +35,19 @@ impl Rooms for SqliteStore {
     }
 
     fn memberships(&self, account: AccountId, device: DeviceId) -> Answer<'_, Vec<MembershipRecord>> {
+        self.read(move |conn| memberships(conn, account, device))
+    }
+
+    fn memberships_if_current(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        known: Generation,
+    ) -> Answer<'_, Option<Vec<MembershipRecord>>> {
         self.read(move |conn| {
-            let mut statement = conn.prepare_cached(select_room!(
-                ", coalesce(marks.seq, 0)",
-                "JOIN memberships ON memberships.room = rooms.id
-                 LEFT JOIN marks ON marks.room = rooms.id AND marks.device = ?2
-                 WHERE memberships.account = ?1 ORDER BY rooms.id"
-            ))?;
-            let record = |row: &Row<'_>| Ok(MembershipRecord { room: room_of(row)?, mark: seq(row, 8)? });
-            statement.query_map([account.0, device.0], record)?.collect()
+            // Both in one state of the database: who is logged out between the two has lost a session, not a right.
+            let current = is_current(conn, device, known)?;
+            current.then(|| memberships(conn, account, device)).transpose()
         })
     }
 
@@ -93,6 +98,21 @@ impl Rooms for SqliteStore {
             Ok(())
         })
     }
+}
+
+fn memberships(
+    conn: &Connection,
+    account: AccountId,
+    device: DeviceId,
+) -> rusqlite::Result<Vec<MembershipRecord>> {
+    let mut statement = conn.prepare_cached(select_room!(
+        ", coalesce(marks.seq, 0)",
+        "JOIN memberships ON memberships.room = rooms.id
+         LEFT JOIN marks ON marks.room = rooms.id AND marks.device = ?2
+         WHERE memberships.account = ?1 ORDER BY rooms.id"
+    ))?;
+    let record = |row: &Row<'_>| Ok(MembershipRecord { room: room_of(row)?, mark: seq(row, 8)? });
+    statement.query_map([account.0, device.0], record)?.collect()
 }
 
 /// Selects what [`room_of`] reads in columns 0 to 7, and perhaps more behind it.

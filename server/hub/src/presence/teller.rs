@@ -14,12 +14,16 @@ use crate::event::PresenceState;
 /// Something to be told, at once.
 pub(crate) type Told = (AccountName, PresenceState);
 
-/// What accounts did lately, and what everybody was told of it. Bounded by `limits::PRESENCE_LATELY_MAX`: when full, the
-/// account that changed longest ago is told as it is, and forgotten.
+/// What accounts did lately, and what everybody was told of it. Each of its two maps is bounded by
+/// `limits::PRESENCE_LATELY_MAX`: when full, the account that changed longest ago is told as it is, and forgotten, or all
+/// that have only come.
 #[derive(Debug, Default)]
 pub(crate) struct Teller {
+    /// Those that came, and have done nothing since: when. Nearly all, so this is all there is about them.
+    arrivals: HashMap<AccountId, Instant>,
+    /// All others.
     accounts: HashMap<AccountId, Lately>,
-    /// All of them, by their last change.
+    /// Those of `accounts`, by their last change.
     by_change: BTreeSet<(Instant, AccountId)>,
     /// Those of whom something is still to be told, by when.
     due: BTreeSet<(Instant, AccountId)>,
@@ -62,7 +66,17 @@ impl Teller {
         (since, now): (Instant, Instant),
     ) -> Vec<Told> {
         let mut told = self.make_room(account, now);
-        let lately = self.accounts.entry(account).or_insert_with(|| Lately::first(name, &state, since));
+        self.forget_arrivals(now);
+        if state == PresenceState::Online && !self.has(account) {
+            self.arrivals.insert(account, since);
+            told.push((name.clone(), state));
+            return told;
+        }
+        let arrived = self.arrivals.remove(&account);
+        let lately = self.accounts.entry(account).or_insert_with(|| match arrived {
+            Some(at) => Lately::arrived(name, at),
+            None => Lately::first(name, &state, since),
+        });
         self.by_change.remove(&(lately.since, account));
         if let Some(due) = lately.due.take() {
             self.due.remove(&(due, account));
@@ -115,6 +129,20 @@ impl Teller {
         }
     }
 
+    fn has(&self, account: AccountId) -> bool {
+        self.arrivals.contains_key(&account) || self.accounts.contains_key(&account)
+    }
+
+    /// Makes room among those that came: what a visit is told by depends on its beginning for a short time only.
+    fn forget_arrivals(&mut self, now: Instant) {
+        if self.arrivals.len() >= limits::PRESENCE_LATELY_MAX {
+            self.arrivals.retain(|_, at| now.duration_since(*at) < limits::PRESENCE_CALM_MIN);
+        }
+        if self.arrivals.len() >= limits::PRESENCE_LATELY_MAX {
+            self.arrivals.clear();
+        }
+    }
+
     /// Forgets what nothing depends on any more, and one account more if all places are taken.
     fn make_room(&mut self, newcomer: AccountId, now: Instant) -> Vec<Told> {
         let mut told = Vec::new();
@@ -154,6 +182,15 @@ impl Lately {
             seen: false,
             due: None,
         }
+    }
+
+    /// An account that came at that time, which was told.
+    fn arrived(name: &AccountName, at: Instant) -> Self {
+        let mut lately = Self::first(name, &PresenceState::Online, at);
+        lately.take(PresenceState::Online, at);
+        lately.visits_left -= 1;
+        lately.told = Some(PresenceState::Online);
+        lately
     }
 
     fn take(&mut self, state: PresenceState, since: Instant) {
@@ -235,11 +272,16 @@ mod tests {
         }
         assert_eq!(teller.accounts.len(), limits::PRESENCE_LATELY_MAX);
         assert_eq!(teller.due.len(), limits::PRESENCE_LATELY_MAX);
-        let told = teller.change(AccountId(-1), &name, state(true), (now, now));
+        let told = teller.change(AccountId(-1), &name, state(false), (now, now));
         assert_eq!(told.len(), 2, "the one that had to go, and the new one");
         let later = now + limits::PRESENCE_CALM_MAX;
         assert_eq!(teller.ripe(later).0.len(), limits::PRESENCE_LATELY_MAX - 1);
         teller.change(AccountId(-2), &name, state(true), (later, later));
-        assert_eq!((teller.accounts.len(), teller.due.len()), (1, 0), "what is calm is forgotten");
+        assert_eq!((teller.accounts.len(), teller.due.len()), (0, 0), "what is calm is forgotten");
+        assert_eq!(teller.arrivals.len(), 1);
+        for account in 0..3 * limits::PRESENCE_LATELY_MAX {
+            teller.change(AccountId(account as i64), &name, state(true), (later, later));
+            assert!(teller.arrivals.len() <= limits::PRESENCE_LATELY_MAX);
+        }
     }
 }

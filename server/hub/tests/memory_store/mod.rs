@@ -3,7 +3,6 @@
 
 #![allow(dead_code, reason = "each test uses its part of it")]
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use lanchat_hub::port::*;
@@ -11,26 +10,12 @@ use lanchat_hub::{Body, Entry};
 use lanchat_model::*;
 use tokio::sync::Semaphore;
 
+use state::{Device, State, index};
+
+mod state;
+
 #[derive(Default)]
 pub(crate) struct MemoryStore(Mutex<State>);
-
-#[derive(Clone, Default)]
-struct State {
-    accounts: Vec<Account>,
-    devices: Vec<Device>,
-    rooms: Vec<(RoomKind, Vec<Arc<Entry>>)>,
-    memberships: BTreeSet<(RoomId, AccountId)>,
-    marks: HashMap<(DeviceId, RoomId), Seq>,
-    posts: BTreeMap<(AccountId, ClientId), Arc<Entry>>,
-    online: BTreeSet<AccountId>,
-    disk_is_full: bool,
-    /// Rooms that an account made: a test is shorter than a day.
-    made: HashMap<AccountId, usize>,
-    /// How many drafts came together, each time.
-    batches: Vec<usize>,
-    /// What is asked about logins and memberships while there is one is done at once, and answered when it opens.
-    gate: Option<Gate>,
-}
 
 /// Holds answers back, so that something else can happen in between.
 #[derive(Clone)]
@@ -39,27 +24,6 @@ pub(crate) struct Gate(Arc<Semaphore>);
 impl Gate {
     pub(crate) fn open(&self) {
         self.0.add_permits(Semaphore::MAX_PERMITS / 2);
-    }
-}
-
-#[derive(Clone)]
-struct Device {
-    account: AccountId,
-    /// `None`: older tokens than the one it has say nothing.
-    series: Option<TokenHash>,
-    current: TokenHash,
-    next: Option<TokenHash>,
-    gone: bool,
-    copied: bool,
-}
-
-impl Device {
-    fn new(account: AccountId, TokenRecord { hash: current, series }: TokenRecord) -> Self {
-        Self { account, series: Some(series), current, next: None, gone: false, copied: false }
-    }
-
-    fn holds(&self, token: TokenHash) -> bool {
-        !self.gone && (token == self.current || Some(token) == self.next)
     }
 }
 
@@ -79,10 +43,6 @@ fn answer_behind<'a, T: Send + 'a>(gate: Option<Gate>, value: T) -> Answer<'a, T
 
 fn full<'a, T: Send + 'a>() -> Answer<'a, T> {
     Box::pin(std::future::ready(Err(StoreError::Full)))
-}
-
-fn index(id: i64) -> usize {
-    usize::try_from(id).expect("ids of this store are indices")
 }
 
 impl MemoryStore {
@@ -140,90 +100,6 @@ impl MemoryStore {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("no test panics in the store")
     }
-}
-
-impl State {
-    fn record(&self, room: RoomId) -> RoomRecord {
-        let (kind, log) = &self.rooms[index(room.0)];
-        let members = self.memberships.iter().filter(|(of, _)| *of == room).count() as u64;
-        RoomRecord { id: room, kind: kind.clone(), head: head(log), members }
-    }
-
-    fn find(&self, kind: &RoomKind) -> Option<RoomRecord> {
-        let found = self.rooms.iter().position(|(known, _)| known == kind)?;
-        Some(self.record(RoomId(found as i64)))
-    }
-
-    fn open(&mut self, kind: RoomKind) -> RoomRecord {
-        if self.find(&kind).is_none() {
-            self.rooms.push((kind.clone(), Vec::new()));
-        }
-        self.find(&kind).expect("it was just made")
-    }
-
-    fn pair(&self, one: AccountId, other: AccountId) -> RoomKind {
-        let mut pair = [one, other].map(|id| (id, self.accounts[index(id.0)].name.clone()));
-        pair.sort();
-        RoomKind::Private(pair)
-    }
-
-    fn holder(&self, token: TokenHash) -> Option<usize> {
-        self.devices.iter().position(|device| device.holds(token))
-    }
-
-    fn remove(&mut self, device: DeviceId) {
-        self.devices[index(device.0)].gone = true;
-    }
-
-    /// Why a token is no device's, with what follows from that.
-    fn not_resumed(&mut self, token: TokenRecord) -> NotResumed {
-        let of_series = |device: &Device| !device.gone && device.series == Some(token.series);
-        let found = self.devices.iter().position(of_series).or(self.holder(token.hash));
-        let Some(found) = found else { return NotResumed::Unknown };
-        let device = DeviceId(found as i64);
-        let found = &mut self.devices[found];
-        found.copied = true;
-        let account = found.account;
-        NotResumed::Copied { account, name: self.accounts[index(account.0)].name.clone(), device }
-    }
-
-    fn is_current(&self, device: DeviceId, known: Generation) -> bool {
-        let device = &self.devices[index(device.0)];
-        !device.gone && !device.copied && self.accounts[index(device.account.0)].generation == known
-    }
-
-    fn append(&mut self, draft: Draft) -> Appended {
-        if let Some(known) = self.posts.get(&(draft.author, draft.client_id)) {
-            let same = known.room == draft.room && known.body == draft.body;
-            return if same { Appended::Again(Arc::clone(known)) } else { Appended::IdReused };
-        }
-        let seat = (draft.room, draft.author);
-        let changed = match draft.body {
-            Body::Joined => self.memberships.insert(seat),
-            Body::Left => self.memberships.remove(&seat),
-            _ if !self.memberships.contains(&seat) => return Appended::NotAMember,
-            _ => true,
-        };
-        if !changed {
-            return Appended::Unchanged;
-        }
-        let log = &mut self.rooms[index(draft.room.0)].1;
-        let entry = Arc::new(Entry {
-            room: draft.room,
-            seq: head(log).next(),
-            client_id: draft.client_id,
-            author: draft.author_name,
-            at: Timestamp(0),
-            body: draft.body,
-        });
-        log.push(Arc::clone(&entry));
-        self.posts.insert((draft.author, draft.client_id), Arc::clone(&entry));
-        Appended::Fresh(entry)
-    }
-}
-
-fn head(log: &[Arc<Entry>]) -> Seq {
-    log.last().map_or(Seq::ZERO, |entry| entry.seq)
 }
 
 impl Accounts for MemoryStore {
@@ -317,10 +193,6 @@ impl Accounts for MemoryStore {
     fn remove_device(&self, device: DeviceId) -> Answer<'_, ()> {
         self.lock().remove(device);
         answer(())
-    }
-
-    fn is_current(&self, device: DeviceId, known: Generation) -> Answer<'_, bool> {
-        answer(self.lock().is_current(device, known))
     }
 
     fn set_password(&self, new: NewPassword) -> Answer<'_, bool> {
@@ -424,9 +296,17 @@ impl Rooms for MemoryStore {
 
     fn memberships(&self, account: AccountId, device: DeviceId) -> Answer<'_, Vec<MembershipRecord>> {
         let state = self.lock();
-        let mine = state.memberships.iter().filter(|(_, member)| *member == account).map(|(room, _)| *room);
-        let mark = |room| state.marks.get(&(device, room)).copied().unwrap_or_default();
-        let mine = mine.map(|room| MembershipRecord { room: state.record(room), mark: mark(room) }).collect();
+        answer_behind(state.gate.clone(), state.memberships_of(account, device))
+    }
+
+    fn memberships_if_current(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        known: Generation,
+    ) -> Answer<'_, Option<Vec<MembershipRecord>>> {
+        let state = self.lock();
+        let mine = state.is_current(device, known).then(|| state.memberships_of(account, device));
         answer_behind(state.gate.clone(), mine)
     }
 

@@ -1,5 +1,9 @@
 //! The anteroom by itself: who goes when it is full.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::ops::Deref;
+
 use super::*;
 
 fn peer(text: &str) -> SocketAddr {
@@ -11,13 +15,32 @@ fn host(number: usize) -> SocketAddr {
     ([10, 0, a, b], 1).into()
 }
 
-fn name(number: usize) -> AccountName {
-    format!("somebody-{number}").parse().unwrap()
+/// An anteroom, and where people have logged in from.
+#[derive(Default)]
+struct Front {
+    anteroom: Arc<Anteroom>,
+    known: RefCell<HashSet<Source>>,
 }
 
-/// One account has logged in from these hosts.
-fn log_in(anteroom: &Arc<Anteroom>, account: usize, hosts: impl Iterator<Item = usize>) {
-    hosts.for_each(|number| anteroom.enter(host(number)).unwrap().has_logged_in(&name(account)));
+impl Front {
+    fn enter(&self, peer: SocketAddr) -> Option<Place> {
+        let source = source_of(peer);
+        let is_known = self.known.borrow().contains(&source);
+        self.anteroom.enter(source, is_known)
+    }
+
+    /// Somebody has logged in from these hosts.
+    fn log_in(&self, hosts: impl Iterator<Item = usize>) {
+        self.known.borrow_mut().extend(hosts.map(|number| source_of(host(number))));
+    }
+}
+
+impl Deref for Front {
+    type Target = Anteroom;
+
+    fn deref(&self) -> &Anteroom {
+        &self.anteroom
+    }
 }
 
 fn kept(anteroom: &Anteroom, place: &Place) -> bool {
@@ -33,13 +56,13 @@ fn left(places: &[Place]) -> usize {
     places.iter().filter(|place| !is_taken(place)).count()
 }
 
-fn enter_all(anteroom: &Arc<Anteroom>, peers: impl Iterator<Item = SocketAddr>) -> Vec<Place> {
+fn enter_all(anteroom: &Front, peers: impl Iterator<Item = SocketAddr>) -> Vec<Place> {
     peers.map(|peer| anteroom.enter(peer).expect("somebody can make room")).collect()
 }
 
 #[test]
 fn a_source_may_hold_all_places_and_keeps_nobody_out() {
-    let anteroom = Arc::new(Anteroom::default());
+    let anteroom = Front::default();
     let crowd = enter_all(&anteroom, (0..2 * limits::CONNECTIONS_BEFORE_LOGIN_MAX).map(|_| host(9)));
     assert_eq!(left(&crowd), limits::CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX);
     let honest = anteroom.enter(host(1)).unwrap();
@@ -52,7 +75,7 @@ fn a_source_may_hold_all_places_and_keeps_nobody_out() {
 
 #[test]
 fn a_host_with_many_link_local_addresses_keeps_nobody_out() {
-    let anteroom = Arc::new(Anteroom::default());
+    let anteroom = Front::default();
     let honest = anteroom.enter(peer("[fe80::1%2]:1")).unwrap();
     let elsewhere = anteroom.enter(host(1)).unwrap();
     let addresses = (2..602).cycle().take(6000).map(|number| peer(&format!("[fe80::{number:x}%2]:1")));
@@ -63,7 +86,7 @@ fn a_host_with_many_link_local_addresses_keeps_nobody_out() {
 
 #[test]
 fn a_host_with_endless_addresses_of_a_network_leaves_the_other_networks_their_places() {
-    let anteroom = Arc::new(Anteroom::default());
+    let anteroom = Front::default();
     let honest = enter_all(&anteroom, (0..20).map(|number| peer(&format!("[2001:db8:0:1::{number:x}]:1"))));
     let endless = |network: u16| (0..5000).map(move |n| peer(&format!("[2001:db8:0:{network:x}::{n:x}]:1")));
     let crowds = [enter_all(&anteroom, endless(2)), enter_all(&anteroom, endless(3))];
@@ -73,7 +96,7 @@ fn a_host_with_endless_addresses_of_a_network_leaves_the_other_networks_their_pl
 
 #[test]
 fn all_places_together_are_bounded() {
-    let anteroom = Arc::new(Anteroom::default());
+    let anteroom = Front::default();
     let places = enter_all(&anteroom, (0..5000).map(|n: u32| (n.rotate_right(16).to_be_bytes(), 1).into()));
     assert_eq!(left(&places), limits::CONNECTIONS_BEFORE_LOGIN_MAX);
     drop(places);
@@ -83,8 +106,8 @@ fn all_places_together_are_bounded() {
 
 #[test]
 fn places_are_kept_for_those_who_have_logged_in_before() {
-    let anteroom = Arc::new(Anteroom::default());
-    log_in(&anteroom, 1, 1..2);
+    let anteroom = Front::default();
+    anteroom.log_in(1..2);
     let back = enter_all(&anteroom, (0..limits::KEPT_PLACES_PER_SOURCE_MAX + 1).map(|_| host(1)));
     let kept: Vec<bool> = back.iter().map(|place| place.is_kept).collect();
     assert_eq!(kept.iter().filter(|is_kept| **is_kept).count(), limits::KEPT_PLACES_PER_SOURCE_MAX);
@@ -103,8 +126,8 @@ fn places_are_kept_for_those_who_have_logged_in_before() {
 
 #[test]
 fn kept_places_are_bounded_in_all() {
-    let anteroom = Arc::new(Anteroom::default());
-    (0..1000).for_each(|number| log_in(&anteroom, number, number..number + 1));
+    let anteroom = Front::default();
+    anteroom.log_in(0..1000);
     let places = enter_all(&anteroom, (0..1000).map(host));
     assert_eq!(left(&places), limits::CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX);
     let of_places = places.iter().filter(|place| kept(&anteroom, place)).count();
@@ -115,9 +138,10 @@ fn kept_places_are_bounded_in_all() {
 
 #[test]
 fn an_account_with_many_addresses_has_a_share_of_the_kept_places() {
-    let anteroom = Arc::new(Anteroom::default());
-    log_in(&anteroom, 1, 1..2);
-    log_in(&anteroom, 2, 2..66);
+    let anteroom = Front::default();
+    anteroom.log_in(1..2);
+    // Of an account no more are known.
+    anteroom.log_in(2..2 + limits::KNOWN_SOURCES_PER_ACCOUNT_MAX);
     let eve = enter_all(&anteroom, (2..66).cycle().take(400).map(host));
     let share = limits::KNOWN_SOURCES_PER_ACCOUNT_MAX * limits::KEPT_PLACES_PER_SOURCE_MAX;
     assert_eq!(eve.iter().filter(|place| kept(&anteroom, place)).count(), share);
@@ -129,9 +153,9 @@ fn an_account_with_many_addresses_has_a_share_of_the_kept_places() {
 /// As many accounts as it takes, and each has its addresses: sources with many kept places give one to whoever has fewer.
 #[test]
 fn who_comes_when_all_kept_places_are_taken_gets_one_of_the_source_that_has_most() {
-    let anteroom = Arc::new(Anteroom::default());
-    log_in(&anteroom, 1, 1..2);
-    (2..66).for_each(|number| log_in(&anteroom, number, number..number + 1));
+    let anteroom = Front::default();
+    anteroom.log_in(1..2);
+    anteroom.log_in(2..66);
     let crowd = enter_all(&anteroom, (2..66).cycle().take(limits::KEPT_PLACES_MAX).map(host));
     assert_eq!(anteroom.lock().kept.len(), limits::KEPT_PLACES_MAX);
     let ana = anteroom.enter(host(1)).unwrap();
@@ -149,7 +173,7 @@ fn who_comes_when_all_kept_places_are_taken_gets_one_of_the_source_that_has_most
 
 #[test]
 fn a_login_at_work_is_not_sent_away_and_one_that_failed_goes_after_the_silent() {
-    let anteroom = Arc::new(Anteroom::default());
+    let anteroom = Front::default();
     let all = limits::CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX;
     let (served, failed) = (anteroom.enter(host(9)).unwrap(), anteroom.enter(host(9)).unwrap());
     served.is_served();
@@ -171,7 +195,7 @@ fn a_login_at_work_is_not_sent_away_and_one_that_failed_goes_after_the_silent() 
 
 #[test]
 fn a_handshake_that_was_finished_goes_after_those_that_came_meanwhile() {
-    let anteroom = Arc::new(Anteroom::default());
+    let anteroom = Front::default();
     let places = enter_all(&anteroom, (1..=3).map(host));
     places[0].is_greeted();
     assert_eq!(anteroom.send_away(2), 2);
@@ -187,7 +211,7 @@ fn whoever_waits_is_woken_when_its_place_is_taken() {
             self.0.store(true, Ordering::Relaxed);
         }
     }
-    let anteroom = Arc::new(Anteroom::default());
+    let anteroom = Front::default();
     let (place, flag) = (anteroom.enter(host(9)).unwrap(), Arc::new(Flag(AtomicBool::new(false))));
     let waker = Waker::from(Arc::clone(&flag));
     assert!(place.poll_taken(&mut Context::from_waker(&waker)).is_pending());

@@ -1,0 +1,64 @@
+//! What one account may have under way at a time, all its sessions together.
+
+use std::sync::{Arc, OnceLock};
+
+use lanchat_model::limits;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
+
+use crate::error::{Error, Refusal};
+use crate::places::{Place, Places};
+
+/// The places of one account, shared by the mailboxes of its sessions. They are made when the first one is asked for: most
+/// sessions are idle.
+#[derive(Debug, Default)]
+pub(crate) struct AccountPlaces(OnceLock<Box<Kinds>>);
+
+#[derive(Debug)]
+struct Kinds {
+    answers: Arc<Places>,
+    posts: Arc<Places>,
+    reading: Mutex<()>,
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        Self {
+            answers: Places::new(limits::ANSWERS_PER_ACCOUNT_MAX),
+            posts: Places::new(limits::POSTS_PER_ACCOUNT_MAX),
+            reading: Mutex::default(),
+        }
+    }
+}
+
+impl AccountPlaces {
+    /// Takes a place for an answer that is long, when there is one. Cancel safe.
+    pub(crate) async fn answer(&self) -> Place {
+        self.kinds().answers.take().await
+    }
+
+    /// Takes a place for a post that waits to be on disk, when there is one. Cancel safe.
+    pub(crate) async fn post(&self) -> Place {
+        self.kinds().posts.take().await
+    }
+
+    /// Waits for the turn to read which rooms the account is in, as `attach` and `join` do, which costs as much as the account
+    /// has rooms: one at a time, so that its sessions together take no more of the server than one of them. `None`: there is
+    /// only one, which is one at a time by itself. Cancel safe.
+    ///
+    /// # Errors
+    /// `Busy`, when it did not come for `limits::READING_WAIT_MAX`.
+    pub(crate) async fn reading(self: &Arc<Self>) -> Result<Option<MutexGuard<'_, ()>>, Error> {
+        // That of its mailbox, and that of whoever asks.
+        const OF_ONE_SESSION: usize = 2;
+        if Arc::strong_count(self) <= OF_ONE_SESSION {
+            return Ok(None);
+        }
+        let busy = |_| Refusal::Busy(limits::READING_WAIT_MAX).into();
+        timeout(limits::READING_WAIT_MAX, self.kinds().reading.lock()).await.map(Some).map_err(busy)
+    }
+
+    fn kinds(&self) -> &Kinds {
+        self.0.get_or_init(Box::default)
+    }
+}

@@ -1,0 +1,140 @@
+//! Where accounts have logged in from: their owners are not slowed there by the guesses of others, and places are kept for
+//! these sources in front of the login.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::num::NonZero;
+
+use lanchat_model::{AccountName, limits};
+
+use crate::source::Source;
+
+/// The last `limits::KNOWN_SOURCES_PER_ACCOUNT_MAX` of each account: one that has addresses without end pushes out its own
+/// alone. Of the last `limits::KNOWN_ACCOUNTS_MAX` accounts; the one that did not log in for the longest time goes first.
+#[derive(Debug, Default)]
+pub(crate) struct KnownSources {
+    hasher: RandomState,
+    logins: u64,
+    accounts: HashMap<NameHash, Whereabouts>,
+    /// How many accounts each source is known of: never 0.
+    holders: HashMap<SourceHash, u32>,
+}
+
+/// A name, and a source, in four bytes each: every account that logs in has both here. The key of the hash is random, so
+/// nobody can look for two that are the same; two that happen to be are both known where one is.
+type NameHash = NonZero<u32>;
+type SourceHash = NonZero<u32>;
+
+/// Where one account logged in from.
+#[derive(Debug, Default)]
+struct Whereabouts {
+    /// The number of its last login.
+    last: u64,
+    /// The one that was used last comes first.
+    sources: [Option<SourceHash>; limits::KNOWN_SOURCES_PER_ACCOUNT_MAX],
+}
+
+impl KnownSources {
+    /// Somebody has just logged in from there.
+    pub(crate) fn note(&mut self, account: &AccountName, source: &Source) {
+        let (account, source) = (self.hash(account), self.hash(source));
+        self.logins += 1;
+        let of_account = self.accounts.entry(account).or_default();
+        of_account.last = self.logins;
+        let forgotten = of_account.use_now(source);
+        if forgotten != Some(source) {
+            *self.holders.entry(source).or_default() += 1;
+            forgotten.into_iter().for_each(|source| self.forget(source));
+        }
+        if self.accounts.len() > limits::KNOWN_ACCOUNTS_MAX {
+            self.forget_an_account();
+        }
+    }
+
+    /// Whether this account has logged in from there.
+    pub(crate) fn is_at(&self, account: &AccountName, source: &Source) -> bool {
+        let of_account = self.accounts.get(&self.hash(account));
+        of_account.is_some_and(|of_account| of_account.sources.contains(&Some(self.hash(source))))
+    }
+
+    /// Whether anybody has.
+    pub(crate) fn contains(&self, source: &Source) -> bool {
+        self.holders.contains_key(&self.hash(source))
+    }
+
+    /// A look at all of them: behind each account that is not known stands a login.
+    fn forget_an_account(&mut self) {
+        let first =
+            self.accounts.iter().min_by_key(|(_, of_account)| of_account.last).map(|(account, _)| *account);
+        let forgotten = first.and_then(|account| self.accounts.remove(&account));
+        forgotten
+            .into_iter()
+            .flat_map(|of_account| of_account.sources)
+            .flatten()
+            .for_each(|source| self.forget(source));
+    }
+
+    fn hash(&self, of: &impl Hash) -> NonZero<u32> {
+        // The upper half is as good as the lower one.
+        NonZero::new((self.hasher.hash_one(of) >> 32) as u32).unwrap_or(NonZero::<u32>::MIN)
+    }
+
+    /// One account less is known to have been there.
+    fn forget(&mut self, source: SourceHash) {
+        if let Some(count) = self.holders.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.holders.remove(&source);
+            }
+        }
+    }
+}
+
+impl Whereabouts {
+    /// Puts a source in front, and returns the one that goes for it: itself where it was, the last one when there are too
+    /// many.
+    fn use_now(&mut self, source: SourceHash) -> Option<SourceHash> {
+        let before = self.sources.iter().position(|known| *known == Some(source));
+        let end = before.unwrap_or(limits::KNOWN_SOURCES_PER_ACCOUNT_MAX - 1);
+        let (moved, _) = self.sources.split_at_mut(end + 1);
+        moved.rotate_right(1);
+        moved.first_mut().and_then(|first| first.replace(source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(number: usize) -> AccountName {
+        format!("somebody-{number}").parse().unwrap()
+    }
+
+    fn source(number: usize) -> Source {
+        Source(number.to_string().into())
+    }
+
+    #[test]
+    fn an_account_with_endless_addresses_pushes_out_its_own_alone() {
+        let mut known = KnownSources::default();
+        known.note(&account(1), &source(1));
+        (1..10_000).for_each(|number| known.note(&account(2), &source(number)));
+        assert!(known.contains(&source(1)), "another account is known there");
+        assert!(known.is_at(&account(1), &source(1)) && !known.is_at(&account(2), &source(1)));
+        let of_the_other = (2..10_000).filter(|number| known.contains(&source(*number)));
+        assert_eq!(of_the_other.count(), limits::KNOWN_SOURCES_PER_ACCOUNT_MAX);
+        assert_eq!(known.holders.len(), limits::KNOWN_SOURCES_PER_ACCOUNT_MAX + 1);
+    }
+
+    #[test]
+    fn the_accounts_that_logged_in_last_are_known_and_where_they_did() {
+        let mut known = KnownSources::default();
+        (0..limits::KNOWN_ACCOUNTS_MAX).for_each(|number| known.note(&account(number), &source(number)));
+        known.note(&account(0), &source(0));
+        known.note(&account(limits::KNOWN_ACCOUNTS_MAX), &source(limits::KNOWN_ACCOUNTS_MAX));
+        assert!(known.contains(&source(0)) && known.contains(&source(limits::KNOWN_ACCOUNTS_MAX)));
+        assert!(!known.contains(&source(1)));
+        let sizes = (known.accounts.len(), known.holders.len());
+        assert_eq!(sizes, (limits::KNOWN_ACCOUNTS_MAX, limits::KNOWN_ACCOUNTS_MAX));
+    }
+}
