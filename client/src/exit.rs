@@ -70,6 +70,7 @@ impl From<ConnectError> for Failure {
             ConnectError::KeyChanged { .. } | ConnectError::UnexpectedKey { .. } => Reason::Untrusted,
             ConnectError::Home(_) => Reason::Usage,
             ConnectError::UnsupportedVersion { .. }
+            | ConnectError::BrokenProtocol { .. }
             | ConnectError::ServerFull { .. }
             | ConnectError::Crowded { is_known: true, .. } => Reason::Lost,
             _ => Reason::NoServer,

@@ -88,16 +88,9 @@ fn skip_sequence(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     }
 }
 
-/// A stranger's text inside a line of the program: in quotation marks, of which it can hold none itself, so that where
-/// it ends is where they end.
+/// A stranger's text inside a line of the program: clean, and in quotation marks.
 pub(crate) fn quoted(text: &str) -> String {
-    format!("“{}”", clean(text).replace(is_quotation_mark, "'"))
-}
-
-fn is_quotation_mark(c: char) -> bool {
-    matches!(c, '"' | '«' | '»' | '\u{2ba}' | '\u{2dd}' | '\u{2ee}' | '\u{2f5}' | '\u{2f6}' | '\u{5f2}' | '\u{5f4}'
-        | '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{2036}' | '\u{275d}' | '\u{275e}' | '\u{3003}'
-        | '\u{301d}'..='\u{301f}' | '\u{ff02}')
+    lanchat_client::quoted(&clean(text))
 }
 
 /// `text` as rows that fit `room`. All but the first start with [`CONTINUATION`].

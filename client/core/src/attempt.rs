@@ -12,6 +12,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::connect::Connection;
+use crate::sentence::quoted;
 use crate::target::Target;
 
 /// Bytes taken from the socket at a time.
@@ -114,7 +115,7 @@ async fn read_hello(
 ) -> Result<(Hello, String), Failure> {
     let line = loop {
         if let Some(line) =
-            received.next_line(limits::FRAME_BYTES_MAX).map_err(|bad| not_lanchat(bad.reason))?
+            received.next_line(limits::FRAME_BYTES_MAX).map_err(|bad| not_lanchat(quoted(&bad.reason)))?
         {
             break line.to_vec();
         }
@@ -127,14 +128,14 @@ async fn read_hello(
         };
         received.push(&bytes[..count]);
     };
-    let frame = ServerFrame::decode(&line).map_err(|bad| not_lanchat(bad.reason))?;
+    let frame = ServerFrame::decode(&line).map_err(|bad| not_lanchat(quoted(&bad.reason)))?;
     match frame {
         Some(ServerFrame::Hello(hello)) => Ok((hello, String::from_utf8_lossy(&line).into_owned())),
         Some(ServerFrame::ErrorFrame(error)) if error.code == ErrorCode::ServerFull => Err(Failure::Full {
             reason: error.reason,
             retry_after: error.retry_after.map(Duration::from_secs),
         }),
-        Some(ServerFrame::ErrorFrame(error)) => Err(not_lanchat(error.reason)),
+        Some(ServerFrame::ErrorFrame(error)) => Err(not_lanchat(format!("it says: {}", quoted(&error.reason)))),
         _ => Err(not_lanchat("it does not greet with 'hello'")),
     }
 }

@@ -160,7 +160,7 @@ impl Client {
             device: self.shared.device.clone(),
             versions: version::SUPPORTED.to_vec(),
         };
-        self.log_in(frame.into()).await
+        self.log_in(frame.into(), username).await
     }
 
     /// Logs in by password. The device token is kept in the [`Home`].
@@ -175,7 +175,7 @@ impl Client {
             device: self.shared.device.clone(),
             versions: version::SUPPORTED.to_vec(),
         };
-        self.log_in(frame.into()).await
+        self.log_in(frame.into(), username).await
     }
 
     /// Logs in by the token that the [`Home`] keeps for this server.
@@ -195,9 +195,9 @@ impl Client {
         }
     }
 
-    async fn log_in(&self, frame: ClientFrame) -> Result<Session, RequestError> {
+    async fn log_in(&self, frame: ClientFrame, account: &str) -> Result<Session, RequestError> {
         let (reply, answer) = oneshot::channel();
-        self.submit(Command::LogIn { frame, reply }).await?;
+        self.submit(Command::LogIn { frame, account: account.to_owned(), reply }).await?;
         self.wait(answer).await
     }
 

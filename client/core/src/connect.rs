@@ -16,6 +16,7 @@ use tokio_rustls::client::TlsStream;
 use crate::attempt::{Failure, attempt};
 use crate::error::{ConnectError, KeyChange, Unanswered};
 use crate::home::Home;
+use crate::sentence::Sentence;
 use crate::target::{Place, Target};
 
 /// A server that answered, proved that it holds its key, and greeted. Nothing was sent to it yet,
@@ -306,7 +307,9 @@ impl Known {
                 Some(server_id) => self.changed(server_id, expected, presented, address),
                 None => ConnectError::UnexpectedKey { expected, presented, address },
             },
-            Failure::Full { reason, retry_after } => ConnectError::ServerFull { reason, retry_after },
+            Failure::Full { reason, retry_after } => {
+                ConnectError::ServerFull { reason: Sentence::Server(reason), retry_after }
+            }
             Failure::TurnedAway => {
                 ConnectError::Crowded { address, is_known: self.policy.expected.is_some() }
             }

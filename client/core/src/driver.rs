@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use crate::attach::AttachPolicy;
 use crate::backoff::Backoff;
+use crate::breaches::Breaches;
 use crate::client::Shared;
 use crate::connect::Trusted;
 use crate::delivery::Delivery;
@@ -32,16 +33,18 @@ use crate::link::{Link, LinkEvent};
 use crate::marks::Marks;
 use crate::outbox::{Outbox, Post};
 use crate::requests::{Asker, LoggedIn, Request, Requests};
+use crate::sentence::Sentence;
 use crate::servers::Login;
 use crate::target::Target;
+use frames::not_a_frame;
 use keeping::Keeper;
 
 pub(crate) use crate::requests::Answer;
 
 /// What a handle asks of the driver.
 pub(crate) enum Command {
-    /// Register, or log in by password.
-    LogIn { frame: ClientFrame, reply: oneshot::Sender<LoggedIn> },
+    /// Register this account, or log in to it by password.
+    LogIn { frame: ClientFrame, account: String, reply: oneshot::Sender<LoggedIn> },
     /// Log in by the token that is kept.
     Resume { login: (Login, TokenLock), reply: oneshot::Sender<LoggedIn> },
     /// Start delivery.
@@ -102,6 +105,7 @@ pub(crate) struct Driver {
     requests: Requests,
     marks: Marks,
     backoff: Backoff,
+    breaches: Breaches,
     /// Whether a loss was told that has not been made good yet.
     away: bool,
     /// Whether it was told that the server is crowded, since it was reached last.
@@ -145,6 +149,7 @@ impl Driver {
             requests: Requests::default(),
             marks: Marks::default(),
             backoff: Backoff::default(),
+            breaches: Breaches::default(),
             away: false,
             was_turned_away: false,
             others: Vec::new(),
@@ -209,7 +214,8 @@ impl Driver {
             place = place_for(self.queue.as_ref(), self.waiting.front()) => self.deliver(place),
             event = self.link.next(reads) => match event {
                 LinkEvent::Line(line) => self.heard(&line).await,
-                LinkEvent::Broken(reason) => self.lost(&reason, None),
+                LinkEvent::Broken(reason) => self.lost(Sentence::Ours(reason), None),
+                LinkEvent::Breach(bad) => self.breach(not_a_frame(&bad)),
                 LinkEvent::Made(outcome) => self.connected(*outcome),
                 LinkEvent::Due => self.connect(),
             },
@@ -268,7 +274,7 @@ impl Driver {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::LogIn { frame, reply } => self.log_in(frame, reply, None),
+            Command::LogIn { frame, account, reply } => self.log_in(frame, reply, &account, None),
             Command::Resume { login, reply } => self.log_in_by_token(login, reply),
             Command::Request { frame, reply } if self.account.is_some() => {
                 self.requests.insert(Request::new(frame, Asker::User(reply)));
@@ -278,11 +284,10 @@ impl Driver {
                 drop(reply.send(Err(RequestError::NotLoggedIn)));
             }
             Command::Post(post) if self.account.is_some() => self.outbox.push(post),
-            Command::Post(post) => self.refuse(
-                post,
-                ErrorCode::LoginRequired,
-                "You are not logged in: log in, then send it again.",
-            ),
+            Command::Post(post) => {
+                let words = "You are not logged in: log in, then send it again.".to_owned();
+                self.refuse(post, ErrorCode::LoginRequired, Sentence::Ours(words));
+            }
             Command::Typing(frame) => {
                 if let (Phase::Ready, Some(wire)) = (self.phase, self.link.wire()) {
                     wire.put(&frame.into());
@@ -292,10 +297,10 @@ impl Driver {
     }
 
     /// Takes a post out of the game, and tells why.
-    fn refuse(&mut self, post: Post, code: ErrorCode, reason: &str) {
+    fn refuse(&mut self, post: Post, code: ErrorCode, reason: Sentence) {
         self.shared.refused.fetch_add(1, Ordering::Relaxed);
         let Post { id, room, .. } = post;
-        self.tell(Event::Refused { id, room, code, reason: reason.to_owned() });
+        self.tell(Event::Refused { id, room, code, reason });
     }
 
     /// Sends what was seen, once it can be.

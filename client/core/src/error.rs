@@ -9,6 +9,8 @@ use lanchat_certs::{Fingerprint, PinsError};
 use lanchat_model::{BadName, BadText, ServerId};
 use lanchat_protocol::ErrorCode;
 
+use crate::sentence::Sentence;
+
 /// Why the state folder or a file in it cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -176,10 +178,17 @@ pub enum ConnectError {
     /// The server says that it has no place.
     #[error("{reason}")]
     ServerFull {
-        /// The server's own words.
-        reason: String,
+        /// Its own words.
+        reason: Sentence,
         /// When to try again.
         retry_after: Option<Duration>,
+    },
+    /// The server broke the protocol, or said that this program does, on `limits::BREACHES_MAX` connections that followed
+    /// each other. Another attempt would end as they did.
+    #[error("the server and this program do not understand each other ({reason}): one of the two needs an update")]
+    BrokenProtocol {
+        /// What was wrong the last time.
+        reason: Sentence,
     },
     /// The server speaks only versions of the protocol that this program does not.
     #[error(
@@ -238,7 +247,7 @@ pub enum RequestError {
         /// Why, for programs.
         code: ErrorCode,
         /// Why, and what to do, for people.
-        reason: String,
+        reason: Sentence,
         /// When to try again.
         retry_after: Option<Duration>,
     },

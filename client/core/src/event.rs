@@ -11,6 +11,7 @@ use lanchat_protocol::{Attached, ErrorCode, Hello, RoomState, ServerFrame, Welco
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::error::ConnectError;
+use crate::sentence::Sentence;
 
 /// What a login gave: a [`Welcome`] without its token, which stays inside the library.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +77,8 @@ pub enum Event {
     },
     /// The connection is lost; it is tried again by itself. Told once per loss.
     Lost {
-        /// Why, as a sentence for people.
-        reason: String,
+        /// Why.
+        reason: Sentence,
         /// When the first attempt to come back is made.
         retry_in: Duration,
     },
@@ -92,8 +93,8 @@ pub enum Event {
     },
     /// An attempt to come back failed.
     Retrying {
-        /// Why, as a sentence for people.
-        reason: String,
+        /// Why.
+        reason: Sentence,
         /// When the next attempt is made.
         retry_in: Duration,
     },
@@ -111,8 +112,8 @@ pub enum Event {
     /// The device is logged in no longer: by [`Client::logout`](crate::Client::logout), by another
     /// device, or because its token is no longer good. What was not acknowledged is refused.
     LoggedOut {
-        /// Why, as a sentence for people.
-        reason: String,
+        /// Why.
+        reason: Sentence,
     },
     /// The server said something. Entries come in the order of their room, once each and without a
     /// gap. Answers come here too, those to requests that the library made by itself excepted.
@@ -140,7 +141,7 @@ pub enum Event {
         /// Why, for programs.
         code: ErrorCode,
         /// Why, and what to do, for people.
-        reason: String,
+        reason: Sentence,
     },
     /// An own message was not taken yet, because the server has a fault, such as a full disk. It is
     /// kept, and sent again.
@@ -152,7 +153,7 @@ pub enum Event {
         /// Why, for programs.
         code: ErrorCode,
         /// Why, for people.
-        reason: String,
+        reason: Sentence,
         /// When it is sent again.
         retry_in: Duration,
     },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lanchat_model::limits;
-use lanchat_protocol::{ClientFrame, Limits, LineBuffer, encode};
+use lanchat_protocol::{BadFrame, ClientFrame, Limits, LineBuffer, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -33,8 +33,10 @@ pub(crate) enum Link {
 pub(crate) enum LinkEvent {
     /// The server said this, without its newline.
     Line(Vec<u8>),
-    /// It broke.
+    /// It broke; why.
     Broken(String),
+    /// The server broke the protocol; how.
+    Breach(BadFrame),
     /// It was made, or not.
     Made(Box<Result<Reached, ConnectError>>),
     /// It is time to make it.
@@ -147,9 +149,7 @@ impl Wire {
                 match self.received.next_line(limits::SERVER_FRAME_BYTES_MAX) {
                     Ok(Some(line)) => return LinkEvent::Line(line.to_vec()),
                     Ok(None) => {}
-                    Err(bad) => {
-                        return LinkEvent::Broken(format!("the server breaks the protocol: {}", bad.reason));
-                    }
+                    Err(bad) => return LinkEvent::Breach(bad),
                 }
             }
             if let Err(reason) = self.turn(read).await {

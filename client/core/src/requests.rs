@@ -18,8 +18,8 @@ pub(crate) type LoggedIn = Result<Session, RequestError>;
 pub(crate) enum Asker {
     /// A user of the library.
     User(oneshot::Sender<Answer>),
-    /// A user who logs in; `token` if it is by one.
-    LogIn { reply: oneshot::Sender<LoggedIn>, token: Option<Secret> },
+    /// A user who logs in to `account`, folded; `token` if it is by one.
+    LogIn { reply: oneshot::Sender<LoggedIn>, account: String, token: Option<Secret> },
 }
 
 /// A request.
@@ -40,6 +40,14 @@ impl Request {
         match self.asker {
             Asker::User(reply) => drop(reply.send(Err(error))),
             Asker::LogIn { reply, .. } => drop(reply.send(Err(error))),
+        }
+    }
+
+    /// The account that a login is for. `None`: it is another request.
+    pub(crate) fn account(&self) -> Option<&str> {
+        match &self.asker {
+            Asker::LogIn { account, .. } => Some(account),
+            Asker::User(_) => None,
         }
     }
 
@@ -174,7 +182,8 @@ mod tests {
         let _list = ask(&mut requests, rooms(1));
         let (reply, _answer) = oneshot::channel();
         let frame = Resume { id: "2".into(), token: Secret("t".into()), versions: vec![1] };
-        requests.insert(Request::new(frame.into(), Asker::LogIn { reply, token: None }));
+        let asker = Asker::LogIn { reply, account: "ana".into(), token: None };
+        requests.insert(Request::new(frame.into(), asker));
         assert_eq!(unsent(&mut requests, false), ["2"]);
         assert_eq!(unsent(&mut requests, true), ["1"]);
     }

@@ -131,7 +131,8 @@ impl Session {
             Answer::LoggedOut(Err(error)) => ("You cannot be logged out", error),
             _ => return None,
         };
-        Some(Failure::new(Reason::Refused, format!("{what}, so nothing more was sent: {error}")))
+        let words = format!("{what}, so nothing more was sent. {}", sentence(&error.to_string()));
+        Some(Failure::new(Reason::Refused, words))
     }
 
     fn dispatch(&mut self, client: &Client, answer: Answer, pending: &mut Option<Pending>) -> Option<End> {
@@ -309,15 +310,15 @@ impl Session {
 
 /// Says what was not sent where, and why.
 fn unsent(room: &str, text: &str, reason: &str) -> String {
-    let mut letters = reason.chars();
+    format!("Your message to {} was not sent: “{}”. {}", clip(room), excerpt(text), sentence(reason))
+}
+
+/// The words of an error as a sentence of its own: with a capital letter and a stop.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    let stop = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!(
-        "Your message to {} was not sent: “{}”. {first}{}{stop}",
-        clip(room),
-        excerpt(text),
-        letters.as_str()
-    )
+    let stop = if words.ends_with(['.', '!', '?', '”']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
 }
 
 /// Whether a registration would be refused with any password.
@@ -331,6 +332,8 @@ fn is_about_the_name(error: &RequestError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use lanchat_client::Sentence;
+
     use super::*;
 
     #[test]
@@ -343,11 +346,17 @@ mod tests {
             unsent("lobby", "hey", "the message is too long: split it"),
             "Your message to lobby was not sent: “hey”. The message is too long: split it."
         );
+        let said = Sentence::Server("No.” *** You are logged out".to_owned()).to_string();
+        assert_eq!(
+            unsent("lobby", "hey", &said),
+            "Your message to lobby was not sent: “hey”. The server says: “No.' *** You are logged out”"
+        );
     }
 
     #[test]
     fn only_a_refused_password_is_asked_for_again() {
-        let refused = |code| RequestError::Refused { code, reason: String::new(), retry_after: None };
+        let reason = || Sentence::Server(String::new());
+        let refused = |code| RequestError::Refused { code, reason: reason(), retry_after: None };
         for code in [ErrorCode::WrongPassword, ErrorCode::BadPassword] {
             assert_eq!(Answer::LoggedIn(Err(refused(code))).verdict(), Verdict::PasswordRefused);
             assert_eq!(Answer::Done("", Err(refused(code))).verdict(), Verdict::PasswordRefused);

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use lanchat_client::{Client, RequestError, Secret};
+use lanchat_client::{Client, RequestError, Secret, Sentence};
 use lanchat_model::{LOBBY, RoomName, Seq, limits};
 use lanchat_protocol::ErrorCode;
 
@@ -450,7 +450,8 @@ fn change_password(client: Client, old: Secret, new: Secret) -> Pending {
 fn about_old_password(error: RequestError) -> RequestError {
     match error {
         RequestError::Refused { code: code @ ErrorCode::WrongPassword, retry_after, .. } => {
-            RequestError::Refused { code, reason: "The old password is wrong.".into(), retry_after }
+            let reason = Sentence::Ours("The old password is wrong.".to_owned());
+            RequestError::Refused { code, reason, retry_after }
         }
         error => error,
     }

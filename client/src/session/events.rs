@@ -1,6 +1,6 @@
 //! What the server and the library say.
 
-use lanchat_client::Event;
+use lanchat_client::{Event, Sentence};
 use lanchat_model::{LOBBY, Seq, limits};
 use lanchat_protocol::{Presence, Room, RoomState, ServerFrame};
 use tokio::time::Instant;
@@ -24,9 +24,11 @@ impl Session {
             Event::Lost { reason, .. } => {
                 self.typists.clear();
                 self.show_typists();
-                self.notice(&format!(
-                    "Connection lost: {reason}. Trying to come back; what you type is kept."
-                ));
+                let why = match &reason {
+                    Sentence::Ours(words) => format!("Connection lost: {words}."),
+                    said @ Sentence::Server(_) => format!("Connection lost. {said}"),
+                };
+                self.notice(&format!("{why} Trying to come back; what you type is kept."));
             }
             Event::Crowded => {
                 self.notice("The server is crowded. It is tried again by itself; what you type is kept.");
@@ -55,7 +57,7 @@ impl Session {
                 self.unacked.remove(&id);
                 self.is_due(&room, seq);
             }
-            Event::Refused { id, room, reason, .. } => self.refused(id, &room, &reason),
+            Event::Refused { id, room, reason, .. } => self.refused(id, &room, &reason.to_string()),
             Event::SentAgain { posts } => self.sent_again(posts),
             Event::NotKept { reason } => self.notice(&format!(
                 "What you write is sent, but not kept on this computer until it has arrived: {reason}"
@@ -92,8 +94,8 @@ impl Session {
         }
     }
 
-    fn logged_out(&mut self, reason: &str) {
-        self.notice(reason);
+    fn logged_out(&mut self, reason: &Sentence) {
+        self.notice(&reason.to_string());
         self.notice("Type /login to log in again.");
         self.forget_all();
     }
@@ -128,7 +130,9 @@ impl Session {
             ServerFrame::Room(room) => self.room(room),
             ServerFrame::RoomGone(gone) => self.gone(&gone.room),
             ServerFrame::Presence(presence) => self.presence(presence),
-            ServerFrame::Notice(notice) => self.notice(&format!("The server says: {}", notice.reason)),
+            ServerFrame::Notice(notice) => {
+                self.notice(&Sentence::Server(notice.reason.clone()).to_string());
+            }
             // Answers reach whoever asked; a goodbye is followed by the loss that it announces.
             _ => {}
         }

@@ -442,6 +442,11 @@ pub const CROWDED_BEFORE_SEARCH: u32 = 4;
 pub const OTHER_SERVERS_TOLD_MAX: usize = 3;
 /// From the first connect to the last candidate given up.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Connections on which a server breaks the protocol, each within [`BREACH_FORGOTTEN`] of the one before, until it is given
+/// up: what comes back so often does not go away, and a script would be kept going for ever.
+pub const BREACHES_MAX: u32 = 6;
+/// A breach of the protocol that is so long ago counts no more.
+pub const BREACH_FORGOTTEN: Duration = Duration::from_secs(600);
 /// The longest wait between attempts to reconnect.
 pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(30);
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lanchat_model::{ClientId, Seq, limits};
 use lanchat_protocol::{
-    Ack, ClientFrame, ErrorCode, ErrorFrame, Goodbye, Leave, Ping, Room, ServerFrame, Severity,
+    Ack, BadFrame, ClientFrame, ErrorCode, ErrorFrame, Goodbye, Leave, Ping, Room, ServerFrame, Severity,
 };
 use tokio::time::Instant;
 
@@ -14,9 +14,10 @@ use crate::attach::Step;
 use crate::error::{ConnectError, RequestError};
 use crate::event::Event;
 use crate::requests::{Asker, Request};
+use crate::sentence::{Sentence, quoted};
 
 /// A gap: the server is asked again from the last entry that came, on a fresh connection.
-const LEFT_OUT: &str = "the server left out a message; it is asked again";
+const LEFT_OUT: &str = "it left out a message";
 
 /// What a request of a user led to, apart from its answer.
 enum Outcome {
@@ -34,7 +35,7 @@ impl Driver {
         let frame = match ServerFrame::decode(line) {
             Ok(Some(frame)) => frame,
             Ok(None) => return self.unknown(line),
-            Err(bad) => return self.lost(&format!("the server breaks the protocol: {}", bad.reason), None),
+            Err(bad) => return self.breach(not_a_frame(&bad)),
         };
         // A frame that decodes is UTF-8.
         let text = || String::from_utf8_lossy(line).into_owned();
@@ -73,7 +74,7 @@ impl Driver {
             Step::Next => self.tell(Event::Frame { frame, line }),
             Step::Again => {}
             Step::Elsewhere => tracing::debug!(%seq, "an entry of a room that is not delivered"),
-            Step::Gap => self.lost(LEFT_OUT, None),
+            Step::Gap => self.breach(Sentence::Ours(LEFT_OUT.to_owned())),
         }
     }
 
@@ -87,7 +88,7 @@ impl Driver {
         }
         let Ok(Position { room, seq }) = serde_json::from_slice(line) else { return };
         if self.delivery.cursors.step(&room, seq) == Step::Gap {
-            self.lost(LEFT_OUT, None);
+            self.breach(Sentence::Ours(LEFT_OUT.to_owned()));
         }
     }
 
@@ -102,7 +103,7 @@ impl Driver {
     /// The session has a room that it did not have.
     fn room(&mut self, room: Room, line: String) {
         if !self.delivery.entered(&room.state) {
-            return self.lost("the server breaks the protocol: it puts this account in too many rooms", None);
+            return self.breach(Sentence::Ours("it puts this account in too many rooms".to_owned()));
         }
         let request = room.id.as_deref().and_then(|id| self.requests.take(id));
         self.tell(Event::Frame { frame: room.clone().into(), line });
@@ -139,7 +140,7 @@ impl Driver {
         match outcome {
             Outcome::Nothing => {}
             Outcome::Left(room) => self.delivery.cursors.remove(&room),
-            Outcome::LoggedOut => self.logged_out("You logged out.").await,
+            Outcome::LoggedOut => self.logged_out(Sentence::Ours("You logged out.".to_owned())).await,
         }
         answer(request, frame);
     }
@@ -191,10 +192,11 @@ impl Driver {
             let retry_in = retry_in.min(limits::RETRY_AFTER_MAX);
             let Some(room) = self.outbox.defer(id, Instant::now() + retry_in) else { return };
             self.tell(Event::Frame { frame: error.clone().into(), line });
-            self.tell(Event::Deferred { id, room, code: error.code, reason: error.reason.clone(), retry_in });
+            let reason = Sentence::Server(error.reason.clone());
+            self.tell(Event::Deferred { id, room, code: error.code, reason, retry_in });
         } else if let Some(post) = self.outbox.settle(id) {
             self.tell(Event::Frame { frame: error.clone().into(), line });
-            self.refuse(post, error.code, &error.reason);
+            self.refuse(post, error.code, Sentence::Server(error.reason.clone()));
         }
     }
 
@@ -209,13 +211,14 @@ impl Driver {
 
     /// The server closes the connection, and says why.
     async fn ended(&mut self, error: ErrorFrame) {
+        let reason = Sentence::Server(error.reason.clone());
         match error.code {
-            ErrorCode::LoggedOut => self.logged_out(&error.reason).await,
+            ErrorCode::LoggedOut => self.logged_out(reason).await,
             ErrorCode::LoginTimeout => {
                 // A login that crossed with it on the way was not read, and goes on the next
                 // connection.
                 self.requests.unsend();
-                self.lost(&error.reason, None);
+                self.lost(reason, None);
             }
             ErrorCode::UnsupportedVersion => {
                 self.stop(ConnectError::UnsupportedVersion { theirs: Vec::new() })
@@ -225,7 +228,7 @@ impl Driver {
                     // What else could it be about than the login that waits?
                     self.requests.fail_all(|| refusal(error.clone()));
                 }
-                self.lost(&error.reason, error.retry_after.map(Duration::from_secs));
+                self.turned_down(error);
             }
         }
     }
@@ -235,13 +238,19 @@ impl Driver {
             self.over = true;
             return;
         }
-        self.lost("the server goes down", goodbye.retry_after.map(Duration::from_secs));
+        let reason = Sentence::Ours("the server goes down".to_owned());
+        self.lost(reason, goodbye.retry_after.map(Duration::from_secs));
     }
 }
 
 fn refusal(error: ErrorFrame) -> RequestError {
     let retry_after = error.retry_after.map(Duration::from_secs);
-    RequestError::Refused { code: error.code, reason: error.reason, retry_after }
+    RequestError::Refused { code: error.code, reason: Sentence::Server(error.reason), retry_after }
+}
+
+/// What is wrong with a line of the server. Parts of it may stand in there, so it is none of our words.
+pub(super) fn not_a_frame(bad: &BadFrame) -> Sentence {
+    Sentence::Ours(quoted(&bad.reason))
 }
 
 /// Gives a request its answer.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lanchat_model::limits;
 use lanchat_protocol::{
-    Attach, Attached, ClientFrame, ErrorCode, ErrorFrame, Resume, Secret, Welcome, version,
+    Attach, Attached, ClientFrame, ErrorCode, ErrorFrame, Resume, Secret, Severity, Welcome, version,
 };
 use tokio::sync::oneshot;
 
@@ -17,7 +17,11 @@ use crate::event::{Event, Session};
 use crate::home::TokenLock;
 use crate::link::Link;
 use crate::requests::{Answer, Asker, LoggedIn, Request};
+use crate::sentence::Sentence;
 use crate::servers::Login;
+
+/// More rooms than an account can be in.
+const TOO_MANY_ROOMS: &str = "it lists too many rooms";
 
 impl Driver {
     /// A user wants to register or to log in.
@@ -25,13 +29,16 @@ impl Driver {
         &mut self,
         frame: ClientFrame,
         reply: oneshot::Sender<LoggedIn>,
+        account: &str,
         token: Option<Secret>,
     ) {
-        let request = Request::new(frame, Asker::LogIn { reply, token });
+        // As the server folds it (PROTOCOL §4).
+        let account = account.to_ascii_lowercase();
+        let request = Request::new(frame, Asker::LogIn { reply, account, token });
         if self.account.is_some() {
             return request.fail(RequestError::Refused {
                 code: ErrorCode::AlreadyLoggedIn,
-                reason: "You are logged in already. Log out first.".to_owned(),
+                reason: Sentence::Ours("You are logged in already. Log out first.".to_owned()),
                 retry_after: None,
             });
         }
@@ -43,10 +50,10 @@ impl Driver {
 
     /// A user wants to log in by the token that is kept.
     pub(super) fn log_in_by_token(&mut self, login: (Login, TokenLock), reply: oneshot::Sender<LoggedIn>) {
-        let (Login { token, .. }, lock) = login;
+        let (Login { account, token }, lock) = login;
         self.token_lock = Some(lock);
         let (_, frame) = self.resume_frame(token.clone());
-        self.log_in(frame, reply, Some(token));
+        self.log_in(frame, reply, &account, Some(token));
     }
 
     /// A new connection for the session that there is, if there is one. `kept` is what the folder
@@ -76,7 +83,8 @@ impl Driver {
     /// A user wants delivery to start.
     pub(super) fn attach(&mut self, policy: AttachPolicy, reply: oneshot::Sender<Answer>) {
         if self.delivery.started {
-            let reason = "Delivery has started already, and goes on by itself.".to_owned();
+            let reason =
+                Sentence::Ours("Delivery has started already, and goes on by itself.".to_owned());
             let refused = RequestError::Refused { code: ErrorCode::NotPossible, reason, retry_after: None };
             return drop(reply.send(Err(refused)));
         }
@@ -105,12 +113,13 @@ impl Driver {
         if !resuming && request.is_none() {
             return tracing::debug!("a welcome that nobody asked for");
         }
-        if let Err(reason) = check(&welcome) {
+        let unspoken = !version::SUPPORTED.contains(&welcome.version);
+        let wrong = self.wrong_with(&welcome, request.as_ref());
+        if unspoken || wrong.is_some() {
             request.into_iter().for_each(|request| request.fail(RequestError::BadAnswer("welcome")));
-            return if version::SUPPORTED.contains(&welcome.version) {
-                self.lost(reason, None);
-            } else {
-                self.stop(ConnectError::UnsupportedVersion { theirs: vec![welcome.version] });
+            return match wrong {
+                Some(what) if !unspoken => self.breach(Sentence::Ours(what.to_owned())),
+                _ => self.stop(ConnectError::UnsupportedVersion { theirs: vec![welcome.version] }),
             };
         }
         let token = welcome.token.clone();
@@ -145,13 +154,26 @@ impl Driver {
         }
     }
 
+    /// What is wrong with a welcome that answers `request`, or the resume of this session.
+    fn wrong_with(&self, welcome: &Welcome, request: Option<&Request>) -> Option<&'static str> {
+        let meant = match (request, &self.account) {
+            (Some(request), _) => request.account(),
+            (None, account) => account.as_ref().map(|account| account.session.username.as_str()),
+        };
+        match () {
+            () if meant != Some(welcome.username.as_str()) => Some("it lets in another account than was meant"),
+            () if welcome.rooms.len() > limits::ROOMS_PER_ACCOUNT_MAX => Some(TOO_MANY_ROOMS),
+            () => None,
+        }
+    }
+
     /// The server has started delivery.
     pub(super) fn attached(&mut self, attached: Attached, line: String) {
         if !matches!(self.phase, Phase::Attaching(id) if attached.id == id.to_string()) {
             return tracing::debug!("an 'attached' that nobody asked for");
         }
         if attached.rooms.len() > limits::ROOMS_PER_ACCOUNT_MAX {
-            return self.lost("the server breaks the protocol: it lists too many rooms", None);
+            return self.breach(Sentence::Ours(TOO_MANY_ROOMS.to_owned()));
         }
         let broken = self.delivery.attached(&attached);
         self.reset(broken);
@@ -182,16 +204,32 @@ impl Driver {
 
     /// The server has refused to resume, or to start delivery again.
     pub(super) async fn not_resumed(&mut self, error: ErrorFrame) {
-        let retry_after = error.retry_after.map(Duration::from_secs);
-        if !matches!(error.code, ErrorCode::BadToken | ErrorCode::LoggedOut) {
-            return self.lost(&error.reason, retry_after);
+        match error.code {
+            ErrorCode::BadToken | ErrorCode::LoggedOut => {
+                self.logged_out(Sentence::Server(error.reason)).await;
+            }
+            _ => self.turned_down(error),
         }
-        self.logged_out(&error.reason).await;
+    }
+
+    /// The server does not let this session go on: for now, since it is busy or has a fault, or because of what this
+    /// program says, which it will say again.
+    pub(super) fn turned_down(&mut self, error: ErrorFrame) {
+        use ErrorCode::{Busy, LoginTimeout, ServerFull, SlowDown};
+
+        let passes = error.retry_after.is_some()
+            || error.code.severity() == Severity::Fault
+            || matches!(error.code, Busy | LoginTimeout | ServerFull | SlowDown);
+        let reason = Sentence::Server(error.reason);
+        match passes {
+            true => self.lost(reason, error.retry_after.map(Duration::from_secs)),
+            false => self.breach(reason),
+        }
     }
 
     /// There is no session any more. What is not settled will not be sent: whoever logs in next may
     /// be somebody else.
-    pub(super) async fn logged_out(&mut self, reason: &str) {
+    pub(super) async fn logged_out(&mut self, reason: Sentence) {
         let Some(account) = self.account.take() else { return };
         self.drop_login(account.token).await;
         self.shared.logged_in.store(false, Ordering::Relaxed);
@@ -207,13 +245,10 @@ impl Driver {
         let unsent: Vec<_> = self.outbox.drain().collect();
         self.end_keeping().await;
         for post in unsent {
-            self.refuse(
-                post,
-                ErrorCode::LoggedOut,
-                "You were logged out before it was sent. Log in and send it again.",
-            );
+            let words = "You were logged out before it was sent. Log in and send it again.".to_owned();
+            self.refuse(post, ErrorCode::LoggedOut, Sentence::Ours(words));
         }
-        self.tell(Event::LoggedOut { reason: reason.to_owned() });
+        self.tell(Event::LoggedOut { reason });
     }
 
     async fn keep_login(&self, account: &str, token: &Secret) -> Result<(), HomeError> {
@@ -239,17 +274,6 @@ impl Driver {
             tracing::warn!(%error, "the old token stays in the folder");
         }
     }
-}
-
-/// What makes a welcome one that cannot be lived with.
-fn check(welcome: &Welcome) -> Result<(), &'static str> {
-    if !version::SUPPORTED.contains(&welcome.version) {
-        return Err("the server chose a version of the protocol that it was not offered");
-    }
-    if welcome.rooms.len() > limits::ROOMS_PER_ACCOUNT_MAX {
-        return Err("the server breaks the protocol: it lists too many rooms");
-    }
-    Ok(())
 }
 
 /// The line of a welcome for the eyes of others.

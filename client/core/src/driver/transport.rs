@@ -12,6 +12,7 @@ use crate::error::{ConnectError, RequestError};
 use crate::event::Event;
 use crate::link::{Link, Wire};
 use crate::reconnect::{Reached, Way};
+use crate::sentence::Sentence;
 
 impl Driver {
     /// Takes over a connection that was made.
@@ -46,11 +47,10 @@ impl Driver {
                     self.turned_away();
                 }
                 self.tell_of_others(&error);
-                let asked = match &error {
-                    ConnectError::ServerFull { retry_after, .. } => *retry_after,
-                    _ => None,
-                };
-                self.lost(&error.to_string(), asked);
+                match error {
+                    ConnectError::ServerFull { reason, retry_after } => self.lost(reason, retry_after),
+                    error => self.lost(Sentence::Ours(error.to_string()), None),
+                }
             }
             Err(error) => {
                 // Only a login can have asked for this connection.
@@ -96,7 +96,7 @@ impl Driver {
     }
 
     /// The connection is gone, or could not be made: whatever was on it will be on the next one.
-    pub(super) fn lost(&mut self, reason: &str, retry_after: Option<Duration>) {
+    pub(super) fn lost(&mut self, reason: Sentence, retry_after: Option<Duration>) {
         if self.closing.is_some() {
             self.over = true;
             return;
@@ -110,7 +110,7 @@ impl Driver {
         self.requests.interrupt();
         self.outbox.rewind();
         if self.account.is_none() {
-            tracing::debug!(reason, "connection lost before login");
+            tracing::debug!(%reason, "connection lost before login");
             self.link = Link::Idle;
             // Nobody is logged in, so nobody needs a connection before the next login. One that waits goes at once, unless
             // the connection before was as short.
@@ -125,9 +125,20 @@ impl Driver {
         }
         let retry_in = self.backoff.next(retry_after);
         self.link = Link::Waiting(Instant::now() + retry_in);
-        let reason = reason.to_owned();
         let told = std::mem::replace(&mut self.away, true);
         self.tell(if told { Event::Retrying { reason, retry_in } } else { Event::Lost { reason, retry_in } });
+    }
+
+    /// The server broke the protocol, or says that we do. It is asked again on another connection, but not for ever.
+    pub(super) fn breach(&mut self, what: Sentence) {
+        if self.closing.is_none() && self.breaches.note() {
+            return self.stop(ConnectError::BrokenProtocol { reason: what });
+        }
+        let reason = match what {
+            Sentence::Ours(what) => Sentence::Ours(format!("the server breaks the protocol: {what}")),
+            server => server,
+        };
+        self.lost(reason, None);
     }
 
     /// There is no use in going on.
