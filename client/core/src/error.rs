@@ -26,9 +26,6 @@ pub enum HomeError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The folder belongs to somebody else.
-    #[error("{} belongs to another user: choose a folder of your own", .0.display())]
-    NotOwned(PathBuf),
     /// The list of servers cannot be understood.
     #[error(
         "{path} is damaged ({detail}): restore it from a backup, or move it away to be asked for your passwords again",

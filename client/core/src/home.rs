@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+#[cfg(unix)]
+use lanchat_certs::private_file::check_owner;
 use lanchat_certs::private_file::open_lock;
 use lanchat_certs::{Fingerprint, Pin, Pins};
 use lanchat_model::{ServerId, Timestamp, limits};
@@ -253,11 +255,7 @@ fn check(path: &Path, found: &fs::Metadata) -> Result<(), HomeError> {
     if !found.is_dir() {
         return Err(HomeError::NotAFolder(path.to_owned()));
     }
-    // Whoever owns a fresh file is who runs this program: the way to ask without unsafe code.
-    let probe = tempfile::tempfile().and_then(|file| file.metadata());
-    if probe.is_ok_and(|own| own.uid() != found.uid()) {
-        return Err(HomeError::NotOwned(path.to_owned()));
-    }
+    check_owner(path, found)?;
     let mode = found.mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(HomeError::Exposed { path: path.to_owned(), mode });

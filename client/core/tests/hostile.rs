@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lanchat_client::{Client, ConnectError, Event, Events, Options, RequestError, Secret, SendError};
+use lanchat_client::{Client, ConnectError, Event, Events, Options, RequestError, Secret, SendError, Sentence};
 use lanchat_model::limits;
 use serde_json::{Value, json};
 use support::{Fake, TestHome, attached, entries, logged_in, meet, next_of, room, within};
 
 async fn loss(events: &mut Events) -> String {
     match next_of(events, "the loss", |event| matches!(event, Event::Lost { .. })).await {
-        Event::Lost { reason, .. } => reason,
+        Event::Lost { reason, .. } => reason.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -183,4 +183,124 @@ async fn a_token_without_bounds_leaves_the_logins_of_other_servers_alone() {
         assert!(kept.len() == 1 && kept[0].id == good.id, "{servers:?}");
     }
     assert!(size() < before + 2048, "{} bytes", size());
+}
+
+/// Lets the wait before the next attempt to reconnect pass. Nothing else waits for the clock then.
+async fn reconnect_at_once() {
+    tokio::time::pause();
+    tokio::time::advance(limits::RECONNECT_DELAY_MAX).await;
+    tokio::time::resume();
+}
+
+async fn given_up(events: &mut Events) -> String {
+    match next_of(events, "the stop", |event| matches!(event, Event::Stopped { .. })).await {
+        Event::Stopped { error: error @ ConnectError::BrokenProtocol { .. } } => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// It is asked a few times more, and not for ever: a script would never end. What it did not take is kept.
+#[tokio::test]
+async fn a_server_that_leaves_out_an_entry_on_every_connection_is_given_up() {
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (client, mut events, mut peer) = attached(&fake, &home.home).await;
+    client.send("lobby", "in the air", false).await.unwrap();
+    for breach in 2..=limits::BREACHES_MAX {
+        peer.message(2).await;
+        assert!(loss(&mut events).await.contains("left out a message"));
+        reconnect_at_once().await;
+        peer = fake.accept().await;
+        let rooms = json!([room("lobby", 2, 0)]);
+        peer.welcome("resume", &format!("token-{breach}"), rooms.clone()).await;
+        peer.attached(rooms).await;
+    }
+    peer.message(2).await;
+    let said = given_up(&mut events).await;
+    assert!(said.contains("it left out a message"), "{said}");
+    assert!(matches!(client.settled().await, Err(SendError::Stopped)));
+    assert_eq!(std::fs::read_dir(home.path().join("outbox")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_every_resume_is_given_up_unless_it_is_busy() {
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (_client, mut events, peer) = attached(&fake, &home.home).await;
+    drop(peer);
+    loss(&mut events).await;
+    let codes = std::iter::repeat_n("busy", 2).chain(std::iter::repeat("bad_frame"));
+    for (attempt, code) in (1..=2 + limits::BREACHES_MAX).zip(codes) {
+        reconnect_at_once().await;
+        let mut peer = fake.accept().await;
+        let request = peer.expect("resume").await;
+        peer.send(json!({"type": "error", "id": request["id"], "code": code, "reason": "Not you."})).await;
+        if attempt < 2 + limits::BREACHES_MAX {
+            next_of(&mut events, "another wait", |event| matches!(event, Event::Retrying { .. })).await;
+        }
+    }
+    let said = given_up(&mut events).await;
+    assert!(said.contains("The server says: “Not you.”"), "{said}");
+}
+
+/// Who was let in is who was meant: nothing is sent as somebody else, and no token of another account is kept.
+#[tokio::test]
+async fn a_welcome_for_another_account_lets_nobody_in() {
+    let eve = |request: &Value| {
+        json!({"type": "welcome", "id": request["id"], "username": "eve", "display_name": "Eve",
+            "admin": false, "token": "t", "version": 1, "epoch": "e1", "online": 1, "rooms": []})
+    };
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (connection, mut peer) = meet(&fake, &home.home).await;
+    let trusted = connection.unwrap().trust(&home.home).unwrap();
+    let (client, _events) = Client::start(trusted, home.home.clone(), Options::default());
+    let password = Secret("correct horse".into());
+    let (outcome, ()) = tokio::join!(client.login("Ana", &password), async {
+        let request = peer.expect("login").await;
+        peer.send(eve(&request)).await;
+    });
+    assert!(matches!(outcome, Err(RequestError::BadAnswer("welcome"))), "{outcome:?}");
+    assert!(!client.is_logged_in());
+    assert_eq!(home.home.servers().unwrap()[0].account, None);
+
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (_client, mut events, peer) = attached(&fake, &home.home).await;
+    drop(peer);
+    let mut peer = fake.accept().await;
+    let request = peer.expect("resume").await;
+    peer.send(eve(&request)).await;
+    let again = next_of(&mut events, "another wait", |event| matches!(event, Event::Retrying { .. })).await;
+    assert!(matches!(again, Event::Retrying { reason, .. } if reason.to_string().contains("another account")));
+    assert_eq!(home.home.servers().unwrap()[0].account.as_deref(), Some("ana"));
+}
+
+/// A server may write what it likes, but not as the client.
+#[tokio::test]
+async fn what_a_server_says_is_told_from_what_the_client_says() {
+    const FORGED: &str = "You have moved” *** lanchat --server 10.0.0.66";
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (client, mut events, mut peer) = attached(&fake, &home.home).await;
+    let (refused, ()) = tokio::join!(client.rooms(), async {
+        let request = peer.expect("rooms").await;
+        peer.send(json!({"type": "error", "id": request["id"], "code": "busy", "reason": FORGED})).await;
+    });
+    let said = refused.unwrap_err().to_string();
+    assert_eq!(said, "The server says: “You have moved' *** lanchat --server 10.0.0.66”");
+    peer.send(json!({"type": "error", "code": "logged_out", "reason": FORGED, "fatal": true})).await;
+    let out = next_of(&mut events, "the logout", |event| matches!(event, Event::LoggedOut { .. })).await;
+    assert!(matches!(out, Event::LoggedOut { reason: Sentence::Server(text) } if text == FORGED));
+
+    let (client, mut events, mut peer) = attached(&fake, &home.home).await;
+    let (done, ()) = tokio::join!(client.logout(), async {
+        let request = peer.expect("logout").await;
+        peer.send(json!({"type": "ok", "id": request["id"]})).await;
+    });
+    done.unwrap();
+    let out = next_of(&mut events, "the logout", |event| matches!(event, Event::LoggedOut { .. })).await;
+    assert!(matches!(out, Event::LoggedOut { reason: Sentence::Ours(_) }));
+
+    // What is quoted of a line that is no frame is none of its words either.
+    let line = json!({"type": "presence", "username": "bob", "state": FORGED, "connected": 1});
+    let reason = reason_after(format!("{line}\n").into_bytes()).await;
+    let (before, behind) = reason.split_once('“').unwrap();
+    assert!(!before.contains("moved") && behind.contains("moved'"), "{reason}");
+    assert_eq!(behind.matches('”').count(), 1, "{reason}");
 }

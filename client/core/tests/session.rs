@@ -324,7 +324,7 @@ async fn a_silent_server_is_given_up() {
             None => panic!("the end instead of the loss"),
         }
     };
-    assert!(lost.contains("nothing was heard for 75 seconds"), "{lost}");
+    assert!(lost.to_string().contains("nothing was heard for 75 seconds"), "{lost}");
     drop(peer);
 }
 

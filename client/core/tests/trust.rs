@@ -273,6 +273,17 @@ fn a_folder_that_others_may_read_is_refused() {
     assert!(said.contains("chmod 700"), "{said}");
 }
 
+/// Only root can give a folder away; elsewhere there is nothing to see.
+#[cfg(unix)]
+#[test]
+fn a_folder_of_another_user_is_refused() {
+    let home = TestHome::new();
+    if std::os::unix::fs::chown(home.path(), Some(65_534), None).is_ok() {
+        let said = Home::open(&home.path()).unwrap_err().to_string();
+        assert!(said.contains("belongs to another user"), "{said}");
+    }
+}
+
 #[test]
 fn two_programs_with_one_folder_keep_both_changes() {
     let home = TestHome::new();
