@@ -1,5 +1,6 @@
-//! Asks addresses who they are: each once, a bounded number at a time, and none for long while others
-//! wait. What makes room for others is asked again after them, and has longer to answer then.
+//! Asks addresses who they are: a bounded number at a time, and none for long while others wait. What makes room for others
+//! is asked again after them, and has longer to answer then. However many adverts name an address, it is asked once for
+//! them, and once because a server was reached there.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -34,8 +35,6 @@ pub(crate) struct Answer {
 /// See the module. Dropping it ends all that runs.
 pub(crate) struct Prober {
     policy: Policy,
-    /// At most `limits::PROBED_ADDRESSES_MAX`.
-    asked: HashSet<SocketAddr>,
     /// Apart from the adverts, so that no flood of them takes a place.
     remembered: Lane,
     advertised: Lane,
@@ -47,21 +46,21 @@ impl Prober {
         Self {
             // No key is expected, so that every server can say who it is.
             policy: Policy { expected: None, pins },
-            asked: HashSet::new(),
             remembered: Lane::new(limits::PROBES_REMEMBERED_MAX),
             advertised: Lane::new(limits::PROBES_MAX - limits::PROBES_REMEMBERED_MAX),
         }
     }
 
-    /// Asks an address, once there is room; never one twice. Ignored once
-    /// `limits::PROBED_ADDRESSES_MAX` were asked.
+    /// Asks an address, once there is room. Ignored if it was asked already, or once as many were as one search asks. What
+    /// adverts named before keeps no remembered address from being asked: its name may have been resolved after them.
     pub(crate) fn ask(&mut self, address: SocketAddr, reason: Reason) {
-        if self.asked.len() < limits::PROBED_ADDRESSES_MAX && self.asked.insert(address) {
-            let lane = match reason {
-                Reason::Remembered(_) => &mut self.remembered,
-                Reason::KnownAdvert | Reason::Advert => &mut self.advertised,
-            };
-            lane.waiting.push_back(Question { address, reason, turn: 0 });
+        match reason {
+            Reason::Remembered(_) => {
+                self.advertised.waiting.retain(|question| question.address != address);
+                self.remembered.ask(address, reason);
+            }
+            Reason::KnownAdvert | Reason::Advert if self.remembered.asked.contains(&address) => {}
+            Reason::KnownAdvert | Reason::Advert => self.advertised.ask(address, reason),
         }
     }
 
@@ -104,7 +103,9 @@ struct Running {
 struct Lane {
     /// Probes at a time.
     room: usize,
-    /// At most as many as there are in `Prober::asked`.
+    /// At most `limits::PROBED_ADDRESSES_MAX`.
+    asked: HashSet<SocketAddr>,
+    /// At most as many as there are in `asked`.
     waiting: VecDeque<Question>,
     /// At most `room`.
     running: Vec<Running>,
@@ -116,7 +117,14 @@ struct Lane {
 impl Lane {
     fn new(room: usize) -> Self {
         let (waiting, running) = (VecDeque::new(), Vec::new());
-        Self { room, waiting, running, tasks: JoinSet::new(), by_host: HashMap::new() }
+        let (asked, by_host) = (HashSet::new(), HashMap::new());
+        Self { room, asked, waiting, running, tasks: JoinSet::new(), by_host }
+    }
+
+    fn ask(&mut self, address: SocketAddr, reason: Reason) {
+        if self.asked.len() < limits::PROBED_ADDRESSES_MAX && self.asked.insert(address) {
+            self.waiting.push_back(Question { address, reason, turn: 0 });
+        }
     }
 
     async fn next(&mut self, policy: &Policy) -> Answer {
@@ -234,6 +242,23 @@ mod tests {
         assert_eq!(prober.next().await.address, known);
         assert!(prober.advertised.running.len() + prober.remembered.running.len() <= limits::PROBES_MAX);
         assert_eq!(prober.next().await.address, last);
+    }
+
+    /// The name of a server may be resolved when a flood of adverts has been heard already.
+    #[test]
+    fn adverts_that_came_first_keep_no_remembered_server_from_being_asked() {
+        let address = |n: usize| SocketAddr::from(([127, 9, 0, 1], 1 + n as u16));
+        let known = Reason::Remembered(ServerId::from_bytes([1; 16]));
+        let mut prober = prober();
+        (0..=limits::PROBED_ADDRESSES_MAX).for_each(|n| prober.ask(address(n), Reason::Advert));
+        assert_eq!(prober.advertised.waiting.len(), limits::PROBED_ADDRESSES_MAX);
+        for unheard in [3, limits::PROBED_ADDRESSES_MAX + 9] {
+            prober.ask(address(unheard), known);
+            prober.ask(address(unheard), Reason::KnownAdvert);
+            let last = prober.remembered.waiting.back().map(|question| question.address);
+            assert_eq!(last, Some(address(unheard)));
+            assert!(prober.advertised.waiting.iter().all(|question| question.address != address(unheard)));
+        }
     }
 
     /// A server that greets late, before seven addresses of it that say nothing.

@@ -430,7 +430,7 @@ pub const PROBE_TURN: Duration = Duration::from_millis(500);
 pub const PROBE_TURNS_MAX: u32 = 2;
 /// How long an address has to answer in any case.
 pub const PROBE_MAX: Duration = DISCOVER_WINDOW;
-/// Addresses that one search asks in its life. When full the rest is ignored.
+/// Addresses that one search asks in its life for adverts, and as many for remembered servers. When full the rest is ignored.
 pub const PROBED_ADDRESSES_MAX: usize = 4096;
 /// How long a search goes on beyond its window while adverts wait to be looked at: nearly a second for each 32 of them.
 pub const SEARCH_MAX: Duration = Duration::from_secs(15);
