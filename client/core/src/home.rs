@@ -139,7 +139,8 @@ impl Home {
         Ok(self.read()?.at(place, resolved))
     }
 
-    /// Notes where a server was reached: `address`, and what a person typed.
+    /// Notes where a server was reached: `address`, and what a person typed. What was typed for another server that is
+    /// pinned stays with that one: a link, which is anybody's word, may have led here.
     pub(crate) fn remember(
         &self,
         id: ServerId,
@@ -147,7 +148,14 @@ impl Home {
         address: SocketAddr,
         typed: Option<&Place>,
     ) -> Result<(), HomeError> {
-        self.change(|servers| servers.remember(id, name, address, typed))
+        let pins = self.pins()?;
+        self.change(|servers| {
+            let is_free = |place: &&Place| {
+                servers.typed_for(place).is_none_or(|owner| owner == id || pins.get(owner).is_none())
+            };
+            let typed = typed.filter(is_free);
+            servers.remember(id, name, address, typed);
+        })
     }
 
     /// The account and the token for a server.

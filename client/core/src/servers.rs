@@ -114,6 +114,12 @@ impl ServersFile {
         self.servers.iter().find(|line| line.id == id.to_string())?.login.clone()
     }
 
+    /// The server that a person typed this place for.
+    pub(crate) fn typed_for(&self, place: &Place) -> Option<ServerId> {
+        let is_it = |text: &String| text.parse().is_ok_and(|known: Place| known == *place);
+        self.servers.iter().find(|line| line.typed().iter().any(is_it))?.id.parse().ok()
+    }
+
     /// The server that a place belongs to; `resolved`: the addresses that it stands for now. What a person typed
     /// counts for more than what was learned: no other server that is known takes over its name with an address.
     pub(crate) fn at(&self, place: &Place, resolved: &[SocketAddr]) -> Option<ServerId> {
@@ -124,10 +130,9 @@ impl ServersFile {
         let is_it = |text: &String| text.parse().is_ok_and(|known: Place| known == *place);
         // The latest server comes first, which is the one that is there if an address was handed on.
         let first = |is_there: &dyn Fn(&Line) -> bool| self.servers.iter().find(|line| is_there(line));
-        let found = first(&|line| line.typed().iter().any(is_it))
-            .or_else(|| first(&|line| line.typed().iter().any(stands_for)))
+        let found = first(&|line| line.typed().iter().any(stands_for))
             .or_else(|| first(&|line| line.addresses.iter().any(|text| is_it(text) || stands_for(text))));
-        found?.id.parse().ok()
+        self.typed_for(place).or_else(|| found?.id.parse().ok())
     }
 
     /// Puts a server first, under this name, with these addresses first. `typed`: what a person gave, which belongs to
@@ -270,7 +275,7 @@ mod tests {
         assert_eq!(file.at(&"PI.".parse().unwrap(), &[]), Some(id(1)));
         assert_eq!(file.at(&"other".parse().unwrap(), &[address(2)]), Some(id(2)));
         assert_eq!(file.at(&"other".parse().unwrap(), &[address(9)]), None);
-        // A link gave the name to another server.
+        // It is given to another server.
         file.remember(id(2), "cafe", address(2), Some(&pi));
         file.remember(id(1), "lab", address(1), None);
         assert_eq!(file.at(&pi, &[]), Some(id(2)));

@@ -88,6 +88,35 @@ async fn a_typed_name_stays_bound_to_its_server() {
     }
 }
 
+/// A link is anybody's word: it leads to its server, and gives it no name that a person typed for another one.
+#[tokio::test]
+async fn a_link_does_not_take_over_what_was_typed_for_a_known_server() {
+    let (mut fake, home) = (Fake::start().await, TestHome::new());
+    let port = fake.address().port();
+    let typed = format!("localhost:{port}").parse::<Target>().unwrap();
+    let (connection, _peer) = tokio::join!(connect(&typed, &home.home), fake.accept());
+    drop(connection.unwrap().trust(&home.home).unwrap());
+
+    let other = Fake::start().await;
+    fake.become_other(other.config());
+    let greet = async || {
+        let mut peer = fake.try_accept().await.unwrap();
+        peer.send(hello(other.id)).await;
+        peer
+    };
+    let link = format!("lanchat://localhost:{port}/#{}", other.identity.fingerprint());
+    let link = link.parse::<Target>().unwrap();
+    let (connection, _peer) = tokio::join!(connect(&link, &home.home), greet());
+    drop(connection.unwrap().trust(&home.home).unwrap());
+    let (outcome, peer) = tokio::join!(connect(&typed, &home.home), fake.try_accept());
+    assert!(matches!(outcome, Err(ConnectError::KeyChanged(_))), "{outcome:?}");
+    heard_nothing(peer).await;
+
+    home.home.forget(fake.id).unwrap();
+    let (connection, _peer) = tokio::join!(connect(&typed, &home.home), greet());
+    assert_eq!(connection.unwrap().server_id(), other.id);
+}
+
 /// A login in the middle of a session is one at the same server, even if its key was forgotten meanwhile.
 #[tokio::test]
 async fn the_way_back_leads_to_the_same_server_only() {
