@@ -13,7 +13,7 @@ use lanchat_model::{ServerId, limits};
 use crate::cli::ChatArgs;
 use crate::exit::{Failure, Reason};
 use crate::sanitize::quoted;
-use crate::trust::{namesake, say};
+use crate::trust::{namesake, print, say};
 use crate::view::clip;
 
 /// A server that answers.
@@ -22,9 +22,13 @@ pub(crate) struct Found {
     pub(crate) target: Target,
     id: ServerId,
     name: String,
+    /// The name as the server gives it, for programs.
+    raw_name: String,
     address: String,
     online: u64,
     known: bool,
+    /// It is the known server that was used last, or the only one.
+    usual: bool,
     /// Another server whose name looks the same is known: somebody may want to be taken for it.
     namesake: bool,
     /// Another server of this list has a name that looks the same.
@@ -35,14 +39,16 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    fn new(target: Target, probe: &Probe, pins: &Pins) -> Self {
+    fn new(target: Target, probe: &Probe, pins: &Pins, usual: Option<ServerId>) -> Self {
         Self {
             target,
             id: probe.server_id,
             name: clip(&probe.hello.name),
+            raw_name: probe.hello.name.clone(),
             address: probe.address.to_string(),
             online: probe.hello.online,
             known: probe.decision == Decision::Match,
+            usual: probe.decision == Decision::Match && usual == Some(probe.server_id),
             namesake: namesake(pins, probe.server_id, &probe.hello.name).is_some(),
             twin: false,
             turn: 0,
@@ -50,15 +56,31 @@ impl Found {
         }
     }
 
+    /// What is known of it, and a warning.
+    fn trust(&self) -> (&'static str, Option<&'static str>) {
+        match (self.known, self.namesake, self.twin) {
+            (true, true, _) => ("known", Some("you know ANOTHER server whose name looks the same")),
+            (true, false, _) => ("known", None),
+            (false, true, _) => ("new", Some("NOT the server of this name that you know")),
+            (false, false, true) => ("new", Some("ANOTHER server here has a name that looks the same")),
+            (false, false, false) => ("new", None),
+        }
+    }
+
+    /// All of it on one line.
     fn line(&self) -> String {
-        let trust = match (self.known, self.namesake, self.twin) {
-            (true, true, _) => "known; you know ANOTHER server whose name looks the same",
-            (true, false, _) => "known",
-            (false, true, _) => "new; NOT the server of this name that you know",
-            (false, false, true) => "new; ANOTHER server here has a name that looks the same",
-            (false, false, false) => "new",
-        };
-        format!("{:<28} {:>3} online  {}  {trust}", self.address, self.online, quoted(&self.name))
+        self.with_warning("; ")
+    }
+
+    /// As in a list on a terminal: a warning has a row of its own.
+    fn listed(&self) -> String {
+        self.with_warning(";\n       ")
+    }
+
+    fn with_warning(&self, before: &str) -> String {
+        let (trust, warning) = self.trust();
+        let warning = warning.map(|warning| format!("{before}{warning}")).unwrap_or_default();
+        format!("{:<28} {:>3} online  {}  {trust}{warning}", self.address, self.online, quoted(&self.name))
     }
 }
 
@@ -72,8 +94,8 @@ pub(crate) enum Choice {
 
 /// Finds the server to talk to. `may_host`: hosting can be offered.
 ///
-/// Who knows a server goes to no other one by itself: a new one is chosen by a person, or with
-/// `--first-contact`.
+/// Who knows a server goes to no other one by itself: a new one is chosen by a person, or with `--first-contact`. Of several
+/// that are known the one that was used last is gone to if it alone answers; which is the quickest is no choice.
 ///
 /// # Errors
 /// [`Reason::NoServer`] when there is none, or nobody to ask which of several known ones is meant; [`Reason::Untrusted`] when there are only some that
@@ -104,7 +126,7 @@ pub(crate) async fn choose(home: &Home, args: &ChatArgs, may_host: bool) -> Resu
             Err(nobody(home, knows_any, &others)?)
         }
         [] => Err(nobody(home, knows_any, &others)?),
-        [only] if only.known || !knows_any => Ok(Choice::Server(found.swap_remove(0).target)),
+        [only] if only.usual || !knows_any => Ok(Choice::Server(found.swap_remove(0).target)),
         // Nobody to ask: a stranger's advert does not keep a script from the server that it knows.
         _ if known == 1 && !asks => Ok(Choice::Server(found.swap_remove(0).target)),
         [only] if args.first_contact && !only.namesake => Ok(Choice::Server(found.swap_remove(0).target)),
@@ -184,7 +206,7 @@ struct Around {
     found: Vec<Found>,
     /// What is to be said of servers that answer in the place of others.
     others: Vec<String>,
-    /// The latest of the known servers that have no place now.
+    /// The known server that was used last, if it has no place now.
     busy: Option<Server>,
     /// Whether any server is known.
     knows_any: bool,
@@ -193,7 +215,8 @@ struct Around {
 /// Looks for as long as a [`Search`] does; with `hurry`, only until the servers that answer at once
 /// have.
 async fn look_around(home: &Home, hurry: bool) -> Result<Around, Failure> {
-    let pins = home.pins()?;
+    let (servers, pins) = (home.servers()?, home.pins()?);
+    let usual = usual(&servers, &pins);
     let mut search = Search::start(home)?;
     let knows_any = search.knows_any();
     let mut found: BTreeMap<ServerId, Found> = BTreeMap::new();
@@ -208,12 +231,13 @@ async fn look_around(home: &Home, hurry: bool) -> Result<Around, Failure> {
                     None => !full,
                 };
                 if better {
-                    found.insert(probe.server_id, Found::new(search.target(&probe), &probe, &pins));
+                    let target = search.target(&probe);
+                    found.insert(probe.server_id, Found::new(target, &probe, &pins, usual));
                 }
                 // Who knows a server waits for it, whoever else is quicker to answer.
                 let known = probe.decision == Decision::Match;
                 if hurry && (known || !knows_any) {
-                    search.hurry(known);
+                    search.hurry(known && usual == Some(probe.server_id));
                 }
             }
             Sighting::Other { known, address, presented }
@@ -226,11 +250,27 @@ async fn look_around(home: &Home, hurry: bool) -> Result<Around, Failure> {
             _ => {}
         }
     }
-    let busy = home.servers()?.into_iter().find(|server| busy.contains(&server.id));
+    let last = servers.into_iter().find(|server| usual == Some(server.id));
+    let knows_others = found.values().any(|found| found.known);
+    let absent = last.as_ref().filter(|last| knows_others && !found.contains_key(&last.id));
+    let absent = absent.map(|last| does_not_answer(last, busy.contains(&last.id)));
+    let busy = last.filter(|last| busy.contains(&last.id));
     // Of a server that was found nobody needs to know where else it is not.
     others.retain(|(known, _)| !found.contains_key(known));
-    let others = others.into_iter().map(|(_, words)| words).collect();
+    let others = others.into_iter().map(|(_, words)| words).chain(absent).collect();
     Ok(Around { found: sorted(found.into_values().collect()), others, busy, knows_any })
+}
+
+/// The known server that was used last, or the only one that is known.
+fn usual(servers: &[Server], pins: &Pins) -> Option<ServerId> {
+    let pinned = || pins.iter().next().filter(|_| pins.iter().count() == 1).map(|(id, _)| id);
+    servers.first().map(|server| server.id).or_else(pinned)
+}
+
+/// What to say of the server that was used last, where others answer.
+fn does_not_answer(last: &Server, is_busy: bool) -> String {
+    let what = if is_busy { "has no place now" } else { "does not answer" };
+    format!("{}, which you used last, {what}.", quoted(&clip(&last.name)))
 }
 
 /// The order of the list: known servers first, then those of each host by turns.
@@ -266,7 +306,7 @@ fn other(pins: &Pins, known: ServerId, address: &str, presented: Fingerprint) ->
 /// As many lines as can be looked over.
 fn lines_of(found: &[Found]) -> Vec<String> {
     let mut lines: Vec<String> =
-        found.iter().take(limits::SERVERS_LISTED_MAX).map(|found| found.line()).collect();
+        found.iter().take(limits::SERVERS_LISTED_MAX).map(Found::listed).collect();
     if let Some(more @ 1..) = found.len().checked_sub(limits::SERVERS_LISTED_MAX) {
         lines.push(format!("… and {more} more: `lanchat discover` lists them all"));
     }
@@ -336,13 +376,13 @@ pub(crate) async fn list(home: &Home, json: bool) -> Result<(), Failure> {
         if json {
             let object = serde_json::json!({
                 "server_id": found.id.to_string(),
-                "name": found.name,
+                "name": found.raw_name,
                 "address": found.address,
                 "online": found.online,
                 "known": found.known,
                 "namesake": found.namesake,
             });
-            say(&crate::sanitize::json(&object.to_string()))?;
+            print(&crate::sanitize::json(&object.to_string()))?;
         } else {
             say(&found.line())?;
         }
@@ -366,7 +406,7 @@ pub(crate) fn known_servers(home: &Home) -> Vec<String> {
             "{:<28} {:<16} {} {account}",
             server.addresses.first().map(|address| clip(address)).unwrap_or_default(),
             if verified { "verified" } else { "not yet verified" },
-            quoted(&server.name)
+            quoted(&clip(&server.name))
         )
     };
     let mut lines = vec!["Servers that you know (lanchat --server ADDRESS connects):".to_owned()];

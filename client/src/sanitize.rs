@@ -138,7 +138,7 @@ pub(crate) fn width_at_most(text: &str) -> usize {
 /// A mark may be shown beside its letter, what is ambiguous in East Asia (UAX #11) is wide in some places, and what is
 /// new in Unicode has the width of an emoji or of a square, depending on whose tables are older. Letters that are
 /// ambiguous (Greek, Cyrillic) are wide on terminals of legacy encodings alone, and count as narrow.
-fn columns_at_most(c: char) -> usize {
+pub(crate) fn columns_at_most(c: char) -> usize {
     match c {
         ' '..='~' => 1,
         '\u{10000}'.. => 2,

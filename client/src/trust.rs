@@ -2,7 +2,7 @@
 //! through: a key that changed is trusted again only by forgetting the old one, on purpose, by its
 //! id or its name.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use lanchat_client::{ConnectError, Connection, Decision, Home, Pins, look_alike};
 use lanchat_model::{ServerId, limits};
@@ -10,7 +10,7 @@ use lanchat_model::{ServerId, limits};
 use crate::cli::TrustTask;
 use crate::exit::{Failure, Reason};
 use crate::sanitize::quoted;
-use crate::view::clip;
+use crate::view::{clip, columns, paragraphs};
 
 /// What to say of a server before anything is sent to it. Nothing, if it is known.
 /// `pins`: the servers that are known.
@@ -136,8 +136,16 @@ fn list(home: &Home) -> Result<(), Failure> {
     if any { Ok(()) } else { say("No server is trusted yet.") }
 }
 
-/// Prints a line of an answer.
+/// Prints a line of an answer. A terminal gets rows that fit it, so that it breaks none where a stranger's text wants it to.
 pub(crate) fn say(line: &str) -> Result<(), Failure> {
+    match io::stdout().is_terminal() {
+        true => print(&paragraphs(line, columns()).join("\n")),
+        false => print(line),
+    }
+}
+
+/// Prints a line as it is.
+pub(crate) fn print(line: &str) -> Result<(), Failure> {
     match writeln!(io::stdout(), "{line}") {
         // Whoever reads has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

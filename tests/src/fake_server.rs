@@ -20,6 +20,8 @@ use serde_json::json;
 
 use crate::DEADLINE;
 
+/// What a fake server calls itself.
+const NAME: &str = "test server";
 /// Connections that one fake server takes in its life.
 const CONNECTIONS_MAX: usize = 1024;
 
@@ -99,8 +101,13 @@ impl Tally {
 impl FakeServer {
     /// Starts it on a free port of the loopback interface.
     pub fn start(identity: FakeIdentity, server_id: &str) -> Self {
+        Self::start_as(identity, server_id, NAME)
+    }
+
+    /// The same, under a name of its own.
+    pub fn start_as(identity: FakeIdentity, server_id: &str, name: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        Self::behind(listener, identity, server_id)
+        Self::behind(listener, identity, server_id, name)
     }
 
     /// Starts it on a host of a [`Lan`](crate::Lan), at an address that this host has.
@@ -118,10 +125,10 @@ impl FakeServer {
                 .expect("the namespace can be entered");
             TcpListener::bind(address).expect("the host has this address")
         });
-        Self::behind(bound.join().expect("the namespace can be entered"), identity, server_id)
+        Self::behind(bound.join().expect("the namespace can be entered"), identity, server_id, NAME)
     }
 
-    fn behind(listener: TcpListener, identity: FakeIdentity, server_id: &str) -> Self {
+    fn behind(listener: TcpListener, identity: FakeIdentity, server_id: &str, name: &str) -> Self {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("the provider knows TLS 1.3")
@@ -129,7 +136,7 @@ impl FakeServer {
             .with_cert_resolver(Arc::new(identity));
         config.alpn_protocols = vec![b"lanchat/1".to_vec()];
         let config = Arc::new(config);
-        let hello = format!("{}\n", hello(server_id));
+        let hello = format!("{}\n", hello(server_id, name));
         let address = listener.local_addr().expect("a bound socket has an address");
         let tally = Arc::new(Tally::default());
         let counted = Arc::clone(&tally);
@@ -193,9 +200,9 @@ fn serve(socket: TcpStream, config: Arc<ServerConfig>, hello: &str, tally: &Tall
     }
 }
 
-fn hello(server_id: &str) -> serde_json::Value {
+fn hello(server_id: &str, name: &str) -> serde_json::Value {
     json!({
-        "type": "hello", "server_id": server_id, "name": "test server", "software": "fake 1.0", "versions": [1],
+        "type": "hello", "server_id": server_id, "name": name, "software": "fake 1.0", "versions": [1],
         "registration": "open", "online": 0,
         "limits": {"frame_bytes": 65536, "message_bytes": 16384, "unacked": 32, "typing_seconds": 6,
                    "keepalive_seconds": 30},

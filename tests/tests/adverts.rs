@@ -108,6 +108,36 @@ fn a_server_whose_name_looks_like_a_known_one_is_said_to_be_another() {
     terminal.wait_for_text("ot yet verified");
 }
 
+/// Which of two known servers answers first is no choice, for a person either: the one that was used last is gone to if it
+/// alone answers, and else the list asks.
+#[test]
+fn a_known_server_that_was_not_used_last_is_gone_to_by_a_person_alone() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(3, Addressing::Both) else { return };
+    let [office_host, client, cafe_host] = lan.hosts() else { panic!("three hosts") };
+    let home = Home::new();
+    let mut office = office(office_host);
+    register(client, &home);
+    let mut cafe = TestServer::start_as(ServerSpec::on(&cafe_host.place(), "cafe"));
+    let (code, _, complaints) = script(client, &home, &["--server", &cafe_host.ipv4()], "register");
+    assert_eq!(code, 0, "{complaints}");
+
+    assert_eq!(office.stop(), 0);
+    let mut terminal = Terminal::start(client.launch(lanchat()).home(&home));
+    terminal.wait_for_text("You are ana on “cafe”");
+    terminal.enter("/quit");
+    assert_eq!(terminal.wait_for_exit(), 0);
+
+    office.start_again();
+    assert_eq!(cafe.stop(), 0);
+    let mut terminal = Terminal::start(client.launch(lanchat()).home(&home));
+    terminal.wait_for_text("“cafe”, which you used last, does not answer");
+    terminal.wait_for_text("Which one?");
+    assert!(!terminal.screen().contains("You are ana"), "{}", terminal.screen());
+    terminal.enter("1");
+    terminal.wait_for_text("You are ana on “office”");
+}
+
 /// Issue 10, number 3: the known id at another host, under another key, while the server restarts.
 #[test]
 fn a_forged_advert_ends_no_client() {

@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use lanchat_tests::{
-    FakeIdentity, FakeServer, Home, Launch, PASSWORD, Pipe, Place, Process, Proxy, TestPeer, TestServer,
+    FakeIdentity, FakeServer, Home, Launch, PASSWORD, Pipe, Place, Process, Proxy, Terminal, TestPeer, TestServer,
     lanchat,
 };
 
@@ -166,6 +166,28 @@ fn a_script_that_knows_several_servers_names_the_one_it_means() {
         }
     }
     assert_eq!(run(&["--server", &server.address().to_string()], "for this one\n").0, 0);
+}
+
+/// A server calls itself as it likes, and none of that begins a row: it could say there that it is verified.
+#[test]
+fn no_name_of_a_server_begins_a_row_of_the_list() {
+    let (home, id) = (Home::new(), "0123456789abcdef0123456789abcdef");
+    // Behind the id, the state and a quotation mark a row of 80 columns has room for 27 more.
+    for filler in ["x".repeat(27), "花".repeat(13) + "x", "\u{1}".repeat(6) + "xxx"] {
+        let name = format!("{filler}FORGED  verified");
+        let server = FakeServer::start_as(FakeIdentity::with_own_key(id), id, &name);
+        let address = server.address().to_string();
+        let run = |arguments: &[&str]| {
+            Process::run(&Launch::new(lanchat()).home(&home).args(arguments), "hello\n")
+        };
+        run(&["--server", &address]);
+        let terminal = Terminal::start(Launch::new(lanchat()).home(&home).args(["trust", "list"]));
+        terminal.wait_for_text("FORGED");
+        assert_eq!(terminal.wait_for_exit(), 0);
+        let rows = terminal.transcript();
+        assert!(rows.iter().all(|row| !row.starts_with("FORGED")), "{rows:?}");
+        assert_eq!(run(&["trust", "reset", id]).0, 0);
+    }
 }
 
 /// An invitation carries the key: who shows another one is refused at first sight.

@@ -132,10 +132,15 @@ pub(crate) fn paragraphs(text: &str, columns: usize) -> Vec<String> {
     text.lines().flat_map(rows).collect()
 }
 
-/// A name from elsewhere, clean and not longer than a name is.
+/// A name from elsewhere, clean and not wider than a name is on any terminal.
 pub(crate) fn clip(name: &str) -> String {
     let clean = sanitize::one_line(name);
-    match clean.char_indices().nth(NAME_COLUMNS_MAX) {
+    let mut columns = 0;
+    let cut = clean.char_indices().find(|(_, c)| {
+        columns += sanitize::columns_at_most(*c);
+        columns > NAME_COLUMNS_MAX
+    });
+    match cut {
         None => clean,
         Some((end, _)) => format!("{}…", &clean[..end]),
     }
@@ -168,9 +173,12 @@ mod tests {
 
     #[test]
     fn a_name_from_a_hostile_server_is_cut_and_clean() {
-        let name = Medium::Plain.name(&"\x1b]0;x".repeat(1000), false);
-        assert!(sanitize::width(&name) <= NAME_COLUMNS_MAX + 1);
-        assert!(!name.contains('\x1b'));
+        for part in ["\x1b]0;x", "x", "花", "k\u{9be}\u{9be}", "\u{3248}", "\u{1f680}\u{200d}"] {
+            let name = Medium::Plain.name(&part.repeat(1000), false);
+            assert!(sanitize::width_at_most(name.trim_end_matches('…')) <= NAME_COLUMNS_MAX, "{name}");
+            assert!(name.ends_with('…') && !name.contains('\x1b'));
+        }
+        assert_eq!(clip(&"花".repeat(20)), "花".repeat(20));
     }
 
     #[test]
