@@ -431,6 +431,19 @@ fn commands_say_what_to_do() {
     terminal.wait_for_text("/quit");
 }
 
+/// The lines that were typed before are a convenience, and no reason not to chat.
+#[test]
+fn a_history_that_cannot_be_used_is_told_and_keeps_nobody_from_chatting() {
+    let (server, home) = (TestServer::start(), Home::new());
+    std::fs::create_dir(home.path().join("history")).expect("a folder can be made");
+    let mut terminal = ana_at(&server, &home);
+    assert!(terminal.transcript().iter().any(|row| row.contains("history cannot be used")));
+    terminal.enter("hello all the same");
+    terminal.wait_for("waiting for the message", |screen| {
+        screen.contents().lines().any(|line| line.contains("ana") && line.contains("hello all the same"))
+    });
+}
+
 /// A dumb terminal gets plain lines: no escape sequence at all.
 #[test]
 fn a_dumb_terminal_gets_no_escape_sequences() {

@@ -5,9 +5,9 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lanchat_model::limits;
@@ -31,28 +31,15 @@ struct Lines {
 }
 
 impl InputHistory {
-    /// Reads the history in `path`, made with mode 0600 if there is none.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
+    /// Reads the history in `path`, made with mode 0600 if there is none. With an error, what is typed is remembered until
+    /// the program ends, and not kept: that is no reason not to chat.
+    pub(crate) fn open(path: &Path) -> (Self, Option<io::Error>) {
         let mut lines = VecDeque::new();
-        let mut count = 0;
-        if let Ok(file) = File::open(&path) {
-            for line in BufReader::new(file).lines() {
-                count += 1;
-                remember(&mut lines, unescape(&line?));
-            }
-        }
-        if count > 2 * PLACES {
-            match shorten(&path, &lines) {
-                // Some systems keep a file that another program has open: whoever comes next shortens it.
-                Err(error) if cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied => {}
-                outcome => outcome?,
-            }
-        }
-        let file = Some(private(OpenOptions::new().append(true).create(true), &path)?);
-        Ok(Self(Arc::new(Mutex::new(Lines { lines, file, ..Lines::default() }))))
+        let (file, error) = match kept(path, &mut lines) {
+            Ok(file) => (Some(file), None),
+            Err(error) => (None, Some(error)),
+        };
+        (Self(Arc::new(Mutex::new(Lines { lines, file, ..Lines::default() }))), error)
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -117,6 +104,47 @@ impl Lines {
     }
 }
 
+/// Reads the lines in a file, and opens it for more.
+fn kept(path: &Path, lines: &mut VecDeque<String>) -> io::Result<File> {
+    if read(path, lines)? > 2 * PLACES {
+        match shorten(path, lines) {
+            // Some systems keep a file that another program has open: whoever comes next shortens it.
+            Err(error) if cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied => {}
+            outcome => outcome?,
+        }
+    }
+    private(OpenOptions::new().append(true).create(true), path)
+}
+
+/// Reads the last lines in a file, and counts them. Those that nobody can have typed are left out: the file is damaged.
+fn read(path: &Path, lines: &mut VecDeque<String>) -> io::Result<usize> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Err(io::Error::other("it is not a file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    }
+    let mut file = File::open(path)?;
+    let skipped = file.metadata()?.len().saturating_sub(limits::INPUT_HISTORY_BYTES_MAX);
+    file.seek(SeekFrom::Start(skipped))?;
+    let mut source = BufReader::new(file.take(limits::INPUT_HISTORY_BYTES_MAX));
+    // What is too long to be read whole is shortened, and begins in the middle of a line.
+    let (mut count, mut is_torn) = if skipped > 0 { (2 * PLACES, true) } else { (0, false) };
+    loop {
+        let mut bytes = Vec::new();
+        if source.read_until(b'\n', &mut bytes)? == 0 {
+            return Ok(count);
+        }
+        count += 1;
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        // Each character may stand there as two.
+        let fits = bytes.len() <= 2 * limits::INPUT_LINE_BYTES_MAX;
+        if let (false, true, Ok(line)) = (std::mem::take(&mut is_torn), fits, std::str::from_utf8(bytes)) {
+            remember(lines, unescape(line));
+        }
+    }
+}
+
 fn remember(lines: &mut VecDeque<String>, line: String) {
     if lines.len() >= PLACES {
         lines.pop_front();
@@ -131,7 +159,7 @@ fn shorten(path: &Path, lines: &VecDeque<String>) -> io::Result<()> {
     let text: String = lines.iter().map(|line| escape(line) + "\n").collect();
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    std::fs::rename(temporary, path)
+    fs::rename(temporary, path)
 }
 
 fn private(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
@@ -238,6 +266,12 @@ mod tests {
         found.map(|found| found.entry.into_owned())
     }
 
+    fn open(path: &Path) -> InputHistory {
+        let (history, error) = InputHistory::open(path);
+        assert!(error.is_none(), "{error:?}");
+        history
+    }
+
     #[test]
     fn the_newest_line_is_last_whenever_it_was_added() {
         let history = InputHistory::default();
@@ -255,8 +289,8 @@ mod tests {
     fn lines_survive_in_a_file_of_the_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history");
-        InputHistory::open(path.clone()).unwrap().accept("a\\n b\nc");
-        assert_eq!(at(&InputHistory::open(path.clone()).unwrap(), 1).unwrap(), "a\\n b\nc");
+        open(&path).accept("a\\n b\nc");
+        assert_eq!(at(&open(&path), 1).unwrap(), "a\\n b\nc");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -268,14 +302,48 @@ mod tests {
     fn the_file_does_not_grow_for_ever() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history");
-        let history = InputHistory::open(path.clone()).unwrap();
+        let history = open(&path);
         for n in 0..3 * PLACES {
             history.accept(&n.to_string());
         }
         drop(history);
-        let history = InputHistory::open(path.clone()).unwrap();
+        let history = open(&path);
         assert_eq!(at(&history, 1).unwrap(), (3 * PLACES - 1).to_string());
         assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), PLACES);
+    }
+
+    #[test]
+    fn a_damaged_file_gives_what_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history");
+        let long = "x".repeat(2 * limits::INPUT_LINE_BYTES_MAX + 1);
+        let damaged = [b"one\n\xff\xfe\n".as_slice(), long.as_bytes(), b"\ntwo"].concat();
+        fs::write(&path, damaged).unwrap();
+        let history = open(&path);
+        assert_eq!(at(&history, 1).unwrap(), "two");
+        assert_eq!(at(&history, 2).unwrap(), "one");
+        assert_eq!(at(&history, 3), None);
+    }
+
+    #[test]
+    fn of_a_file_without_end_the_last_lines_are_read_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history");
+        let file = File::create(&path).unwrap();
+        // A hole: it takes no space on the disk.
+        file.set_len(4 * limits::INPUT_HISTORY_BYTES_MAX).unwrap();
+        private(OpenOptions::new().append(true), &path).unwrap().write_all(b"\nlast\n").unwrap();
+        assert_eq!(at(&open(&path), 1).unwrap(), "last");
+        assert!(fs::metadata(&path).unwrap().len() < limits::INPUT_HISTORY_BYTES_MAX);
+    }
+
+    #[test]
+    fn what_cannot_be_a_history_is_told_and_lines_are_remembered_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let (history, error) = InputHistory::open(folder.path());
+        assert!(error.unwrap().to_string().contains("not a file"));
+        history.accept("one");
+        assert_eq!(at(&history, 1).unwrap(), "one");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use lanchat_model::limits;
 use tokio::sync::mpsc;
 
 use crate::input::Typed;
+use crate::view::Medium;
 use editor::Desk;
 use history::InputHistory;
 use shared::Shared;
@@ -30,19 +31,24 @@ pub(crate) struct Terminal {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Takes over the terminal. The input history is kept in `home`.
+/// Takes over the terminal. The input history is kept in `home`; if it cannot be, that is said.
 ///
 /// # Errors
-/// What the system says: the terminal cannot be edited on, or the history cannot be read.
+/// What the system says: the terminal cannot be edited on.
 pub(crate) fn open(home: &Path, suggestion: Option<String>) -> io::Result<(Terminal, mpsc::Receiver<Typed>)> {
     // Rows are erased between two lines too, when the editor has given the console back as it found it. A console that
     // knows no escape sequences is older than Windows 10.
     #[cfg(windows)]
     let _ = anstyle_query::windows::enable_ansi_colors();
-    let history = InputHistory::open(home.join("history"))?;
+    let path = home.join("history");
+    let (history, problem) = InputHistory::open(&path);
     let mut editor = editor::new(history.clone()).map_err(io::Error::other)?;
     let printer = editor.create_external_printer().map_err(io::Error::other)?;
     let shared = Shared::start(printer)?;
+    if let Some(problem) = problem {
+        let words = format!("{} cannot be used ({problem}): what you type is not kept for next time.", path.display());
+        shared.print(Medium::screen().notice(&words));
+    }
     let (typed, inputs) = mpsc::channel(limits::INPUT_LINES_MAX);
     let desk =
         Desk { editor, shared: Arc::clone(&shared), typed, history, suggestion, ahead: Default::default() };

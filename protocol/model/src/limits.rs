@@ -405,6 +405,8 @@ pub const PASSWORD_FILE_BYTES_MAX: usize = PASSWORD_BYTES_MAX + 5;
 pub const INPUT_LINE_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 128;
 /// Lines in the input history. When full the oldest goes.
 pub const INPUT_HISTORY_MAX: usize = 1000;
+/// The file of the input history: twice as many of the longest lines. Of a longer one the end is read.
+pub const INPUT_HISTORY_BYTES_MAX: u64 = 2 * INPUT_HISTORY_MAX as u64 * INPUT_LINE_BYTES_MAX as u64;
 /// An own message that is not acknowledged after this long is said to wait.
 pub const ACK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a client that leaves waits for what it has sent.
