@@ -168,9 +168,11 @@ fn files_of(folder: &Path, server: ServerId) -> Result<Vec<PathBuf>, HomeError> 
     Ok(paths)
 }
 
-/// The file, if its program is gone.
+/// The file, if its program is gone. What no program of ours wrote is left alone: something else than a file could keep its
+/// reader for ever.
 fn lock(path: &Path) -> Option<File> {
     let file = File::options().read(true).append(true).open(path).ok()?;
+    file.metadata().ok().filter(|found| found.is_file() && found.len() <= limits::OUTBOX_FILE_BYTES_MAX)?;
     file.try_lock().ok()?;
     // Its program may have removed it just now.
     path.exists().then_some(file)
@@ -194,8 +196,9 @@ fn read(file: &File, owner: &Owner) -> Option<BTreeMap<ClientId, Send>> {
                 return None;
             }
         } else if let Some(id) = whole.and_then(settled_id) {
-            posts.remove(&id);
-            settled.insert(id);
+            if posts.remove(&id).is_none() && settled.len() < limits::OUTBOX_MAX {
+                settled.insert(id);
+            }
         } else if let Some((id, post)) = whole.and_then(post) {
             if !settled.contains(&id) {
                 posts.insert(id, post);
@@ -298,6 +301,19 @@ mod tests {
             drop(spool);
             assert_eq!(left(&folder, "ana"), ["line 1"], "torn at {torn}");
         }
+    }
+
+    /// A hole takes no space on the disk, and hours to be read.
+    #[test]
+    fn a_file_that_is_none_of_ours_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::create(home.path(), SERVER, "ana").unwrap();
+        let path = spool.path.clone();
+        spool.file.set_len(limits::OUTBOX_FILE_BYTES_MAX + 1).unwrap();
+        drop(spool);
+        fs::create_dir(home.path().join(format!("{SERVER}-folder.jsonl"))).unwrap();
+        assert!(left(home.path(), "ana").is_empty());
+        assert!(path.exists());
     }
 
     #[test]

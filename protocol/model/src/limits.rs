@@ -338,6 +338,9 @@ pub const OUTBOX_MAX: usize = 10_000;
 pub const OUTBOX_BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// An outbox on disk that is larger, and mostly settled, is begun anew.
 pub const OUTBOX_FILE_SLACK_BYTES: u64 = 8 * 1024 * 1024;
+/// An outbox on disk: all posts that there can be, twice, since it is begun anew when it is mostly settled. A larger file is
+/// none of ours, and is not read.
+pub const OUTBOX_FILE_BYTES_MAX: u64 = 2 * (OUTBOX_MAX * FRAME_BYTES_MAX) as u64 + OUTBOX_FILE_SLACK_BYTES;
 /// Outboxes on disk that are looked at: of programs that run, and of those that were killed. The rest waits its turn.
 pub const OUTBOX_FILES_MAX: usize = 256;
 /// Events between the client library and its user. When full the socket is left unread.
