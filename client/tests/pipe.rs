@@ -200,6 +200,9 @@ fn what_goes_wrong_has_its_own_code() {
         assert!(run.err.contains(words), "{input:?}: {}", run.err);
         assert!(!run.err.contains("canary") && !run.out.contains("not read"), "{}", run.err);
     }
+    let long = format!("{} to the end", "a long line ".repeat(20));
+    let refused = run("ana", &[], &format!("/msg nobody-here {long}\n"));
+    assert!(refused.err.contains(&format!("“{long}”. The server says: “")), "{}", refused.err);
     let fine = run("ana", &[], "//etc is a folder\n/quit\n");
     assert_eq!(fine.code, 0, "{}", fine.err);
     assert!(fine.out.contains("ana  /etc is a folder"), "{}", fine.out);

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{End, Pending, Session, Unacked, excerpt};
 use crate::exit::{Failure, Reason};
 use crate::repl::Verdict;
+use crate::sanitize::one_line;
 use crate::view::{Cut, clip};
 
 /// What came of a request.
@@ -267,7 +268,7 @@ impl Session {
             Err(SendError::Stopped) => Some(super::stopped()),
             Err(error) => {
                 self.refusals += 1;
-                self.complain(&unsent(&room, &text, &error.to_string()));
+                self.complain(&unsent(&room, &self.shown(&text), &error.to_string()));
                 None
             }
         }
@@ -289,7 +290,12 @@ impl Session {
     pub(super) fn refused(&mut self, id: ClientId, room: &str, reason: &str) {
         self.refusals += 1;
         let text = self.unacked.remove(&id).map(|post| post.text).unwrap_or_default();
-        self.complain(&unsent(room, &text, reason));
+        self.complain(&unsent(room, &self.shown(&text), reason));
+    }
+
+    /// An own text that was not sent. Of a script nobody has another copy: it is told whole.
+    fn shown(&self, text: &str) -> String {
+        if self.scripted { one_line(text) } else { excerpt(text) }
     }
 
     /// A script that brings no login.
@@ -310,7 +316,7 @@ impl Session {
 
 /// Says what was not sent where, and why.
 fn unsent(room: &str, text: &str, reason: &str) -> String {
-    format!("Your message to {} was not sent: “{}”. {}", clip(room), excerpt(text), sentence(reason))
+    format!("Your message to {} was not sent: “{text}”. {}", clip(room), sentence(reason))
 }
 
 /// The words of an error as a sentence of its own: with a capital letter and a stop.
