@@ -72,6 +72,10 @@ impl Connection {
     /// [`ConnectError::Home`] when the pin or the address cannot be kept; the connection is then
     /// closed.
     pub fn trust(self, home: &Home) -> Result<Trusted, ConnectError> {
+        if self.decision == Decision::First {
+            // The pins may have been moved away, and a token be left. Anybody can claim the id that it is kept under.
+            home.forget_login(self.server_id)?;
+        }
         home.pin(self.server_id, self.fingerprint, &self.hello.name, self.is_invited())?;
         home.remember(self.server_id, &self.hello.name, self.address, self.target.typed.as_ref())?;
         Ok(Trusted(self))

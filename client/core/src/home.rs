@@ -111,7 +111,10 @@ impl Home {
         // pin.
         let listed = self.change(|servers| servers.remove(id))?;
         crate::spool::forget(&self.outbox(), id)?;
-        Ok(self.pins()?.remove(id)?.is_some() || listed)
+        let pinned = self.pins()?.remove(id)?.is_some();
+        // A program that has a session there may have kept its next token in between.
+        self.change(|servers| servers.remove(id))?;
+        Ok(pinned || listed)
     }
 
     /// The servers that were used, the latest first.
@@ -139,8 +142,8 @@ impl Home {
         Ok(self.read()?.at(place, resolved))
     }
 
-    /// Notes where a server was reached: `address`, and what a person typed. What was typed for another server that is
-    /// pinned stays with that one: a link, which is anybody's word, may have led here.
+    /// Notes where a server was reached: `address`, and what a person typed; nothing, if it was forgotten meanwhile. What was
+    /// typed for another server that is pinned stays with that one: a link, which is anybody's word, may have led here.
     pub(crate) fn remember(
         &self,
         id: ServerId,
@@ -149,6 +152,9 @@ impl Home {
         typed: Option<&Place>,
     ) -> Result<(), HomeError> {
         let pins = self.pins()?;
+        if pins.get(id).is_none() {
+            return Ok(());
+        }
         self.change(|servers| {
             let is_free = |place: &&Place| {
                 servers.typed_for(place).is_none_or(|owner| owner == id || pins.get(owner).is_none())
@@ -163,11 +169,31 @@ impl Home {
         Ok(self.read()?.login(id))
     }
 
-    /// Keeps the account and the token for a server, in place of those before.
-    pub(crate) fn keep_login(&self, id: ServerId, account: &str, token: &Secret) -> Result<(), HomeError> {
-        self.change(|servers| {
-            servers.set_login(id, Login { account: account.to_owned(), token: token.clone() })
-        })
+    /// Keeps the account and the token for the server with this key, in place of those before. If it was forgotten
+    /// meanwhile, nothing is kept: a token without a pin would go to whoever claims the id next.
+    pub(crate) fn keep_login(
+        &self,
+        id: ServerId,
+        key: Fingerprint,
+        account: &str,
+        token: &Secret,
+    ) -> Result<(), HomeError> {
+        let login = Login { account: account.to_owned(), token: token.clone() };
+        self.change(|servers| -> Result<(), HomeError> {
+            let pinned = self.pins()?.get(id).map(|pin| pin.fingerprint);
+            if pinned == Some(key) {
+                servers.set_login(id, login);
+            }
+            Ok(())
+        })?
+    }
+
+    /// Forgets whatever token there is for a server.
+    pub(crate) fn forget_login(&self, id: ServerId) -> Result<(), HomeError> {
+        match self.login(id)? {
+            Some(_) => self.change(|servers| servers.forget_login(id)),
+            None => Ok(()),
+        }
     }
 
     /// Forgets the token for a server, if it is still `token`: another program may have logged in

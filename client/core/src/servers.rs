@@ -164,10 +164,15 @@ impl ServersFile {
 
     /// Forgets the account and the token for a server, if it is this token.
     pub(crate) fn clear_login(&mut self, id: ServerId, token: &Secret) {
-        let line = self.line(id);
-        if line.login.as_ref().is_some_and(|login| login.token == *token) {
-            line.login = None;
+        if self.login(id).is_some_and(|login| login.token == *token) {
+            self.forget_login(id);
         }
+    }
+
+    /// Forgets the account and the token for a server, whatever they are.
+    pub(crate) fn forget_login(&mut self, id: ServerId) {
+        let id = id.to_string();
+        self.servers.iter_mut().filter(|line| line.id == id).for_each(|line| line.login = None);
     }
 
     /// Forgets a server. `false`: it was not in the list.

@@ -7,10 +7,12 @@ mod support;
 use std::sync::Arc;
 
 use lanchat_certs::Identity;
-use lanchat_client::{ConnectError, Decision, Home, HomeError, Target, connect, probe};
+use lanchat_client::{
+    Client, ConnectError, Decision, Event, Home, HomeError, Options, RequestError, Target, connect, probe,
+};
 use lanchat_model::ServerId;
 use serde_json::json;
-use support::{Fake, Peer, TestHome, hello, impostor, meet};
+use support::{Fake, Peer, TestHome, attached, hello, impostor, meet, next_of, room};
 use tokio::net::TcpListener;
 
 /// Meets the server once and pins it.
@@ -269,6 +271,41 @@ async fn forgetting_a_server_makes_it_new_again() {
     assert!(!home.home.forget(fake.id).unwrap());
     let (connection, _peer) = meet(&fake, &home.home).await;
     assert_eq!(connection.unwrap().decision(), Decision::First);
+}
+
+/// Whoever moved the pins away trusts on first use again, and anybody can claim an id: the token of the server that had it
+/// goes to nobody.
+#[tokio::test]
+async fn a_token_without_a_pin_is_sent_to_nobody() {
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    drop(attached(&fake, &home.home).await);
+    assert_eq!(home.home.servers().unwrap()[0].account.as_deref(), Some("ana"));
+    std::fs::remove_file(home.path().join("pins.json")).unwrap();
+    let (connection, peer) = meet(&fake, &home.home).await;
+    let connection = connection.unwrap();
+    assert_eq!(connection.decision(), Decision::First);
+    let trusted = connection.trust(&home.home).unwrap();
+    let (client, _events) = Client::start(trusted, home.home.clone(), Options::default());
+    assert!(matches!(client.resume().await, Err(RequestError::NoToken)));
+    drop(client);
+    let said = String::from_utf8(peer.drain().await).unwrap();
+    assert!(!said.contains("resume") && !said.contains("token"), "{said}");
+}
+
+/// A session that is there when its server is forgotten leaves nothing of it behind.
+#[tokio::test]
+async fn a_server_that_is_forgotten_stays_forgotten_while_a_session_is_there() {
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (_client, mut events, peer) = attached(&fake, &home.home).await;
+    assert!(home.home.forget(fake.id).unwrap());
+    drop(peer);
+    let mut peer = fake.accept().await;
+    let rooms = json!([room("lobby", 0, 0)]);
+    peer.welcome("resume", "token-2", rooms.clone()).await;
+    peer.attached(rooms).await;
+    next_of(&mut events, "the return", |event| matches!(event, Event::Resumed { .. })).await;
+    assert!(home.home.servers().unwrap().is_empty());
+    assert!(home.home.pins().unwrap().get(fake.id).is_none());
 }
 
 #[test]

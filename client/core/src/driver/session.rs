@@ -252,8 +252,8 @@ impl Driver {
     }
 
     async fn keep_login(&self, account: &str, token: &Secret) -> Result<(), HomeError> {
-        let (id, account, token) = (self.server_id, account.to_owned(), token.clone());
-        self.home.blocking(move |home| home.keep_login(id, &account, &token)).await
+        let (id, key, account, token) = (self.server_id, self.fingerprint, account.to_owned(), token.clone());
+        self.home.blocking(move |home| home.keep_login(id, key, &account, &token)).await
     }
 
     /// Keeps the token that a change of the password has left as the only good one.
