@@ -14,6 +14,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use lanchat_certs::Fingerprint;
 use lanchat_certs::private_file::open_lock;
 use lanchat_model::{ClientId, ServerId, limits};
 use lanchat_protocol::{ClientFrame, Send};
@@ -25,16 +26,26 @@ use crate::error::HomeError;
 const VERSION: u32 = 1;
 
 /// The first line: whose posts follow.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Owner {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Owner {
     outbox: u32,
     server: String,
+    /// The key of the server: anybody can claim its id. `None` in files of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     account: String,
 }
 
 impl Owner {
-    fn of(server: ServerId, account: &str) -> Self {
-        Self { outbox: VERSION, server: server.to_string(), account: account.to_owned() }
+    /// An account of the server with this key.
+    pub(crate) fn new(server: ServerId, key: Fingerprint, account: &str) -> Self {
+        let (server, key) = (server.to_string(), Some(key.to_string()));
+        Self { outbox: VERSION, server, key, account: account.to_owned() }
+    }
+
+    /// Whether what belongs to `theirs` may be sent by this one.
+    fn may_send_for(&self, theirs: &Self) -> bool {
+        *self == Self { key: theirs.key.clone().or_else(|| self.key.clone()), ..theirs.clone() }
     }
 }
 
@@ -50,10 +61,10 @@ pub(crate) struct Spool {
 
 impl Spool {
     /// Makes an empty one, 0600, in `folder`, which is made too. Blocks.
-    pub(crate) fn create(folder: &Path, server: ServerId, account: &str) -> Result<Self, HomeError> {
+    pub(crate) fn create(folder: &Path, owner: &Owner) -> Result<Self, HomeError> {
         make(folder)?;
-        let path = folder.join(format!("{server}-{}.jsonl", uuid::Uuid::now_v7().simple()));
-        let owner = serde_json::to_vec(&Owner::of(server, account));
+        let path = folder.join(format!("{}-{}.jsonl", owner.server, uuid::Uuid::now_v7().simple()));
+        let owner = serde_json::to_vec(owner);
         let owner = owner.map_err(|error| failed("encode", &path)(error.into()))?;
         let file = open_lock(&path).map_err(failed("make", &path))?;
         // Nobody else knows the name: only a system without locks refuses.
@@ -113,17 +124,11 @@ pub(crate) struct Leftovers {
 
 impl Leftovers {
     /// Takes the orphans of an account under their locks; at most `most` posts, the rest stays for next time. Blocks.
-    pub(crate) fn adopt(
-        folder: &Path,
-        server: ServerId,
-        account: &str,
-        most: usize,
-    ) -> Result<Self, HomeError> {
+    pub(crate) fn adopt(folder: &Path, owner: &Owner, most: usize) -> Result<Self, HomeError> {
         let mut leftovers = Self::default();
-        let owner = Owner::of(server, account);
-        for path in files_of(folder, server)? {
+        for path in files_of(folder, &owner.server)? {
             let Some(file) = lock(&path) else { continue };
-            let Some(posts) = read(&file, &owner) else { continue };
+            let Some(posts) = read(&file, owner) else { continue };
             if leftovers.posts.len() + posts.len() > most {
                 tracing::warn!(path = %path.display(), "more is left to send than an outbox holds; this waits");
                 continue;
@@ -142,7 +147,7 @@ impl Leftovers {
 
 /// Removes what is left to send to a server that is forgotten, whoever wrote it; programs that run keep theirs. Blocks.
 pub(crate) fn forget(folder: &Path, server: ServerId) -> Result<(), HomeError> {
-    for path in files_of(folder, server)? {
+    for path in files_of(folder, &server.to_string())? {
         if let Some(file) = lock(&path) {
             Spool { file, path, owner: Vec::new(), bytes: 0 }.remove();
         }
@@ -151,7 +156,7 @@ pub(crate) fn forget(folder: &Path, server: ServerId) -> Result<(), HomeError> {
 }
 
 /// The outboxes of a server, the oldest first; at most `limits::OUTBOX_FILES_MAX`.
-fn files_of(folder: &Path, server: ServerId) -> Result<Vec<PathBuf>, HomeError> {
+fn files_of(folder: &Path, server: &str) -> Result<Vec<PathBuf>, HomeError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -192,7 +197,7 @@ fn read(file: &File, owner: &Owner) -> Option<BTreeMap<ClientId, Send>> {
         let whole = line.strip_suffix(b"\n");
         if std::mem::take(&mut first) {
             let theirs: Owner = serde_json::from_slice(whole?).ok()?;
-            if theirs != *owner {
+            if !owner.may_send_for(&theirs) {
                 return None;
             }
         } else if let Some(id) = whole.and_then(settled_id) {
@@ -266,8 +271,12 @@ mod tests {
         line
     }
 
+    fn owner(account: &str) -> Owner {
+        Owner::new(SERVER, Fingerprint::from_bytes([1; 32]), account)
+    }
+
     fn left(folder: &Path, account: &str) -> Vec<String> {
-        let leftovers = Leftovers::adopt(folder, SERVER, account, 100).unwrap();
+        let leftovers = Leftovers::adopt(folder, &owner(account), 100).unwrap();
         leftovers.posts.into_values().map(|post| post.message).collect()
     }
 
@@ -275,18 +284,30 @@ mod tests {
     fn what_is_not_settled_is_left_to_the_same_account_once_its_program_is_gone() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("outbox");
-        let mut spool = Spool::create(&folder, SERVER, "ana").unwrap();
+        let mut spool = Spool::create(&folder, &owner("ana")).unwrap();
         spool.append(&[line(1), line(2), line(3)].concat(), &[]).unwrap();
         spool.append(&[], &[id(1)]).unwrap();
         spool.append(&line(4), &[id(3)]).unwrap();
         assert!(left(&folder, "ana").is_empty(), "it is in use");
         drop(spool);
         assert!(left(&folder, "bob").is_empty(), "not his");
-        assert!(Leftovers::adopt(&folder, ServerId::from_bytes([8; 16]), "ana", 9).unwrap().posts.is_empty());
+        let (id, key) = (ServerId::from_bytes([8; 16]), Fingerprint::from_bytes([2; 32]));
+        for other in [Owner { server: id.to_string(), ..owner("ana") }, Owner::new(SERVER, key, "ana")] {
+            assert!(Leftovers::adopt(&folder, &other, 9).unwrap().posts.is_empty(), "{other:?}");
+        }
         assert_eq!(left(&folder, "ana"), ["line 2", "line 4"]);
-        assert!(Leftovers::adopt(&folder, SERVER, "ana", 1).unwrap().posts.is_empty(), "too many for now");
-        Leftovers::adopt(&folder, SERVER, "ana", 2).unwrap().settle();
+        assert!(Leftovers::adopt(&folder, &owner("ana"), 1).unwrap().posts.is_empty(), "too many for now");
+        Leftovers::adopt(&folder, &owner("ana"), 2).unwrap().settle();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_an_older_program_left_is_sent() {
+        let home = tempfile::tempdir().unwrap();
+        let mut spool = Spool::create(home.path(), &Owner { key: None, ..owner("ana") }).unwrap();
+        spool.append(&line(1), &[]).unwrap();
+        drop(spool);
+        assert_eq!(left(home.path(), "ana"), ["line 1"]);
     }
 
     #[test]
@@ -295,7 +316,7 @@ mod tests {
         let whole = line(2);
         for torn in 0..whole.len() {
             let folder = home.path().join(torn.to_string());
-            let mut spool = Spool::create(&folder, SERVER, "ana").unwrap();
+            let mut spool = Spool::create(&folder, &owner("ana")).unwrap();
             spool.append(&line(1), &[]).unwrap();
             spool.append(&whole[..torn], &[]).unwrap();
             drop(spool);
@@ -307,7 +328,7 @@ mod tests {
     #[test]
     fn a_file_that_is_none_of_ours_is_left_alone() {
         let home = tempfile::tempdir().unwrap();
-        let spool = Spool::create(home.path(), SERVER, "ana").unwrap();
+        let spool = Spool::create(home.path(), &owner("ana")).unwrap();
         let path = spool.path.clone();
         spool.file.set_len(limits::OUTBOX_FILE_BYTES_MAX + 1).unwrap();
         drop(spool);
@@ -319,7 +340,7 @@ mod tests {
     #[test]
     fn an_emptied_file_is_used_again_and_a_server_can_be_forgotten() {
         let home = tempfile::tempdir().unwrap();
-        let mut spool = Spool::create(home.path(), SERVER, "ana").unwrap();
+        let mut spool = Spool::create(home.path(), &owner("ana")).unwrap();
         spool.append(&line(1), &[]).unwrap();
         spool.clear().unwrap();
         spool.append(&line(2), &[]).unwrap();
@@ -337,7 +358,7 @@ mod tests {
 
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("outbox");
-        let spool = Spool::create(&folder, SERVER, "ana").unwrap();
+        let spool = Spool::create(&folder, &owner("ana")).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&folder), mode(&spool.path)), (0o700, 0o600));
     }

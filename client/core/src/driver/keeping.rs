@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lanchat_model::{ClientId, ServerId, limits};
+use lanchat_model::{ClientId, limits};
 use lanchat_protocol::{ClientFrame, Send, encode};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -14,7 +14,7 @@ use super::Driver;
 use crate::error::HomeError;
 use crate::event::{Event, Unsent};
 use crate::outbox::{Outbox, Post};
-use crate::spool::{Leftovers, Spool};
+use crate::spool::{Leftovers, Owner, Spool};
 
 /// What a blocking task did.
 type Written = Result<Spool, HomeError>;
@@ -35,8 +35,7 @@ pub(super) enum Keeper {
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     folder: PathBuf,
-    server: ServerId,
-    account: String,
+    owner: Owner,
 }
 
 impl Keeper {
@@ -69,18 +68,18 @@ impl Keeper {
             Some(spool) if spool.bytes > limits::OUTBOX_FILE_SLACK_BYTES => Some(outbox.kept_lines()),
             _ => None,
         };
-        let Place { folder, server, account } = place.clone();
+        let Place { folder, owner } = place.clone();
         let task = spawn_blocking(move || match spool {
             Some(mut spool) if is_empty => spool.clear().map(|()| spool),
             Some(old) if live.as_ref().is_some_and(|live| old.bytes > 2 * live.len() as u64) => {
-                let mut new = Spool::create(&folder, server, &account)?;
+                let mut new = Spool::create(&folder, &owner)?;
                 new.append(&[live.unwrap_or_default(), posts].concat(), &[])?;
                 old.remove();
                 Ok(new)
             }
             Some(mut spool) => spool.append(&posts, &settled).map(|()| spool),
             None => {
-                let mut spool = Spool::create(&folder, server, &account)?;
+                let mut spool = Spool::create(&folder, &owner)?;
                 spool.append(&posts, &[])?;
                 Ok(spool)
             }
@@ -92,7 +91,8 @@ impl Keeper {
 impl Driver {
     /// Begins to keep the posts of an account, and takes over those that programs before this one left.
     pub(super) async fn begin_keeping(&mut self, account: &str) {
-        let place = Place { folder: self.home.outbox(), server: self.server_id, account: account.to_owned() };
+        let owner = Owner::new(self.server_id, self.fingerprint, account);
+        let place = Place { folder: self.home.outbox(), owner };
         // All places that are free, so that each post that is taken over has its own.
         let free = Arc::clone(&self.shared.places);
         let free = u32::try_from(free.available_permits())
@@ -100,14 +100,14 @@ impl Driver {
             .and_then(|all| free.try_acquire_many_owned(all).ok());
         let (there, most) = (place.clone(), free.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
         let adopted = self.home.blocking(move |_| {
-            let Place { folder, server, account } = there;
-            let leftovers = Leftovers::adopt(&folder, server, &account, most)?;
+            let Place { folder, owner } = there;
+            let leftovers = Leftovers::adopt(&folder, &owner, most)?;
             if leftovers.posts.is_empty() {
                 leftovers.settle();
                 return Ok((None, Vec::new()));
             }
             let lines = leftovers.posts.values().flat_map(line).collect::<Vec<u8>>();
-            let mut spool = Spool::create(&folder, server, &account)?;
+            let mut spool = Spool::create(&folder, &owner)?;
             spool.append(&lines, &[])?;
             let posts: Vec<_> = leftovers.posts.iter().map(|(id, post)| (*id, post.clone())).collect();
             leftovers.settle();
