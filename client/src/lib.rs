@@ -17,6 +17,7 @@ mod output;
 mod password_file;
 mod program;
 mod repl;
+mod rows;
 mod sanitize;
 mod session;
 mod signals;

@@ -9,8 +9,9 @@ use lanchat_model::{ServerId, limits};
 
 use crate::cli::TrustTask;
 use crate::exit::{Failure, Reason};
+use crate::rows::fitted;
 use crate::sanitize::quoted;
-use crate::view::{clip, columns, paragraphs};
+use crate::view::{clip, columns};
 
 /// What to say of a server before anything is sent to it. Nothing, if it is known.
 /// `pins`: the servers that are known.
@@ -139,7 +140,7 @@ fn list(home: &Home) -> Result<(), Failure> {
 /// Prints a line of an answer. A terminal gets rows that fit it, so that it breaks none where a stranger's text wants it to.
 pub(crate) fn say(line: &str) -> Result<(), Failure> {
     match io::stdout().is_terminal() {
-        true => print(&paragraphs(line, columns()).join("\n")),
+        true => print(&fitted(line, columns())),
         false => print(line),
     }
 }
