@@ -110,7 +110,7 @@ impl Driver {
         self.requests.interrupt();
         self.outbox.rewind();
         if self.account.is_none() {
-            tracing::debug!(%reason, "connection lost before login");
+            tracing::debug!(?reason, "connection lost before login");
             self.link = Link::Idle;
             // Nobody is logged in, so nobody needs a connection before the next login. One that waits goes at once, unless
             // the connection before was as short.
