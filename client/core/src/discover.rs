@@ -65,10 +65,12 @@ pub fn discover(window: Duration) -> Result<Discovery, DiscoverError> {
 
 async fn look(mut browser: Browser, sender: mpsc::Sender<Discovered>, until: Instant) {
     let mut seen = Seen::default();
+    // Once, and not for every advert of a flood. One that is heard on a later interface names that one itself.
+    let interfaces = interfaces_with_link_local();
     loop {
         tokio::select! {
             advert = browser.next(), if !seen.is_crowded() => {
-                if let Some(found) = read(&advert) {
+                if let Some(found) = read(&advert, &interfaces) {
                     seen.merge(found);
                 }
             }
@@ -155,12 +157,11 @@ impl Seen {
 }
 
 /// Reads an advert. `None`: it is not one of ours, or names no address.
-fn read(advert: &Advert) -> Option<Discovered> {
+fn read(advert: &Advert, interfaces: &[u32]) -> Option<Discovered> {
     let value = |key: &str| advert.txt.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
     let Beacon { server_id, name, versions } = Beacon::from_txt(value)?;
     let port = advert.port;
-    let interfaces = interfaces_with_link_local();
-    let candidates = |ip: &IpAddr| candidates(*ip, port, advert.interface, &interfaces);
+    let candidates = |ip: &IpAddr| candidates(*ip, port, advert.interface, interfaces);
     let mut addresses: Vec<SocketAddr> = advert.addresses.iter().flat_map(candidates).collect();
     arrange(&mut addresses);
     if port == 0 || addresses.is_empty() {
