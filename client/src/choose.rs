@@ -305,8 +305,7 @@ fn other(pins: &Pins, known: ServerId, address: &str, presented: Fingerprint) ->
 
 /// As many lines as can be looked over.
 fn lines_of(found: &[Found]) -> Vec<String> {
-    let mut lines: Vec<String> =
-        found.iter().take(limits::SERVERS_LISTED_MAX).map(Found::listed).collect();
+    let mut lines: Vec<String> = found.iter().take(limits::SERVERS_LISTED_MAX).map(Found::listed).collect();
     if let Some(more @ 1..) = found.len().checked_sub(limits::SERVERS_LISTED_MAX) {
         lines.push(format!("… and {more} more: `lanchat discover` lists them all"));
     }

@@ -53,7 +53,12 @@ mod tests {
         assert_eq!(fitted("one two three four five six", 24), "one two three four five\n       six");
         assert_eq!(
             fitted(&"x".repeat(60), 24),
-            format!("{}\n{INDENT}{}\n{INDENT}{}\n{INDENT}xxxxx", "x".repeat(23), "x".repeat(16), "x".repeat(16))
+            format!(
+                "{}\n{INDENT}{}\n{INDENT}{}\n{INDENT}xxxxx",
+                "x".repeat(23),
+                "x".repeat(16),
+                "x".repeat(16)
+            )
         );
     }
 

@@ -2,8 +2,8 @@
 #![cfg(unix)]
 
 use lanchat_tests::{
-    FakeIdentity, FakeServer, Home, Launch, PASSWORD, Pipe, Place, Process, Proxy, Terminal, TestPeer, TestServer,
-    lanchat,
+    FakeIdentity, FakeServer, Home, Launch, PASSWORD, Pipe, Place, Process, Proxy, Terminal, TestPeer,
+    TestServer, lanchat,
 };
 
 /// The exit code of a client that refuses a server's key.
@@ -177,9 +177,8 @@ fn no_name_of_a_server_begins_a_row_of_the_list() {
         let name = format!("{filler}FORGED  verified");
         let server = FakeServer::start_as(FakeIdentity::with_own_key(id), id, &name);
         let address = server.address().to_string();
-        let run = |arguments: &[&str]| {
-            Process::run(&Launch::new(lanchat()).home(&home).args(arguments), "hello\n")
-        };
+        let run =
+            |arguments: &[&str]| Process::run(&Launch::new(lanchat()).home(&home).args(arguments), "hello\n");
         run(&["--server", &address]);
         let terminal = Terminal::start(Launch::new(lanchat()).home(&home).args(["trust", "list"]));
         terminal.wait_for_text("FORGED");

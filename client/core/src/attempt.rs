@@ -135,7 +135,9 @@ async fn read_hello(
             reason: error.reason,
             retry_after: error.retry_after.map(Duration::from_secs),
         }),
-        Some(ServerFrame::ErrorFrame(error)) => Err(not_lanchat(format!("it says: {}", quoted(&error.reason)))),
+        Some(ServerFrame::ErrorFrame(error)) => {
+            Err(not_lanchat(format!("it says: {}", quoted(&error.reason))))
+        }
         _ => Err(not_lanchat("it does not greet with 'hello'")),
     }
 }

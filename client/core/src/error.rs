@@ -182,7 +182,9 @@ pub enum ConnectError {
     },
     /// The server broke the protocol, or said that this program does, on `limits::BREACHES_MAX` connections that followed
     /// each other. Another attempt would end as they did.
-    #[error("the server and this program do not understand each other ({reason}): one of the two needs an update")]
+    #[error(
+        "the server and this program do not understand each other ({reason}): one of the two needs an update"
+    )]
     BrokenProtocol {
         /// What was wrong the last time.
         reason: Sentence,

@@ -41,7 +41,8 @@ mod tests {
     #[test]
     fn a_servers_sentence_says_whose_it_is_and_where_it_ends() {
         assert_eq!(Sentence::Ours("You logged out.".to_owned()).to_string(), "You logged out.");
-        let forged = Sentence::Server("Bye.” *** Your account moved: \"lanchat --server 10.0.0.66".to_owned());
+        let forged =
+            Sentence::Server("Bye.” *** Your account moved: \"lanchat --server 10.0.0.66".to_owned());
         assert_eq!(
             forged.to_string(),
             "The server says: “Bye.' *** Your account moved: 'lanchat --server 10.0.0.66”"

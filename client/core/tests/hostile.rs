@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lanchat_client::{Client, ConnectError, Event, Events, Options, RequestError, Secret, SendError, Sentence};
+use lanchat_client::{
+    Client, ConnectError, Event, Events, Options, RequestError, Secret, SendError, Sentence,
+};
 use lanchat_model::limits;
 use serde_json::{Value, json};
 use support::{Fake, TestHome, attached, entries, logged_in, meet, next_of, room, within};
@@ -268,7 +270,9 @@ async fn a_welcome_for_another_account_lets_nobody_in() {
     let request = peer.expect("resume").await;
     peer.send(eve(&request)).await;
     let again = next_of(&mut events, "another wait", |event| matches!(event, Event::Retrying { .. })).await;
-    assert!(matches!(again, Event::Retrying { reason, .. } if reason.to_string().contains("another account")));
+    assert!(
+        matches!(again, Event::Retrying { reason, .. } if reason.to_string().contains("another account"))
+    );
     assert_eq!(home.home.servers().unwrap()[0].account.as_deref(), Some("ana"));
 }
 

@@ -309,7 +309,7 @@ mod tests {
         drop(history);
         let history = open(&path);
         assert_eq!(at(&history, 1).unwrap(), (3 * PLACES - 1).to_string());
-        assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), PLACES);
+        assert_eq!(fs::read_to_string(path).unwrap().lines().count(), PLACES);
     }
 
     #[test]

@@ -46,7 +46,10 @@ pub(crate) fn open(home: &Path, suggestion: Option<String>) -> io::Result<(Termi
     let printer = editor.create_external_printer().map_err(io::Error::other)?;
     let shared = Shared::start(printer)?;
     if let Some(problem) = problem {
-        let words = format!("{} cannot be used ({problem}): what you type is not kept for next time.", path.display());
+        let words = format!(
+            "{} cannot be used ({problem}): what you type is not kept for next time.",
+            path.display()
+        );
         shared.print(Medium::screen().notice(&words));
     }
     let (typed, inputs) = mpsc::channel(limits::INPUT_LINES_MAX);

@@ -83,8 +83,7 @@ impl Driver {
     /// A user wants delivery to start.
     pub(super) fn attach(&mut self, policy: AttachPolicy, reply: oneshot::Sender<Answer>) {
         if self.delivery.started {
-            let reason =
-                Sentence::Ours("Delivery has started already, and goes on by itself.".to_owned());
+            let reason = Sentence::Ours("Delivery has started already, and goes on by itself.".to_owned());
             let refused = RequestError::Refused { code: ErrorCode::NotPossible, reason, retry_after: None };
             return drop(reply.send(Err(refused)));
         }
@@ -161,7 +160,9 @@ impl Driver {
             (None, account) => account.as_ref().map(|account| account.session.username.as_str()),
         };
         match () {
-            () if meant != Some(welcome.username.as_str()) => Some("it lets in another account than was meant"),
+            () if meant != Some(welcome.username.as_str()) => {
+                Some("it lets in another account than was meant")
+            }
             () if welcome.rooms.len() > limits::ROOMS_PER_ACCOUNT_MAX => Some(TOO_MANY_ROOMS),
             () => None,
         }
