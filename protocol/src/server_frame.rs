@@ -322,7 +322,7 @@ server_frames! {
         /// The id of the `bye`, if this answers one.
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_id")]
         id: Option<String>,
-        /// Seconds after which to come back, if the server goes down.
+        /// Seconds after which to come back, if the server is shutting down.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<u64>,
     }

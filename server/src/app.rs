@@ -117,7 +117,7 @@ impl App {
         let slot = issue(Arc::new(identity), &neighbourhood)?;
         let sockets = sockets::bind(&options.listen)?;
         let bound = |socket: &TcpListener| {
-            socket.local_addr().map_err(|source| BindError { address: ([0, 0, 0, 0], 0).into(), source })
+            socket.local_addr().map_err(|cause| BindError { address: ([0, 0, 0, 0], 0).into(), cause })
         };
         let addresses: Arc<[SocketAddr]> = sockets.iter().map(bound).collect::<Result<_, _>>()?;
 

@@ -33,9 +33,9 @@ impl Display for NoHistory {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "this server has a key but no history: {} was missing or empty, and it begins without accounts and \
-             messages. Not meant (a restore that was not finished?): stop it, put the database of the backup there, \
-             start it again",
+            "this server has a key but no history: {} was missing or empty, so it begins without accounts and messages. \
+             If you did not mean that, for example after a restore that was not finished: stop the server, put the \
+             database of the backup there, and start it again",
             self.database.display()
         )
     }
@@ -45,7 +45,7 @@ impl Display for Banner<'_> {
     /// Ends with one line `listening on ADDR:PORT` per socket, which programs may read.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "lanchat server {:?}, version {}", self.name, env!("CARGO_PKG_VERSION"))?;
-        writeln!(f, "fingerprint: {}", self.fingerprint.words())?;
+        writeln!(f, "six words: {}", self.fingerprint.words())?;
         if let Some(no_history) = self.no_history {
             writeln!(f, "warning: {no_history}")?;
         }
@@ -73,7 +73,7 @@ impl Display for Banner<'_> {
 
 impl Banner<'_> {
     fn invite(&self, f: &mut Formatter<'_>, there: &str) -> fmt::Result {
-        writeln!(f, "on another machine of this network, type one of:")?;
+        writeln!(f, "on another computer in this network, type one of:")?;
         if self.mdns {
             writeln!(f, "    lanchat")?;
         }
@@ -85,22 +85,22 @@ impl Banner<'_> {
         if self.sockets.iter().all(|socket| socket.ip().is_loopback()) {
             return writeln!(
                 f,
-                "only programs on this host can reach this server: --listen [::]:7072 lets others in"
+                "only programs on this computer can reach this server: --listen [::]:7072 lets others in"
             );
         }
         let left_out: Vec<&str> = self.neighbourhood.left_out.iter().map(String::as_str).collect();
         if self.absent.is_some() {
-            writeln!(f, "not advertised: no interface that --iface names has an address; name one that has")
+            writeln!(f, "not announced: none of the interfaces that --iface names has an address; name one that has")
         } else if left_out.is_empty() {
             writeln!(
                 f,
-                "this host has no network address that the server listens on: no other machine can find it"
+                "this computer has no network address that the server listens on: no other computer can reach it"
             )
         } else {
             let names = left_out.join(", ");
             writeln!(
                 f,
-                "not advertised: this host has only virtual or excluded network interfaces ({names})"
+                "not announced: this computer has only virtual or excluded network interfaces ({names})"
             )?;
             writeln!(f, "to be found through one of them, start the server with --iface NAME")
         }
@@ -145,7 +145,7 @@ mod tests {
     fn the_banner_says_what_to_type() {
         let banner = shown(&["10.0.0.1", "fe80::1"], &[], "[::]:7072", true);
         let lines: Vec<&str> = banner.lines().collect();
-        assert_eq!(lines[1], "fingerprint: abandon-abandon-abandon-abandon-abandon-abandon");
+        assert_eq!(lines[1], "six words: abandon-abandon-abandon-abandon-abandon-abandon");
         assert!(lines.contains(&"address: 10.0.0.1:7072 (eth0)"), "{banner}");
         assert!(lines.contains(&"address: [fe80::1]:7072 (eth0)"), "{banner}");
         assert!(lines.contains(&"    lanchat"), "{banner}");

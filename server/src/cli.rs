@@ -12,8 +12,8 @@ const DATA_VARIABLE: &str = "LANCHAT_DATA";
 
 const AFTER_HELP: &str = "\
 Every flag is also a variable (LANCHAT_NAME, LANCHAT_LISTEN, …) and a key of lanchat.toml, which is in the data
-directory unless --config names another file; `lanchatd config show` prints what holds, and why. LANCHAT_LOG=debug
-makes the log say more.
+directory unless --config names another file. `lanchatd config show` prints every setting and where it comes from.
+LANCHAT_LOG=debug makes the log say more.
 
 Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong flags or settings, 3 the data directory or what is in
 it was refused, 4 cannot listen.";
@@ -24,10 +24,10 @@ it was refused, 4 cannot listen.";
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Directory of all that the server keeps [env: LANCHAT_DATA]
+    /// Keep everything in this directory [env: LANCHAT_DATA] [default: by platform]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Read the settings from this file, and not from lanchat.toml in the data directory [env: LANCHAT_CONFIG]
+    /// Read the settings from this file instead of lanchat.toml in the data directory [env: LANCHAT_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -36,10 +36,10 @@ pub struct Cli {
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Command {
-    /// Look at the settings
+    /// Show the settings
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Serve without a terminal, started by Windows
+    /// Run as a Windows service
     #[cfg(windows)]
     #[command(subcommand)]
     Service(ServiceCommand),
@@ -48,13 +48,13 @@ enum Command {
 #[cfg(windows)]
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum ServiceCommand {
-    /// What the service manager starts; the data is in ProgramData unless --data says otherwise
+    /// For the service manager; the data is in ProgramData unless --data says otherwise
     Run,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum ConfigCommand {
-    /// Print every setting with its value and where that comes from
+    /// Print every setting, its value and where it comes from
     Show,
 }
 
@@ -72,25 +72,25 @@ pub enum Task {
 
 #[derive(Debug, Args)]
 struct Flags {
-    /// Listen here; may be given several times; port 0 takes a free one [default: [::]:7072]
+    /// Listen on this address; may be given several times; port 0 takes a free one [default: [::]:7072]
     #[arg(long, global = true, value_name = "ADDR:PORT")]
     listen: Vec<String>,
-    /// What the server is called [default: the name of this host]
+    /// What the server is called [default: the name of this computer]
     #[arg(long, global = true, value_name = "NAME")]
     name: Option<String>,
     /// Be found through this network interface only; may be given several times [default: all real ones]
     #[arg(long, global = true, value_name = "NAME")]
     iface: Vec<String>,
-    /// Not be found through this network interface; may be given several times
+    /// Do not be found through this network interface; may be given several times
     #[arg(long, global = true, value_name = "NAME")]
     no_iface: Vec<String>,
     /// Do not announce the server on the network
     #[arg(long, global = true)]
     no_mdns: bool,
-    /// Sessions at a time; beyond it: "server is full"
+    /// How many sessions there may be at a time; whoever comes then is told that the server is full
     #[arg(long, global = true, value_name = "N")]
     max_clients: Option<String>,
-    /// Whether new accounts may be made
+    /// Whether people can make accounts by themselves [default: open]
     #[arg(long, global = true)]
     registration: Option<Registration>,
 }

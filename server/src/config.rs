@@ -190,7 +190,7 @@ fn read(setting: &Setting<PathBuf>, errors: &mut Vec<String>) -> Layer {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if setting.origin != Origin::Default {
                 errors.push(format!(
-                    "there is no settings file {} ({}): make one, an empty one will do, or do not name it",
+                    "there is no settings file {} ({}): make one, even an empty one, or do not name it",
                     file.display(),
                     setting.origin
                 ));
@@ -198,14 +198,14 @@ fn read(setting: &Setting<PathBuf>, errors: &mut Vec<String>) -> Layer {
             return Layer::new();
         }
         Err(error) => {
-            errors.push(format!("cannot read {}: {error}", file.display()));
+            errors.push(format!("cannot read the settings file {}: {error}", file.display()));
             return Layer::new();
         }
     };
     let table: toml::Table = match text.parse() {
         Ok(table) => table,
         Err(error) => {
-            errors.push(format!("{} is not TOML: {error}", file.display()));
+            errors.push(format!("the settings file {} is not TOML: {error}", file.display()));
             return Layer::new();
         }
     };
@@ -218,7 +218,7 @@ fn read(setting: &Setting<PathBuf>, errors: &mut Vec<String>) -> Layer {
         };
         match texts(value) {
             Some(texts) => drop(layer.insert(key, texts)),
-            None => errors.push(format!("{name} ({}): a text, a number or a list is needed", file.display())),
+            None => errors.push(format!("{name} ({}): give a text, a number or a list", file.display())),
         }
     }
     layer

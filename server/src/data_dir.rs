@@ -15,10 +15,13 @@ const IDENTITY_FOLDER: &str = "identity";
 #[non_exhaustive]
 pub enum DataDirError {
     /// There is no home directory to put it in.
-    #[error("there is no home directory for the data: name a directory with --data DIR or LANCHAT_DATA")]
+    #[error("there is no home directory for the data. Name a directory with --data DIR or LANCHAT_DATA")]
     NoHome,
     /// The system said no.
-    #[error("cannot use the data directory {}: {source}", path.display())]
+    #[error(
+        "cannot use the data directory {}: {source}. Check that it belongs to whoever runs the server, or name another one \
+         with --data DIR", path.display()
+    )]
     Io {
         /// The directory.
         path: PathBuf,

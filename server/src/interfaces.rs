@@ -89,7 +89,7 @@ impl fmt::Display for Absent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let present: Vec<&str> = self.present.iter().map(String::as_str).collect();
         let (absent, present) = (self.names.join(", "), present.join(", "));
-        write!(f, "there is no interface {absent} on this host; those that exist: {present}")
+        write!(f, "this computer has no network interface {absent}; it has {present}")
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(Absent::among(present(), &rule(&[], &["nope0"])), None);
         assert_eq!(Absent::among(present(), &rule(&["eth0"], &[])), None);
         let absent = Absent::among(present(), &rule(&["eth0", "nope0"], &[])).unwrap().to_string();
-        assert_eq!(absent, "there is no interface nope0 on this host; those that exist: eth0, lo");
+        assert_eq!(absent, "this computer has no network interface nope0; it has eth0, lo");
     }
 
     #[test]

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // When there is nobody to tell, the exit code still says it.
-            let _ = writeln!(io::stderr(), "lanchatd: {error:#}");
+            let _ = writeln!(io::stderr(), "lanchatd: {}", serve::words(&error));
             ExitCode::from(serve::exit_code(&error))
         }
     }

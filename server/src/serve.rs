@@ -34,6 +34,20 @@ pub(crate) fn serve(
     })
 }
 
+/// What an error says, and its causes that it does not say itself: most of ours quote what the system said, and have it as
+/// their cause too.
+pub(crate) fn words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
+}
+
 /// As `lanchatd --help` lists them.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<BadSettings>() || error.is::<logging::BadFilter>() {
@@ -44,5 +58,23 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
         Some(AppError::Bind(_)) => 4,
         _ if error.is::<DataDirError>() => 3,
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_said_is_said_once() {
+        let denied = || io::Error::from_raw_os_error(13);
+        let refused = DataDirError::Io { path: "/x".into(), source: denied() };
+        let said = words(&anyhow::Error::from(AppError::from(refused)));
+        assert_eq!(said.matches("os error 13").count(), 1, "{said}");
+        assert!(said.contains("/x"), "{said}");
+        let said = words(&anyhow::Error::from(denied()).context("cannot start"));
+        assert!(said.starts_with("cannot start: ") && said.contains("os error 13"), "{said}");
     }
 }

@@ -59,7 +59,7 @@ extern "system" fn service_main(_count: u32, _arguments: *mut *mut u16) {
     let exit_code = match serve(stop, reporter) {
         Ok(()) => ServiceExitCode::NO_ERROR,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", serve::words(&error));
             ServiceExitCode::ServiceSpecific(serve::exit_code(&error).into())
         }
     };

@@ -9,26 +9,27 @@ use crate::config::default_listen;
 
 /// Why a socket was not bound.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}{}", hint(source))]
+#[error("cannot listen on {address}: {}", why(cause))]
 pub struct BindError {
     /// Where.
     pub address: SocketAddr,
-    /// What the system said.
-    #[source]
-    pub source: io::Error,
+    /// What the system said. The words hold all of it that helps, so that it is no source of its own.
+    pub cause: io::Error,
 }
 
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
+fn why(error: &io::Error) -> String {
+    let known = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            " (another program has this port: stop it, or choose another one with --listen; port 0 takes a free one)"
+            "another program uses this port, perhaps another lanchat server. Stop it, or choose another port: --listen \
+             [::]:PORT; port 0 takes a free one"
         }
-        io::ErrorKind::AddrNotAvailable => " (this host has no such address)",
-        io::ErrorKind::PermissionDenied => {
-            " (ports below 1024 are for root: choose a higher one with --listen)"
+        io::ErrorKind::AddrNotAvailable => {
+            "this computer has no such address. Leave --listen out to listen on all that it has"
         }
-        _ => "",
-    }
+        io::ErrorKind::PermissionDenied => "ports below 1024 are for root. Choose a higher one with --listen",
+        _ => return error.to_string(),
+    };
+    known.to_owned()
 }
 
 /// Binds all of `addresses`; none means the default port on all addresses of the host.
@@ -38,7 +39,7 @@ pub(crate) fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindErr
     }
     let default = default_listen();
     match bind_one(default) {
-        Err(error) if error.source.kind() != io::ErrorKind::AddrInUse => {
+        Err(error) if error.cause.kind() != io::ErrorKind::AddrInUse => {
             tracing::info!(%error, "no IPv6 on this host");
             Ok(vec![bind_one(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), default.port()))?])
         }
@@ -47,7 +48,7 @@ pub(crate) fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindErr
 }
 
 fn bind_one(address: SocketAddr) -> Result<TcpListener, BindError> {
-    lanchat_listener::bind(address).map_err(|source| BindError { address, source })
+    lanchat_listener::bind(address).map_err(|cause| BindError { address, cause })
 }
 
 #[cfg(test)]

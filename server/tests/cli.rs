@@ -142,7 +142,7 @@ fn the_banner_says_where_it_really_listens() {
     let args = ["--listen", "127.0.0.1:0", "--no-mdns", "--name", "lab"];
     let server = Running::start(data.path(), &args);
     assert!(server.said[0].contains("\"lab\""), "{:?}", server.said);
-    let words = server.said[1].strip_prefix("fingerprint: ").unwrap();
+    let words = server.said[1].strip_prefix("six words: ").unwrap();
     assert_eq!(words.split('-').count(), 6);
     assert!(!server.address().ends_with(":0"));
     TcpStream::connect(server.address()).unwrap();
@@ -153,7 +153,7 @@ fn an_interface_that_does_not_exist_is_named_in_the_banner() {
     let data = data();
     let args = ["--listen", "0.0.0.0:0", "--no-mdns", "--iface", "nope0"];
     let banner = Running::start(data.path(), &args).said.join("\n");
-    let complaint = "warning: --iface: there is no interface nope0 on this host; those that exist: ";
+    let complaint = "warning: --iface: this computer has no network interface nope0; it has ";
     assert!(banner.contains(complaint), "{banner}");
     assert!(!banner.contains("virtual"), "{banner}");
 }
@@ -178,7 +178,35 @@ fn a_port_that_is_taken_is_named() {
     let first = Running::start(data.path(), &["--listen", "127.0.0.1:0", "--no-mdns"]);
     let second = output(&mut lanchatd(other.path(), &["--listen", first.address(), "--no-mdns"]));
     assert_eq!(second.status.code(), Some(4));
-    assert!(stderr(&second).contains(first.address()), "{}", stderr(&second));
+    let said = stderr(&second);
+    assert!(said.contains(first.address()) && said.contains("--listen"), "{said}");
+    assert!(!said.contains("os error") && said.matches("uses this port").count() == 1, "{said}");
+}
+
+#[test]
+fn what_the_system_refuses_is_told_once_with_the_path_and_what_to_do() {
+    let data = data();
+    fs::create_dir(data.path().join("lock")).unwrap();
+    let refused = output(&mut lanchatd(data.path(), &["--listen", "127.0.0.1:0"]));
+    assert_eq!(refused.status.code(), Some(3));
+    let said = stderr(&refused);
+    assert_eq!(said.matches("os error").count(), 1, "{said}");
+    assert!(said.contains(&data.path().display().to_string()) && said.contains("--data DIR"), "{said}");
+}
+
+#[test]
+fn values_that_are_none_are_told_what_would_be() {
+    let data = data();
+    for (flags, words) in [
+        (["--max-clients", "many"], "a number from 1 up, for example 500"),
+        (["--listen", "7072"], "for example 0.0.0.0:7072 or [::]:7072"),
+        (["--registration", "maybe"], "open"),
+        (["--name", ""], "a name cannot be empty"),
+    ] {
+        let refused = output(&mut lanchatd(data.path(), &flags));
+        assert_eq!(refused.status.code(), Some(2), "{flags:?}");
+        assert!(stderr(&refused).contains(words), "{flags:?}: {}", stderr(&refused));
+    }
 }
 
 #[cfg(unix)]

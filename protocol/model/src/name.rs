@@ -69,10 +69,10 @@ pub enum BadName {
     #[error("a name has at most {0} characters")]
     TooLong(usize),
     /// A character outside `a-z 0-9 . _ -`.
-    #[error("a name is made of the letters a to z, digits, '.', '_' and '-'")]
+    #[error("a name uses only the letters a to z, digits, '.', '_' and '-'")]
     Character,
     /// On the reserved list.
-    #[error("this name is reserved")]
+    #[error("this name is reserved for the server")]
     Reserved,
     /// Nothing but punctuation.
     #[error("a name has at least one letter or digit")]

@@ -16,7 +16,7 @@ pub enum BadText {
     #[error("the text is empty")]
     Empty,
     /// Over the limit for its kind.
-    #[error("the text is {bytes} bytes long; the limit is {limit}")]
+    #[error("the text is too long: it has {bytes} bytes, and {limit} are allowed")]
     TooLong {
         /// The length that was given, in bytes of UTF-8.
         bytes: usize,
@@ -24,7 +24,7 @@ pub enum BadText {
         limit: usize,
     },
     /// Under the least length for its kind.
-    #[error("the text is {bytes} bytes long; at least {least} are needed")]
+    #[error("the text is too short: it has {bytes} bytes, and {least} are needed")]
     TooShort {
         /// The length that was given, in bytes of UTF-8.
         bytes: usize,

@@ -32,10 +32,10 @@ pub enum Refusal {
     )]
     TokenCopied,
     /// The server takes no new accounts.
-    #[error("This server takes no new accounts. Ask whoever runs it.")]
+    #[error("This server takes no new accounts. Ask whoever runs it for one.")]
     RegistrationClosed,
     /// Too many attempts.
-    #[error("Too many failed attempts. Wait before the next one.")]
+    #[error("Too many failed attempts. Wait {}, then try again.", seconds(.0))]
     SlowDown(Duration),
     /// Too much at once.
     #[error("The server is busy. Try again in a moment.")]
@@ -45,7 +45,7 @@ pub enum Refusal {
     ServerFull,
     /// The account has as many sessions as allowed.
     #[error(
-        "This account is connected as often as it may be. End one of its sessions, or wait until one has ended."
+        "This account is logged in too many times at once. Leave on another device, then try again."
     )]
     TooManySessions,
     /// There is no such room, or it is not the asker's to see.
@@ -80,6 +80,14 @@ pub enum Refusal {
     /// Too many cursors.
     #[error("More cursors than an account can have rooms. Send those of your rooms only.")]
     TooManyCursors,
+}
+
+/// How long to wait, in words. Rounded up: who waits as long as told is not told again.
+fn seconds(wait: &Duration) -> String {
+    match wait.as_secs() + 1 {
+        1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    }
 }
 
 /// Why the hub did not do what it was asked.

@@ -89,7 +89,7 @@ pub enum Closing<'a> {
     TooManyRequests,
     /// Nobody logged in, and others need the place.
     PlaceTaken,
-    /// The server goes down; seconds after which to come back.
+    /// The server is shutting down; seconds after which to come back.
     Drain {
         /// At least; peers add jitter, so that they do not all come at once.
         retry_after: u64,

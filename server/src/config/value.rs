@@ -20,7 +20,7 @@ pub(super) fn default_name() -> String {
 fn one(texts: &[String]) -> Result<&str, String> {
     match texts {
         [text] => Ok(text),
-        _ => Err(format!("one value is needed, not {}", texts.len())),
+        _ => Err(format!("give one value, not {}", texts.len())),
     }
 }
 
@@ -41,10 +41,10 @@ fn parse_name(text: &str) -> Result<String, String> {
 /// `ADDR:PORT`, one or more.
 pub(super) fn addresses(texts: &[String]) -> Result<Vec<SocketAddr>, String> {
     let address = |text: &String| {
-        text.parse().map_err(|_| format!("`{text}` is not ADDR:PORT, such as 0.0.0.0:7072 or [::]:7072"))
+        text.parse().map_err(|_| format!("`{text}` is not ADDR:PORT, for example 0.0.0.0:7072 or [::]:7072"))
     };
     match texts {
-        [] => Err("at least one ADDR:PORT is needed".into()),
+        [] => Err("give at least one ADDR:PORT, for example [::]:7072".into()),
         texts => texts.iter().map(address).collect(),
     }
 }
@@ -54,7 +54,7 @@ pub(super) fn clients(texts: &[String]) -> Result<usize, String> {
     let text = one(texts)?;
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("`{text}` is not a number of at least 1")),
+        _ => Err(format!("`{text}` is not a number from 1 up, for example 500")),
     }
 }
 

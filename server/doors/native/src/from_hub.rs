@@ -100,7 +100,7 @@ fn notice(what: Notice) -> wire::Notice {
     let (code, reason) = match what {
         Notice::ReadOnly => (
             wire::NoticeCode::ReadOnly,
-            "The server's disk is full: it can be read, not written. Send again when it says that there is space.",
+            "The server's disk is full: messages can be read, but not sent until there is space.",
         ),
         Notice::Writable => (wire::NoticeCode::Writable, "There is space again: the server takes messages."),
     };
@@ -139,10 +139,10 @@ pub(crate) fn error(id: Option<&str>, error: &Error) -> wire::ErrorFrame {
         Error::Refused(Refusal::BadPassword(bad)) => Unfit::password(*bad).reason,
         Error::Refused(refusal) => refusal.to_string(),
         Error::ReadOnly => {
-            "The server's disk is full. Reading goes on; send again when there is space.".into()
+            "The server's disk is full: nothing can be stored until there is space. Reading goes on.".into()
         }
         Error::Fault(fault) => {
-            format!("The server failed; its log explains fault {fault}. Try again with the same id.")
+            format!("The server failed (fault {fault} in its log). Try again.")
         }
     };
     let fatal = code.severity() == wire::Severity::Violation;

@@ -33,15 +33,15 @@ impl Unfit {
     pub(crate) fn password(error: BadText) -> Self {
         let reason = match error {
             BadText::TooShort { least, .. } => {
-                format!("A password has at least {least} bytes. Choose a longer one.")
+                format!("The password is too short. Use {least} or more characters.")
             }
             BadText::Control => {
-                "A password has no line breaks or other control characters: nobody could type it again. Choose another \
-                 one."
+                "A password cannot hold line breaks or other control characters: nobody could type it again. Choose \
+                 another one."
                     .into()
             }
             _ => {
-                format!("A password has at most {} bytes. Choose a shorter one.", limits::PASSWORD_BYTES_MAX)
+                format!("The password is too long. Use at most {} bytes.", limits::PASSWORD_BYTES_MAX)
             }
         };
         Self::new(ErrorCode::BadPassword, reason)
@@ -137,7 +137,7 @@ fn group(text: &str) -> Result<RoomName, Unfit> {
     match room(text)? {
         RoomView::Group(name) => Ok(name),
         RoomView::Private(_) => {
-            let reason = "A private chat is neither joined nor left: send to it, or do not.";
+            let reason = "A private chat cannot be joined or left. To talk there, send to it.";
             Err(Unfit::new(ErrorCode::NotPossible, reason))
         }
     }
