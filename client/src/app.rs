@@ -34,13 +34,15 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     crate::logging::start(home.path())?;
     if cli.chat.text && io::stdin().is_terminal() {
         let words = "--text is for a pipe, such as `make 2>&1 | lanchat --text`. \
-                     At a terminal leave it out: // sends a slash.";
+                     At a terminal leave it out; // sends a slash.";
         return Err(Failure::new(Reason::Usage, words));
     }
     let named = cli.link.or(cli.server);
     match (cli.task, named) {
         (Some(_), Some(target)) => {
-            let words = format!("{target} has no place in this command: see `lanchat --help`.");
+            let words = format!(
+                "This command takes no server: leave {target} out. `lanchat --help` shows what each takes."
+            );
             Err(Failure::new(Reason::Usage, words))
         }
         (Some(Task::Trust(task)), None) => trust::run(&task, &home),
@@ -64,14 +66,17 @@ async fn host(args: &ChatArgs, home: Home) -> Result<(), Failure> {
 
 #[cfg(not(feature = "host"))]
 async fn host(_: &ChatArgs, _: Home) -> Result<(), Failure> {
-    Err(Failure::new(Reason::Usage, "This program was built without the server: start `lanchatd` instead."))
+    Err(Failure::new(Reason::Usage, "This program was built without the server. Start `lanchatd` instead."))
 }
 
 /// The platform's folder for state; on Windows, which has none, the part of the profile that does not
 /// travel between machines: a token is for one device.
 fn default_home() -> Result<PathBuf, Failure> {
     let base = etcetera::choose_base_strategy().map_err(|_| {
-        Failure::new(Reason::Usage, "You have no home folder: name a folder for the state with --home DIR.")
+        Failure::new(
+            Reason::Usage,
+            "You have no home folder. Name a folder for keys and logins with --home DIR.",
+        )
     })?;
     Ok(match base.state_dir() {
         Some(state) => state.join("lanchat"),
@@ -103,7 +108,7 @@ pub(crate) async fn chat(
     let connection = reach(&target, &home).await?;
     let mut words = greeting.to_vec();
     if !wishes.hosting {
-        words.extend(trust::introduction(&connection, &home.pins()?));
+        words.extend(trust::introduction(&connection, &home.pins()?, front == Front::Terminal));
     }
     let mut trusted = connection.trust(&home)?;
     // A login in the middle is one at this server, whoever answers in its place then.
@@ -138,7 +143,7 @@ async fn reach(target: &Target, home: &Home) -> Result<Connection, ConnectError>
         let words = if is_known {
             "The server is crowded. Trying again; no line is lost."
         } else {
-            "The connection was closed without a word: perhaps the server is crowded. Trying again…"
+            "The connection was closed without an answer: the server may be crowded. Trying again…"
         };
         // Nobody listens: there is nobody to tell.
         let _ = writeln!(io::stderr(), "{words}");

@@ -400,12 +400,13 @@ pub(crate) fn known_servers(home: &Home) -> Vec<String> {
     }
     let line = |server: &Server| {
         let verified = pins.get(server.id).is_some_and(|pin| pin.verified);
-        let account = server.account.as_deref().map(|name| format!("as {}", clip(name))).unwrap_or_default();
+        let account =
+            server.account.as_deref().map(|name| format!("as {}; ", clip(name))).unwrap_or_default();
         format!(
-            "{:<28} {:<16} {} {account}",
+            "{:<28} {}  {account}{}",
             server.addresses.first().map(|address| clip(address)).unwrap_or_default(),
-            if verified { "verified" } else { "not yet verified" },
-            quoted(&clip(&server.name))
+            quoted(&clip(&server.name)),
+            if verified { "key verified" } else { "key not verified" },
         )
     };
     let mut lines = vec!["Servers that you know (lanchat --server ADDRESS connects):".to_owned()];

@@ -8,18 +8,18 @@ use lanchat_model::limits;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  everything that was sent is on the server
-  1  a flag, a setting or the state folder is not right
-  2  no server was found, or the one that was named does not answer
-  3  the server is not the one that was trusted
-  4  nobody could be logged in
+  0  everything that you sent is on the server
+  1  a flag, a setting or the folder of keys and logins is not right
+  2  no server was found, or the one that you named does not answer
+  3  the server is not the one that you trusted
+  4  the login failed
   5  the connection is lost for good
-  6  something that was sent was refused
+  6  something that you sent was refused
 
-In a pipe, begin the input with /login NAME or /register NAME, and let --password-file
-name the file with the password; /login NAME PASSWORD works too, but shows it to
-whoever sees the input. Later the device is remembered. The input is text and commands, also with --json.
-With --text it is text alone, as of a program that knows nothing of commands:
+In a pipe, begin the input with /login NAME or /register NAME, and give the password
+with --password-file FILE. /login NAME PASSWORD works too, but whoever sees the input
+sees the password. From then on this device is remembered. The input is text and
+commands, also with --json. With --text it is text alone, such as the output of a program:
   make 2>&1 | lanchat --text --room builds";
 
 /// Chat on the local network: finds a server, or offers to host one.
@@ -29,12 +29,12 @@ pub struct Cli {
     /// A link that somebody gave you: lanchat://HOST:PORT/#KEY
     #[arg(value_name = "LINK", conflicts_with = "server")]
     pub(crate) link: Option<Target>,
-    /// The server, if it is not to be looked for
+    /// Connect here; skip discovery
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) server: Option<Target>,
     #[command(flatten)]
     pub(crate) chat: ChatArgs,
-    /// The folder for trusted keys, logins and the input history [default: by platform]
+    /// The folder of trusted keys, logins and the input history [default: by platform]
     #[arg(long, value_name = "DIR", env = "LANCHAT_HOME", global = true)]
     pub(crate) home: Option<PathBuf>,
     #[command(subcommand)]
@@ -47,30 +47,30 @@ pub(crate) struct ChatArgs {
     /// One message per line, for pipes and simple terminals
     #[arg(long, global = true)]
     pub(crate) plain: bool,
-    /// Print one frame per line, as on the wire (`welcome` without its token); the input is text and
-    /// commands as always
+    /// Print one frame per line, as on the wire (`welcome` without its token). The input is text and
+    /// commands, as without it
     #[arg(long, conflicts_with = "plain", global = true)]
     pub(crate) json: bool,
-    /// Say each line of the input as it is, also one that begins with a slash: none is a command. For
-    /// pipes; needs a login that is remembered. Empty lines are left out
+    /// Send each line of the input as it is, also one that begins with a slash: none is a command. For
+    /// pipes. Needs a login that is remembered. Empty lines are left out
     #[arg(long, global = true)]
     pub(crate) text: bool,
-    /// Go to a server that is new, if it is the only one here, also if this device knows another one.
-    /// A name that looks like that of a known server needs --server
+    /// Connect to a new server, if it is the only one here, even if this device knows another one.
+    /// A new server with a name like that of a known one needs --server
     #[arg(long)]
     pub(crate) first_contact: bool,
-    /// Stay when the input ends
+    /// Stay connected when the input ends
     #[arg(long, global = true)]
     pub(crate) follow: bool,
-    /// Older lines to show at the start of the room you talk in, with `--json` of all rooms [default: 50
-    /// on a terminal, 0 in a pipe]. What is new since this device was here last is shown in any case
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=limits::JOIN_TAIL_MAX), global = true)]
+    /// How many older lines of the room to show at the start; with `--json` of all rooms [default: 50 on
+    /// a terminal, 0 in a pipe]. What is new since this device was here last is always shown
+    #[arg(long, value_name = "COUNT", value_parser = tail, global = true)]
     pub(crate) tail: Option<u64>,
-    /// The password for a /login NAME or /register NAME in the input: the only line of this file, which nobody else may
-    /// read, or of an open descriptor (/dev/fd/N)
+    /// Read the password for a /login NAME or /register NAME in the input from this file: its only line. Nobody else
+    /// may be able to read the file. An open descriptor (/dev/fd/N) works too
     #[arg(long, value_name = "FILE", env = "LANCHAT_PASSWORD_FILE", global = true)]
     pub(crate) password_file: Option<PathBuf>,
-    /// The room to talk in; entered if need be
+    /// The room to talk in; you join it if you are not in it yet
     #[arg(long, value_name = "ROOM", value_parser = room, global = true)]
     pub(crate) room: Option<String>,
 }
@@ -78,10 +78,10 @@ pub(crate) struct ChatArgs {
 /// What to do instead of chatting at once.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// Serve and chat in one program; leaving stops the server
+    /// Host a server and chat on it; leaving stops the server
     #[cfg(feature = "host")]
     Host(HostArgs),
-    /// List the servers of this network; with --json one object per line
+    /// List the servers on this network; with --json one object per line
     Discover,
     /// Show and change which servers are trusted
     #[command(subcommand)]
@@ -95,16 +95,16 @@ pub(crate) struct HostArgs {
     /// What the server is called [default: the name of this computer]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The server's data [default: by platform; the same as lanchatd's]
+    /// The folder of the server's data [default: by platform, the same as that of lanchatd]
     #[arg(long, value_name = "DIR", env = "LANCHAT_DATA")]
     pub(crate) data: Option<PathBuf>,
-    /// Where to listen, any number of times
+    /// Listen on this address; may be given several times
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) listen: Vec<String>,
-    /// Advertise only on this network interface, any number of times
+    /// Be found through this network interface only; may be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) iface: Vec<String>,
-    /// Do not advertise on the network
+    /// Do not announce the server on the network
     #[arg(long)]
     pub(crate) no_mdns: bool,
 }
@@ -112,14 +112,14 @@ pub(crate) struct HostArgs {
 /// What to do about trust.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustTask {
-    /// List the servers that are trusted, with the words of their keys
+    /// List the servers that you trust, with their six words
     List,
-    /// Forget a server: its next key is trusted on first use again
+    /// Forget a server and your login there: the key that it shows next is trusted
     Reset {
         /// The id of the server as `list` shows it, or its name if no other has it
         server: String,
     },
-    /// Note that you have compared the words of a server with those on its screen
+    /// Note that you compared the six words of a server with those on its screen
     Verify {
         /// The id of the server as `list` shows it, or its name if no other has it
         server: String,
@@ -127,7 +127,18 @@ pub(crate) enum TrustTask {
 }
 
 fn room(text: &str) -> Result<String, String> {
-    text.parse::<lanchat_protocol::RoomRef>().map(|room| room.to_string()).map_err(|error| error.to_string())
+    let most = limits::NAME_CHARS_MAX;
+    text.parse::<lanchat_protocol::RoomRef>().map(|room| room.to_string()).map_err(|_| {
+        format!("room names use a to z, digits, '.', '_' and '-', and have at most {most} characters")
+    })
+}
+
+fn tail(text: &str) -> Result<u64, String> {
+    let most = limits::JOIN_TAIL_MAX;
+    text.parse()
+        .ok()
+        .filter(|count| *count <= most)
+        .ok_or_else(|| format!("--tail needs a number from 0 to {most}, for example --tail 50"))
 }
 
 #[cfg(test)]
@@ -167,6 +178,21 @@ mod tests {
             &["lanchat", "--bogus"],
         ] {
             assert!(Cli::try_parse_from(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_none_is_told_what_would_be() {
+        for (arguments, words) in [
+            (["--tail", "1001"], "--tail needs a number from 0 to 1000, for example --tail 50"),
+            (["--tail", "some"], "--tail needs a number from 0 to 1000, for example --tail 50"),
+            (["--room", "tea room"], "room names use a to z, digits, '.', '_' and '-'"),
+            (["--server", "a b"], "write HOST, HOST:PORT"),
+            (["--server", "pi:x"], "a port is a number from 1 to 65535"),
+        ] {
+            let error = Cli::try_parse_from(["lanchat"].iter().chain(&arguments)).unwrap_err().to_string();
+            assert!(error.contains(words), "{arguments:?}: {error}");
+            assert!(!error.contains("invalid digit"), "{error}");
         }
     }
 }

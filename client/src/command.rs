@@ -1,13 +1,17 @@
 //! What a person types: text, or a command behind a slash. One table says what commands there are.
 
-use lanchat_model::AccountName;
+mod help;
+
+use lanchat_model::{AccountName, RoomName, Seq, limits};
 use lanchat_protocol::Secret;
 
+use crate::near::nearest;
 use crate::slash::{self, Beginning};
+pub(crate) use help::{help, help_for};
 
 /// Why a line that begins almost like a command is not said: it may hold a password.
-const LIKENESS: &str = "This line looks like a command, but does not begin with a plain slash, so it was not said. \
-                        Begin with / for a command; to say it, write a word before it.";
+const LIKENESS: &str = "This looks like a command, but does not begin with a plain /, so it was not sent. \
+                        Begin a command with /; to send this as text, put a word before it.";
 
 /// A line, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,8 @@ pub(crate) enum Command {
     Reply(String),
     /// Show older lines of the current room.
     History(Option<u64>),
+    /// Show one message whole, of a room or of the current one.
+    Show { room: Option<String>, seq: Seq },
     /// Say what one does.
     Me(String),
     /// Be away.
@@ -53,6 +59,8 @@ pub(crate) enum Command {
     Back,
     /// Ask about somebody.
     Whois(String),
+    /// Show the six words of the server's key, or note that they were compared.
+    Trust(Option<String>),
     /// List known servers.
     Servers,
     /// Show all commands, or how to use one.
@@ -79,30 +87,32 @@ const fn entry(
 }
 
 /// All commands, in the order of `/help`.
-const TABLE: [Entry; 18] = [
-    entry("register", &[], "[NAME]", "make an account; asks for a password"),
+const TABLE: [Entry; 20] = [
+    entry("register", &[], "[NAME]", "make an account; you choose a password"),
     entry("login", &[], "[NAME]", "log in with your password, once per device"),
     entry("logout", &[], "", "log out, and forget this device"),
-    entry("passwd", &["password"], "", "change your password; other devices are logged out"),
-    entry("join", &["j"], "ROOM", "enter a room, made if there is none, and talk there"),
-    entry("leave", &["part"], "[ROOM]", "leave a room, or this one"),
-    entry("rooms", &["list"], "", "list the rooms and how many are in each"),
-    entry("who", &["names", "members"], "[ROOM]", "list who is in a room, or in this one"),
+    entry("passwd", &["password"], "", "change your password; logs out your other devices"),
+    entry("join", &["j"], "ROOM", "enter a room and talk there; a new name makes a room"),
+    entry("leave", &["part"], "[ROOM]", "leave this room, or the one you name"),
+    entry("rooms", &["list"], "", "list the rooms and your private chats"),
+    entry("who", &["names", "members"], "[ROOM]", "list who is in this room, or in the one you name"),
     entry(
         "msg",
         &["dm", "m", "query", "tell"],
         "NAME [TEXT]",
-        "write to one person; without TEXT stay there",
+        "write to one person; without TEXT, move to that chat",
     ),
-    entry("reply", &["r"], "TEXT", "answer the last private message"),
+    entry("reply", &["r"], "TEXT", "answer whoever wrote to you last in private"),
     entry("history", &["h"], "[COUNT]", "show older lines of this room; again for more"),
+    entry("show", &[], "[ROOM] NUMBER", "show a long message whole"),
     entry("me", &["action"], "TEXT", "say what you do: /me waves"),
     entry("away", &["afk"], "[REASON]", "tell everybody that you are away"),
     entry("back", &[], "", "tell everybody that you are back"),
     entry("whois", &[], "NAME", "show who somebody is and when last seen"),
+    entry("trust", &[], "[verify]", "show the six words of the server, and verify them"),
     entry("servers", &[], "", "list the servers that you know"),
-    entry("help", &["commands", "?"], "[COMMAND]", "show this, or how to use one command"),
-    entry("quit", &["exit", "q", "bye"], "", "leave; what was sent stays sent"),
+    entry("help", &["commands", "?"], "[COMMAND]", "show this list, or how to use one command"),
+    entry("quit", &["exit", "q", "bye"], "", "leave; what you sent stays sent"),
 ];
 
 /// The names of all commands, without their slash.
@@ -129,6 +139,12 @@ pub(crate) fn is_command(verb: &str) -> bool {
     find(verb).is_some()
 }
 
+/// Whether `line` is a `/reply`, perhaps without its text.
+pub(crate) fn is_reply(line: &str) -> bool {
+    let command = line.strip_prefix('/').and_then(|rest| rest.split_whitespace().next());
+    command.and_then(find).is_some_and(|entry| entry.name == "reply")
+}
+
 /// Whether `name`, as typed, is `account`.
 pub(crate) fn is_account(name: &str, account: &str) -> bool {
     name.parse::<AccountName>().is_ok_and(|name| name.as_str() == account)
@@ -149,7 +165,7 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
     }
     if line.lines().skip(1).any(slash::reveals) {
         return Err(
-            "One of these lines is a command with a password, so none was said. Send the others alone."
+            "One of these lines is a command with a password, so none was sent. Send the others without it."
                 .into(),
         );
     }
@@ -173,19 +189,15 @@ fn find(verb: &str) -> Option<&'static Entry> {
 
 fn unknown(verb: &str) -> String {
     if verb.is_empty() {
-        return "A command has a name: /help lists them. To send a slash, write //.".into();
+        return "A command needs a name: /help lists them all. To send a slash, type //.".into();
     }
     let shown = crate::sanitize::one_line(verb);
-    let verb = verb.to_ascii_lowercase();
-    let near = TABLE
-        .iter()
-        .flat_map(|entry| std::iter::once(&entry.name).chain(entry.aliases))
-        .map(|name| (strsim::damerau_levenshtein(&verb, name), name))
-        .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, name)| *distance <= 2 && *distance < name.len());
-    match near {
-        Some((_, name)) => format!("There is no command /{shown}. Did you mean /{name}? /help lists all."),
-        None => format!("There is no command /{shown}. /help lists all. To send a slash, write //."),
+    let all = || TABLE.iter().flat_map(|entry| std::iter::once(&entry.name).chain(entry.aliases)).copied();
+    let begun = verb.to_ascii_lowercase();
+    let longer = names().find(|name| begun.len() > 1 && name.starts_with(&begun));
+    match longer.or_else(|| nearest(verb, all())) {
+        Some(name) => format!("There is no command /{shown}. Did you mean /{name}? /help lists them all."),
+        None => format!("There is no command /{shown}. /help lists them all. To send a slash, type //."),
     }
 }
 
@@ -206,17 +218,19 @@ fn build(entry: &Entry, rest: &str) -> Result<Command, String> {
         }
         "logout" => Command::Logout,
         "passwd" => Command::Passwd(passwords(rest)?),
-        "join" => Command::Join(named(entry, rest)?),
-        "leave" => Command::Leave(optional()),
+        "join" => Command::Join(room(entry, named(entry, rest)?)?),
+        "leave" => Command::Leave(optional().map(|name| room(entry, name)).transpose()?),
         "rooms" => Command::Rooms,
-        "who" => Command::Who(optional()),
+        "who" => Command::Who(optional().map(|name| room(entry, name)).transpose()?),
         "msg" => message(entry, rest)?,
         "reply" => Command::Reply(needed("The text")?),
         "history" => Command::History(count(entry, rest)?),
-        "me" => Command::Me(needed("What you do")?),
+        "show" => show(entry, rest)?,
+        "me" => Command::Me(needed("The text")?),
         "away" => Command::Away(optional()),
         "back" => Command::Back,
         "whois" => Command::Whois(named(entry, rest)?),
+        "trust" => Command::Trust(optional()),
         "servers" => Command::Servers,
         "help" => Command::Help(optional()),
         _ => Command::Quit,
@@ -235,6 +249,21 @@ fn named(entry: &Entry, text: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
+/// The name of a room, or of a private chat, which is looked at where it is looked for.
+fn room(entry: &Entry, name: String) -> Result<String, String> {
+    if name.starts_with('@') || name.trim_start_matches('#').parse::<RoomName>().is_ok() {
+        return Ok(name);
+    }
+    let most = limits::NAME_CHARS_MAX;
+    let words =
+        format!("Room names use a to z, digits, '.', '_' and '-', and have at most {most} characters.");
+    let like: String = name.trim_start_matches('#').to_lowercase().replace(char::is_whitespace, "-");
+    match like.parse::<RoomName>() {
+        Ok(like) => Err(format!("{words} Did you mean /{} {like}?", entry.name)),
+        Err(_) => Err(words),
+    }
+}
+
 fn unquote(text: &str) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim()
 }
@@ -248,7 +277,7 @@ fn credentials(rest: &str) -> Result<(Option<String>, Option<Secret>), String> {
     let name = unquote(name);
     if name.is_empty() {
         return Err(
-            "A name cannot be empty. Choose one of 2 to 32 letters a to z, digits, '.', '_' or '-'.".into()
+            "A name cannot be empty. It has 2 to 32 of the letters a to z, digits, '.', '_' and '-'.".into(),
         );
     }
     let password = password.trim_start();
@@ -261,9 +290,7 @@ fn passwords(rest: &str) -> Result<Option<(Secret, Secret)>, String> {
     match (words.next(), words.next(), words.next()) {
         (None, ..) => Ok(None),
         (Some(old), Some(new), None) => Ok(Some((old, new))),
-        _ => {
-            Err("Type /passwd alone to be asked, or give two words: the old password and the new one.".into())
-        }
+        _ => Err("Type /passwd alone to be asked for both passwords. In a script: /passwd OLD NEW".into()),
     }
 }
 
@@ -274,13 +301,30 @@ fn message(entry: &Entry, rest: &str) -> Result<Command, String> {
     Ok(Command::Message { to, text: (!text.is_empty()).then(|| text.to_owned()) })
 }
 
+/// How many lines; a number that no page can have is as good as any other large one.
 fn count(entry: &Entry, rest: &str) -> Result<Option<u64>, String> {
+    let digits = rest.bytes().all(|byte| byte.is_ascii_digit());
     match rest {
         "" => Ok(None),
         _ => match rest.parse() {
             Ok(count) if count > 0 => Ok(Some(count)),
-            _ => Err(format!("COUNT is a number from 1 up. Usage: {}", usage_of(entry))),
+            Err(_) if digits => Ok(Some(u64::MAX)),
+            _ => Err(format!("/{} takes a number from 1 up, for example /{0} 50", entry.name)),
         },
+    }
+}
+
+fn show(entry: &Entry, rest: &str) -> Result<Command, String> {
+    let (room, number) = match rest.rsplit_once(char::is_whitespace) {
+        Some((room, number)) => (Some(room.trim_end().to_owned()), number),
+        None => (None, rest),
+    };
+    let seq = number.parse().ok().and_then(|number: u64| Seq::try_from(number).ok());
+    match seq.filter(|seq| *seq > Seq::ZERO) {
+        Some(seq) => Ok(Command::Show { room, seq }),
+        None => {
+            Err(format!("The end of a message that was cut names the command. Usage: {}", usage_of(entry)))
+        }
     }
 }
 
@@ -289,40 +333,6 @@ fn usage_of(entry: &Entry) -> String {
         "" => format!("/{}", entry.name),
         arguments => format!("/{} {arguments}", entry.name),
     }
-}
-
-/// What `/help` shows: fits a terminal of 24 lines of 80 columns, its prompt included.
-pub(crate) fn help() -> Vec<String> {
-    let mut lines = vec!["Type a line to say it in the room of the prompt. Commands:".to_owned()];
-    lines.extend(TABLE.iter().map(|entry| format!("  {:<18} {}", usage_of(entry), entry.help)));
-    lines.push("Tab completes names and commands. // sends a slash. Ctrl+C twice leaves.".into());
-    lines
-}
-
-/// What `/help COMMAND` shows.
-///
-/// # Errors
-/// A sentence that says what to type instead.
-pub(crate) fn help_for(verb: &str) -> Result<Vec<String>, String> {
-    let verb = verb.trim_start_matches('/');
-    let entry = find(verb).ok_or_else(|| unknown(verb))?;
-    let mut lines = vec![format!("Usage: {}", usage_of(entry)), format!("  {}", entry.help)];
-    if !entry.aliases.is_empty() {
-        let aliases: Vec<String> = entry.aliases.iter().map(|alias| format!("/{alias}")).collect();
-        lines.push(format!("  also: {}", aliases.join(", ")));
-    }
-    let notes: &[&str] = match entry.name {
-        "register" | "login" => &["A pipe may give the password too: /login NAME PASSWORD"],
-        "passwd" => &["A pipe may give both passwords too: /passwd OLD NEW"],
-        "msg" => &["The other need not be online: it is kept until the next login."],
-        "history" => &[
-            "Shows 50 lines if COUNT is absent, and long messages whole.",
-            "After a message that was shown cut, /history 1 shows that one alone.",
-        ],
-        _ => &[],
-    };
-    lines.extend(notes.iter().map(|note| format!("  {note}")));
-    Ok(lines)
 }
 
 #[cfg(test)]
@@ -358,7 +368,7 @@ mod tests {
         for line in
             ["／login ana s3cret", "\"/login ana s3cret\"", "hi\n/login ana s3cret", "/me x\n ／passwd a b"]
         {
-            assert!(parse(line).unwrap_err().contains("said"), "{line}");
+            assert!(parse(line).unwrap_err().contains(" sent."), "{line}");
         }
     }
 
@@ -370,6 +380,10 @@ mod tests {
         assert_eq!(command("/dm @bob  hello  you"), command("/msg bob hello  you"));
         assert_eq!(command("/msg bob"), Command::Message { to: "bob".into(), text: None });
         assert_eq!(command("/history 5"), Command::History(Some(5)));
+        let seq = Seq::try_from(42).unwrap();
+        assert_eq!(command("/show 42"), Command::Show { room: None, seq });
+        assert_eq!(command("/show @bob 42"), Command::Show { room: Some("@bob".into()), seq });
+        assert_eq!(command("/trust verify"), Command::Trust(Some("verify".into())));
         assert_eq!(command("/away lunch time"), Command::Away(Some("lunch time".into())));
         assert_eq!(
             command("/login ana two words"),
@@ -382,9 +396,13 @@ mod tests {
     fn every_command_of_the_table_can_be_typed() {
         for entry in &TABLE {
             for name in std::iter::once(&entry.name).chain(entry.aliases) {
-                let line = format!("/{name} 7 x");
-                let built = parse(&line).is_ok() || matches!(entry.name, "history");
-                assert!(built, "{line}");
+                let arguments = match entry.name {
+                    "history" | "show" => "7",
+                    "passwd" => "x 7",
+                    _ => "x",
+                };
+                let line = format!("/{name} {arguments}");
+                assert!(parse(&line).is_ok(), "{line}");
                 assert!(help_for(name).unwrap()[0].starts_with("Usage: /"));
             }
         }
@@ -394,8 +412,38 @@ mod tests {
     fn a_near_miss_is_suggested() {
         assert!(parse("/jion dev").unwrap_err().contains("Did you mean /join?"));
         assert!(parse("/whoos").unwrap_err().contains("Did you mean /who"));
+        assert!(parse("/hist 5").unwrap_err().contains("Did you mean /history?"));
         assert!(!parse("/xyzzy").unwrap_err().contains("Did you mean"));
         assert!(parse("/").unwrap_err().contains("//"));
+    }
+
+    #[test]
+    fn a_room_that_cannot_be_is_named_with_one_that_can() {
+        assert!(parse("/join a b").unwrap_err().ends_with("Did you mean /join a-b?"));
+        assert!(parse("/join Tea Room").unwrap_err().ends_with("Did you mean /join tea-room?"));
+        for bad in ["/join käse".to_owned(), format!("/join {}", "x".repeat(33))] {
+            assert!(parse(&bad).unwrap_err().starts_with("Room names use a to z, digits"), "{bad}");
+        }
+        for good in ["/join #Dev", "/join @bob", "/join \"dev\""] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_asked_for_with_an_example() {
+        for huge in ["1000000", "99999999999999999999999"] {
+            let Command::History(Some(count)) = command(&format!("/history {huge}")) else {
+                panic!("{huge}")
+            };
+            assert!(count >= 1_000_000);
+        }
+        for bad in ["0", "-5", "many", "5 6"] {
+            let words = parse(&format!("/history {bad}")).unwrap_err();
+            assert_eq!(words, "/history takes a number from 1 up, for example /history 50", "{bad}");
+        }
+        for bad in ["", " 0", " lobby", " lobby x", " 9007199254740992"] {
+            assert!(parse(&format!("/show{bad}")).unwrap_err().contains("/show [ROOM] NUMBER"), "{bad}");
+        }
     }
 
     #[test]
@@ -403,16 +451,6 @@ mod tests {
         assert_eq!(parse("/msg").unwrap_err(), "A name is missing. Usage: /msg NAME [TEXT]");
         for line in ["/join \"\"", "/msg \"\" hi", "/register \"\" secret"] {
             assert!(parse(line).unwrap_err().starts_with("A name cannot be empty."), "{line}");
-        }
-    }
-
-    #[test]
-    fn help_fits_a_small_terminal() {
-        let help = help();
-        assert!(help.len() <= 24, "{} lines", help.len());
-        for line in &help {
-            // Behind the mark of a line of the program, and before the last column.
-            assert!(crate::sanitize::width(line) + 4 < 80, "{line}");
         }
     }
 

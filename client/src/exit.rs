@@ -54,7 +54,13 @@ impl From<Reason> for ExitCode {
 
 impl From<HomeError> for Failure {
     fn from(error: HomeError) -> Self {
-        Self::new(Reason::Usage, error.to_string())
+        let advice = match error.is_of_the_system() {
+            true => {
+                ". Check who owns the folder and whether its disk is full, or choose another one with --home DIR."
+            }
+            false => "",
+        };
+        Self::new(Reason::Usage, format!("{error}{advice}"))
     }
 }
 

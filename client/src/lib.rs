@@ -13,6 +13,7 @@ mod hidden;
 mod host;
 mod input;
 mod logging;
+mod near;
 mod output;
 mod password_file;
 mod program;

@@ -18,13 +18,19 @@ const VARIABLE: &str = "LANCHAT_LOG";
 /// [`Reason::Usage`] when the filter is none or the file cannot be written.
 pub(crate) fn start(home: &Path) -> Result<(), Failure> {
     let Ok(filter) = std::env::var(VARIABLE) else { return Ok(()) };
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| Failure::new(Reason::Usage, format!("{VARIABLE} is no filter: {error}")))?;
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        Failure::new(Reason::Usage, format!("{VARIABLE} is not understood: {error}. Try {VARIABLE}=debug"))
+    })?;
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(home.join("lanchat.log"))?;
+    let path = home.join("lanchat.log");
+    let file = options.open(&path).map_err(|error| {
+        let words =
+            format!("cannot write the log {}: {error}. Without {VARIABLE} there is none.", path.display());
+        Failure::new(Reason::Usage, words)
+    })?;
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Mutex::new(file)).init();
     Ok(())
 }

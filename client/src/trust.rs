@@ -14,28 +14,93 @@ use crate::sanitize::quoted;
 use crate::view::{clip, columns};
 
 /// What to say of a server before anything is sent to it. Nothing, if it is known.
-/// `pins`: the servers that are known.
-pub(crate) fn introduction(connection: &Connection, pins: &Pins) -> Vec<String> {
+/// `pins`: the servers that are known. `chats`: there is a person who can type commands.
+pub(crate) fn introduction(connection: &Connection, pins: &Pins, chats: bool) -> Vec<String> {
     if connection.decision() != Decision::First {
         return Vec::new();
     }
-    let name = quoted(&clip(&connection.hello().name));
+    let (id, name) = (connection.server_id(), quoted(&clip(&connection.hello().name)));
     let mut lines = vec![
         format!("First contact with {name} at {}.", connection.address()),
-        format!("The words of its key: {}", connection.fingerprint().words()),
+        format!("Its six words: {}", connection.fingerprint().words()),
     ];
-    if let Some((id, known)) = namesake(pins, connection.server_id(), &connection.hello().name) {
-        lines.push(format!("It is NOT {known}, which you know and whose name looks the same (server {id})."));
+    if let Some((other, known)) = namesake(pins, id, &connection.hello().name) {
+        lines.push(format!(
+            "It is NOT {known}, which you know and whose name looks the same (server {other})."
+        ));
     }
     if connection.is_invited() {
-        lines.push("Your link says the same: verified.".into());
+        lines.push("Your link has the same key: verified.".into());
     } else {
-        lines.push(
-            "Not yet verified: compare these words with those on the server's screen. If they are the same:"
-                .into(),
-        );
-        lines.push(format!("  lanchat trust verify {}", connection.server_id()));
+        lines.push("Not yet verified: compare these six words with those on the server's screen.".into());
+        match chats {
+            true => lines.push("If they are the same, type /trust verify".into()),
+            false => lines.push(format!("If they are the same:\n  lanchat trust verify {id}")),
+        }
     }
+    lines.iter().flat_map(|line| line.split('\n')).map(str::to_owned).collect()
+}
+
+/// What `/trust` answers in a chat with the server `id`: its six words. With `typed`, which is `verify` or the six words
+/// that somebody was told, it notes that a person has compared them. `hosting`: the server runs in this process.
+///
+/// # Errors
+/// A sentence that says what is wrong, and what to do.
+pub(crate) fn in_chat(
+    home: &Home,
+    id: ServerId,
+    hosting: bool,
+    typed: Option<&str>,
+) -> Result<Vec<String>, String> {
+    let pins = home.pins().map_err(|error| error.to_string())?;
+    let Some(pin) = pins.get(id) else {
+        return Err(
+            "The key of this server was forgotten on this computer. Leave with /quit and come back.".into()
+        );
+    };
+    let (name, words) = (quoted(&clip(&pin.name)), pin.fingerprint.words());
+    let Some(typed) = typed else { return Ok(six_words(&name, &words, hosting, pin.verified)) };
+    let parts: Vec<String> = typed
+        .split(|c: char| !c.is_ascii_alphabetic())
+        .filter(|part| !part.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect();
+    match parts.as_slice() {
+        _ if parts.join("-") == words => {}
+        [verify] if verify == "verify" => {}
+        six if six.len() == words.split('-').count() => {
+            return Err(format!(
+                "These are NOT the six words of the server that you are connected to, which are {words}. Compare them \
+                 again. If they differ, somebody may be in between: leave with /quit, and tell whoever runs the server."
+            ));
+        }
+        _ => return Err("Usage: /trust, then /trust verify or /trust SIX WORDS".into()),
+    }
+    if hosting {
+        return Ok(vec!["This is your own server: there is nothing to verify.".into()]);
+    }
+    if !pin.verified {
+        home.verify(id).map_err(|error| error.to_string())?;
+    }
+    Ok(vec![format!("{name} is verified: its key is the one that you compared.")])
+}
+
+fn six_words(name: &str, words: &str, hosting: bool, verified: bool) -> Vec<String> {
+    let mut lines = vec![format!("The six words of {name}: {words}")];
+    lines.extend(
+        match (hosting, verified) {
+            (true, _) => {
+                vec!["You host this server. Others see the same six words, if nobody is in between."]
+            }
+            (false, true) => vec!["Verified: you compared them, or came by a link."],
+            (false, false) => vec![
+                "Not yet verified. Compare them with those that whoever hosts sees with /trust.",
+                "If they are the same, type /trust verify",
+            ],
+        }
+        .into_iter()
+        .map(str::to_owned),
+    );
     lines
 }
 
@@ -63,7 +128,7 @@ pub(crate) fn refusal(error: &ConnectError) -> String {
          \x20                    {}\n\
          \x20                    {presented}\n\
          Either somebody else answers in its place, or the server was set up anew. Ask whoever runs \
-         it for the words on its screen. Only if they are the second ones, forget the old key and \
+         it for the six words on its screen. Only if they are the second ones, forget the old key and \
          connect again:\n\
          \x20 lanchat trust reset {server_id}",
         pinned.words(),
@@ -83,7 +148,7 @@ pub(crate) fn run(task: &TrustTask, home: &Home) -> Result<(), Failure> {
             let id = identified(home, server)?;
             known(home.forget(id)?, server)?;
             say(&format!(
-                "Forgot server {id}, its key and your login there. Its next key is trusted on first use."
+                "Forgot server {id}, its key and your login there. Its next key is trusted when you next connect."
             ))
         }
         TrustTask::Verify { server } => {
@@ -107,7 +172,7 @@ fn identified(home: &Home, server: &str) -> Result<ServerId, Failure> {
         (Some(_), Some(_)) => {
             let name = clip(server);
             let words = format!(
-                "Several servers have a name that looks like {name}: take the id that `lanchat trust list` shows."
+                "Several servers have a name that looks like {name}. Give the id that `lanchat trust list` shows."
             );
             Err(Failure::new(Reason::Usage, words))
         }
@@ -121,8 +186,7 @@ fn known(found: bool, server: &str) -> Result<(), Failure> {
 
 fn unknown(server: &str) -> Failure {
     let server = clip(server);
-    let words =
-        format!("There is no trusted server {server}. `lanchat trust list` shows those that there are.");
+    let words = format!("You trust no server {server}. `lanchat trust list` shows those that you trust.");
     Failure::new(Reason::Usage, words)
 }
 
@@ -131,10 +195,10 @@ fn list(home: &Home) -> Result<(), Failure> {
     let mut any = false;
     for (id, pin) in pins.iter() {
         any = true;
-        let state = if pin.verified { "verified" } else { "not yet verified" };
+        let state = if pin.verified { "key verified" } else { "key not verified" };
         say(&format!("{id}  {state}  {}\n  {}", quoted(&clip(&pin.name)), pin.fingerprint.words()))?;
     }
-    if any { Ok(()) } else { say("No server is trusted yet.") }
+    if any { Ok(()) } else { say("You trust no server yet.") }
 }
 
 /// Prints a line of an answer. A terminal gets rows that fit it, so that it breaks none where a stranger's text wants it to.
@@ -151,5 +215,37 @@ pub(crate) fn print(line: &str) -> Result<(), Failure> {
         // Whoever reads has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanchat_client::Fingerprint;
+
+    use super::*;
+
+    #[test]
+    fn the_six_words_are_shown_compared_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(&folder.path().join("home")).unwrap();
+        let id: ServerId = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        let key = Fingerprint::from_bytes([7; 32]);
+        home.pin(id, key, "lab", false).unwrap();
+        let ask = |typed: Option<&str>| in_chat(&home, id, false, typed);
+        let verified = || home.pins().unwrap().get(id).unwrap().verified;
+        let shown = ask(None).unwrap().join("\n");
+        assert!(shown.contains(&key.words()) && shown.contains("/trust verify"), "{shown}");
+        let wrong = Fingerprint::from_bytes([8; 32]).words();
+        assert!(ask(Some(&wrong)).unwrap_err().contains("NOT"));
+        assert!(ask(Some("yes")).unwrap_err().starts_with("Usage"));
+        assert!(!verified());
+        let spoken = key.words().replace('-', "  ").to_uppercase();
+        assert!(ask(Some(&spoken)).is_ok() && verified());
+        assert!(ask(None).unwrap().concat().contains("Verified"));
+        assert!(in_chat(&home, id, true, None).unwrap().concat().contains("You host"));
+        home.forget(id).unwrap();
+        assert!(ask(Some("verify")).unwrap_err().contains("/quit"));
+        home.pin(id, key, "lab", false).unwrap();
+        assert!(ask(Some("verify")).is_ok() && verified());
     }
 }

@@ -85,6 +85,35 @@ fn bad_flags_are_usage_errors() {
 }
 
 #[test]
+fn a_value_that_is_none_is_told_what_would_be() {
+    let (_folder, home) = home();
+    for (flags, words) in [
+        (["--tail", "some"], "--tail needs a number from 0 to 1000, for example --tail 50"),
+        (["--tail", "1001"], "--tail needs a number from 0 to 1000, for example --tail 50"),
+        (["--room", "tea room"], "room names use a to z, digits, '.', '_' and '-'"),
+        (["--server", "pi:0"], "a port is a number from 1 to 65535"),
+        (["--server", ""], "HOST"),
+    ] {
+        let run = lanchat(&home, &flags, "");
+        assert_eq!(run.code, 1, "{flags:?}");
+        assert!(run.err.contains(words) && !run.err.contains("invalid digit"), "{flags:?}: {}", run.err);
+    }
+}
+
+/// What the system refuses is told once, with the path and what to do.
+#[test]
+fn a_state_folder_that_cannot_be_made_is_told_once() {
+    let (folder, _) = home();
+    let file = folder.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let below = file.join("below").join("home");
+    let run = lanchat(&below, &["trust", "list"], "");
+    assert_eq!(run.code, 1);
+    assert_eq!(run.err.matches("os error").count(), 1, "{}", run.err);
+    assert!(run.err.contains("file") && run.err.contains("--home DIR"), "{}", run.err);
+}
+
+#[test]
 fn a_server_that_does_not_answer_has_its_own_code() {
     let (_folder, home) = home();
     // A port that was free a moment ago, and that nobody else is given while this socket lives
@@ -149,7 +178,7 @@ fn a_state_folder_that_others_may_use_is_refused() {
 fn trust_is_listed_and_an_unknown_server_is_said_to_be() {
     let (_folder, home) = home();
     let list = lanchat(&home, &["trust", "list"], "");
-    assert_eq!((list.code, list.out.as_str()), (0, "No server is trusted yet.\n"));
+    assert_eq!((list.code, list.out.as_str()), (0, "You trust no server yet.\n"));
     let id = "0".repeat(32);
     for task in ["reset", "verify"] {
         let run = lanchat(&home, &["trust", task, &id], "");

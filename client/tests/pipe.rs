@@ -390,5 +390,5 @@ fn the_old_password_is_what_is_wrong() {
     assert_eq!(run.code, 6);
     assert!(run.err.contains("!!! The old password is wrong."), "{}", run.err);
     assert!(run.err.contains("Your message to @carol was not sent: “hey”. "), "{}", run.err);
-    assert!(run.err.contains("no other session is open"), "{}", run.err);
+    assert!(run.err.contains("Nobody else is online."), "{}", run.err);
 }

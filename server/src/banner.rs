@@ -90,7 +90,10 @@ impl Banner<'_> {
         }
         let left_out: Vec<&str> = self.neighbourhood.left_out.iter().map(String::as_str).collect();
         if self.absent.is_some() {
-            writeln!(f, "not announced: none of the interfaces that --iface names has an address; name one that has")
+            writeln!(
+                f,
+                "not announced: none of the interfaces that --iface names has an address; name one that has"
+            )
         } else if left_out.is_empty() {
             writeln!(
                 f,

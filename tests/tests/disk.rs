@@ -143,10 +143,13 @@ fn a_server_finds_out_by_itself_that_there_is_space_again() {
     late.attach();
     notice(&mut late, "read_only");
     said.wait_for_text("The server's disk is full");
+    shown.enter("kept for later");
+    said.wait_for_text("the server could not store “kept for later”. It will be sent again.");
     disk.free();
     notice(&mut late, "writable");
     said.wait_for_text("There is space again");
     ana.expect_where("notice", |notice| notice["code"] == "writable");
+    ana.expect_where("message", |message| message["message"] == "kept for later");
     assert_eq!(ana.send("lobby", "at last")["type"], "ack");
 }
 

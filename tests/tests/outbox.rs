@@ -33,7 +33,7 @@ fn a_client_killed_between_send_and_ack_leaves_each_line_exactly_once() {
     };
     let (code, shown, said) = again();
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("3 lines from last time are sent now"), "{said}");
+    assert!(said.contains("Sending 3 messages that were left from last time."), "{said}");
     for line in lines {
         assert_eq!(shown.lines().filter(|shown| shown.ends_with(line)).count(), 1, "{shown}");
     }

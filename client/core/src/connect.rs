@@ -297,7 +297,7 @@ impl Known {
             }
             Failure::NotLanchat(reason) if !typed => {
                 let reason =
-                    format!("what answers there is not a lanchat server that can be talked to: {reason}");
+                    format!("what answers there is not a lanchat server, or does not speak as one: {reason}");
                 return Judged::NotThere(Unanswered::at(address, reason));
             }
             Failure::Unanswered(reason) => return Judged::NotThere(Unanswered::at(address, reason)),

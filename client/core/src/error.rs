@@ -55,24 +55,32 @@ pub enum HomeError {
     },
 }
 
+impl HomeError {
+    /// Whether the system refused to read or to write: for want of rights or of space, or by a failure of the disk.
+    pub fn is_of_the_system(&self) -> bool {
+        use PrivateFileError::Io;
+        matches!(self, Self::Io { .. } | Self::File(Io { .. }) | Self::Pins(PinsError::File(Io { .. })))
+    }
+}
+
 /// Why a text names no server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadTarget {
     /// No host.
-    #[error("no host: write HOST, HOST:PORT, [IPV6]:PORT or lanchat://HOST:PORT/#KEY")]
+    #[error("a host is missing: write HOST, HOST:PORT, [IPV6]:PORT or lanchat://HOST:PORT/#KEY")]
     Empty,
     /// Not a host name and not an address.
     #[error("'{0}' is neither a host name nor an address: write HOST, HOST:PORT or [IPV6]:PORT")]
     Host(String),
     /// Not a port.
-    #[error("'{0}' is no port: a port is a number from 1 to 65535")]
+    #[error("'{0}' is not a port: a port is a number from 1 to 65535, for example 7072")]
     Port(String),
     /// Not an interface of this computer.
     #[error("this computer has no network interface '{0}': `ip link` lists them")]
     Interface(String),
     /// Not the fingerprint of a key.
-    #[error("the part of the link behind '#' is no key: it has 64 hex digits; copy the link whole")]
+    #[error("the link is not whole: behind '#' it has a key of 64 hex digits. Copy all of it")]
     Key,
 }
 
@@ -156,7 +164,7 @@ pub enum ConnectError {
         address: SocketAddr,
     },
     /// Something answers, but it does not speak lanchat, or speaks it wrongly.
-    #[error("what answers at {address} is not a lanchat server that can be talked to: {reason}")]
+    #[error("what answers at {address} is not a lanchat server, or does not speak as one: {reason}")]
     NotLanchat {
         /// Where.
         address: SocketAddr,
@@ -206,12 +214,12 @@ pub enum ConnectError {
 fn crowded(address: SocketAddr, is_known: bool) -> String {
     if is_known {
         format!(
-            "the server at {address} is crowded: it has no place for this connection now, try again later"
+            "the server at {address} is crowded: it has no place for this connection now. Try again later"
         )
     } else {
         format!(
-            "what answers at {address} closes every connection without a word: it is a lanchat server that is \
-             crowded, so try again later, or it is no lanchat server, so check address and port"
+            "what answers at {address} closes every connection without an answer. It may be a lanchat server that is \
+             crowded: try again later. Or it is something else: check address and port"
         )
     }
 }
@@ -261,7 +269,9 @@ pub enum RequestError {
     Disconnected,
     /// The connection broke while the server was at it, and the request is not one to repeat
     /// unasked.
-    #[error("the connection was lost before the answer came, so it may or may not be done: try again")]
+    #[error(
+        "the connection was lost before the answer came, so it may or may not have been done: look, then try again"
+    )]
     Interrupted,
     /// The server cannot be reached: in words, why.
     #[error("{0}")]
@@ -291,7 +301,9 @@ pub enum SendError {
     #[error("{0}")]
     Room(#[from] BadName),
     /// The text is over what this server takes.
-    #[error("the message is {bytes} bytes long on the wire; this server takes {limit}: split it")]
+    #[error(
+        "the message is too long: it takes {bytes} bytes, and this server allows {limit}. Send it in parts"
+    )]
     TooLong {
         /// The length of the frame or of the text.
         bytes: usize,

@@ -77,7 +77,7 @@ impl ServersFile {
             return Err(damaged(format!("more than {} servers", limits::REMEMBERED_SERVERS_MAX)));
         }
         if file.servers.iter().any(|line| line.id.parse::<ServerId>().is_err()) {
-            return Err(damaged("an id is none".to_owned()));
+            return Err(damaged("it holds an id that is none".to_owned()));
         }
         Ok(file)
     }

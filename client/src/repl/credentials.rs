@@ -2,7 +2,7 @@
 //! over, and asks again for a password that was refused, so that the next one is never typed in
 //! clear.
 
-use lanchat_model::{AccountName, Password};
+use lanchat_model::{AccountName, BadText, Password};
 use lanchat_protocol::Secret;
 
 use super::editor::{CANCELLED, Desk, Draft, erase};
@@ -17,8 +17,10 @@ const TRIES_AGAIN_MAX: u32 = 3;
 const PASSWORD: &str = "Password: ";
 const CURRENT_PASSWORD: &str = "Current password: ";
 const NEW_PASSWORD: &str = "New password (8 characters or more): ";
-const LINES: &str = "What was pasted has several lines; a password has one.";
-const LENGTH: &str = "A password has 8 to 256 bytes; letters outside of a to z count for two or more.";
+const LINES: &str = "You pasted several lines; a password has one.";
+const SHORT: &str = "Use 8 or more characters.";
+const LONG: &str = "Use at most 256 characters; letters beyond a to z count for two or more.";
+const CONTROL: &str = "A password cannot hold tabs or other control characters.";
 
 impl Desk {
     /// Completes a command that may need a password, and sees it through. What was typed ahead
@@ -55,7 +57,7 @@ impl Desk {
                 return Ok(Draft::default());
             }
             match self.wait() {
-                None => return Err("You wait no longer for the answer.".into()),
+                None => return Err("Cancelled; the server may still do it.".into()),
                 Some((Verdict::Settled | Verdict::NameRefused, ahead)) => return Ok(ahead),
                 Some((Verdict::PasswordRefused, _)) => {
                     self.again("", &mut tries)?;
@@ -77,7 +79,7 @@ impl Desk {
             Command::Register { name, password } => {
                 let name = self.name(name)?;
                 if command::is_account(&name, &self.shared.account()) {
-                    return Err(format!("You are {name} already. Choose another name for another account."));
+                    return Err(format!("You are {name} already. For another account, choose another name."));
                 }
                 if password.is_none() {
                     self.check_name(&name)?;
@@ -166,7 +168,7 @@ impl Desk {
         let question = if suggestion.is_empty() { "Name: ".into() } else { format!("Name [{suggestion}]: ") };
         match self.ask(&question, Mode::Answer)?.trim() {
             "" if suggestion.is_empty() => {
-                Err("A name cannot be empty. Choose one of 2 to 32 letters a to z, digits, '.', '_' or '-'."
+                Err("A name cannot be empty. It has 2 to 32 of the letters a to z, digits, '.', '_' and '-'."
                     .into())
             }
             "" => Ok(suggestion),
@@ -189,10 +191,14 @@ impl Desk {
             if password.0.is_empty() {
                 return Err(CANCELLED.into());
             }
-            if Password::parse(&password.0).is_ok() && !password.0.contains('\n') {
-                return Ok(password);
-            }
-            self.again(if password.0.contains('\n') { LINES } else { LENGTH }, tries)?;
+            let why = match Password::parse(&password.0) {
+                _ if password.0.contains('\n') => LINES,
+                Ok(_) => return Ok(password),
+                Err(BadText::TooShort { .. }) => SHORT,
+                Err(BadText::TooLong { .. }) => LONG,
+                Err(_) => CONTROL,
+            };
+            self.again(why, tries)?;
         }
     }
 

@@ -23,6 +23,7 @@ use unicode_width::UnicodeWidthChar;
 
 use super::shared::{Mode, Shared};
 use super::{completion, mask};
+use crate::command;
 use crate::input::Typed;
 use crate::sanitize;
 use crate::view::columns;
@@ -128,6 +129,14 @@ impl LineHelper {
         }
     }
 
+    /// Who gets the line, if it is a `/reply` and there is room for it behind the line.
+    fn addressee_behind(&self, line: &str, prompt_and_line: usize) -> Option<String> {
+        let to = self.shared.addressee();
+        let taken = prompt_and_line + sanitize::width(&to) + "  (to )".len();
+        (!to.is_empty() && command::is_reply(line) && taken < columns())
+            .then(|| format!("\x1b[2m  (to {to})\x1b[0m"))
+    }
+
     /// Who types, if there is room for it behind the line.
     fn typing_behind(&self, prompt_and_line: usize) -> Option<String> {
         let typing = self.shared.typing();
@@ -187,6 +196,9 @@ impl Highlighter for LineHelper {
 
     fn highlight<'l>(&self, line: &'l str, pos: usize) -> Cow<'l, str> {
         *self.draft.borrow_mut() = (line.to_owned(), pos);
+        if self.shared.mode() == Mode::Line {
+            self.shared.edited(line);
+        }
         let mut shown = match self.shared.mode() {
             Mode::Secret | Mode::Waiting => mask::all(line),
             Mode::Answer => mask::controls(line),
@@ -194,9 +206,8 @@ impl Highlighter for LineHelper {
         };
         if self.shared.mode() == Mode::Line && !line.contains('\n') {
             let taken = self.prompt_width.get() + sanitize::width(line);
-            if let Some(typing) = self.typing_behind(taken) {
-                shown.push_str(&typing);
-            }
+            let behind = self.addressee_behind(line, taken).or_else(|| self.typing_behind(taken));
+            shown.extend(behind);
         }
         Cow::Owned(shown)
     }

@@ -1,5 +1,6 @@
 //! The keys that do more than edit: Enter and Ctrl+C.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -12,7 +13,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::history::InputHistory;
 use super::shared::{Mode, Shared};
-use crate::command::{self, Input};
+use crate::command::{self, Command, Input};
 use crate::input::Typed;
 use crate::slash;
 use crate::view::Medium;
@@ -89,8 +90,18 @@ impl ConditionalEventHandler for Enter {
             self.shared.print(Medium::screen().error(&text));
             return Some(Cmd::Noop);
         }
-        self.accept(line);
+        self.accept(&addressed(line, &self.shared.addressee()));
         Some(Cmd::Kill(Movement::WholeBuffer))
+    }
+}
+
+/// The line with the name of the one who gets it, if it is a `/reply`: what is sent, and kept in the history, says to whom.
+fn addressed<'a>(line: &'a str, to: &str) -> Cow<'a, str> {
+    match command::is_reply(line).then(|| command::parse(line)) {
+        Some(Ok(Input::Command(Command::Reply(text)))) if !to.is_empty() => {
+            format!("/msg {to} {text}").into()
+        }
+        _ => line.into(),
     }
 }
 
@@ -126,7 +137,17 @@ impl ConditionalEventHandler for Interrupt {
 
 #[cfg(test)]
 mod tests {
-    use super::is_memorable;
+    use super::{addressed, is_memorable};
+
+    #[test]
+    fn a_reply_says_who_gets_it() {
+        assert_eq!(addressed("/reply hello  you", "bob"), "/msg bob hello  you");
+        assert_eq!(addressed("/R hello\nyou", "bob"), "/msg bob hello\nyou");
+        for line in ["/reply", "/reply hello", "/msg carol hello", "//r hello", "hello"] {
+            assert_eq!(addressed(line, ""), line);
+        }
+        assert_eq!(addressed("/msg carol /r", "bob"), "/msg carol /r");
+    }
 
     #[test]
     fn before_a_login_only_commands_are_remembered() {

@@ -42,8 +42,8 @@ pub(crate) fn open(home: &Path, suggestion: Option<String>) -> io::Result<(Termi
     let _ = anstyle_query::windows::enable_ansi_colors();
     let path = home.join("history");
     let (history, problem) = InputHistory::open(&path);
-    let mut editor = editor::new(history.clone()).map_err(io::Error::other)?;
-    let printer = editor.create_external_printer().map_err(io::Error::other)?;
+    let mut editor = editor::new(history.clone()).map_err(not_here)?;
+    let printer = editor.create_external_printer().map_err(not_here)?;
     let shared = Shared::start(printer)?;
     if let Some(problem) = problem {
         let words = format!(
@@ -57,6 +57,11 @@ pub(crate) fn open(home: &Path, suggestion: Option<String>) -> io::Result<(Termi
         Desk { editor, shared: Arc::clone(&shared), typed, history, suggestion, ahead: Default::default() };
     let thread = std::thread::Builder::new().name("terminal".into()).spawn(move || desk.run())?;
     Ok((Terminal { shared, thread: Some(thread) }, inputs))
+}
+
+/// A terminal that no line can be edited on.
+fn not_here(error: rustyline::error::ReadlineError) -> io::Error {
+    io::Error::other(format!("this terminal cannot edit lines: {error}. Try lanchat --plain"))
 }
 
 impl Terminal {
@@ -79,6 +84,11 @@ impl Terminal {
     /// may be a password in the wrong place.
     pub(crate) fn set_account(&self, account: &str) {
         self.shared.set_account(account);
+    }
+
+    /// Says who wrote in private last; empty for nobody.
+    pub(crate) fn set_correspondent(&self, name: &str) {
+        self.shared.set_correspondent(name);
     }
 
     /// Says what came of the command with a password that was typed last.

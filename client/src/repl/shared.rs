@@ -59,6 +59,10 @@ struct Screen {
     verdict: Option<Verdict>,
     /// Who is logged in; empty for nobody.
     account: String,
+    /// Who wrote in private last; empty for nobody.
+    correspondent: String,
+    /// Who gets a `/reply` in the line that is typed: whoever had written last when the line was begun.
+    addressee: String,
     /// The prompt that stands is an old one, or the editor carries too much past.
     stale: bool,
     leave: bool,
@@ -168,6 +172,26 @@ impl Shared {
     /// Who is logged in; empty for nobody.
     pub(crate) fn account(&self) -> String {
         self.lock().account.clone()
+    }
+
+    /// Sets who wrote in private last.
+    pub(crate) fn set_correspondent(&self, name: &str) {
+        name.clone_into(&mut self.lock().correspondent);
+    }
+
+    /// The line that is typed is now `line`. Its beginning fixes who gets a `/reply` in it: who writes later does not.
+    pub(crate) fn edited(&self, line: &str) {
+        let mut screen = self.lock();
+        if line.is_empty() {
+            screen.addressee.clear();
+        } else if screen.addressee.is_empty() {
+            screen.addressee = screen.correspondent.clone();
+        }
+    }
+
+    /// Who gets a `/reply` in the line that is typed; empty for nobody.
+    pub(crate) fn addressee(&self) -> String {
+        self.lock().addressee.clone()
     }
 
     /// Sets what is said of those who type.

@@ -1,15 +1,17 @@
 //! Requests and what comes of them.
 
+use std::collections::BTreeSet;
+
 use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError, Unsent};
 use lanchat_model::{ClientId, Seq, limits};
 use lanchat_protocol::{Attached, ErrorCode, History, Members, RoomState, Rooms, Whois};
 use tokio::time::Instant;
 
-use super::{End, Pending, Session, Unacked, excerpt};
+use super::{End, Meant, Pending, Session, Unacked, excerpt};
 use crate::exit::{Failure, Reason};
 use crate::repl::Verdict;
 use crate::sanitize::one_line;
-use crate::view::{Cut, clip};
+use crate::view::{Cut, clip, sentence};
 
 /// What came of a request.
 pub(super) enum Answer {
@@ -29,8 +31,12 @@ pub(super) enum Answer {
     Members(Result<Members, RequestError>),
     /// Of `/history`.
     History(Result<History, RequestError>),
+    /// Of `/show`: the room and the position.
+    Whole(String, Seq, Result<History, RequestError>),
     /// Of `/whois`.
     Whois(Result<Whois, RequestError>),
+    /// What may have been meant by a name that nothing has.
+    Names(Meant, BTreeSet<String>),
     /// Of turning to a private chat: the room, and its last lines if there are any.
     Turned(String, Result<Option<History>, RequestError>),
     /// Of `/logout`.
@@ -111,6 +117,7 @@ impl Session {
         pending: &mut Option<Pending>,
     ) -> Option<End> {
         let verdict = answer.verdict();
+        self.note_miss(&answer);
         let end = match self.misled(&answer).filter(|_| self.scripted) {
             Some(failure) => Some(End::Failed(failure)),
             None => self.dispatch(client, answer, pending),
@@ -176,6 +183,8 @@ impl Session {
                 let page = self.granted(outcome);
                 page.into_iter().for_each(|history| self.page(&history, Cut::Whole));
             }
+            Answer::Whole(room, seq, outcome) => self.whole(&room, seq, outcome),
+            Answer::Names(meant, names) => self.suggest(&meant, names),
             Answer::Whois(outcome) => {
                 let whois = self.granted(outcome);
                 whois.into_iter().for_each(|whois| self.say(self.view.whois(&whois)));
@@ -204,8 +213,8 @@ impl Session {
     /// No token is kept: a person is told what to do, a script will see when it sends.
     fn nobody(&self) {
         if self.interactive {
-            self.notice("You are new here? Type /register to make an account.");
-            self.notice("You have an account on this server? Type /login. Other commands: /help");
+            self.notice("New here? /register NAME makes an account. Have one? /login NAME");
+            self.notice("/help lists all commands.");
         }
     }
 
@@ -240,19 +249,21 @@ impl Session {
 
     /// Shows a page of history, and remembers where the next one ends.
     fn page(&mut self, history: &History, cut: Cut) {
-        let mut shown = self.view.older(history, cut);
+        let shown = self.view.older(history, cut);
         if let Some((room, seq, _)) = history.entries.first().and_then(crate::view::position)
             && (self.oldest.contains_key(room) || self.view.has(room))
         {
-            let reached = shown.cut.map_or(seq, Seq::next);
-            // A folded message that is shown whole is no step forward.
-            let before = self.oldest.get(room).filter(|_| cut == Cut::Whole).copied();
-            self.oldest.insert(room.to_owned(), before.map_or(reached, |before| before.min(reached)));
-        }
-        if !shown.folded.is_empty() {
-            self.folded = (history.room.clone(), std::mem::take(&mut shown.folded));
+            self.oldest.insert(room.to_owned(), seq);
         }
         self.output.show(shown);
+    }
+
+    fn whole(&mut self, room: &str, seq: Seq, outcome: Result<History, RequestError>) {
+        let Some(history) = self.granted(outcome) else { return };
+        match self.view.whole(&history, seq) {
+            rows if rows.is_empty() => self.refuse(&format!("There is no message {seq} in {}.", clip(room))),
+            rows => self.say(rows),
+        }
     }
 
     fn sent(&mut self, room: String, text: String, outcome: Result<ClientId, SendError>) -> Option<End> {
@@ -277,13 +288,25 @@ impl Session {
     /// Messages of an earlier run are on their way.
     pub(super) fn sent_again(&mut self, posts: Vec<Unsent>) {
         self.notice(&match posts.len() {
-            1 => "1 line from last time is sent now.".to_owned(),
-            count => format!("{count} lines from last time are sent now."),
+            1 => "Sending 1 message that was left from last time.".to_owned(),
+            count => format!("Sending {count} messages that were left from last time."),
         });
         for Unsent { id, room, message } in posts {
             let post = Unacked { since: Instant::now(), room, text: message, told: false };
             self.unacked.insert(id, post);
         }
+    }
+
+    /// An own message could not be stored by the server. It is sent again until it is; told once.
+    pub(super) fn deferred(&mut self, id: ClientId) {
+        let Some(post) = self.unacked.get_mut(&id).filter(|post| !post.told) else { return };
+        post.told = true;
+        let words = format!(
+            "Not sent to {}: the server could not store “{}”. It will be sent again.",
+            clip(&post.room),
+            excerpt(&post.text)
+        );
+        self.notice(&words);
     }
 
     /// An own message was refused by the server.
@@ -302,11 +325,11 @@ impl Session {
     pub(super) fn nobody_logged_in(&self) -> Failure {
         let words = match self.wishes.text {
             true => {
-                "Nobody is logged in on this server, and with --text the input is no place for a login. \
-                 Log in once without --text: the device is remembered."
+                "Nobody is logged in here, and with --text the input cannot log in. \
+                 Log in once without --text: this device is remembered."
             }
             false => {
-                "Nobody is logged in on this server. Begin the input with /login NAME PASSWORD \
+                "Nobody is logged in here. Begin the input with /login NAME PASSWORD \
                  or /register NAME PASSWORD."
             }
         };
@@ -317,14 +340,6 @@ impl Session {
 /// Says what was not sent where, and why.
 fn unsent(room: &str, text: &str, reason: &str) -> String {
     format!("Your message to {} was not sent: “{text}”. {}", clip(room), sentence(reason))
-}
-
-/// The words of an error as a sentence of its own: with a capital letter and a stop.
-fn sentence(words: &str) -> String {
-    let mut letters = words.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    let stop = if words.ends_with(['.', '!', '?', '”']) { "" } else { "." };
-    format!("{first}{}{stop}", letters.as_str())
 }
 
 /// Whether a registration would be refused with any password.

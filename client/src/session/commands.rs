@@ -2,19 +2,21 @@
 
 use std::io::IsTerminal;
 
-use lanchat_client::{Client, RequestError, Secret, Sentence};
-use lanchat_model::{LOBBY, RoomName, Seq, limits};
+use lanchat_client::{Client, RequestError};
+use lanchat_model::{LOBBY, RoomName, limits};
 use lanchat_protocol::ErrorCode;
 
 use super::answers::{Answer, Login, log_in};
-use super::{End, Pending, Session};
+use super::logins::{ask_for_name, change_password, is_remembered, log_out};
+use super::{End, Meant, Pending, Session};
 use crate::command::{self, Command, Input, is_account};
 use crate::exit::{Failure, Reason};
 use crate::input::Typed;
 use crate::repl::Verdict;
 use crate::sanitize::sendable;
 use crate::slash;
-use crate::view::Shown;
+use crate::trust;
+use crate::view::{Shown, sentence};
 
 impl Session {
     /// Begins a connection: with a login that was asked for, else with the token that is kept.
@@ -74,7 +76,12 @@ impl Session {
     ) -> Option<End> {
         match typed {
             Typed::Line(line) if self.confirming => return self.confirm(&line),
-            Typed::Line(line) => return self.line(client, line, pending),
+            Typed::Line(line) => {
+                self.show_all();
+                let end = self.line(client, line, pending);
+                self.correspondent.line_read();
+                return end;
+            }
             Typed::Command(command) => {
                 self.awaited = true;
                 let end = self.obey(client, command, pending);
@@ -112,8 +119,8 @@ impl Session {
         let first = !self.begun && !slash::is_blank_line(&line);
         self.begun |= first;
         if self.wishes.text && first && slash::reveals(&line) {
-            let words = "With --text no line is a command, so this login would be said to everybody. \
-                         Log in once without --text: the device is remembered.";
+            let words = "With --text no line is a command, so this login would be sent to everybody. \
+                         Log in once without --text: this device is remembered.";
             return Some(End::Failed(Failure::new(Reason::Usage, words)));
         }
         match self.understood(line) {
@@ -150,14 +157,14 @@ impl Session {
     /// room or the account that the command was to change to, and would be said elsewhere.
     fn misunderstood(&mut self, words: &str) -> Option<End> {
         if self.scripted {
-            let words = format!("{words} Nothing behind this line was read.");
+            let words = format!("{}\nThe lines behind this one were not read.", sentence(words));
             return Some(End::Failed(Failure::new(Reason::Refused, words)));
         }
         self.refuse(words);
         None
     }
 
-    fn refuse(&mut self, words: &str) {
+    pub(super) fn refuse(&mut self, words: &str) {
         self.refusals += 1;
         self.complain(words);
     }
@@ -179,7 +186,7 @@ impl Session {
         if !self.wishes.hosting || others == 0 || self.confirming {
             return Some(End::Done);
         }
-        self.notice("Others are connected; leaving stops the server for them.");
+        self.notice("Others are connected. Leaving stops the server for them too.");
         self.confirming = true;
         self.show_prompt();
         None
@@ -190,7 +197,7 @@ impl Session {
         if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
             return Some(End::Done);
         }
-        self.notice("You stay.");
+        self.notice("You stay, and the server goes on.");
         self.show_prompt();
         None
     }
@@ -206,13 +213,10 @@ impl Session {
             Command::Message { to, text: Some(text) } => {
                 return self.speak(client, Some(format!("@{to}")), text, false, pending);
             }
-            Command::Reply(text) => {
-                let Some(to) = self.correspondent.clone() else {
-                    self.refuse("Nobody has written to you yet. /msg NAME TEXT writes to somebody.");
-                    return None;
-                };
-                return self.speak(client, Some(to), text, false, pending);
-            }
+            Command::Reply(text) => match self.addressee() {
+                Ok(to) => return self.speak(client, Some(to), text, false, pending),
+                Err(words) => self.refuse(&words),
+            },
             command => {
                 let logs_in = matches!(command, Command::Register { .. } | Command::Login { .. });
                 if !logs_in && !client.is_logged_in() {
@@ -246,20 +250,26 @@ impl Session {
                 self.notice(&format!("You are logged in as {} already.", crate::view::clip(self.view.own())));
             }
             Command::Register { name: None, .. } | Command::Login { name: None, .. } => {
-                return self.incomplete("A name cannot be empty. In a pipe: /login NAME PASSWORD.");
+                return self.incomplete("A name is missing. In a script: /login NAME PASSWORD");
             }
             Command::Register { password: None, .. } | Command::Login { password: None, .. } => {
-                let words = "A password is needed. In a pipe: --password-file FILE, or /login NAME PASSWORD.";
+                let words =
+                    "A password is missing. In a script: /login NAME PASSWORD, or --password-file FILE";
                 return self.incomplete(words);
             }
             Command::Passwd(None) => {
-                return self.incomplete("Two passwords are needed. In a pipe: /passwd OLD NEW.");
+                return self.incomplete("Usage: /passwd OLD NEW");
             }
             Command::Register { .. } | Command::Login { .. }
                 if self.client.as_ref().is_some_and(Client::is_logged_in) =>
             {
                 return Local::End(Box::new(End::Relogin(command.clone())));
             }
+            Command::Leave(room) if is_chat(room.as_deref().unwrap_or(self.view.current())) => {
+                let chat = room.as_deref().unwrap_or(self.view.current()).to_ascii_lowercase();
+                self.step_back(&chat);
+            }
+            Command::Trust(words) => self.trust(words.as_deref()),
             Command::Servers => {
                 let rows = crate::choose::known_servers(&self.wishes.home);
                 self.say_each(rows);
@@ -271,6 +281,15 @@ impl Session {
 
     fn incomplete(&mut self, words: &str) -> Local {
         self.misunderstood(words).map_or(Local::Handled, |end| Local::End(Box::new(end)))
+    }
+
+    /// Shows or verifies the six words of the server.
+    fn trust(&mut self, words: Option<&str>) {
+        let Some(id) = self.server_id else { return };
+        match trust::in_chat(&self.wishes.home, id, self.wishes.hosting, words) {
+            Ok(lines) => self.say_each(lines),
+            Err(words) => self.refuse(&words),
+        }
     }
 
     fn say_each(&self, lines: Vec<String>) {
@@ -292,7 +311,7 @@ impl Session {
         }
         let text = sendable(&text);
         if slash::is_blank_line(&text) {
-            self.refuse("Nothing of this line can be sent: it holds control characters alone.");
+            self.refuse("Not sent: this line holds nothing but control characters.");
             return None;
         }
         let client = client.clone();
@@ -317,7 +336,7 @@ impl Session {
             Command::Passwd(Some((old, new))) => change_password(client, old, new),
             Command::Join(room) => return self.join(client, room),
             Command::Leave(room) => {
-                let room = room.unwrap_or(current);
+                let room = room.map_or(current, |room| room.trim_start_matches('#').to_ascii_lowercase());
                 Box::pin(async move {
                     let outcome = client.leave(&room).await;
                     Answer::Left(room, outcome)
@@ -325,24 +344,38 @@ impl Session {
             }
             Command::Rooms => Box::pin(async move { Answer::Rooms(client.rooms().await) }),
             Command::Who(room) => {
+                self.asked = room.clone().map(Meant::Room);
                 let room = room.unwrap_or(current);
                 Box::pin(async move { Answer::Members(client.members(Some(&room)).await) })
             }
             Command::Message { to, .. } => return self.turn_to(client, &to),
             Command::History(count) => {
-                let folded = match (&self.folded.0, count) {
-                    (room, Some(1)) if *room == current => self.folded.1.pop(),
-                    _ => None,
-                };
-                let before = folded.map(Seq::next).or_else(|| self.oldest.get(&current).copied());
+                let before = self.oldest.get(&current).copied();
                 let count = count.unwrap_or(limits::JOIN_TAIL_DEFAULT);
+                if count > limits::HISTORY_PAGE_MAX as u64 {
+                    let most = limits::HISTORY_PAGE_MAX;
+                    self.notice(&format!(
+                        "/history shows {most} lines at a time. Type it again for older ones."
+                    ));
+                }
                 Box::pin(async move { Answer::History(client.history(&current, before, count).await) })
+            }
+            Command::Show { room, seq } => {
+                self.asked = room.clone().map(Meant::Room);
+                let room = room.unwrap_or(current);
+                Box::pin(async move {
+                    let outcome = client.history(&room, Some(seq.next()), 1).await;
+                    Answer::Whole(room, seq, outcome)
+                })
             }
             Command::Away(reason) => Box::pin(async move {
                 Answer::Done("You are away. /back ends it.", client.away(reason.as_deref()).await)
             }),
             Command::Back => Box::pin(async move { Answer::Done("You are back.", client.back().await) }),
-            Command::Whois(name) => Box::pin(async move { Answer::Whois(client.whois(&name).await) }),
+            Command::Whois(name) => {
+                self.asked = Some(Meant::Person(name.trim_start_matches('@').to_ascii_lowercase()));
+                Box::pin(async move { Answer::Whois(client.whois(&name).await) })
+            }
             _ => return None,
         })
     }
@@ -405,10 +438,9 @@ impl Session {
     }
 }
 
-/// Whether `name` is the account whose token is kept for this server. A folder that cannot be read is
-/// told of by the login itself.
-async fn is_remembered(client: &Client, name: &str) -> bool {
-    matches!(client.remembered().await, Ok(Some(account)) if is_account(name, &account))
+/// Whether a room is a private chat.
+fn is_chat(room: &str) -> bool {
+    room.starts_with('@')
 }
 
 /// What became of a command that may need no request.
@@ -419,40 +451,4 @@ enum Local {
     End(Box<End>),
     /// It needs one.
     Request,
-}
-
-/// Asks whether a new account can have this name, with a password that none can have: the server looks at the name first.
-/// One that looks at the password first says nothing of the name, and the registration will.
-fn ask_for_name(client: Client, name: String) -> Pending {
-    Box::pin(async move {
-        let outcome = client.register(&name, None, &Secret(String::new())).await;
-        Answer::NameOfAccount(outcome.map(drop))
-    })
-}
-
-/// Logs out behind what was typed before it, as leaving does. What the server does not take in that time
-/// is refused, and told.
-fn log_out(client: Client) -> Pending {
-    Box::pin(async move {
-        let _ = tokio::time::timeout(limits::LEAVE_MAX, client.settled()).await;
-        Answer::LoggedOut(client.logout().await)
-    })
-}
-
-fn change_password(client: Client, old: Secret, new: Secret) -> Pending {
-    Box::pin(async move {
-        let outcome = client.passwd(&old, &new).await.map_err(about_old_password);
-        Answer::Done("Your password is changed; your other devices are logged out.", outcome)
-    })
-}
-
-/// The server's words for a wrong password are those of a login, where a name can be wrong too.
-fn about_old_password(error: RequestError) -> RequestError {
-    match error {
-        RequestError::Refused { code: code @ ErrorCode::WrongPassword, retry_after, .. } => {
-            let reason = Sentence::Ours("The old password is wrong.".to_owned());
-            RequestError::Refused { code, reason, retry_after }
-        }
-        error => error,
-    }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{End, Session, given_up};
 use crate::sanitize::quoted;
-use crate::view::{clip, position};
+use crate::view::{clip, position, sentence};
 
 impl Session {
     /// Takes one event.
@@ -15,6 +15,7 @@ impl Session {
         match event {
             Event::Connected { hello, line, .. } => {
                 self.server = quoted(&clip(&hello.name));
+                self.server_id = hello.server_id.parse().ok();
                 self.output.frame(&line);
             }
             Event::LoggedIn { session, line } => {
@@ -31,13 +32,13 @@ impl Session {
                 self.notice(&format!("{why} Trying to come back; what you type is kept."));
             }
             Event::Crowded => {
-                self.notice("The server is crowded. It is tried again by itself; what you type is kept.");
+                self.notice("The server is crowded. Trying again; what you type is kept.");
             }
             Event::OtherServer { address, presented } => {
                 let server = &self.server;
                 self.notice(&format!(
-                    "At {address} another server answers than {server}, with the key {}. Nothing was sent to it; \
-                     still looking.",
+                    "Another server answers at {address}, not {server}. Its six words: {}. Nothing was sent to it; \
+                     still looking for {server}.",
                     presented.words()
                 ));
             }
@@ -57,10 +58,14 @@ impl Session {
                 self.unacked.remove(&id);
                 self.is_due(&room, seq);
             }
-            Event::Refused { id, room, reason, .. } => self.refused(id, &room, &reason.to_string()),
+            Event::Refused { id, room, code, reason } => {
+                self.note_refusal(&room, code);
+                self.refused(id, &room, &reason.to_string());
+            }
+            Event::Deferred { id, .. } => self.deferred(id),
             Event::SentAgain { posts } => self.sent_again(posts),
             Event::NotKept { reason } => self.notice(&format!(
-                "What you write is sent, but not kept on this computer until it has arrived: {reason}"
+                "Your messages are sent, but those that have not arrived are lost if this program crashes: {reason}"
             )),
             Event::Reset { room, reason } => self.reset(room.as_deref(), &reason),
             Event::Stopped { error } => return Some(given_up(error)),
@@ -75,12 +80,12 @@ impl Session {
         self.view.set_own(&session.username);
         self.connected = session.online;
         let role = if session.admin { ", and administer it" } else { "" };
-        let sessions = match session.online {
-            0 | 1 => "no other session is open".to_owned(),
-            count => format!("{count} sessions are open, this one included"),
+        let devices = match session.online {
+            0 | 1 => "Nobody else is online.".to_owned(),
+            count => format!("{count} devices online."),
         };
         self.notice(&format!(
-            "You are {} on {}{role}; {sessions}. /help lists the commands.",
+            "You are {} on {}{role}. {devices} /help lists the commands.",
             clip(&session.username),
             self.server
         ));
@@ -111,7 +116,7 @@ impl Session {
             None => {
                 self.oldest.clear();
                 self.due.clear();
-                self.notice(reason);
+                self.notice(&sentence(reason));
             }
         }
     }
@@ -125,6 +130,10 @@ impl Session {
             ServerFrame::Attached(attached) => {
                 for room in &attached.rooms {
                     self.opened(room, false);
+                }
+                // Without older lines there is nothing that what is unread could stand behind.
+                if self.wishes.tail > 0 {
+                    self.backlog.begin(&attached.rooms, self.view.current(), Instant::now());
                 }
             }
             ServerFrame::Room(room) => self.room(room),
@@ -145,16 +154,30 @@ impl Session {
     }
 
     fn entry(&mut self, frame: &ServerFrame) {
-        let Some((room, seq, _)) = position(frame) else { return };
-        if matches!(frame, ServerFrame::Message(_)) && room.starts_with('@') {
-            self.correspondent = Some(room.to_owned());
+        if self.backlog.admit(frame) {
+            self.show(frame);
+        }
+        let released = self.backlog.release();
+        released.iter().for_each(|frame| self.show(frame));
+    }
+
+    /// Shows what is held back.
+    pub(super) fn show_all(&mut self) {
+        let held = self.backlog.end();
+        held.iter().for_each(|frame| self.show(frame));
+    }
+
+    /// Shows an entry.
+    pub(super) fn show(&mut self, frame: &ServerFrame) {
+        let Some((room, seq, ts)) = position(frame) else { return };
+        if matches!(frame, ServerFrame::Message(message) if message.username != self.view.own())
+            && room.starts_with('@')
+        {
+            self.note_correspondent(room, ts);
         }
         let shown = self.view.entry(frame);
         if !shown.rows.is_empty() && self.view.has(room) {
-            match shown.cut {
-                Some(_) => drop(self.oldest.insert(room.to_owned(), seq.next())),
-                None => drop(self.oldest.entry(room.to_owned()).or_insert(seq)),
-            }
+            self.oldest.entry(room.to_owned()).or_insert(seq);
         }
         self.output.show(shown);
         if let Some(client) = &self.client {

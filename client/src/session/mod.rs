@@ -5,8 +5,12 @@
 //! which it was typed.
 
 mod answers;
+mod backlog;
 mod commands;
 mod events;
+mod logins;
+mod meant;
+mod private;
 mod typists;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +20,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use lanchat_client::{Client, ConnectError, Event, Events, Home, Secret};
-use lanchat_model::{ClientId, RoomName, Seq, limits};
+use lanchat_model::{ClientId, RoomName, Seq, ServerId, limits};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -28,6 +32,9 @@ use crate::output::Output;
 use crate::repl::{Verdict, Words};
 use crate::view::View;
 use answers::Answer;
+use backlog::Backlog;
+use meant::Meant;
+use private::Correspondent;
 use typists::Typists;
 
 /// How often the screen is brought up to date with the clock: who stopped typing, what waits too
@@ -109,18 +116,23 @@ pub(crate) struct Session {
     scripted: bool,
     client: Option<Client>,
     server: String,
+    server_id: Option<ServerId>,
     /// Sessions or accounts that are connected, as last heard.
     connected: u64,
     /// The room that is being entered, to be the current one.
     joining: Option<String>,
     /// Where `/reply` goes.
-    correspondent: Option<String>,
-    /// Where `/history` goes on per room: before the oldest line shown, or behind a message that was cut
-    /// since, so that it is shown whole; at most one per own room.
+    correspondent: Correspondent,
+    /// The room that a private chat was entered from; empty before that.
+    before_chats: String,
+    /// Where `/history` goes on per room: before the oldest line shown; at most one per own room.
     oldest: BTreeMap<String, Seq>,
-    /// Messages of the last page that were folded, and their room: `/history 1` shows them whole, the last one first. At
-    /// most [`limits::HISTORY_PAGE_MAX`].
-    folded: (String, Vec<Seq>),
+    /// What was delivered at the login and is not shown yet.
+    backlog: Backlog,
+    /// The name in the request that is on its way.
+    asked: Option<Meant>,
+    /// A name that nothing has, to be looked for.
+    missed: Option<Meant>,
     /// Own messages without an answer; bounded by the outbox.
     unacked: BTreeMap<ClientId, Unacked>,
     typists: Typists,
@@ -165,11 +177,15 @@ impl Session {
             scripted: !interactive && !std::io::stdin().is_terminal(),
             client: None,
             server: String::new(),
+            server_id: None,
             connected: 0,
             joining: None,
-            correspondent: None,
+            correspondent: Correspondent::default(),
+            before_chats: String::new(),
             oldest: BTreeMap::new(),
-            folded: Default::default(),
+            backlog: Backlog::default(),
+            asked: None,
+            missed: None,
             unacked: BTreeMap::new(),
             typists: Typists::default(),
             rooms: BTreeSet::new(),
@@ -203,7 +219,7 @@ impl Session {
     }
 
     fn complain(&self, text: &str) {
-        self.output.aside(self.view.error(text));
+        self.output.aside(self.view.error(&crate::view::sentence(text)));
     }
 
     /// Talks until the user leaves, the input ends, or the connection does. Logs in with `first`,
@@ -221,6 +237,9 @@ impl Session {
         let end = loop {
             if self.is_over(pending.is_none()) {
                 break self.outcome();
+            }
+            if pending.is_none() {
+                pending = self.look_for(&client);
             }
             if self.ended && pending.is_none() && !self.settled && !self.stays() {
                 pending = Some(answers::settle(&client));
@@ -297,7 +316,7 @@ impl Session {
         let lost = if sent { 0 } else { self.unacked.len() };
         let words = format!(
             "The server does not answer: {lost} of your messages may not have reached it. \
-             They are kept, and sent when you come back."
+             They are kept and sent when you come back."
         );
         (lost > 0).then(|| Failure::new(Reason::Lost, words))
     }
@@ -306,11 +325,12 @@ impl Session {
     fn forget_all(&mut self) {
         self.view.forget();
         self.oldest.clear();
-        self.folded = Default::default();
+        self.backlog = Backlog::default();
         self.due.clear();
         self.unacked.clear();
-        self.correspondent = None;
-        self.joining = None;
+        self.correspondent.clear();
+        self.before_chats.clear();
+        (self.joining, self.asked, self.missed) = (None, None, None);
         self.typists.clear();
         self.words_stale = true;
         self.show_prompt();
@@ -344,6 +364,9 @@ impl Session {
 
     /// Brings the screen up to date with the clock.
     fn tick(&mut self) {
+        let overdue = self.backlog.overdue(Instant::now());
+        overdue.iter().for_each(|frame| self.show(frame));
+        self.show_prompt();
         let Some(terminal) = self.output.terminal() else { return };
         terminal.set_typing(&self.typists.describe(Instant::now()));
         if std::mem::take(&mut self.words_stale) {
@@ -358,7 +381,11 @@ impl Session {
             .filter(|post| !post.told && post.since.elapsed() >= limits::ACK_PATIENCE)
             .map(|post| {
                 post.told = true;
-                format!("waits to be sent to {}: {}", post.room, excerpt(&post.text))
+                format!(
+                    "not on the server yet, to {}: {}",
+                    crate::view::clip(&post.room),
+                    excerpt(&post.text)
+                )
             })
             .collect();
         late.iter().for_each(|text| self.notice(text));
@@ -372,7 +399,8 @@ impl Session {
         } else if self.view.current().is_empty() {
             terminal.set_prompt(PROMPT);
         } else {
-            terminal.set_prompt(&format!("{}> ", crate::view::clip(self.view.current())));
+            let columns = crate::view::columns();
+            terminal.set_prompt(&crate::view::prompt(self.view.own(), self.view.current(), columns));
         }
     }
 
@@ -387,6 +415,8 @@ impl Session {
 
     /// Makes `room` the one that plain text goes to.
     fn enter(&mut self, room: &str) {
+        self.show_all();
+        self.remember_the_way_back(room);
         self.view.set_current(room);
         self.typists.clear();
         self.words_stale = true;

@@ -1,24 +1,32 @@
 //! Answers that are lists: rooms, members, accounts, older lines, servers.
 
-use lanchat_model::limits;
-use lanchat_protocol::{History, Member, Members, PresenceState, Rooms, Whois};
+use lanchat_model::{Seq, limits};
+use lanchat_protocol::{History, Member, Members, PresenceState, Rooms, ServerFrame, Whois};
 
 use super::{Cut, Shown, View, clip};
 use crate::sanitize;
 
 impl View {
-    /// Answers `/rooms`.
+    /// Answers `/rooms`: the group rooms of the server, then the own private chats.
     pub(crate) fn room_list(&self, rooms: &Rooms) -> Vec<String> {
-        let mut lines = self.notice("Rooms (* is yours; /join ROOM enters one):");
+        let mut lines = self.notice("Rooms (* = joined; /join ROOM enters one):");
         for room in rooms.rooms.iter().take(limits::ROOMS_MAX) {
             let mark = if room.joined { '*' } else { ' ' };
-            let text = format!(
-                "{mark} {:<20} {} here, {} online",
-                clip(&room.room),
-                people(room.members),
-                room.online
-            );
+            let text =
+                format!("{mark} {:<20} {}, {} online", clip(&room.room), members(room.members), room.online);
             lines.extend(self.notice(&text));
+        }
+        let mut chats = self.rooms().filter_map(|room| room.strip_prefix('@')).peekable();
+        if chats.peek().is_some() {
+            lines.extend(self.notice("Private chats (/msg NAME goes to one):"));
+        }
+        for name in chats {
+            let state = match self.people.get(name) {
+                Some(PresenceState::Online) => " online",
+                Some(PresenceState::Away) => " away",
+                _ => "",
+            };
+            lines.extend(self.notice(format!("  {:<20}{state}", format!("@{}", clip(name))).trim_end()));
         }
         lines
     }
@@ -44,14 +52,14 @@ impl View {
     pub(crate) fn whois(&self, whois: &Whois) -> Vec<String> {
         let role = if whois.admin { ", administers this server" } else { "" };
         let name = clip(&whois.member.username);
-        let mut lines = self.notice(&format!("{name}: {}{role}", self.state(&whois.member)));
-        let sessions = match whois.sessions {
-            1 => "1 session".into(),
-            count => format!("{count} sessions"),
+        let devices = match whois.sessions {
+            0 | 1 => String::new(),
+            count => format!(" on {count} devices"),
         };
-        lines.extend(self.notice(&format!("  account made {}; {sessions}", self.clock.full(&whois.since))));
+        let mut lines = self.notice(&format!("{name}: {}{devices}{role}", self.state(&whois.member)));
+        lines.extend(self.notice(&format!("  account made {}", self.clock.full(&whois.since))));
         // What the person wrote comes last, each text on a line of its own that says so.
-        let said = [("calls itself", called(&whois.member)), ("says why", why(&whois.member))];
+        let said = [("goes by", called(&whois.member)), ("reason", why(&whois.member))];
         for (label, text) in said.into_iter().filter_map(|(label, text)| Some((label, text?))) {
             lines.extend(self.notice(&format!("  {label} {text}")));
         }
@@ -60,40 +68,30 @@ impl View {
 
     /// Answers `/history`, or shows what was said before in a room that is entered again.
     pub(crate) fn older(&mut self, history: &History, cut: Cut) -> Shown {
-        let mut rows = self.notice(&match history.entries.len() {
-            0 => format!("{} has no older lines.", clip(&history.room)),
-            _ => format!("older lines of {}:", clip(&history.room)),
+        let room = clip(&history.room);
+        let mut rows = self.notice(&match (history.entries.len(), history.more) {
+            (0, _) => format!("{room} has no older lines."),
+            (_, true) => format!("older lines of {room}:"),
+            (_, false) => format!("start of {room}:"),
         });
-        let (mut last_cut, mut folded) = (None, Vec::new());
         let cut = self.share(history, cut);
         for entry in history.entries.iter().take(limits::HISTORY_PAGE_MAX) {
-            let Some((_, seq, ts)) = super::position(entry) else { continue };
+            let Some((_, _, ts)) = super::position(entry) else { continue };
             rows.extend(self.day_rule(ts));
-            let entry = self.entry_rows(entry, cut);
-            match cut {
-                _ if !super::is_cut(&entry, cut) => {}
-                Cut::Share(_) => folded.push(seq),
-                Cut::Clipped | Cut::Whole => last_cut = Some(seq),
-            }
-            rows.extend(entry);
+            rows.extend(self.entry_rows(entry, cut));
         }
         if !history.entries.is_empty() {
-            let more = if history.more {
-                "end of these; /history shows older ones"
-            } else {
-                "end of these; there are no older ones"
-            };
-            rows.extend(self.notice(more));
+            let more = if history.more { "; /history shows more" } else { "" };
+            rows.extend(self.notice(&format!("end of older lines{more}")));
         }
-        if !folded.is_empty() {
-            let count = folded.len();
-            rows.extend(
-                self.notice(&format!(
-                    "{count} long ones are folded; /history 1 shows the last of them whole"
-                )),
-            );
-        }
-        Shown { rows, bell: false, cut: last_cut, folded }
+        Shown { rows, bell: false }
+    }
+
+    /// Answers `/show`: the entry at `seq` whole. Nothing, if the page does not hold it.
+    pub(crate) fn whole(&self, history: &History, seq: Seq) -> Vec<String> {
+        let at = |entry: &&ServerFrame| super::position(entry).is_some_and(|(_, found, _)| found == seq);
+        let Some(entry) = history.entries.iter().find(at) else { return Vec::new() };
+        self.entry_rows(entry, Cut::Whole)
     }
 
     /// How much of each message a page shows: all of it, if the page then has at most `limits::PAGE_ROWS_MAX` rows; else
@@ -127,7 +125,7 @@ impl View {
             line.push_str(&format!(": {reason}"));
         }
         if let Some(name) = called(member) {
-            line.push_str(&format!(", calls itself {name}"));
+            line.push_str(&format!(", goes by {name}"));
         }
         line
     }
@@ -140,6 +138,10 @@ impl View {
             (_, None) => "offline".into(),
         }
     }
+}
+
+fn members(count: u64) -> String {
+    if count == 1 { "1 member".into() } else { format!("{count} members") }
 }
 
 fn people(count: u64) -> String {

@@ -11,9 +11,9 @@ use lanchat_model::{Seq, limits};
 use lanchat_protocol::{Message, Presence, PresenceState, RoomState, ServerFrame};
 
 use clock::Clock;
-pub(crate) use style::{Medium, clip, columns, paragraphs};
+pub(crate) use style::{Medium, clip, columns, paragraphs, prompt, sentence};
 
-/// Rows of a message that are shown as it arrives; `/history` shows it whole.
+/// Rows of a message that are shown as it arrives; `/show` shows it whole.
 const MESSAGE_ROWS_MAX: usize = 20;
 
 /// How much of a long message is shown.
@@ -45,10 +45,6 @@ pub(crate) struct Shown {
     pub(crate) rows: Vec<String>,
     /// Whether the user is meant.
     pub(crate) bell: bool,
-    /// The last message of which not all is shown.
-    pub(crate) cut: Option<Seq>,
-    /// The messages of a page that were folded to make it fit, the oldest first.
-    pub(crate) folded: Vec<Seq>,
 }
 
 /// What is known of the log of a room.
@@ -188,10 +184,8 @@ impl View {
         if backlog && !seen {
             rows.extend(self.news_rule(room, ts));
         }
-        let entry = self.entry_rows(frame, Cut::Clipped);
-        let cut = is_cut(&entry, Cut::Clipped).then_some(seq);
-        rows.extend(entry);
-        Shown { rows, bell: !backlog && self.is_meant(frame), cut, folded: Vec::new() }
+        rows.extend(self.entry_rows(frame, Cut::Clipped));
+        Shown { rows, bell: !backlog && self.is_meant(frame) }
     }
 
     fn day_rule(&mut self, ts: &str) -> Vec<String> {
@@ -229,11 +223,8 @@ impl View {
         let name = self.medium.name(&message.username, own);
         let head = format!("{} {place_shown}{before}{name}{after}", self.medium.faint(&time));
         let plain = format!("{time} {place}{before}{}{after}", clip(&message.username));
-        let rest = match message.room == self.current {
-            true if matches!(cut, Cut::Share(_)) => "/history 1".to_owned(),
-            true => "/history".to_owned(),
-            false => format!("in {}: /history", clip(&message.room)),
-        };
+        // With its room, so that it can be typed later and elsewhere too.
+        let rest = format!("/show {} {}", clip(&message.room), message.seq);
         self.medium.message(
             &head,
             crate::sanitize::width_at_most(&plain),
@@ -285,15 +276,10 @@ impl View {
             (PresenceState::Away, Some(reason)) => {
                 format!("{name} is away: {}", crate::sanitize::quoted(reason))
             }
-            (_, _) => format!("{name} left ({connected} connected)"),
+            (_, _) => format!("{name} is offline ({connected} connected)"),
         };
         self.notice(&text)
     }
-}
-
-/// Whether these rows of an entry are not all that it has: the last one says so.
-fn is_cut(rows: &[String], cut: Cut) -> bool {
-    rows.len() > cut.rows()
 }
 
 /// Room, position and time of an entry.

@@ -9,6 +9,8 @@ const NOTICE: &str = "*** ";
 const ERROR: &str = "!!! ";
 /// A name longer than any that a server may give is cut: the line belongs to the text.
 const NAME_COLUMNS_MAX: usize = 40;
+/// A name in the prompt has so many columns at least.
+const NAME_COLUMNS_IN_PROMPT_MIN: usize = 6;
 /// Colours that are readable on light and on dark ground.
 const NAME_COLOURS: [u8; 10] = [31, 32, 33, 34, 35, 36, 91, 92, 94, 95];
 
@@ -146,6 +148,32 @@ pub(crate) fn clip(name: &str) -> String {
     }
 }
 
+/// The prompt: whose line it is, and where it goes. Names share it with the line, also on a narrow terminal.
+pub(crate) fn prompt(account: &str, room: &str, columns: usize) -> String {
+    let most = (columns / 4).max(NAME_COLUMNS_IN_PROMPT_MIN);
+    let (account, room) = (shorten(&clip(account), most), shorten(&clip(room), most));
+    let way = if room.starts_with('@') { "to" } else { "in" };
+    format!("{account} {way} {room}> ")
+}
+
+/// The start of a clean text, in so many characters at most.
+fn shorten(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// A text as a sentence: its first letter large, and a stop at its end. None behind a command, which may be copied.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let last = text.rsplit(['.', ':', '?']).next().unwrap_or_default().trim_start();
+    let is_command = last.starts_with('/') || last.starts_with("lanchat ");
+    let stop = if is_command || last.is_empty() || text.ends_with(['!', '”', '…']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}
+
 /// FNV-1a: spreads short names well, and gives the same colour on every computer.
 fn colour_index(name: &str) -> usize {
     let hash =
@@ -179,6 +207,25 @@ mod tests {
             assert!(name.ends_with('…') && !name.contains('\x1b'));
         }
         assert_eq!(clip(&"花".repeat(20)), "花".repeat(20));
+    }
+
+    #[test]
+    fn the_prompt_says_whose_line_goes_where() {
+        assert_eq!(prompt("ana", "lobby", 80), "ana in lobby> ");
+        assert_eq!(prompt("ana", "@bob", 24), "ana to @bob> ");
+        let (ana, room) = ("a".repeat(32), "b".repeat(32));
+        assert_eq!(prompt(&ana, &room, 80), format!("{}… in {}…> ", &ana[..19], &room[..19]));
+        assert_eq!(prompt(&ana, &room, 40), format!("{}… in {}…> ", &ana[..9], &room[..9]));
+        assert_eq!(shorten("abcdef", 6), "abcdef");
+        assert_eq!(shorten("abcdefg", 6), "abcde…");
+    }
+
+    #[test]
+    fn what_went_wrong_is_a_sentence() {
+        assert_eq!(sentence("no answer: try again"), "No answer: try again.");
+        for text in ["Who is it?", "It says: “no”", "Usage: /passwd OLD NEW", "/me waves", ""] {
+            assert_eq!(sentence(text), text);
+        }
     }
 
     #[test]

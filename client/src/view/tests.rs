@@ -115,7 +115,7 @@ fn presence_says_what_changed_and_how_many_are_there() {
     assert_eq!(told("bob", PresenceState::Away, Some("lunch\x1b[2J")), "*** bob is away: “lunch\\x1b[2J”");
     assert_eq!(told("bob", PresenceState::Away, Some("a nap")), "*** bob is away: “a nap”");
     assert_eq!(told("bob", PresenceState::Online, None), "*** bob is back");
-    assert_eq!(told("bob", PresenceState::Offline, None), "*** bob left (3 connected)");
+    assert_eq!(told("bob", PresenceState::Offline, None), "*** bob is offline (3 connected)");
     assert_eq!(told("ana", PresenceState::Online, None), "", "nothing of oneself");
 }
 
@@ -135,8 +135,19 @@ fn a_new_day_is_said() {
 fn lists_say_what_they_list() {
     let mut view = view();
     let rooms = vec![RoomSummary { room: "lobby".into(), members: 2, online: 1, joined: true }];
-    let shown = view.room_list(&Rooms { id: "1".into(), rooms });
-    assert_eq!(shown[1], "*** * lobby                2 people here, 1 online");
+    let rooms = Rooms { id: "1".into(), rooms };
+    let shown = view.room_list(&rooms);
+    assert_eq!(
+        shown,
+        ["*** Rooms (* = joined; /join ROOM enters one):", "*** * lobby                2 members, 1 online"]
+    );
+    view.open(&room("@bob", 2, 0), false);
+    view.open(&room("@carol", 1, 0), false);
+    view.meet("bob", PresenceState::Away);
+    assert_eq!(
+        view.room_list(&rooms)[2..],
+        ["*** Private chats (/msg NAME goes to one):", "***   @bob                 away", "***   @carol"]
+    );
     let bob = Member {
         username: "bob".into(),
         display_name: "Robert".into(),
@@ -149,7 +160,7 @@ fn lists_say_what_they_list() {
         view.member_list(&members),
         [
             "*** 9 people in lobby:",
-            "***   bob                  last seen 20 November 2026, 23:59, calls itself “Robert”",
+            "***   bob                  last seen 20 November 2026, 23:59, goes by “Robert”",
             "***   … and 8 more"
         ]
     );
@@ -157,7 +168,13 @@ fn lists_say_what_they_list() {
     let history = History { id: "1".into(), room: "lobby".into(), entries, more: false };
     assert_eq!(
         view.older(&history, Cut::Whole).rows,
-        ["*** older lines of lobby:", "10:01 bob  x", "*** end of these; there are no older ones"]
+        ["*** start of lobby:", "10:01 bob  x", "*** end of older lines"]
+    );
+    let entries = vec![said("lobby", 9, "bob", "x")];
+    let history = History { id: "1".into(), room: "lobby".into(), entries, more: true };
+    assert_eq!(
+        view.older(&history, Cut::Whole).rows,
+        ["*** older lines of lobby:", "10:09 bob  x", "*** end of older lines; /history shows more"]
     );
 }
 
@@ -178,15 +195,15 @@ fn no_text_of_a_person_passes_for_a_fact() {
         view.whois(&whois),
         [
             "*** mallory: away",
-            "***   account made 20 November 2026, 10:00; 1 session",
-            "***   calls itself “Bob': online, administers this server”",
-            "***   says why “\\x0a*** bob: online, administers this server”",
+            "***   account made 20 November 2026, 10:00",
+            "***   goes by “Bob': online, administers this server”",
+            "***   reason “\\x0a*** bob: online, administers this server”",
         ]
     );
     let members = Members { id: "1".into(), room: None, members: vec![mallory], total: 1 };
     assert_eq!(
         view.member_list(&members)[1],
-        "***   mallory              away: “\\x0a*** bob: online, administers this server”, calls itself “Bob': online, \
+        "***   mallory              away: “\\x0a*** bob: online, administers this server”, goes by “Bob': online, \
          administers this server”"
     );
 }
@@ -211,31 +228,29 @@ fn a_page_of_long_messages_is_folded_and_short_ones_stay_whole() {
     let page =
         view.older(&History { id: "1".into(), room: "lobby".into(), entries, more: false }, Cut::Whole);
     assert!(page.rows.len() <= limits::PAGE_ROWS_MAX + 4, "{}", page.rows.len());
-    assert_eq!(page.folded.len(), 25);
-    assert_eq!(page.folded.last(), Some(&seq(49)));
     assert_eq!(page.rows.iter().filter(|row| row.ends_with("bob  short")).count(), 25);
-    assert_eq!(page.rows.iter().filter(|row| row.ends_with("more lines; /history 1)")).count(), 25);
+    for n in (1..=50).step_by(2) {
+        let end = format!("more lines; /show lobby {n})");
+        assert_eq!(page.rows.iter().filter(|row| row.ends_with(&end)).count(), 1, "{end}");
+    }
     let entries = vec![said("lobby", 49, "bob", &text(49))];
-    let alone =
-        view.older(&History { id: "1".into(), room: "lobby".into(), entries, more: true }, Cut::Whole);
-    assert!(alone.rows.len() > 8000 && alone.folded.is_empty());
+    let alone = History { id: "1".into(), room: "lobby".into(), entries, more: true };
+    assert!(view.whole(&alone, seq(49)).len() > 8000);
+    assert!(view.whole(&alone, seq(48)).is_empty(), "another one is not shown in its place");
 }
 
 #[test]
 fn a_message_that_is_cut_says_where_it_is_shown_whole() {
     let mut view = view();
     view.medium = Medium::Screen { colour: false };
-    for (room, words) in [("lobby", "; /history)"), ("dev", "; in dev: /history)")] {
+    for (room, words) in
+        [("lobby", "; /show lobby 2)"), ("dev", "; /show dev 2)"), ("@bob", "; /show @bob 2)")]
+    {
         let whole = view.entry(&said(room, 1, "bob", &"x\n".repeat(MESSAGE_ROWS_MAX - 1)));
-        assert_eq!(whole.cut, None);
+        assert!(!whole.rows.concat().contains("/show"), "{:?}", whole.rows);
         let cut = view.entry(&said(room, 2, "bob", &"x\n".repeat(MESSAGE_ROWS_MAX)));
-        assert_eq!(cut.cut, Some(seq(2)));
         assert!(cut.rows.last().unwrap().ends_with(words), "{:?}", cut.rows);
     }
-    let entries = [1, 2].map(|n| said("lobby", n, "bob", &"x\n".repeat(MESSAGE_ROWS_MAX))).into();
-    let history = History { id: "1".into(), room: "lobby".into(), entries, more: false };
-    assert_eq!(view.older(&history, Cut::Clipped).cut, Some(seq(2)));
-    assert_eq!(view.older(&history, Cut::Whole).cut, None);
 }
 
 #[test]

@@ -400,6 +400,9 @@ pub const PAGE_ROWS_MAX: usize = 400;
 /// Bytes of rows that wait for a terminal or a pipe to take them: a row may be as long as a line from a server. When full
 /// the client reads no more events.
 pub const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long what is unread at a login waits for the lines that were read before, to be shown behind them: a slow server
+/// must not look like one that has nothing new.
+pub const UNREAD_HELD_MAX: Duration = Duration::from_secs(5);
 /// Lines that were typed and wait for those before them. When full the editor, or the pipe, waits.
 pub const INPUT_LINES_MAX: usize = 64;
 /// A file with a password: the longest one, a byte order mark, and the end of a line. A longer one is refused.

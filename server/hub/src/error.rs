@@ -44,9 +44,7 @@ pub enum Refusal {
     #[error("The server is full. Try again later.")]
     ServerFull,
     /// The account has as many sessions as allowed.
-    #[error(
-        "This account is logged in too many times at once. Leave on another device, then try again."
-    )]
+    #[error("This account is logged in too many times at once. Leave on another device, then try again.")]
     TooManySessions,
     /// There is no such room, or it is not the asker's to see.
     #[error("There is no such room. /rooms lists them, /join makes one.")]

@@ -238,7 +238,7 @@ impl Driver {
             self.over = true;
             return;
         }
-        let reason = Sentence::Ours("the server goes down".to_owned());
+        let reason = Sentence::Ours("the server is shutting down".to_owned());
         self.lost(reason, goodbye.retry_after.map(Duration::from_secs));
     }
 }

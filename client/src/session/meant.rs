@@ -1,0 +1,110 @@
+//! What somebody may have meant by a room or a person that there is none of: asked of the server, told in one line.
+
+use std::collections::BTreeSet;
+
+use lanchat_client::{Client, RequestError};
+use lanchat_model::{LOBBY, RoomName, Seq, limits};
+use lanchat_protocol::ErrorCode;
+
+use super::answers::Answer;
+use super::{Pending, Session};
+use crate::near::nearest;
+use crate::output::Output;
+use crate::view::clip;
+
+/// A name as it was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meant {
+    /// Of a room that there is none of, or that the user is not in.
+    Room(String),
+    /// Of a room that was made by entering it.
+    NewRoom(String),
+    /// Of a person that there is none of.
+    Person(String),
+}
+
+impl Session {
+    /// Notes a name in an answer that nothing has, to be looked for.
+    pub(super) fn note_miss(&mut self, answer: &Answer) {
+        let asked = self.asked.take();
+        let missed = match answer {
+            Answer::Joined(Ok((room, _))) if room.members <= 1 && room.head <= Seq::ZERO.next() => {
+                Some(Meant::NewRoom(room.room.clone()))
+            }
+            Answer::Left(room, Err(error)) if is_miss(error) => Some(Meant::Room(room.clone())),
+            Answer::Turned(room, Err(error)) if is_miss(error) => Some(person(room)),
+            Answer::Whole(_, _, Err(error)) | Answer::Members(Err(error)) | Answer::Whois(Err(error))
+                if is_miss(error) =>
+            {
+                asked
+            }
+            _ => return,
+        };
+        self.missed = missed;
+    }
+
+    /// Notes that a message was refused, for its reader is nobody.
+    pub(super) fn note_refusal(&mut self, room: &str, code: ErrorCode) {
+        if code == ErrorCode::NoSuchAccount && room.starts_with('@') {
+            self.missed = Some(person(room));
+        }
+    }
+
+    /// Asks the server for the names that there are, if one was missed. Only for people: a script reads answers, and asked
+    /// for none.
+    pub(super) fn look_for(&mut self, client: &Client) -> Option<Pending> {
+        let meant = self.missed.take()?;
+        if self.scripted || matches!(self.output, Output::Json(_)) || !client.is_logged_in() {
+            return None;
+        }
+        let client = client.clone();
+        Some(Box::pin(async move {
+            let names: Result<BTreeSet<String>, RequestError> = match &meant {
+                Meant::Person(_) => client
+                    .members(Some(LOBBY))
+                    .await
+                    .map(|members| members.members.into_iter().map(|member| member.username).collect()),
+                Meant::Room(_) | Meant::NewRoom(_) => {
+                    client.rooms().await.map(|rooms| rooms.rooms.into_iter().map(|room| room.room).collect())
+                }
+            };
+            // Without names there is nothing to add to what was said already.
+            Answer::Names(meant, names.unwrap_or_default())
+        }))
+    }
+
+    /// Says what was meant, if one of these names can be it.
+    pub(super) fn suggest(&mut self, meant: &Meant, names: BTreeSet<String>) {
+        let near = |typed: &str| {
+            let others = names.iter().map(String::as_str).filter(|name| *name != typed);
+            nearest(typed, others).map(clip)
+        };
+        let words = match meant {
+            Meant::Room(typed) => near(typed).map(|room| format!("Did you mean {room}?")),
+            Meant::Person(typed) => near(typed).map(|name| format!("Did you mean {name}?")),
+            Meant::NewRoom(typed) => {
+                let new = format!("{} is a new room; only you are in it.", clip(typed));
+                Some(match near(typed) {
+                    Some(room) => format!("{new} Did you mean {room}? /join {room}"),
+                    None => new,
+                })
+            }
+        };
+        words.into_iter().for_each(|words| self.notice(&words));
+        if !matches!(meant, Meant::Person(_)) {
+            let names = names.into_iter().take(limits::ROOMS_MAX);
+            self.rooms = names.filter(|room| room.parse::<RoomName>().is_ok()).collect();
+            self.words_stale = true;
+        }
+    }
+}
+
+/// Who a private chat is with.
+fn person(room: &str) -> Meant {
+    Meant::Person(room.trim_start_matches('@').to_ascii_lowercase())
+}
+
+fn is_miss(error: &RequestError) -> bool {
+    use ErrorCode::{NoSuchAccount, NoSuchRoom, NotAMember};
+    matches!(error, RequestError::Refused { code: NoSuchAccount | NoSuchRoom | NotAMember, .. })
+}
