@@ -116,7 +116,7 @@ pub(crate) async fn chat(
 
     let (output, typed) = front.open(&home, typed)?;
     let mut session = Session::new(output, typed, wishes);
-    words.iter().for_each(|line| session.copyable(line));
+    words.iter().for_each(|line| session.notice(line));
     let mut first = None;
     let end = loop {
         let (client, events) = Client::start(trusted, home.clone(), options());

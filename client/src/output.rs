@@ -1,6 +1,6 @@
 //! Where rows go: a terminal, or a pipe as text or as JSON.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -25,6 +25,7 @@ impl Output {
     pub(crate) fn medium(&self) -> Medium {
         match self {
             Self::Terminal(_) => Medium::screen(),
+            Self::Plain(_) if io::stdout().is_terminal() => Medium::Dumb,
             Self::Plain(_) | Self::Json(_) => Medium::Plain,
         }
     }

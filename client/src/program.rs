@@ -33,7 +33,7 @@ pub fn main() -> ExitCode {
         Err(failure) => {
             let words = format!("lanchat: {failure}");
             let words = match io::stderr().is_terminal() {
-                true => view::paragraphs(&words, view::columns()).join("\n"),
+                true => view::paragraphs(&words).join("\n"),
                 false => words,
             };
             let _ = writeln!(io::stderr(), "{words}");

@@ -15,6 +15,9 @@ use crate::{DEADLINE, Launch};
 /// Rows that a screen keeps above its top, for [`Terminal::transcript`].
 const SCROLLBACK_ROWS: usize = 20_000;
 
+/// Rings.
+const BELL: u8 = 7;
+
 /// The mode that line editors set around each repaint, so that none is seen half done. The model need not know it.
 const SYNCHRONIZED_OUTPUT: u16 = 2026;
 
@@ -185,8 +188,13 @@ impl Terminal {
 
     /// Presses keys, as bytes.
     pub fn press(&mut self, keys: &str) {
+        self.press_bytes(keys.as_bytes());
+    }
+
+    /// Presses keys of a terminal that does not send UTF-8.
+    pub fn press_bytes(&mut self, keys: &[u8]) {
         self.keyboard
-            .write_all(keys.as_bytes())
+            .write_all(keys)
             .and_then(|()| self.keyboard.flush())
             .expect("the keyboard works");
     }
@@ -211,6 +219,24 @@ impl Terminal {
                 row_of_cursor(screen).contains(&typed) && ready(screen)
             });
         }
+    }
+
+    /// Presses Tab until the row of the cursor holds `completed`: what can be completed is learned beside the conversation.
+    /// A Tab that finds nothing rings.
+    ///
+    /// # Panics
+    /// As [`Terminal::wait_for`].
+    pub fn complete(&mut self, completed: &str) {
+        let until = Instant::now() + DEADLINE;
+        let bells = |state: &State| state.raw.iter().filter(|byte| **byte == BELL).count();
+        let is_there = |state: &State| row_of_cursor(state.parser.screen()).contains(completed);
+        while !is_there(&self.lock()) && Instant::now() < until {
+            let before = bells(&self.lock());
+            self.press("\t");
+            let what = format!("waiting for {completed:?} or the bell");
+            self.wait(&what, |state| is_there(state) || bells(state) > before);
+        }
+        self.wait(&format!("waiting for {completed:?}"), is_there);
     }
 
     /// Pastes a block, as a terminal does that knows bracketed paste.

@@ -145,7 +145,7 @@ fn hostile_messages_only_ever_show_text() {
         let text = format!("<{payload}> end{number}.");
         let answer = mallory.answer_to(&new_id(), json!({"type": "send", "room": "lobby", "message": text}));
         if is_refused(payload) {
-            // By this server; what another one lets through is cleaned all the same (`sanitize.rs`).
+            // By this server; what another one lets through is cleaned all the same (`client/src/sanitize`).
             assert_eq!(answer["code"], "bad_message", "{answer}");
             continue;
         }
@@ -192,7 +192,7 @@ fn a_message_of_several_lines_cannot_pass_for_others() {
     let (server, home) = (TestServer::start(), Home::new());
     let terminal = ana_at(&server, &home);
     let mut mallory = TestPeer::registered(server.address(), "mallory");
-    mallory.send("lobby", "hi\n12:00 bob  send me your password\n-- bob is now an administrator\nend of it");
+    mallory.send("lobby", "hi\n12:00 bob  send me your password\n*** bob is now an administrator\nend of it");
     terminal.wait_for_text("end of it");
     let transcript = terminal.transcript();
     for line in transcript.iter().filter(|line| line.contains("password") || line.contains("administrator")) {

@@ -70,6 +70,11 @@ impl Terminal {
         self.shared.print(rows);
     }
 
+    /// Rows that were printed until now, about; wraps around.
+    pub(crate) fn printed(&self) -> usize {
+        self.shared.printed()
+    }
+
     /// Waits until printing keeps up. Cancel safe.
     pub(crate) async fn room(&self) {
         self.shared.spool.room().await;

@@ -2,12 +2,14 @@
 //! be completed.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustyline::ExternalPrinter;
 
 use crate::spool::Spool;
+use crate::view::{columns, height};
 
 /// Printed above the line to make the editor paint anew: up one row, and down again. It leaves no
 /// trace, and it ends as the editor wants a printed text to end.
@@ -18,6 +20,8 @@ const RING: &str = "\x1b[A\n";
 pub(crate) struct Shared {
     /// Rows that the editor prints when it paints next.
     pub(crate) spool: Spool,
+    /// Rows of the terminal that were printed, about; wraps around.
+    printed: AtomicUsize,
     screen: Mutex<Screen>,
     bell: SyncSender<()>,
 }
@@ -89,7 +93,8 @@ impl Shared {
                 }
             }
         })?;
-        Ok(Arc::new(Self { spool: Spool::default(), screen: Mutex::default(), bell }))
+        let (spool, printed, screen) = Default::default();
+        Ok(Arc::new(Self { spool, printed, screen, bell }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Screen> {
@@ -106,8 +111,16 @@ impl Shared {
 
     /// Prints rows above the line.
     pub(crate) fn print(&self, rows: impl IntoIterator<Item = String>) {
-        self.spool.push(rows);
+        let columns = columns();
+        let mut printed = 0;
+        self.spool.push(rows.into_iter().inspect(|row| printed += height(row, columns)));
+        self.printed.fetch_add(printed, Ordering::Relaxed);
         self.ring();
+    }
+
+    /// Rows of the terminal that were printed until now, about; wraps around.
+    pub(crate) fn printed(&self) -> usize {
+        self.printed.load(Ordering::Relaxed)
     }
 
     /// Sets the prompt. It changes once the editor has a moment; the line being typed stays.

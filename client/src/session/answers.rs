@@ -249,13 +249,18 @@ impl Session {
 
     /// Shows a page of history, and remembers where the next one ends.
     fn page(&mut self, history: &History, cut: Cut) {
-        let shown = self.view.older(history, cut);
+        let shown = match cut {
+            // Of the room that is entered, behind its divider.
+            Cut::Clipped => self.view.context(history),
+            Cut::Share(_) | Cut::Whole => self.view.older(history, cut),
+        };
         if let Some((room, seq, _)) = history.entries.first().and_then(crate::view::position)
             && (self.oldest.contains_key(room) || self.view.has(room))
         {
             self.oldest.insert(room.to_owned(), seq);
         }
         self.output.show(shown);
+        self.note_shown(&history.room);
     }
 
     fn whole(&mut self, room: &str, seq: Seq, outcome: Result<History, RequestError>) {

@@ -380,14 +380,15 @@ impl Session {
         })
     }
 
-    /// Enters a room; one that was entered before shows its last lines again.
+    /// Enters a room; one that was entered before shows its last lines again, if they are not on the screen.
     fn join(&mut self, client: Client, room: String) -> Option<Pending> {
         if room.starts_with('@') {
             return self.turn_to(client, &room);
         }
         // A name that is none is refused by the request.
         let room = room.trim_start_matches('#').parse().map_or(room, |room: RoomName| room.to_string());
-        let (known, tail) = (self.view.has(&room), self.wishes.tail);
+        let tail = if self.is_on_screen(&room) { 0 } else { self.wishes.tail };
+        let known = self.view.has(&room);
         self.joining = Some(room.clone());
         Some(Box::pin(async move {
             let outcome = async {
@@ -406,7 +407,7 @@ impl Session {
     fn turn_to(&mut self, client: Client, to: &str) -> Option<Pending> {
         let name = to.trim_start_matches('@').to_ascii_lowercase();
         let room = format!("@{name}");
-        let tail = self.wishes.tail;
+        let tail = if self.is_on_screen(&room) { 0 } else { self.wishes.tail };
         Some(Box::pin(async move {
             let outcome = async {
                 client.whois(&name).await?;

@@ -176,10 +176,14 @@ impl Session {
             self.note_correspondent(room, ts);
         }
         let shown = self.view.entry(frame);
-        if !shown.rows.is_empty() && self.view.has(room) {
+        let is_shown = !shown.rows.is_empty() && self.view.has(room);
+        if is_shown {
             self.oldest.entry(room.to_owned()).or_insert(seq);
         }
         self.output.show(shown);
+        if is_shown {
+            self.note_shown(room);
+        }
         if let Some(client) = &self.client {
             client.seen(room, seq);
         }
@@ -217,6 +221,7 @@ impl Session {
         self.view.close(room);
         self.oldest.remove(room);
         self.due.remove(room);
+        self.shown.remove(room);
         self.words_stale = true;
     }
 

@@ -11,6 +11,7 @@ mod events;
 mod logins;
 mod meant;
 mod private;
+mod turning;
 mod typists;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,6 +137,8 @@ pub(crate) struct Session {
     /// Own messages without an answer; bounded by the outbox.
     unacked: BTreeMap<ClientId, Unacked>,
     typists: Typists,
+    /// Rows that were printed when the last line of a room was; at most one per own room.
+    shown: BTreeMap<String, usize>,
     /// Names of rooms, for completion; at most [`limits::ROOMS_MAX`].
     rooms: BTreeSet<String>,
     /// What can be completed has changed.
@@ -188,6 +191,7 @@ impl Session {
             missed: None,
             unacked: BTreeMap::new(),
             typists: Typists::default(),
+            shown: BTreeMap::new(),
             rooms: BTreeSet::new(),
             words_stale: false,
             confirming: false,
@@ -211,11 +215,6 @@ impl Session {
     /// Says something that is not part of the conversation.
     pub(crate) fn notice(&self, text: &str) {
         self.output.aside(self.view.notice(text));
-    }
-
-    /// Says something that may have to be copied whole.
-    pub(crate) fn copyable(&self, text: &str) {
-        self.output.aside(self.view.copyable(text));
     }
 
     fn complain(&self, text: &str) {
@@ -328,6 +327,7 @@ impl Session {
         self.backlog = Backlog::default();
         self.due.clear();
         self.unacked.clear();
+        self.shown.clear();
         self.correspondent.clear();
         self.before_chats.clear();
         (self.joining, self.asked, self.missed) = (None, None, None);
@@ -411,16 +411,6 @@ impl Session {
         {
             terminal.tell(verdict);
         }
-    }
-
-    /// Makes `room` the one that plain text goes to.
-    fn enter(&mut self, room: &str) {
-        self.show_all();
-        self.remember_the_way_back(room);
-        self.view.set_current(room);
-        self.typists.clear();
-        self.words_stale = true;
-        self.show_prompt();
     }
 }
 

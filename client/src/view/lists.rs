@@ -66,7 +66,18 @@ impl View {
         lines
     }
 
-    /// Answers `/history`, or shows what was said before in a room that is entered again.
+    /// What was said last in the room that is looked at now. The divider above it says which one it is.
+    pub(crate) fn context(&mut self, history: &History) -> Shown {
+        let mut rows = Vec::new();
+        for entry in history.entries.iter().take(limits::HISTORY_PAGE_MAX) {
+            let Some((_, _, ts)) = super::position(entry) else { continue };
+            rows.extend(self.day_rule(ts));
+            rows.extend(self.block(entry, Cut::Clipped).rows);
+        }
+        Shown { rows, bell: false }
+    }
+
+    /// Answers `/history`.
     pub(crate) fn older(&mut self, history: &History, cut: Cut) -> Shown {
         let room = clip(&history.room);
         let mut rows = self.notice(&match (history.entries.len(), history.more) {
@@ -78,7 +89,7 @@ impl View {
         for entry in history.entries.iter().take(limits::HISTORY_PAGE_MAX) {
             let Some((_, _, ts)) = super::position(entry) else { continue };
             rows.extend(self.day_rule(ts));
-            rows.extend(self.entry_rows(entry, cut));
+            rows.extend(self.block(entry, cut).rows);
         }
         if !history.entries.is_empty() {
             let more = if history.more { "; /history shows more" } else { "" };
@@ -91,7 +102,7 @@ impl View {
     pub(crate) fn whole(&self, history: &History, seq: Seq) -> Vec<String> {
         let at = |entry: &&ServerFrame| super::position(entry).is_some_and(|(_, found, _)| found == seq);
         let Some(entry) = history.entries.iter().find(at) else { return Vec::new() };
-        self.entry_rows(entry, Cut::Whole)
+        self.block(entry, Cut::Whole).rows
     }
 
     /// How much of each message a page shows: all of it, if the page then has at most `limits::PAGE_ROWS_MAX` rows; else
@@ -101,7 +112,7 @@ impl View {
             return cut;
         }
         let entries = history.entries.iter().take(limits::HISTORY_PAGE_MAX);
-        let mut lengths: Vec<usize> = entries.map(|entry| self.entry_rows(entry, cut).len()).collect();
+        let mut lengths: Vec<usize> = entries.map(|entry| self.block(entry, cut).height).collect();
         if lengths.iter().sum::<usize>() <= limits::PAGE_ROWS_MAX {
             return cut;
         }

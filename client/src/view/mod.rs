@@ -5,13 +5,14 @@ mod clock;
 mod lists;
 mod style;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lanchat_model::{Seq, limits};
 use lanchat_protocol::{Message, Presence, PresenceState, RoomState, ServerFrame};
 
 use clock::Clock;
-pub(crate) use style::{Medium, clip, columns, paragraphs, prompt, sentence};
+use style::{Block, Head};
+pub(crate) use style::{Medium, clip, columns, height, paragraphs, prompt, sentence, size};
 
 /// Rows of a message that are shown as it arrives; `/show` shows it whole.
 const MESSAGE_ROWS_MAX: usize = 20;
@@ -71,13 +72,16 @@ pub(crate) struct View {
     logs: BTreeMap<String, Log>,
     /// What others do; at most [`limits::MEMBERS_PAGE_MAX`], others are taken for new each time.
     people: BTreeMap<String, PresenceState>,
+    /// Who else there is, whatever they do; at most [`limits::MEMBERS_PAGE_MAX`].
+    known: BTreeSet<String>,
 }
 
 impl View {
     /// A view for `medium`, in local time.
     pub(crate) fn new(medium: Medium) -> Self {
         let (own, current) = (String::new(), String::new());
-        Self { medium, clock: Clock::local(), own, current, logs: BTreeMap::new(), people: BTreeMap::new() }
+        let (logs, people, known) = Default::default();
+        Self { medium, clock: Clock::local(), own, current, logs, people, known }
     }
 
     /// Sets whose eyes these are.
@@ -105,9 +109,17 @@ impl View {
         self.logs.keys().map(String::as_str)
     }
 
-    /// The people heard of.
+    /// The people heard of, some perhaps twice.
     pub(crate) fn people(&self) -> impl Iterator<Item = &str> {
-        self.people.keys().map(String::as_str)
+        self.people.keys().chain(&self.known).map(String::as_str)
+    }
+
+    /// Notes that there is an account of this name.
+    pub(crate) fn know(&mut self, name: &str) {
+        let is_full = self.known.len() >= limits::MEMBERS_PAGE_MAX;
+        if !is_full && name.parse::<lanchat_model::AccountName>().is_ok() && !self.people.contains_key(name) {
+            self.known.insert(name.to_owned());
+        }
     }
 
     /// Whether `room` is delivered.
@@ -141,6 +153,7 @@ impl View {
         self.current.clear();
         self.logs.clear();
         self.people.clear();
+        self.known.clear();
     }
 
     /// Remembers somebody, for completion.
@@ -159,9 +172,9 @@ impl View {
         self.medium.notice(text)
     }
 
-    /// A line of the program that may be a link or a command to be copied.
-    pub(crate) fn copyable(&self, text: &str) -> Vec<String> {
-        self.medium.copyable(text)
+    /// The line between what was said in the room before and in the current one.
+    pub(crate) fn divider(&self) -> Vec<String> {
+        self.medium.divider(&self.current)
     }
 
     /// What went wrong and what to do.
@@ -180,11 +193,14 @@ impl View {
         if seen && room != self.current {
             return Shown::default();
         }
+        if let ServerFrame::Message(message) = frame {
+            self.know(&message.username);
+        }
         let mut rows = self.day_rule(ts);
         if backlog && !seen {
             rows.extend(self.news_rule(room, ts));
         }
-        rows.extend(self.entry_rows(frame, Cut::Clipped));
+        rows.extend(self.block(frame, Cut::Clipped).rows);
         Shown { rows, bell: !backlog && self.is_meant(frame) }
     }
 
@@ -202,58 +218,59 @@ impl View {
         }
     }
 
-    fn entry_rows(&self, frame: &ServerFrame, cut: Cut) -> Vec<String> {
+    fn block(&self, frame: &ServerFrame, cut: Cut) -> Block {
         match frame {
-            ServerFrame::Message(message) => self.message_rows(message, cut),
+            ServerFrame::Message(message) => self.message(message, cut),
             ServerFrame::Joined(joined) => self.moved(&joined.ts, &joined.username, "joined", &joined.room),
             ServerFrame::Left(left) => self.moved(&left.ts, &left.username, "left", &left.room),
-            _ => Vec::new(),
+            _ => Block::default(),
         }
     }
 
-    fn moved(&self, ts: &str, name: &str, verb: &str, room: &str) -> Vec<String> {
-        self.medium.notice_at(&self.clock.minute(ts), &format!("{} {verb} {}", clip(name), clip(room)))
+    fn moved(&self, ts: &str, name: &str, verb: &str, room: &str) -> Block {
+        let text = format!("{} {verb} {}", clip(name), clip(room));
+        let rows = self.medium.notice_at(&self.clock.minute(ts), &text);
+        Block { height: rows.len(), rows }
     }
 
-    fn message_rows(&self, message: &Message, cut: Cut) -> Vec<String> {
-        let time = self.clock.minute(&message.ts);
-        let own = message.username == self.own;
-        let (place, place_shown) = self.place(&message.room);
-        let (before, after) = if message.action { ("* ", " ") } else { ("", "  ") };
-        let name = self.medium.name(&message.username, own);
-        let head = format!("{} {place_shown}{before}{name}{after}", self.medium.faint(&time));
-        let plain = format!("{time} {place}{before}{}{after}", clip(&message.username));
+    fn message(&self, message: &Message, cut: Cut) -> Block {
+        let private = message.room.starts_with('@');
+        let room = clip(&message.room);
+        // Private ones always say where they are.
+        let place = match (private, message.room == self.current) {
+            (true, _) => format!("[private {room}]"),
+            (false, true) => String::new(),
+            (false, false) => format!("[{room}]"),
+        };
+        let head = Head {
+            time: &self.clock.minute(&message.ts),
+            place: &place,
+            private,
+            action: message.action,
+            name: &message.username,
+            own: message.username == self.own,
+            mention: self.is_named(message),
+        };
         // With its room, so that it can be typed later and elsewhere too.
-        let rest = format!("/show {} {}", clip(&message.room), message.seq);
-        self.medium.message(
-            &head,
-            crate::sanitize::width_at_most(&plain),
-            &message.message,
-            cut.rows(),
-            &rest,
-        )
+        let rest = format!("/show {room} {}", message.seq);
+        self.medium.message(&head, &message.message, cut.rows(), &rest, &|name| self.is_somebody(name))
     }
 
-    /// How a message says which room it is in, bare and painted. Private ones always do.
-    fn place(&self, room: &str) -> (String, String) {
-        if room.starts_with('@') {
-            let place = format!("[private {}] ", clip(room));
-            let shown = self.medium.strong(place.trim_end()) + " ";
-            return (place, shown);
-        }
-        if room == self.current {
-            return (String::new(), String::new());
-        }
-        let place = format!("[{}] ", clip(room));
-        let shown = self.medium.faint(place.trim_end()) + " ";
-        (place, shown)
+    /// Whether somebody of this name is known to be here.
+    fn is_somebody(&self, name: &str) -> bool {
+        name == self.own || self.people.contains_key(name) || self.known.contains(name)
+    }
+
+    /// Whether somebody else names the user.
+    fn is_named(&self, message: &Message) -> bool {
+        message.username != self.own && mentions(&message.message, &self.own)
     }
 
     /// Whether a message is for the user: private, or with the own name in it.
     fn is_meant(&self, frame: &ServerFrame) -> bool {
         match frame {
             ServerFrame::Message(message) if message.username != self.own => {
-                message.room.starts_with('@') || mentions(&message.message, &self.own)
+                message.room.starts_with('@') || self.is_named(message)
             }
             _ => false,
         }

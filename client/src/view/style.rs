@@ -1,12 +1,14 @@
-//! How rows look: their prefix, their colours, and where they break.
+//! How lines look: what stands at their start, and in which style. Where they break is the terminal's business.
 
-use crate::sanitize::{self, Room};
+use std::iter::once;
 
-/// Starts every line that the program says. A message starts with a digit, its other rows with
-/// spaces, and no account has an asterisk in its name: no text from elsewhere can look like this.
-const NOTICE: &str = "*** ";
+use crate::sanitize::{self, Lines, Space};
+
+/// Starts every line that the program says. A message starts with a digit and no account has an asterisk in its name; what
+/// in a text looks like this is never at the start of a row ([`sanitize::lines`]).
+const NOTICE: &str = "***";
 /// Starts every line that says what went wrong, for the same reasons.
-const ERROR: &str = "!!! ";
+const ERROR: &str = "!!!";
 /// A name longer than any that a server may give is cut: the line belongs to the text.
 const NAME_COLUMNS_MAX: usize = 40;
 /// A name in the prompt has so many columns at least.
@@ -17,14 +19,55 @@ const NAME_COLOURS: [u8; 10] = [31, 32, 33, 34, 35, 36, 91, 92, 94, 95];
 /// Where the lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Medium {
-    /// A terminal: rows that fit it, perhaps in colour.
+    /// A terminal, which wraps lines. What the program puts at the start of one has a style, and no text of others
+    /// ever has: so a row that only looks like the start of a line is known by its looks.
     Screen {
-        /// Whether to use colours.
+        /// Whether to use colours; without them the start of a line is bold.
         colour: bool,
     },
-    /// A pipe or a terminal that can do nothing: one line per message.
+    /// A terminal that wraps lines and can do nothing else.
+    Dumb,
+    /// A pipe: one line per message.
     Plain,
 }
+
+/// What an entry becomes.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    /// Lines to print, without their newlines.
+    pub(crate) rows: Vec<String>,
+    /// Rows of the terminal that they take, about.
+    pub(crate) height: usize,
+}
+
+/// What stands before the text of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    /// When it was said.
+    pub(crate) time: &'a str,
+    /// The room that it is in, as it is shown; empty for the one that the user looks at.
+    pub(crate) place: &'a str,
+    /// Whether that room is a private one.
+    pub(crate) private: bool,
+    /// Whether the text says what somebody does.
+    pub(crate) action: bool,
+    /// Who said it.
+    pub(crate) name: &'a str,
+    /// Whether that was the user.
+    pub(crate) own: bool,
+    /// Whether the user is named in it.
+    pub(crate) mention: bool,
+}
+
+/// The colour of something, and its weight where there are no colours.
+#[derive(Clone, Copy)]
+struct Style(&'static str, &'static str);
+
+/// Stands back.
+const FAINT: Style = Style("2", "");
+const NOTICE_MARK: Style = Style("1;36", "1");
+const ERROR_MARK: Style = Style("1;31", "1");
+const ERROR_TEXT: Style = Style("31", "");
 
 impl Medium {
     /// A terminal, in colour unless the environment asks for none (<https://no-color.org>).
@@ -33,105 +76,124 @@ impl Medium {
         Self::Screen { colour: !refused }
     }
 
-    fn colour(self) -> bool {
-        self == Self::Screen { colour: true }
-    }
-
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.colour() && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    fn paint(self, Style(colour, weight): Style, text: &str) -> String {
+        match self {
+            Self::Screen { colour: true } => painted(colour, text),
+            Self::Screen { colour: false } => painted(weight, text),
+            Self::Dumb | Self::Plain => text.to_owned(),
+        }
     }
 
     /// A line of the program: what happened, what to do.
     pub(crate) fn notice(self, text: &str) -> Vec<String> {
-        self.lines("", NOTICE, "2", text)
-    }
-
-    /// The same, but what is to be copied stays on one row however long it is.
-    pub(crate) fn copyable(self, text: &str) -> Vec<String> {
-        match is_to_be_copied(text, columns().saturating_sub(NOTICE.len() + 1)) {
-            true => vec![self.paint("2", &format!("{NOTICE}{}", sanitize::one_line(text)))],
-            false => self.notice(text),
-        }
+        self.lines("", (NOTICE, NOTICE_MARK), FAINT, text)
     }
 
     /// A line of the program about an entry, with the time of it.
     pub(crate) fn notice_at(self, time: &str, text: &str) -> Vec<String> {
-        self.lines(time, NOTICE, "2", text)
+        self.lines(time, (NOTICE, NOTICE_MARK), FAINT, text)
     }
 
     /// What went wrong and what to do.
     pub(crate) fn error(self, text: &str) -> Vec<String> {
-        self.lines("", ERROR, "31", text)
+        self.lines("", (ERROR, ERROR_MARK), ERROR_TEXT, text)
     }
 
-    fn lines(self, time: &str, mark: &str, code: &str, text: &str) -> Vec<String> {
-        let head = if time.is_empty() { mark.to_owned() } else { format!("{time} {mark}") };
-        let mut rows = self.rows(text, sanitize::width_at_most(&head), usize::MAX, "");
-        if let Some(first) = rows.first_mut() {
-            first.insert_str(0, &head);
+    /// From here on it is another room: what comes without a room's name is in this one.
+    pub(crate) fn divider(self, room: &str) -> Vec<String> {
+        match self {
+            Self::Screen { .. } | Self::Dumb => {
+                let line = format!("──── {} ────", clip(room));
+                vec![format!("{} {}", self.paint(NOTICE_MARK, NOTICE), self.paint(NOTICE_MARK, &line))]
+            }
+            Self::Plain => Vec::new(),
         }
-        rows.iter().map(|row| self.paint(code, row)).collect()
     }
 
-    /// The rows of a message: `head` stands before the first and is coloured already; it takes
-    /// `taken` columns. `rest` is what to type to see more than so many rows.
+    fn lines(self, time: &str, (mark, mark_style): (&str, Style), style: Style, text: &str) -> Vec<String> {
+        let time = if time.is_empty() { String::new() } else { format!("{time} ") };
+        let head = format!("{time}{mark} ");
+        let lines = self.wrapped(text, head.len(), usize::MAX, &|_| false).lines;
+        let head = self.paint(mark_style, head.trim_end()) + " ";
+        let heads = once(head).chain(std::iter::repeat_with(String::new));
+        heads.zip(lines).map(|(head, line)| head + &self.paint(style, &line)).collect()
+    }
+
+    /// A message, in so many rows of the terminal at most. `rest` is what to type to see more.
     pub(crate) fn message(
         self,
-        head: &str,
-        taken: usize,
+        head: &Head<'_>,
         text: &str,
         rows: usize,
         rest: &str,
-    ) -> Vec<String> {
-        let mut rows = self.rows(text, taken, rows, rest);
-        if let Some(first) = rows.first_mut() {
-            first.insert_str(0, head);
+        is_name: &dyn Fn(&str) -> bool,
+    ) -> Block {
+        let (head, taken) = self.head(head);
+        let Lines { mut lines, height, hidden } = self.wrapped(text, taken, rows, is_name);
+        match lines.first_mut() {
+            Some(first) => first.insert_str(0, &head),
+            None => lines.push(head),
         }
-        rows
+        if hidden > 0 {
+            let count = if hidden == 1 { "line" } else { "lines" };
+            lines.push(self.paint(FAINT, &format!("… ({hidden} more {count}; {rest})")));
+        }
+        Block { rows: lines, height: height + usize::from(hidden > 0) }
     }
 
-    fn rows(self, text: &str, taken: usize, rows: usize, rest: &str) -> Vec<String> {
+    fn wrapped(self, text: &str, taken: usize, rows: usize, is_name: &dyn Fn(&str) -> bool) -> Lines {
+        let space = Space { columns: columns(), taken, rows, is_name };
         match self {
-            Self::Screen { .. } => sanitize::rows(text, Room { columns: columns(), taken, rows, rest }),
-            Self::Plain => vec![sanitize::one_line(text)],
+            Self::Screen { .. } => sanitize::lines(text, &space),
+            Self::Dumb => sanitize::lines(&sanitize::one_line(text), &Space { rows: usize::MAX, ..space }),
+            Self::Plain => Lines { lines: vec![sanitize::one_line(text)], height: 1, hidden: 0 },
         }
     }
 
-    /// An account's name in its colour, the same one each time; the own name stands out.
-    pub(crate) fn name(self, name: &str, own: bool) -> String {
-        let shown = clip(name);
-        let code = NAME_COLOURS[colour_index(&shown)];
-        let code = if own { format!("1;{code}") } else { code.to_string() };
-        self.paint(&code, &shown)
-    }
-
-    /// Something that stands back: times and rooms.
-    pub(crate) fn faint(self, text: &str) -> String {
-        self.paint("2", text)
-    }
-
-    /// Something that must not be overlooked.
-    pub(crate) fn strong(self, text: &str) -> String {
-        self.paint("1;35", text)
+    /// What stands before the text, and its columns.
+    fn head(self, head: &Head<'_>) -> (String, usize) {
+        let Head { time, place, private, action, name, own, mention } = *head;
+        let (before, after) = if action { ("* ", " ") } else { ("", "  ") };
+        let name = clip(name);
+        let gap = if place.is_empty() { "" } else { " " };
+        let bare = format!("{time} {place}{gap}{before}{name}");
+        let taken = sanitize::width_at_most(&bare) + after.len();
+        let shown = match self {
+            Self::Dumb | Self::Plain => bare,
+            Self::Screen { colour: false } => painted(if mention { "1;7" } else { "1" }, &bare),
+            Self::Screen { colour: true } => {
+                let time = painted(if mention { "7" } else { "2" }, time);
+                let place = painted(if private { "1;35" } else { "2" }, place);
+                let name = painted(&name_code(&name, own, mention), &name);
+                format!("{time} {place}{gap}{before}{name}")
+            }
+        };
+        (shown + after, taken)
     }
 }
 
-/// A line of ours with something that must not be broken: a command, which is indented, or a link, which
-/// is longer than a row. What quotes a stranger is neither: the terminal breaks such a row where the
-/// stranger likes.
-fn is_to_be_copied(line: &str, columns: usize) -> bool {
-    let is_long_link = |word: &str| word.starts_with("lanchat://") && sanitize::width(word) > columns;
-    !line.contains('“') && (line.starts_with("  ") || line.split_whitespace().any(is_long_link))
+/// `text` with a style (ECMA-48 §8.3.117), which ends with it.
+fn painted(code: &str, text: &str) -> String {
+    match code.is_empty() || text.is_empty() {
+        true => text.to_owned(),
+        false => format!("\x1b[{code}m{text}\x1b[0m"),
+    }
 }
 
-/// Lines of text for a terminal of so many columns that no editor owns: broken at words, but for what
-/// is to be copied.
-pub(crate) fn paragraphs(text: &str, columns: usize) -> Vec<String> {
-    let rows = |line| match is_to_be_copied(line, columns) {
-        true => vec![sanitize::one_line(line)],
-        false => sanitize::rows(line, Room { columns, taken: 0, rows: usize::MAX, rest: "" }),
-    };
-    text.lines().flat_map(rows).collect()
+/// The colour of an account's name, the same one each time; the own name stands out, and so does who names the user.
+fn name_code(name: &str, own: bool, mention: bool) -> String {
+    let code = NAME_COLOURS[colour_index(name)];
+    match (own, mention) {
+        (true, _) => format!("1;{code}"),
+        (false, true) => format!("1;7;{code}"),
+        (false, false) => code.to_string(),
+    }
+}
+
+/// Lines of text for a terminal that no editor owns: clean, and no text of others at the start of one.
+pub(crate) fn paragraphs(text: &str) -> Vec<String> {
+    let space = Space { columns: columns(), taken: 0, rows: usize::MAX, is_name: &|_| false };
+    text.lines().flat_map(|line| sanitize::lines(line, &space).lines).collect()
 }
 
 /// A name from elsewhere, clean and not wider than a name is on any terminal.
@@ -146,6 +208,14 @@ pub(crate) fn clip(name: &str) -> String {
         None => clean,
         Some((end, _)) => format!("{}…", &clean[..end]),
     }
+}
+
+/// Rows of the terminal that a printed line takes, about.
+pub(crate) fn height(row: &str, columns: usize) -> usize {
+    let mut parts = row.split('\x1b');
+    let plain = parts.next().map(sanitize::width).unwrap_or_default();
+    let styled = parts.map(|part| part.split_once('m').map_or(0, |(_, text)| sanitize::width(text)));
+    (plain + styled.sum::<usize>()).div_ceil(columns.max(1)).max(1)
 }
 
 /// The prompt: whose line it is, and where it goes. Names share it with the line, also on a narrow terminal.
@@ -183,28 +253,93 @@ fn colour_index(name: &str) -> usize {
 
 /// Columns of the terminal; it may change at any time.
 pub(crate) fn columns() -> usize {
-    terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into())
+    size().0
+}
+
+/// Columns and rows of the terminal; 80 and 24 where it does not tell.
+pub(crate) fn size() -> (usize, usize) {
+    terminal_size::terminal_size().map_or((80, 24), |(columns, rows)| (columns.0.into(), rows.0.into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const BARE: Medium = Medium::Screen { colour: false };
+    const COLOUR: Medium = Medium::Screen { colour: true };
+
+    fn head(name: &str) -> Head<'_> {
+        Head { time: "10:00", place: "", private: false, action: false, name, own: false, mention: false }
+    }
+
+    fn message(medium: Medium, head: &Head<'_>, text: &str) -> Vec<String> {
+        medium.message(head, text, 20, "/history", &|name| name == "bob").rows
+    }
+
     #[test]
     fn a_name_keeps_its_colour_and_no_colour_means_none() {
-        let screen = Medium::Screen { colour: true };
-        assert_eq!(screen.name("ana", false), screen.name("ana", false));
-        assert!(screen.name("ana", true).contains("\x1b[1;"));
-        assert_eq!(Medium::Screen { colour: false }.name("ana", true), "ana");
-        assert_eq!(Medium::Plain.name("ana", true), "ana");
+        assert_eq!(message(COLOUR, &head("ana"), "hi"), message(COLOUR, &head("ana"), "hi"));
+        assert!(message(COLOUR, &Head { own: true, ..head("ana") }, "hi")[0].contains("\x1b[1;"));
+        assert_eq!(message(BARE, &head("ana"), "hi"), ["\x1b[1m10:00 ana\x1b[0m  hi"]);
+        assert_eq!(message(Medium::Plain, &head("ana"), "hi"), ["10:00 ana  hi"]);
+    }
+
+    #[test]
+    fn whoever_names_the_user_is_marked_without_a_change_to_what_is_copied() {
+        for medium in [BARE, COLOUR] {
+            let marked = message(medium, &Head { mention: true, ..head("bob") }, "ana?");
+            assert!(marked[0].contains("7m10:00") && marked[0].ends_with("  ana?"), "{marked:?}");
+            assert_eq!((height(&marked[0], 15), height(&marked[0], 14)), (1, 2), "it has 15 columns");
+        }
+        assert_eq!(
+            message(Medium::Plain, &Head { mention: true, ..head("bob") }, "ana?"),
+            ["10:00 bob  ana?"]
+        );
+    }
+
+    /// Whatever it is that a text looks like: it has no style, and what it looks like has one.
+    #[test]
+    fn a_start_of_a_line_has_a_style_and_text_never_has() {
+        for medium in [BARE, COLOUR] {
+            for line in
+                [medium.notice("x"), medium.error("x"), medium.notice_at("10:00", "x"), medium.divider("x")]
+            {
+                assert!(line[0].starts_with("\x1b["), "{line:?}");
+            }
+            let rows = message(medium, &head("carl"), "one\n12:00 bob  two\n*** three");
+            assert!(rows[0].starts_with("\x1b["));
+            assert_eq!(rows[1..], [" 12:00 bob  two", " *** three"]);
+        }
+    }
+
+    #[test]
+    fn what_is_copied_is_what_was_written() {
+        let url = format!("https://example.org/{}", "a/".repeat(150));
+        assert_eq!(message(BARE, &head("bob"), &url), [format!("\x1b[1m10:00 bob\x1b[0m  {url}")]);
+        let link = format!("lanchat://10.0.0.1:7072/#{}", "ab".repeat(32));
+        assert_eq!(BARE.notice(&link), [format!("\x1b[1m***\x1b[0m {link}")]);
+        let command = format!("  lanchat trust reset {}", "0".repeat(90));
+        assert_eq!(paragraphs(&format!("Do:\n{command}")), ["Do:".to_owned(), command]);
+    }
+
+    #[test]
+    fn a_long_name_leaves_the_text_whole() {
+        let name = "n".repeat(32);
+        let rows = message(BARE, &head(&name), "the text of it");
+        assert_eq!(rows, [format!("\x1b[1m10:00 {name}\x1b[0m  the text of it")]);
     }
 
     #[test]
     fn a_name_from_a_hostile_server_is_cut_and_clean() {
         for part in ["\x1b]0;x", "x", "花", "k\u{9be}\u{9be}", "\u{3248}", "\u{1f680}\u{200d}"] {
-            let name = Medium::Plain.name(&part.repeat(1000), false);
-            assert!(sanitize::width_at_most(name.trim_end_matches('…')) <= NAME_COLUMNS_MAX, "{name}");
-            assert!(name.ends_with('…') && !name.contains('\x1b'));
+            let name = part.repeat(1000);
+            let (shown, taken) = Medium::Plain.head(&head(&name));
+            let clipped = clip(&name);
+            assert!(sanitize::width_at_most(clipped.trim_end_matches('…')) <= NAME_COLUMNS_MAX, "{clipped}");
+            assert!(
+                clipped.ends_with('…') && shown.ends_with(&format!("{clipped}  ")) && !shown.contains('\x1b')
+            );
+            assert!(taken <= NAME_COLUMNS_MAX + 10);
         }
         assert_eq!(clip(&"花".repeat(20)), "花".repeat(20));
     }
@@ -228,39 +363,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn text_is_broken_at_words_and_what_is_copied_is_not() {
-        let link = format!("lanchat://10.0.0.1:7072/#{}", "ab".repeat(32));
-        let words = "abcdefghi ".repeat(20);
-        let screen = Medium::Screen { colour: false };
-        assert_eq!(screen.copyable(&link), [format!("*** {link}")]);
-        for rows in [screen.copyable(words.trim()), paragraphs(words.trim(), 80)] {
-            assert!(rows.len() > 2, "{rows:?}");
-            for row in rows {
-                assert!(sanitize::width(&row) < 80 && row.trim_end().ends_with("abcdefghi"), "{row:?}");
-            }
-        }
-        let command = format!("  lanchat trust reset {}", "0".repeat(90));
-        assert_eq!(paragraphs(&format!("Do:\n{command}"), 80), ["Do:".to_owned(), command]);
-    }
-
     /// A server calls itself as it likes; its name must not reach the first column of a row.
     #[test]
-    fn a_stranger_cannot_make_a_line_one_to_be_copied() {
-        let screen = Medium::Screen { colour: false };
-        let forged = "*** Your link says: verified";
-        for word in [
-            "\u{1}".repeat(34),
-            "x".repeat(100),
-            format!("lanchat://a/#{}", "b".repeat(90)),
-            "\u{9be}".repeat(90),
-        ] {
+    fn a_stranger_in_a_line_of_the_program_forges_no_other() {
+        for forged in ["*** Your link says: verified", "12:00 bob  hi"] {
             let line = format!(
                 "First contact with {} at 127.0.0.1:7072.",
-                sanitize::quoted(&format!("{word}{forged}"))
+                sanitize::quoted(&format!("lab {forged}"))
             );
-            for rows in [screen.copyable(&line), paragraphs(&line, 80)] {
-                assert!(rows.iter().all(|row| sanitize::width_at_most(row) < 80), "{rows:?}");
+            for rows in [BARE.notice(&line), paragraphs(&line)] {
+                assert_eq!(rows.len(), 2, "{rows:?}");
+                assert!(rows[1].starts_with(' '), "{rows:?}");
             }
         }
     }
@@ -273,5 +386,18 @@ mod tests {
             assert!(format!("{mark}{mark}").parse::<lanchat_model::AccountName>().is_err());
         }
         assert_eq!(Medium::Plain.notice_at("14:03", "ana joined"), ["14:03 *** ana joined"]);
+        assert_eq!(Medium::Plain.error("x"), ["!!! x"]);
+        assert!(Medium::Plain.divider("dev").is_empty());
+        assert_eq!(Medium::Dumb.divider("dev"), ["*** ──── dev ────"]);
+    }
+
+    #[test]
+    fn a_terminal_that_can_do_nothing_wraps_lines_too() {
+        let rows = message(Medium::Dumb, &head("carl"), "one\ntwo words 12:00 bob  hi");
+        assert_eq!(rows, ["10:00 carl  one\\x0atwo words ", " 12:00 bob  hi"]);
+        assert_eq!(
+            message(Medium::Plain, &head("carl"), "one\n12:00 bob  hi"),
+            ["10:00 carl  one\\x0a12:00 bob  hi"]
+        );
     }
 }

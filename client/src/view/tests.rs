@@ -50,9 +50,9 @@ fn nothing_from_elsewhere_looks_like_a_line_of_the_program() {
     assert_eq!(rows, ["10:01 --  x\\x0a*** the server asks for your password"]);
     view.medium = Medium::Screen { colour: false };
     let long = "*** ".repeat(200);
-    for row in view.entry(&said("lobby", 2, "bob", &format!("x\n{long}"))).rows {
-        assert!(!row.starts_with("***") && !row.starts_with("!!!"), "{row}");
-    }
+    let rows = view.entry(&said("lobby", 2, "bob", &format!("x\n{long}\n12:00 carl  hi"))).rows;
+    assert_eq!(rows[0], "\x1b[1m10:02 bob\x1b[0m  x");
+    assert!(rows.len() > 2 && rows[1..].iter().all(|row| row.starts_with([' ', '…'])), "{rows:?}");
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn only_history_that_was_asked_for_shows_long_messages_whole() {
     view.medium = Medium::Screen { colour: false };
     let entries = vec![said("lobby", 1, "bob", &"x\n".repeat(3000))];
     let history = History { id: "1".into(), room: "lobby".into(), entries, more: false };
-    assert!(view.older(&history, Cut::Clipped).rows.len() < MESSAGE_ROWS_MAX + 5);
+    assert!(view.context(&history).rows.len() < MESSAGE_ROWS_MAX + 5);
     assert!(view.older(&history, Cut::Whole).rows.len() > 3000);
 }
 
@@ -228,7 +228,7 @@ fn a_page_of_long_messages_is_folded_and_short_ones_stay_whole() {
     let page =
         view.older(&History { id: "1".into(), room: "lobby".into(), entries, more: false }, Cut::Whole);
     assert!(page.rows.len() <= limits::PAGE_ROWS_MAX + 4, "{}", page.rows.len());
-    assert_eq!(page.rows.iter().filter(|row| row.ends_with("bob  short")).count(), 25);
+    assert_eq!(page.rows.iter().filter(|row| row.ends_with("  short")).count(), 25);
     for n in (1..=50).step_by(2) {
         let end = format!("more lines; /show lobby {n})");
         assert_eq!(page.rows.iter().filter(|row| row.ends_with(&end)).count(), 1, "{end}");
@@ -253,13 +253,37 @@ fn a_message_that_is_cut_says_where_it_is_shown_whole() {
     }
 }
 
+/// The room is on the divider above: nothing is said around what was said last.
+#[test]
+fn what_was_said_last_in_a_room_is_shown_as_it_is() {
+    let mut view = view();
+    let entries = vec![said("lobby", 1, "bob", "x"), said("lobby", 2, "bob", "y")];
+    let history = History { id: "1".into(), room: "lobby".into(), entries, more: true };
+    assert_eq!(view.context(&history).rows, ["10:01 bob  x", "10:02 bob  y"]);
+    view.medium = Medium::Screen { colour: false };
+    assert_eq!(view.divider(), ["\x1b[1m***\x1b[0m \x1b[1m──── lobby ────\x1b[0m"]);
+}
+
+#[test]
+fn whoever_spoke_or_is_a_member_can_be_named() {
+    let mut view = view();
+    view.meet("carol", PresenceState::Online);
+    view.entry(&said("lobby", 1, "bob", "hi"));
+    view.know("dave");
+    view.know("No Name");
+    assert_eq!(view.people().collect::<Vec<_>>(), ["carol", "bob", "dave"]);
+    view.forget();
+    assert_eq!(view.people().count(), 0);
+}
+
 #[test]
 fn maps_are_bounded_whatever_the_server_says() {
     let mut view = view();
     for n in 0..2000 {
         view.open(&room(&format!("r{n}"), 0, 0), false);
         view.meet(&format!("bob{n}"), PresenceState::Online);
+        view.know(&format!("ann{n}"));
     }
     assert_eq!(view.rooms().count(), limits::ROOMS_PER_ACCOUNT_MAX);
-    assert_eq!(view.people().count(), limits::MEMBERS_PAGE_MAX);
+    assert_eq!(view.people().count(), 2 * limits::MEMBERS_PAGE_MAX);
 }

@@ -52,7 +52,7 @@ const RULES: [Rule; 13] = [
         "lanchat",
         "lanchat-client lanchat-model lanchat-protocol lanchat-server",
         "anstyle-query clap etcetera hostname jiff rpassword rustix rustyline serde_json strsim terminal_size tokio tokio-util tracing \
-         tracing-subscriber unicode-segmentation unicode-width winresource",
+         tracing-subscriber unicode-normalization unicode-script unicode-segmentation unicode-width winresource",
     ),
     Rule(
         "lanchat-xtask",
