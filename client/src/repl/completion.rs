@@ -15,16 +15,19 @@ pub(crate) fn complete(left: &str, words: &Words) -> (usize, Vec<Pair>) {
     let word = left.get(start..).unwrap_or_default();
     let verb =
         left.strip_prefix('/').and_then(|command| command.split_whitespace().next()).unwrap_or_default();
+    let people = || words.people.iter().map(String::as_str);
     let offers = match (start, word.strip_prefix('/')) {
         (0, Some(begun)) => offer(command::names(), begun, "/", " "),
+        // A mention, or the chat with somebody.
+        _ if word.starts_with('@') => offer(people(), &word[1..], "@", " "),
         (0, None) if word.is_empty() => Vec::new(),
-        (0, None) => offer(words.people.iter().map(String::as_str), word, "", ": "),
+        (0, None) => offer(people(), word, "", ": "),
         _ if matches!(verb, "join" | "j" | "leave" | "part" | "who" | "names") => {
             offer(words.rooms.iter().map(String::as_str), word, "", " ")
         }
         _ if verb == "help" => offer(command::names(), word, "", " "),
         _ if word.is_empty() && verb.is_empty() => Vec::new(),
-        _ => offer(words.people.iter().map(String::as_str), word, "", " "),
+        _ => offer(people(), word, "", " "),
     };
     (start, offers)
 }
@@ -58,6 +61,11 @@ mod tests {
         assert_eq!(offers("AN"), ["ana: ", "andy: "]);
         assert_eq!(offers("hi bo"), ["bob "]);
         assert_eq!(offers("/help wh"), ["who ", "whois "]);
+        assert_eq!(offers("@an"), ["@ana ", "@andy "]);
+        assert_eq!(offers("and you, @B"), ["@bob "]);
+        assert_eq!(offers("/join @b"), ["@bob "]);
+        assert_eq!(offers("hi @"), ["@ana ", "@andy ", "@bob "]);
+        assert!(offers("me@an").is_empty(), "an address is no mention");
         assert!(offers("").is_empty() && offers("hi ").is_empty());
     }
 }

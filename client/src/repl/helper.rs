@@ -15,7 +15,7 @@ use std::time::Instant;
 use lanchat_model::limits;
 use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::{CmdKind, Highlighter};
-use rustyline::hint::Hinter;
+use rustyline::hint::{Hint, Hinter};
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 use tokio::sync::mpsc::Sender;
@@ -26,7 +26,7 @@ use super::{completion, mask};
 use crate::command;
 use crate::input::Typed;
 use crate::sanitize;
-use crate::view::columns;
+use crate::view::{Medium, columns};
 
 /// Rows painted at once: more would keep a key waiting.
 const PAINT_ROWS_MAX: usize = 200;
@@ -161,19 +161,33 @@ fn row_behind(prompt: usize, text: &str, columns: usize) -> usize {
     row + usize::from(column == columns)
 }
 
+/// What is shown below the line.
+pub(crate) struct Below(String);
+
+impl Hint for Below {
+    fn display(&self) -> &str {
+        &self.0
+    }
+
+    /// It is no part of the line.
+    fn completion(&self) -> Option<&str> {
+        None
+    }
+}
+
 impl Helper for LineHelper {}
 
 impl Validator for LineHelper {}
 
 impl Hinter for LineHelper {
-    type Hint = String;
+    type Hint = Below;
 
-    /// Never hints: only here does the editor say that the line was edited.
-    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
+    /// Why the line cannot be sent. Only here does the editor say that the line was edited, too.
+    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<Below> {
         self.keyed.set(true);
         self.keep_rows_above();
         self.tell_typing(line);
-        None
+        self.shared.complaint(line).map(|words| Below(format!("\n{words}")))
     }
 }
 
@@ -185,13 +199,14 @@ impl Highlighter for LineHelper {
         if more {
             self.shared.ring();
         }
-        if rows.is_empty() {
-            return Cow::Borrowed(prompt);
-        }
-        let mut painted = rows.join("\n");
-        painted.push('\n');
+        let mut painted = String::new();
+        rows.iter().for_each(|row| painted.extend([row.as_str(), "\n"]));
         painted.push_str(prompt);
         Cow::Owned(painted)
+    }
+
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        Cow::Owned(Medium::screen().below(hint))
     }
 
     fn highlight<'l>(&self, line: &'l str, pos: usize) -> Cow<'l, str> {

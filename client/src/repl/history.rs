@@ -24,6 +24,8 @@ pub(crate) struct InputHistory(Arc<Mutex<Lines>>);
 struct Lines {
     lines: VecDeque<String>,
     file: Option<File>,
+    /// Whether the newest line is not written down, because it was not said.
+    unwritten: bool,
     /// Whether the user looked back since the last line was accepted.
     browsed: bool,
     /// Whether the lines may be shown: not while a password is asked for.
@@ -50,14 +52,25 @@ impl InputHistory {
     /// place in the history.
     pub(crate) fn accept(&self, line: &str) -> bool {
         let mut lines = self.lock();
-        if lines.lines.back().is_none_or(|last| last != line) {
+        let is_new = lines.lines.back().is_none_or(|last| last != line);
+        if is_new {
             remember(&mut lines.lines, line.to_owned());
-            if let Some(file) = &mut lines.file {
-                // Whole lines in one write, so that two programs do not mix theirs. A full disk
-                // costs the history only.
-                let _ = file.write_all((escape(line) + "\n").as_bytes());
-            }
         }
+        let is_due = std::mem::take(&mut lines.unwritten) || is_new;
+        if let Some(file) = lines.file.as_mut().filter(|_| is_due) {
+            // Whole lines in one write, so that two programs do not mix theirs. A full disk
+            // costs the history only.
+            let _ = file.write_all((escape(line) + "\n").as_bytes());
+        }
+        std::mem::take(&mut lines.browsed)
+    }
+
+    /// Adds a line that was not said, until the program ends: it is not written down. Says whether the editor has to
+    /// forget its place in the history.
+    pub(crate) fn keep(&self, line: &str) -> bool {
+        let mut lines = self.lock();
+        remember(&mut lines.lines, line.to_owned());
+        lines.unwritten = true;
         std::mem::take(&mut lines.browsed)
     }
 
@@ -296,6 +309,19 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn a_line_that_was_not_said_is_there_and_not_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history");
+        let history = open(&path);
+        history.accept("said");
+        history.keep("not said");
+        assert_eq!(at(&history, 1).unwrap(), "not said");
+        history.keep("said later");
+        history.accept("said later");
+        assert_eq!(fs::read_to_string(path).unwrap(), "said\nsaid later\n");
     }
 
     #[test]

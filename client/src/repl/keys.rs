@@ -1,8 +1,9 @@
 //! The keys that do more than edit: Enter and Ctrl+C.
 
 use std::borrow::Cow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use lanchat_model::limits;
 use rustyline::{
@@ -20,6 +21,8 @@ use crate::view::Medium;
 
 /// The editor keeps all edits since it started, for "undo"; so often it starts afresh.
 const LINES_PER_EDITOR: u32 = 200;
+/// Ctrl+C leaves if it is pressed again within this time: later it is a key like the first.
+const LEAVES_WITHIN: Duration = Duration::from_secs(3);
 
 /// Binds the keys.
 pub(crate) fn bind<H: Helper>(
@@ -28,18 +31,18 @@ pub(crate) fn bind<H: Helper>(
     typed: &Sender<Typed>,
     history: &InputHistory,
 ) {
-    let armed = Arc::new(AtomicBool::new(false));
+    let leaving = Arc::new(Leaving::default());
     for key in [KeyEvent(KeyCode::Enter, Modifiers::NONE), KeyEvent::ctrl('M'), KeyEvent::ctrl('J')] {
         let enter = Enter {
             shared: Arc::clone(shared),
             typed: typed.clone(),
             history: history.clone(),
-            armed: Arc::clone(&armed),
+            leaving: Arc::clone(&leaving),
             count: AtomicU32::new(0),
         };
         editor.bind_sequence(key, EventHandler::Conditional(Box::new(enter)));
     }
-    let interrupt = Interrupt { shared: Arc::clone(shared), armed };
+    let interrupt = Interrupt { shared: Arc::clone(shared), history: history.clone(), leaving };
     editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(interrupt)));
     editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), EventHandler::Simple(Cmd::Newline));
 }
@@ -50,7 +53,7 @@ struct Enter {
     shared: Arc<Shared>,
     typed: Sender<Typed>,
     history: InputHistory,
-    armed: Arc<AtomicBool>,
+    leaving: Arc<Leaving>,
     count: AtomicU32,
 }
 
@@ -70,7 +73,7 @@ impl Enter {
 
 impl ConditionalEventHandler for Enter {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
-        self.armed.store(false, Ordering::Relaxed);
+        self.leaving.forget();
         let line = context.line();
         match self.shared.mode() {
             Mode::Line => {}
@@ -87,8 +90,9 @@ impl ConditionalEventHandler for Enter {
                 line.len(),
                 limits::MESSAGE_BYTES_MAX
             );
-            self.shared.print(Medium::screen().error(&text));
-            return Some(Cmd::Noop);
+            // Below the line, however long it is: above it would be off the screen.
+            self.shared.complain(line, text);
+            return Some(Cmd::Repaint);
         }
         self.accept(&addressed(line, &self.shared.addressee()));
         Some(Cmd::Kill(Movement::WholeBuffer))
@@ -112,10 +116,42 @@ fn is_memorable(line: &str, anonymous: bool) -> bool {
     !reveals && (!anonymous || matches!(command::parse(line), Ok(Input::Command(_))))
 }
 
-/// Ctrl+C clears the line; pressed again at once, it leaves.
+/// Whether the next Ctrl+C leaves.
+#[derive(Debug, Default)]
+struct Leaving(Mutex<Option<Instant>>);
+
+impl Leaving {
+    /// Ctrl+C is pressed. Says whether it was pressed just before.
+    fn press(&self, now: Instant) -> bool {
+        let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        before.is_some_and(|before| now.duration_since(before) <= LEAVES_WITHIN)
+    }
+
+    /// Something else is done.
+    fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Ctrl+C clears the line, which can be had back; pressed again shortly after, it leaves.
 struct Interrupt {
     shared: Arc<Shared>,
-    armed: Arc<AtomicBool>,
+    history: InputHistory,
+    leaving: Arc<Leaving>,
+}
+
+impl Interrupt {
+    /// Keeps the line for whoever did not mean to clear it. Says how to have it back.
+    fn keep(&self, line: &str) -> &'static str {
+        // The editor keeps what it clears, in memory alone: also what may be a password in the wrong place.
+        if line.trim().is_empty() || !is_memorable(line, self.shared.account().is_empty()) {
+            return "Ctrl+Y";
+        }
+        if self.history.keep(line) {
+            self.shared.restart();
+        }
+        "Up"
+    }
 }
 
 impl ConditionalEventHandler for Interrupt {
@@ -123,21 +159,27 @@ impl ConditionalEventHandler for Interrupt {
         if self.shared.mode() != Mode::Line {
             return Some(Cmd::Interrupt);
         }
-        if !context.line().is_empty() {
-            self.armed.store(true, Ordering::Relaxed);
-            return Some(Cmd::Kill(Movement::WholeBuffer));
-        }
-        if self.armed.swap(true, Ordering::Relaxed) {
+        let line = context.line();
+        if line.is_empty() && self.leaving.press(Instant::now()) {
             return Some(Cmd::Interrupt);
         }
-        self.shared.print(Medium::screen().notice("Press Ctrl+C again to leave."));
-        Some(Cmd::Noop)
+        let seconds = LEAVES_WITHIN.as_secs();
+        if line.is_empty() {
+            let words = format!("Press Ctrl+C again within {seconds} seconds to leave.");
+            self.shared.print(Medium::screen().notice(&words));
+            return Some(Cmd::Noop);
+        }
+        self.leaving.press(Instant::now());
+        let back = self.keep(line);
+        let words = format!("Cleared; {back} brings it back. Ctrl+C again within {seconds} seconds leaves.");
+        self.shared.print(Medium::screen().notice(&words));
+        Some(Cmd::Kill(Movement::WholeBuffer))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{addressed, is_memorable};
+    use super::*;
 
     #[test]
     fn a_reply_says_who_gets_it() {
@@ -159,5 +201,20 @@ mod tests {
         for line in ["hi\n/login ana s3cret", "a\n\n(／／passwd old new)"] {
             assert!(!is_memorable(line, false), "{line}");
         }
+    }
+
+    #[test]
+    fn a_second_press_leaves_only_shortly_after_the_first() {
+        let (leaving, start) = (Leaving::default(), Instant::now());
+        assert!(!leaving.press(start));
+        assert!(leaving.press(start + LEAVES_WITHIN), "shortly after");
+        let leaving = Leaving::default();
+        assert!(!leaving.press(start));
+        assert!(!leaving.press(start + Duration::from_secs(20)), "long after");
+        assert!(leaving.press(start + Duration::from_secs(21)), "but that one was a first");
+        let leaving = Leaving::default();
+        assert!(!leaving.press(start));
+        leaving.forget();
+        assert!(!leaving.press(start + Duration::from_secs(1)), "something was done in between");
     }
 }

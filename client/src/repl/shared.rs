@@ -63,6 +63,8 @@ struct Screen {
     verdict: Option<Verdict>,
     /// Who is logged in; empty for nobody.
     account: String,
+    /// Why a line cannot be sent, shown below it, and the length of that line in bytes.
+    complaint: Option<(String, usize)>,
     /// Who wrote in private last; empty for nobody.
     correspondent: String,
     /// Who gets a `/reply` in the line that is typed: whoever had written last when the line was begun.
@@ -121,6 +123,18 @@ impl Shared {
     /// Rows of the terminal that were printed until now, about; wraps around.
     pub(crate) fn printed(&self) -> usize {
         self.printed.load(Ordering::Relaxed)
+    }
+
+    /// Says below `line` why it cannot be sent, until it is changed.
+    pub(crate) fn complain(&self, line: &str, words: String) {
+        self.lock().complaint = Some((words, line.len()));
+    }
+
+    /// Why `line` cannot be sent, if that was said.
+    pub(crate) fn complaint(&self, line: &str) -> Option<String> {
+        let mut screen = self.lock();
+        screen.complaint = screen.complaint.take().filter(|(_, length)| *length == line.len());
+        screen.complaint.as_ref().map(|(words, _)| words.clone())
     }
 
     /// Sets the prompt. It changes once the editor has a moment; the line being typed stays.

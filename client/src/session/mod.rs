@@ -10,6 +10,7 @@ mod commands;
 mod events;
 mod logins;
 mod meant;
+mod people;
 mod private;
 mod turning;
 mod typists;
@@ -35,6 +36,7 @@ use crate::view::View;
 use answers::Answer;
 use backlog::Backlog;
 use meant::Meant;
+use people::Learning;
 use private::Correspondent;
 use typists::Typists;
 
@@ -137,6 +139,8 @@ pub(crate) struct Session {
     /// Own messages without an answer; bounded by the outbox.
     unacked: BTreeMap<ClientId, Unacked>,
     typists: Typists,
+    /// Who there is, on its way, for completion.
+    learning: Learning,
     /// Rows that were printed when the last line of a room was; at most one per own room.
     shown: BTreeMap<String, usize>,
     /// Names of rooms, for completion; at most [`limits::ROOMS_MAX`].
@@ -191,6 +195,7 @@ impl Session {
             missed: None,
             unacked: BTreeMap::new(),
             typists: Typists::default(),
+            learning: Learning::default(),
             shown: BTreeMap::new(),
             rooms: BTreeSet::new(),
             words_stale: false,
@@ -261,6 +266,7 @@ impl Session {
                     pending = None;
                     self.answered(&client, answer, &mut pending)
                 }
+                people = self.learning.next() => { self.learned(people); None }
                 typed = next(&mut self.peeked, &mut self.typed), if pending.is_none() && !self.ended => {
                     burst = 0;
                     self.typed(&client, typed, &mut pending)
@@ -328,6 +334,7 @@ impl Session {
         self.due.clear();
         self.unacked.clear();
         self.shown.clear();
+        self.learning = Learning::default();
         self.correspondent.clear();
         self.before_chats.clear();
         (self.joining, self.asked, self.missed) = (None, None, None);

@@ -15,6 +15,7 @@ impl Session {
         self.view.set_current(room);
         if is_new {
             self.say(self.view.divider());
+            self.learn(room);
         }
         self.typists.clear();
         self.words_stale = true;

@@ -99,6 +99,12 @@ impl Medium {
         self.lines("", (ERROR, ERROR_MARK), ERROR_TEXT, text)
     }
 
+    /// What is said below the line that is being typed: its newlines stay, and so do its columns.
+    pub(crate) fn below(self, text: &str) -> String {
+        let rows = text.split('\n').map(|row| self.paint(ERROR_TEXT, &sanitize::one_line(row)));
+        rows.collect::<Vec<_>>().join("\n")
+    }
+
     /// From here on it is another room: what comes without a room's name is in this one.
     pub(crate) fn divider(self, room: &str) -> Vec<String> {
         match self {

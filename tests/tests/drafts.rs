@@ -1,0 +1,109 @@
+//! The line being typed: whatever is pressed or pasted, and however the window changes, it is neither lost nor doubled.
+#![cfg(unix)]
+
+use lanchat_model::limits;
+use lanchat_tests::{Home, Launch, PASSWORD, Terminal, TestPeer, TestServer, lanchat};
+use serde_json::json;
+
+fn launch(server: &TestServer, home: &Home) -> Launch {
+    Launch::new(lanchat()).home(home).arg("--server").arg(server.address().to_string())
+}
+
+fn register(mut terminal: Terminal) -> Terminal {
+    terminal.wait_for_text("/register");
+    terminal.enter(&format!("/register ana {PASSWORD}"));
+    terminal.wait_for_text("lobby> ");
+    terminal
+}
+
+/// Ana at her terminal, and somebody who hears her.
+fn ana(server: &TestServer, home: &Home) -> (Terminal, TestPeer) {
+    let watcher = TestPeer::registered(server.address(), "watcher");
+    (register(Terminal::start(launch(server, home))), watcher)
+}
+
+/// The next message of ana that `peer` gets.
+fn from_ana(peer: &mut TestPeer) -> String {
+    let frame = peer.expect_where("message", |frame| frame["username"] == "ana");
+    frame["message"].as_str().expect("a text").to_owned()
+}
+
+#[test]
+fn one_ctrl_c_costs_no_draft() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let (mut terminal, mut watcher) = ana(&server, &home);
+    terminal.type_slowly("a long thought");
+    terminal.press("\x03");
+    terminal.wait_for_text("Cleared; Up brings it back. Ctrl+C again within 3 seconds leaves.");
+    terminal.press("\x1b[A");
+    terminal.wait_for("waiting for the thought", |screen| screen.contents().contains("lobby> a long thought"));
+    terminal.press("\r");
+    assert_eq!(from_ana(&mut watcher), "a long thought");
+    // It is kept in memory alone: it may be a password in the wrong place.
+    terminal.type_slowly("not for the disk");
+    terminal.press("\x03\x19");
+    terminal.wait_for("waiting for what was cleared", |screen| screen.contents().contains("lobby> not for the disk"));
+    terminal.press("\x15");
+    terminal.enter("/quit");
+    assert_eq!(terminal.wait_for_exit(), 0);
+    let kept: String = home.files().iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
+    assert!(kept.contains("a long thought") && !kept.contains("not for the disk"));
+}
+
+#[test]
+fn ctrl_c_says_what_the_next_one_does() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let (mut terminal, _watcher) = ana(&server, &home);
+    terminal.press("\x03");
+    terminal.wait_for_text("Press Ctrl+C again within 3 seconds to leave.");
+    terminal.press("\x03");
+    assert_eq!(terminal.wait_for_exit(), 0);
+}
+
+/// Why a line is not sent stands below it, where whoever pasted it looks.
+#[test]
+fn a_paste_that_is_too_long_says_so_below_itself_and_stays() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let (mut terminal, mut watcher) = ana(&server, &home);
+    let paste = format!("{}THE-END", "word ".repeat(limits::MESSAGE_BYTES_MAX / 5 + 1));
+    terminal.paste(&paste);
+    terminal.wait_for_text("THE-END");
+    terminal.press("\r");
+    let words = format!("a message has at most {}", limits::MESSAGE_BYTES_MAX);
+    terminal.wait_for("waiting for the words below the line", |screen| {
+        let contents = screen.contents();
+        contents.find("THE-END").zip(contents.find(&words)).is_some_and(|(line, words)| line < words)
+    });
+    // Cleared, had back, and shortened: it is the same line.
+    terminal.press("\x15");
+    terminal.wait_for("waiting for the words to go", |screen| !screen.contents().contains(&words));
+    terminal.press("\x19");
+    terminal.wait_for_text("THE-END");
+    terminal.press(&"\x7f".repeat(2 * 5 + "THE-END".len()));
+    terminal.press("\r");
+    assert_eq!(from_ana(&mut watcher), "word ".repeat(limits::MESSAGE_BYTES_MAX / 5 - 1));
+}
+
+/// Whoever was there before is completed too, and so is a mention.
+#[test]
+fn tab_knows_who_was_there_before() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let _bertha = TestPeer::registered(server.address(), "bertha");
+    drop(TestPeer::registered(server.address(), "doris"));
+    let mut terminal = register(Terminal::start(launch(&server, &home)));
+    let mut watcher = TestPeer::registered(server.address(), "watcher");
+    terminal.press("hi @be");
+    terminal.complete("hi @bertha ");
+    terminal.press("and @do");
+    terminal.complete("and @doris ");
+    terminal.press("\r");
+    assert_eq!(from_ana(&mut watcher), "hi @bertha and @doris ");
+    terminal.press("be");
+    terminal.complete("bertha: ");
+    terminal.press("\x15");
+    watcher.request(json!({"type": "join", "room": "garden"}));
+    terminal.enter("/join garden");
+    terminal.wait_for_text("garden> ");
+    terminal.press("wat");
+    terminal.complete("watcher: ");
+}
