@@ -186,6 +186,16 @@ impl Terminal {
         self.wait("waiting for a misdeed", |state| state.parser.callbacks().0.len() > before);
     }
 
+    /// Waits until the program has written these bytes, for what the model of the screen does not show.
+    ///
+    /// # Panics
+    /// As [`Terminal::wait_for`].
+    pub fn wait_for_bytes(&self, bytes: &[u8]) {
+        self.wait(&format!("waiting for the bytes {}", bytes.escape_ascii()), |state| {
+            state.raw.windows(bytes.len()).any(|window| window == bytes)
+        });
+    }
+
     /// Presses keys, as bytes.
     pub fn press(&mut self, keys: &str) {
         self.press_bytes(keys.as_bytes());
@@ -193,10 +203,7 @@ impl Terminal {
 
     /// Presses keys of a terminal that does not send UTF-8.
     pub fn press_bytes(&mut self, keys: &[u8]) {
-        self.keyboard
-            .write_all(keys)
-            .and_then(|()| self.keyboard.flush())
-            .expect("the keyboard works");
+        self.keyboard.write_all(keys).and_then(|()| self.keyboard.flush()).expect("the keyboard works");
     }
 
     /// Types a line and presses Enter.

@@ -28,6 +28,33 @@ fn from_ana(peer: &mut TestPeer) -> String {
     frame["message"].as_str().expect("a text").to_owned()
 }
 
+/// A paste in Latin-1, Alt as the eighth bit, the reports of a mouse that a program before has left on: none ends the
+/// client, and all that was typed before and behind it is there.
+#[test]
+fn bytes_that_are_no_text_cost_neither_the_client_nor_the_draft() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let (mut terminal, mut watcher) = ana(&server, &home);
+    for (bytes, instead) in [
+        (&b"caf\xe9 au lait"[..], "caf\u{fffd} au lait"),
+        (b"\x1b[200~na\xefve\x1b[201~", "na\u{fffd}ve"),
+        (b"\xf8", "\u{fffd}"),
+        (b"\x1b[M \xa3\xb0", ""),
+        (b"\x1b[<35;120;33M\x1b[<0;120;33m", ""),
+        (b"\x1b[32;100;30M", ""),
+        (b"\x1b[I", ""),
+    ] {
+        terminal.type_slowly("before ");
+        terminal.press_bytes(&[bytes, b" behind\r"].concat());
+        assert_eq!(from_ana(&mut watcher), format!("before {instead} behind"), "{}", bytes.escape_ascii());
+    }
+    // Told once, not for each.
+    let told = terminal.transcript().iter().filter(|row| row.contains("no UTF-8")).count();
+    assert_eq!(told, 1);
+    // Half a character waits for its rest, and not for ever.
+    terminal.press_bytes(b"x\xc3");
+    terminal.wait_for_text("x\u{fffd}");
+}
+
 #[test]
 fn one_ctrl_c_costs_no_draft() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -58,6 +85,32 @@ fn ctrl_c_says_what_the_next_one_does() {
     terminal.wait_for_text("Press Ctrl+C again within 3 seconds to leave.");
     terminal.press("\x03");
     assert_eq!(terminal.wait_for_exit(), 0);
+}
+
+/// Ctrl+Z gives the terminal to the shell, as it was; the draft is there when the program goes on.
+#[test]
+fn a_program_that_was_stopped_goes_on_with_its_draft() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let mut watcher = TestPeer::registered(server.address(), "watcher");
+    let shell = Launch::new("bash").home(&home).env("PS1", "shell> ").args(["--norc", "--noprofile", "-i"]);
+    let mut terminal = Terminal::start(shell);
+    terminal.wait_for_text("shell> ");
+    terminal.enter(&format!("{} --server {}", lanchat().display(), server.address()));
+    let mut terminal = register(terminal);
+    terminal.type_slowly("before");
+    terminal.press("\x1a");
+    terminal.wait_for_text("Stopped");
+    // The shell echoes what is typed, and gathers it into lines.
+    terminal.enter("echo $((40 + 2)) is");
+    terminal.wait_for_text("42 is");
+    terminal.enter("fg");
+    terminal.wait_for("waiting for the draft", |screen| screen.contents().trim_end().ends_with("lobby> before"));
+    terminal.press_bytes(b" \xe9 behind\r");
+    assert_eq!(from_ana(&mut watcher), "before \u{fffd} behind");
+    terminal.enter("/quit");
+    terminal.wait_for("waiting for the shell", |screen| screen.contents().trim_end().ends_with("shell>"));
+    terminal.enter("exit");
+    terminal.wait_for_exit();
 }
 
 /// Why a line is not sent stands below it, where whoever pasted it looks.

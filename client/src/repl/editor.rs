@@ -9,13 +9,15 @@ use rustyline::error::ReadlineError;
 use rustyline::{ColorMode, CompletionType, Config, Editor};
 use tokio::sync::mpsc::Sender;
 
+use super::garbled;
 use super::helper::{Interruption, LineHelper};
 use super::history::InputHistory;
+use super::keyboard::Keyboard;
 use super::keys;
 use super::shared::{Mode, Shared, Verdict};
 use crate::input::Typed;
 use crate::sanitize;
-use crate::view::columns;
+use crate::view::{Medium, columns};
 
 /// A lone Escape is told from the start of a longer key by what follows within this time.
 const ESCAPE_MILLISECONDS: u16 = 100;
@@ -53,6 +55,8 @@ pub(crate) fn new(history: InputHistory) -> rustyline::Result<LineEditor> {
 pub(crate) struct Desk {
     pub(crate) editor: LineEditor,
     pub(crate) shared: Arc<Shared>,
+    /// What the editor reads from, if that is not the terminal itself.
+    pub(crate) keyboard: Option<Arc<Keyboard>>,
     pub(crate) typed: Sender<Typed>,
     pub(crate) history: InputHistory,
     /// Offered when a command needs a name and has none.
@@ -69,6 +73,8 @@ enum End {
     Leave,
     /// It has to start afresh, or to stop.
     Interrupted,
+    /// At something that was no text; what was typed before is still there.
+    Garbled,
     /// The terminal is gone.
     Broken(String),
 }
@@ -76,9 +82,12 @@ enum End {
 impl Desk {
     /// Edits lines until the session ends it.
     pub(crate) fn run(mut self) {
-        let helper = LineHelper::new(Arc::clone(&self.shared), self.typed.clone());
+        let helper = LineHelper::new(Arc::clone(&self.shared), self.keyboard.clone(), self.typed.clone());
         self.editor.set_helper(Some(helper));
         keys::bind(&mut self.editor, &self.shared, &self.typed, &self.history);
+        if let Some(keyboard) = self.keyboard.clone() {
+            keys::suspend_by(&mut self.editor, keyboard);
+        }
         let mut draft = Draft::default();
         while !self.shared.is_leaving() {
             let prompt = self.shared.begin();
@@ -91,6 +100,11 @@ impl Desk {
                     }
                 }
                 End::Interrupted => draft = self.draft(),
+                End::Garbled => {
+                    draft = self.draft();
+                    erase(&format!("{prompt}{}{}", draft.0, draft.1));
+                    self.shared.print(Medium::screen().error(garbled::LEFT_OUT));
+                }
                 End::Broken(reason) => {
                     // An error says that the session has ended already.
                     let _ = self.typed.blocking_send(Typed::Broken(reason));
@@ -119,6 +133,7 @@ impl Desk {
         match catch_unwind(AssertUnwindSafe(|| editor.readline_with_initial(prompt, (&left, &right)))) {
             Ok(Ok(line)) => End::Line(line),
             Ok(Err(ReadlineError::Eof | ReadlineError::Interrupted)) => End::Leave,
+            Ok(Err(error)) if is_garbled(&error) => End::Garbled,
             Ok(Err(error)) => End::Broken(error.to_string()),
             Err(cause) if cause.is::<Interruption>() => End::Interrupted,
             Err(cause) => resume_unwind(cause),
@@ -133,6 +148,7 @@ impl Desk {
         let end = loop {
             match self.edit(question, std::mem::take(&mut ahead)) {
                 End::Interrupted if !self.shared.is_leaving() => {}
+                End::Garbled => ahead = self.draft(),
                 end => break end,
             }
         };
@@ -144,7 +160,7 @@ impl Desk {
                 // The line end that was copied with a password or a name is no part of it.
                 Ok(answer.trim_end_matches(['\r', '\n']).to_owned())
             }
-            End::Leave | End::Interrupted | End::Broken(_) => {
+            End::Leave | End::Interrupted | End::Garbled | End::Broken(_) => {
                 erase(question);
                 Err(CANCELLED.into())
             }
@@ -183,7 +199,7 @@ impl Desk {
                 break None;
             }
             match self.edit(WAITING, std::mem::take(&mut draft)) {
-                End::Interrupted => draft = self.draft(),
+                End::Interrupted | End::Garbled => draft = self.draft(),
                 End::Line(_) | End::Leave | End::Broken(_) => {
                     erase(WAITING);
                     break None;
@@ -194,6 +210,11 @@ impl Desk {
         self.shared.set_mode(Mode::Line);
         outcome
     }
+}
+
+/// Whether an editor ended at something that was no text.
+fn is_garbled(error: &ReadlineError) -> bool {
+    matches!(error, ReadlineError::Io(error) if error.kind() == io::ErrorKind::InvalidData)
 }
 
 /// Clears what an editor left behind: its prompt and its line, and the new line that it ended with.

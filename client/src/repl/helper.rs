@@ -21,6 +21,7 @@ use rustyline::{Context, Helper};
 use tokio::sync::mpsc::Sender;
 use unicode_width::UnicodeWidthChar;
 
+use super::keyboard::Keyboard;
 use super::shared::{Mode, Shared};
 use super::{completion, mask};
 use crate::command;
@@ -38,6 +39,7 @@ pub(crate) struct Interruption;
 /// See the module.
 pub(crate) struct LineHelper {
     shared: Arc<Shared>,
+    keyboard: Option<Arc<Keyboard>>,
     typed: Sender<Typed>,
     /// Columns of the prompt that stands.
     prompt_width: Cell<usize>,
@@ -53,9 +55,10 @@ pub(crate) struct LineHelper {
 }
 
 impl LineHelper {
-    pub(crate) fn new(shared: Arc<Shared>, typed: Sender<Typed>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, keyboard: Option<Arc<Keyboard>>, typed: Sender<Typed>) -> Self {
         Self {
             shared,
+            keyboard,
             typed,
             prompt_width: Cell::new(0),
             columns: Cell::new(columns()),
@@ -185,6 +188,9 @@ impl Hinter for LineHelper {
     /// Why the line cannot be sent. Only here does the editor say that the line was edited, too.
     fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<Below> {
         self.keyed.set(true);
+        if let Some(keyboard) = &self.keyboard {
+            keyboard.grab();
+        }
         self.keep_rows_above();
         self.tell_typing(line);
         self.shared.complaint(line).map(|words| Below(format!("\n{words}")))

@@ -13,6 +13,7 @@ use rustyline::{
 use tokio::sync::mpsc::Sender;
 
 use super::history::InputHistory;
+use super::keyboard::Keyboard;
 use super::shared::{Mode, Shared};
 use crate::command::{self, Command, Input};
 use crate::input::Typed;
@@ -45,6 +46,22 @@ pub(crate) fn bind<H: Helper>(
     let interrupt = Interrupt { shared: Arc::clone(shared), history: history.clone(), leaving };
     editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(interrupt)));
     editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), EventHandler::Simple(Cmd::Newline));
+}
+
+/// Has Ctrl+Z give the terminal back as it was found.
+pub(crate) fn suspend_by<H: Helper>(editor: &mut Editor<H, InputHistory>, keyboard: Arc<Keyboard>) {
+    editor.bind_sequence(KeyEvent::ctrl('Z'), EventHandler::Conditional(Box::new(Suspend { keyboard })));
+}
+
+struct Suspend {
+    keyboard: Arc<Keyboard>,
+}
+
+impl ConditionalEventHandler for Suspend {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
+        self.keyboard.suspend();
+        Some(Cmd::Repaint)
+    }
 }
 
 /// Enter hands the line over and clears it; the editor goes on, so that nothing typed ahead is lost

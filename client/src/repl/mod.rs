@@ -3,8 +3,10 @@
 mod completion;
 mod credentials;
 mod editor;
+mod garbled;
 mod helper;
 mod history;
+mod keyboard;
 mod keys;
 mod mask;
 mod shared;
@@ -20,7 +22,9 @@ use tokio::sync::mpsc;
 use crate::input::Typed;
 use crate::view::Medium;
 use editor::Desk;
+use garbled::Garbled;
 use history::InputHistory;
+use keyboard::Keyboard;
 use shared::Shared;
 pub(crate) use shared::{Verdict, Words};
 
@@ -29,6 +33,8 @@ pub(crate) use shared::{Verdict, Words};
 pub(crate) struct Terminal {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    /// Given back behind the editor.
+    _keyboard: Option<Arc<Keyboard>>,
 }
 
 /// Takes over the terminal. The input history is kept in `home`; if it cannot be, that is said.
@@ -53,10 +59,14 @@ pub(crate) fn open(home: &Path, suggestion: Option<String>) -> io::Result<(Termi
         shared.print(Medium::screen().notice(&words));
     }
     let (typed, inputs) = mpsc::channel(limits::INPUT_LINES_MAX);
+    let garbled = Garbled::new(Arc::clone(&shared));
+    // Without it the editor reads the terminal itself, and starts afresh when it ends at what is no UTF-8.
+    let keyboard = Keyboard::take(move || garbled.tell()).ok().map(Arc::new);
+    let (shared_with_desk, ahead) = (Arc::clone(&shared), Default::default());
     let desk =
-        Desk { editor, shared: Arc::clone(&shared), typed, history, suggestion, ahead: Default::default() };
+        Desk { editor, shared: shared_with_desk, keyboard: keyboard.clone(), typed, history, suggestion, ahead };
     let thread = std::thread::Builder::new().name("terminal".into()).spawn(move || desk.run())?;
-    Ok((Terminal { shared, thread: Some(thread) }, inputs))
+    Ok((Terminal { shared, thread: Some(thread), _keyboard: keyboard }, inputs))
 }
 
 /// A terminal that no line can be edited on.
