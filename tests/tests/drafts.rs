@@ -1,8 +1,12 @@
 //! The line being typed: whatever is pressed or pasted, and however the window changes, it is neither lost nor doubled.
 #![cfg(unix)]
 
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
 use lanchat_model::limits;
-use lanchat_tests::{Home, Launch, PASSWORD, Terminal, TestPeer, TestServer, lanchat};
+use lanchat_tests::{DEADLINE, Home, Launch, PASSWORD, Terminal, TestPeer, TestServer, lanchat, skipped};
 use serde_json::json;
 
 fn launch(server: &TestServer, home: &Home) -> Launch {
@@ -52,7 +56,7 @@ fn bytes_that_are_no_text_cost_neither_the_client_nor_the_draft() {
     assert_eq!(told, 1);
     // Half a character waits for its rest, and not for ever.
     terminal.press_bytes(b"x\xc3");
-    terminal.wait_for_text("x\u{fffd}");
+    terminal.wait_for_bytes("x\u{fffd}".as_bytes());
 }
 
 #[test]
@@ -63,13 +67,16 @@ fn one_ctrl_c_costs_no_draft() {
     terminal.press("\x03");
     terminal.wait_for_text("Cleared; Up brings it back. Ctrl+C again within 3 seconds leaves.");
     terminal.press("\x1b[A");
-    terminal.wait_for("waiting for the thought", |screen| screen.contents().contains("lobby> a long thought"));
+    terminal
+        .wait_for("waiting for the thought", |screen| screen.contents().contains("lobby> a long thought"));
     terminal.press("\r");
     assert_eq!(from_ana(&mut watcher), "a long thought");
     // It is kept in memory alone: it may be a password in the wrong place.
     terminal.type_slowly("not for the disk");
     terminal.press("\x03\x19");
-    terminal.wait_for("waiting for what was cleared", |screen| screen.contents().contains("lobby> not for the disk"));
+    terminal.wait_for("waiting for what was cleared", |screen| {
+        screen.contents().contains("lobby> not for the disk")
+    });
     terminal.press("\x15");
     terminal.enter("/quit");
     assert_eq!(terminal.wait_for_exit(), 0);
@@ -104,7 +111,8 @@ fn a_program_that_was_stopped_goes_on_with_its_draft() {
     terminal.enter("echo $((40 + 2)) is");
     terminal.wait_for_text("42 is");
     terminal.enter("fg");
-    terminal.wait_for("waiting for the draft", |screen| screen.contents().trim_end().ends_with("lobby> before"));
+    terminal
+        .wait_for("waiting for the draft", |screen| screen.contents().trim_end().ends_with("lobby> before"));
     terminal.press_bytes(b" \xe9 behind\r");
     assert_eq!(from_ana(&mut watcher), "before \u{fffd} behind");
     terminal.enter("/quit");
@@ -135,6 +143,117 @@ fn a_paste_that_is_too_long_says_so_below_itself_and_stays() {
     terminal.press(&"\x7f".repeat(2 * 5 + "THE-END".len()));
     terminal.press("\r");
     assert_eq!(from_ana(&mut watcher), "word ".repeat(limits::MESSAGE_BYTES_MAX / 5 - 1));
+}
+
+/// A terminal in the terminal, which wraps its rows anew when it gets another width, as most of today do.
+struct Tmux {
+    home: Home,
+}
+
+impl Tmux {
+    /// `None`, said in one line, where there is none.
+    fn new() -> Option<Self> {
+        if Command::new("tmux").arg("-V").output().is_err() {
+            skipped("no tmux, which wraps rows anew: apt-get install tmux");
+            return None;
+        }
+        let tmux = Self { home: Home::new() };
+        std::fs::write(tmux.home.path().join("conf"), "set -g status off\n").expect("a folder of ours");
+        Some(tmux)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.home.path().join("socket")
+    }
+
+    fn launch(&self, server: &TestServer, home: &Home) -> Launch {
+        let launch = Launch::new("tmux").home(home).arg("-S").arg(self.socket());
+        let launch = launch.arg("-f").arg(self.home.path().join("conf")).args([
+            "new-session",
+            "-x",
+            "100",
+            "-y",
+            "24",
+        ]);
+        launch.arg(lanchat()).arg("--server").arg(server.address().to_string())
+    }
+
+    /// Waits until the program in it has been told that its window has so many columns.
+    fn wait_for_columns(&self, columns: u16) {
+        let asked = Command::new("tmux")
+            .arg("-S")
+            .arg(self.socket())
+            .args(["list-panes", "-F", "#{pane_tty}"])
+            .output();
+        let name =
+            String::from_utf8(asked.expect("tmux can be asked").stdout).expect("the name of a terminal");
+        let pane = std::fs::File::open(name.trim()).expect("the terminal of a pane");
+        let until = Instant::now() + DEADLINE;
+        while rustix::termios::tcgetwinsize(&pane).expect("the size of a terminal").ws_col != columns {
+            assert!(Instant::now() < until, "the pane does not get {columns} columns");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        // It ends with its last program; after a test that failed there may be one.
+        let _ = Command::new("tmux").arg("-S").arg(self.socket()).arg("kill-server").output();
+    }
+}
+
+#[test]
+fn a_narrower_window_that_wraps_anew_shows_the_line_once() {
+    let Some(tmux) = Tmux::new() else { return };
+    let (server, home) = (TestServer::start(), Home::new());
+    let mut watcher = TestPeer::registered(server.address(), "watcher");
+    let mut terminal = Terminal::start(tmux.launch(&server, &home));
+    terminal.resize(24, 100);
+    let mut terminal = register(terminal);
+    watcher.send("lobby", "said before");
+    terminal.wait_for_text("said before");
+    let line = format!("zebra {}end", "one two three four five six seven eight nine ten ".repeat(3));
+    terminal.press(&line);
+    terminal.wait_for_text("end");
+    let is_once = |contents: &str, end: &str| {
+        // Wherever it is wrapped.
+        let contents = contents.replace('\n', "");
+        let (zebras, said) = (contents.matches("zebra").count(), contents.matches("said before").count());
+        zebras == 1 && said == 1 && contents.trim_end().ends_with(end)
+    };
+    for columns in [60, 40, 25, 50, 100, 30, 31, 90] {
+        terminal.resize(24, columns);
+        tmux.wait_for_columns(columns);
+        // A key behind it: then the client has seen the new width too.
+        for (key, end) in [("", "end"), ("!", "end!"), ("\x7f", "end")] {
+            terminal.press(key);
+            terminal.wait_for(&format!("waiting for one zebra at {columns} columns"), |screen| {
+                is_once(&screen.contents(), end)
+            });
+        }
+    }
+    terminal.press("\r");
+    assert_eq!(from_ana(&mut watcher), line);
+}
+
+/// A window that leaves its rows as they are, as that of the harness does: no message goes.
+#[test]
+fn a_window_that_leaves_its_rows_loses_no_message() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let (mut terminal, mut watcher) = ana(&server, &home);
+    watcher.send("lobby", "said before");
+    terminal.wait_for_text("said before");
+    terminal
+        .press("zebra one two three four five six seven eight nine ten eleven twelve thirteen fourteen end");
+    terminal.wait_for_text("end");
+    for columns in [60, 40] {
+        terminal.resize(24, columns);
+        terminal.wait_for(&format!("waiting for the line at {columns} columns"), |screen| {
+            let contents = screen.contents();
+            contents.trim_end().ends_with("fourteen end") && contents.contains("said before")
+        });
+    }
 }
 
 /// Whoever was there before is completed too, and so is a mention.

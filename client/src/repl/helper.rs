@@ -19,11 +19,10 @@ use rustyline::hint::{Hint, Hinter};
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 use tokio::sync::mpsc::Sender;
-use unicode_width::UnicodeWidthChar;
 
 use super::keyboard::Keyboard;
 use super::shared::{Mode, Shared};
-use super::{completion, mask};
+use super::{completion, mask, resize};
 use crate::command;
 use crate::input::Typed;
 use crate::sanitize;
@@ -31,6 +30,8 @@ use crate::view::{Medium, columns};
 
 /// Rows painted at once: more would keep a key waiting.
 const PAINT_ROWS_MAX: usize = 200;
+/// Clears what stands below: nothing of ours does, but a window that was made narrower may have wrapped some of it there.
+const CLEAR_BELOW: &str = "\x1b[J";
 
 /// Carried by the unwinding that ends an editor which waits for a key: it has no other way out.
 /// Caught by the thread that started the editor.
@@ -45,6 +46,8 @@ pub(crate) struct LineHelper {
     prompt_width: Cell<usize>,
     /// Columns of the terminal when it was painted last.
     columns: Cell<usize>,
+    /// Whether the terminal wraps its rows anew when it gets another width, as far as was seen.
+    rewraps: Cell<Option<bool>>,
     /// The line as it was painted last, and the cursor in it, in bytes.
     draft: RefCell<(String, usize)>,
     /// The paint that comes is caused by a key. The editor asks for a hint or for highlighting
@@ -62,6 +65,7 @@ impl LineHelper {
             typed,
             prompt_width: Cell::new(0),
             columns: Cell::new(columns()),
+            rewraps: Cell::new(None),
             draft: RefCell::default(),
             keyed: Cell::new(false),
             told: Cell::new(None),
@@ -71,6 +75,7 @@ impl LineHelper {
     /// An editor starts behind `prompt`, with this line.
     pub(crate) fn begin(&self, prompt: &str, line: &str) {
         self.prompt_width.set(sanitize::width(prompt));
+        self.columns.set(columns());
         *self.draft.borrow_mut() = (line.to_owned(), line.len());
     }
 
@@ -97,26 +102,33 @@ impl LineHelper {
         }
     }
 
-    /// Prepares the paint after a resize. The editor clears as many rows as its line took before;
-    /// on a wider terminal that wraps anew the line takes fewer, and the rest would be messages.
-    /// New rows below make up for the difference.
-    fn keep_rows_above(&self) {
-        let (before, now) = (self.columns.get(), columns());
-        self.columns.set(now);
-        if now <= before {
+    /// Prepares the paint after a resize. The editor clears as many rows as its line took before. A terminal that wraps
+    /// anew has it in more or fewer rows now: some of the line would stay, or some messages would go.
+    ///
+    /// Only once the editor knows of the new width: then it paints what it has painted before. At a key it does not yet.
+    fn settle_size(&self, painted: &str, pos: usize) {
+        let (now, before) = (columns(), self.columns.get());
+        if now == before {
             return;
         }
-        let draft = self.draft.borrow();
-        let row = |text: &str, columns| row_behind(self.prompt_width.get(), text, columns);
-        let left = draft.0.get(..draft.1).unwrap_or(&draft.0);
-        let (end_before, cursor_before) = (row(&draft.0, before), row(left, before));
-        let added = end_before.saturating_sub(row(left, now));
-        if end_before > row(&draft.0, now) {
-            let back = end_before - cursor_before;
-            let up = if back > 0 { format!("\x1b[{back}A") } else { String::new() };
+        let (line, at) = &*self.draft.borrow();
+        let left = line.get(..*at).unwrap_or(line);
+        let below =
+            self.shared.complaint(line).map_or(0, |words| sanitize::width(&words) / before.max(1) + 1);
+        let shown = resize::Shown { prompt: self.prompt_width.get(), line, left, below, before, now };
+        let is_the_same = line == painted && *at == pos;
+        // Of a line of one row it does not repaint anything, and nothing need be cleared.
+        if is_the_same || resize::is_one_row(&shown) {
+            self.columns.set(now);
+        }
+        if !is_the_same {
+            return;
+        }
+        let cursor = || self.keyboard.as_ref()?.cursor();
+        if let Some(cleared) = resize::clear(&shown, &self.rewraps, cursor) {
             let mut out = io::stdout().lock();
             // A terminal that is gone is noticed by the editor.
-            let _ = out.write_all(("\n".repeat(added) + &up).as_bytes()).and_then(|()| out.flush());
+            let _ = out.write_all(cleared.as_bytes()).and_then(|()| out.flush());
         }
     }
 
@@ -148,22 +160,6 @@ impl LineHelper {
     }
 }
 
-/// The row in which `text` ends, counted as the editor does, if it starts behind a prompt of
-/// `prompt` columns.
-fn row_behind(prompt: usize, text: &str, columns: usize) -> usize {
-    let (mut row, mut column) = (0, prompt);
-    for c in text.chars() {
-        let width = c.width().unwrap_or(usize::from(c == '\t'));
-        column += width;
-        if c == '\n' {
-            (row, column) = (row + 1, 0);
-        } else if column > columns {
-            (row, column) = (row + 1, width);
-        }
-    }
-    row + usize::from(column == columns)
-}
-
 /// What is shown below the line.
 pub(crate) struct Below(String);
 
@@ -186,12 +182,12 @@ impl Hinter for LineHelper {
     type Hint = Below;
 
     /// Why the line cannot be sent. Only here does the editor say that the line was edited, too.
-    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<Below> {
+    fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<Below> {
         self.keyed.set(true);
         if let Some(keyboard) = &self.keyboard {
             keyboard.grab();
         }
-        self.keep_rows_above();
+        self.settle_size(line, pos);
         self.tell_typing(line);
         self.shared.complaint(line).map(|words| Below(format!("\n{words}")))
     }
@@ -205,7 +201,7 @@ impl Highlighter for LineHelper {
         if more {
             self.shared.ring();
         }
-        let mut painted = String::new();
+        let mut painted = CLEAR_BELOW.to_owned();
         rows.iter().for_each(|row| painted.extend([row.as_str(), "\n"]));
         painted.push_str(prompt);
         Cow::Owned(painted)
@@ -248,19 +244,5 @@ impl Completer for LineHelper {
             return Ok((pos, Vec::new()));
         }
         Ok(completion::complete(line.get(..pos).unwrap_or(line), &self.shared.words()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::row_behind;
-
-    #[test]
-    fn rows_are_counted_as_the_editor_counts_them() {
-        assert_eq!(row_behind(7, "abc", 80), 0);
-        assert_eq!(row_behind(7, "abc", 10), 1, "the cursor stands in the next row");
-        assert_eq!(row_behind(7, "abcd", 10), 1);
-        assert_eq!(row_behind(0, "花花花", 5), 1);
-        assert_eq!(row_behind(0, "a\nb\n", 80), 2);
     }
 }

@@ -9,6 +9,7 @@ mod history;
 mod keyboard;
 mod keys;
 mod mask;
+mod resize;
 mod shared;
 
 use std::io;
@@ -62,9 +63,20 @@ pub(crate) fn open(home: &Path, suggestion: Option<String>) -> io::Result<(Termi
     let garbled = Garbled::new(Arc::clone(&shared));
     // Without it the editor reads the terminal itself, and starts afresh when it ends at what is no UTF-8.
     let keyboard = Keyboard::take(move || garbled.tell()).ok().map(Arc::new);
-    let (shared_with_desk, ahead) = (Arc::clone(&shared), Default::default());
-    let desk =
-        Desk { editor, shared: shared_with_desk, keyboard: keyboard.clone(), typed, history, suggestion, ahead };
+    if let Some(keyboard) = &keyboard {
+        let painter = Arc::clone(&shared);
+        keyboard::follow_stops(Arc::downgrade(keyboard), move || painter.restart())?;
+    }
+    let ahead = Default::default();
+    let desk = Desk {
+        editor,
+        shared: Arc::clone(&shared),
+        keyboard: keyboard.clone(),
+        typed,
+        history,
+        suggestion,
+        ahead,
+    };
     let thread = std::thread::Builder::new().name("terminal".into()).spawn(move || desk.run())?;
     Ok((Terminal { shared, thread: Some(thread), _keyboard: keyboard }, inputs))
 }

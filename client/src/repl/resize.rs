@@ -1,0 +1,166 @@
+//! The line being typed, in a window that gets another width.
+//!
+//! Some terminals wrap their rows anew then (tmux, VTE, kitty, Windows Terminal), others leave them where they are (xterm,
+//! the Linux console). What has to be cleared differs, and only the terminal knows: the column that its cursor is in
+//! tells.
+
+use std::cell::Cell;
+
+use unicode_width::UnicodeWidthChar;
+
+/// What is taken for granted if the terminal does not tell: that of the one console which cannot be asked.
+const REWRAPS: bool = cfg!(windows);
+
+/// A row and a column, from 0, counted from where the prompt starts.
+type Position = (usize, usize);
+
+/// A line as it was painted, and the widths of the window.
+pub(super) struct Shown<'a> {
+    /// Columns of the prompt.
+    pub(super) prompt: usize,
+    pub(super) line: &'a str,
+    /// What of it is before the cursor.
+    pub(super) left: &'a str,
+    /// Rows of what is shown below it.
+    pub(super) below: usize,
+    pub(super) before: usize,
+    pub(super) now: usize,
+}
+
+/// What to write so that the line is gone and the editor, which clears as many rows as the line took before, clears empty
+/// ones. `cursor` asks the terminal where its cursor is, row and column from 1: until it is known what it does with its
+/// rows, which is remembered in `rewraps`. `None`: the line stands where the editor believes it to be.
+pub(super) fn clear(
+    shown: &Shown<'_>,
+    rewraps: &Cell<Option<bool>>,
+    cursor: impl Fn() -> Option<Position>,
+) -> Option<String> {
+    let kept = place(shown.prompt, shown.left, shown.before);
+    let wrapped = wrapped(shown);
+    let end = place(shown.prompt, shown.line, shown.before).0 + shown.below;
+    if kept.0 == wrapped.0 && end == 0 {
+        return None;
+    }
+    if kept.0 != wrapped.0
+        && rewraps.get().is_none()
+        && let Some((_, column)) = cursor()
+    {
+        let is_in = |expected: Position| expected.1.min(shown.now.saturating_sub(1)) + 1 == column;
+        match (is_in(wrapped), is_in(kept)) {
+            (true, false) => rewraps.set(Some(true)),
+            (false, true) => rewraps.set(Some(false)),
+            // Both or none: the next time tells.
+            _ => {}
+        }
+    }
+    let start = if rewraps.get().unwrap_or(REWRAPS) { wrapped.0 } else { kept.0 };
+    // To its start, or to that of the screen, and down again to where the editor believes the cursor to be.
+    let mut text = up(start) + "\r\x1b[J" + &"\n".repeat(end.max(kept.0));
+    text.push_str(&up(end.max(kept.0) - kept.0));
+    Some(text)
+}
+
+/// Whether the line takes one row, at both widths.
+pub(super) fn is_one_row(shown: &Shown<'_>) -> bool {
+    let fits = |columns| place(shown.prompt, shown.line, columns).0 == 0;
+    shown.below == 0 && fits(shown.before) && fits(shown.now)
+}
+
+fn up(rows: usize) -> String {
+    if rows > 0 { format!("\x1b[{rows}A") } else { String::new() }
+}
+
+/// Where `text` ends, counted as the editor does, if it starts behind a prompt of `prompt` columns.
+fn place(prompt: usize, text: &str, columns: usize) -> Position {
+    let (mut row, mut column) = (0, prompt);
+    for c in text.chars() {
+        let width = c.width().unwrap_or(usize::from(c == '\t'));
+        column += width;
+        if c == '\n' {
+            (row, column) = (row + 1, 0);
+        } else if column > columns {
+            (row, column) = (row + 1, width);
+        }
+    }
+    if column == columns { (row + 1, 0) } else { (row, column) }
+}
+
+/// Where the cursor is on a terminal that has wrapped the line anew.
+fn wrapped(shown: &Shown<'_>) -> Position {
+    let Shown { prompt, line, left, before, now, .. } = *shown;
+    let end = place(prompt, line, before);
+    let (row, column) = place(prompt, left, now);
+    // The editor began a row by itself, which is no wrap.
+    if left.len() == line.len() && end.0 > 0 && end.1 == 0 && !line.ends_with('\n') {
+        return (row + usize::from(column > 0), 0);
+    }
+    (row, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_counted_as_the_editor_counts_them() {
+        assert_eq!(place(7, "abc", 80), (0, 10));
+        assert_eq!(place(7, "abc", 10), (1, 0), "the cursor stands in the next row");
+        assert_eq!(place(7, "abcd", 10), (1, 1));
+        assert_eq!(place(0, "花花花", 5).0, 1);
+        assert_eq!(place(0, "a\nb\n", 80), (2, 0));
+    }
+
+    /// 7 and 153 columns: two rows of 100, three of 60, four of 40.
+    const LINE: &str = "zebra 789 123456789 123456789 123456789 123456789 123456789 123456789 123456789 123456789 \
+                        123456789 123456789 123456789 123456789 123456789 123456789 123";
+
+    fn shown(before: usize, now: usize) -> Shown<'static> {
+        Shown { prompt: 7, line: LINE, left: LINE, below: 0, before, now }
+    }
+
+    fn cleared(before: usize, now: usize, cursor: Position, rewraps: &Cell<Option<bool>>) -> String {
+        clear(&shown(before, now), rewraps, || Some(cursor)).expect("there is something to clear")
+    }
+
+    #[test]
+    fn the_column_of_the_cursor_tells_whether_the_line_was_wrapped_anew() {
+        let rewraps = Cell::new(None);
+        assert_eq!(7 + LINE.len(), 160);
+        assert_eq!(cleared(100, 60, (24, 41), &rewraps), "\x1b[2A\r\x1b[J\n");
+        assert_eq!(rewraps.get(), Some(true));
+        assert_eq!(cleared(60, 30, (24, 11), &rewraps), "\x1b[5A\r\x1b[J\n\n");
+        let rewraps = Cell::new(None);
+        assert_eq!(cleared(100, 50, (24, 50), &rewraps), "\x1b[1A\r\x1b[J\n");
+        assert_eq!(rewraps.get(), Some(false));
+        let known = clear(&shown(50, 40), &rewraps, || unreachable!("it is known"));
+        assert_eq!(known.as_deref(), Some("\x1b[3A\r\x1b[J\n\n\n"));
+    }
+
+    #[test]
+    fn nothing_is_cleared_without_need() {
+        let rewraps = Cell::new(None);
+        let short = Shown { line: "hi", left: "hi", ..shown(100, 40) };
+        assert!(is_one_row(&short) && !is_one_row(&shown(200, 100)) && !is_one_row(&shown(100, 200)));
+        assert_eq!(clear(&short, &rewraps, || unreachable!("nobody asks")), None);
+    }
+
+    #[test]
+    fn without_an_answer_no_message_is_cleared() {
+        let rewraps = Cell::new(None);
+        let silent = clear(&shown(100, 60), &rewraps, || None);
+        assert_eq!(silent.as_deref(), Some(if REWRAPS { "\x1b[2A\r\x1b[J\n" } else { "\x1b[1A\r\x1b[J\n" }));
+        assert_eq!(rewraps.get(), None);
+    }
+
+    #[test]
+    fn a_cursor_within_the_line_counts_the_rows_above_it() {
+        let rewraps = Cell::new(Some(true));
+        let within = Shown { left: &LINE[..63], ..shown(100, 40) };
+        let cleared = clear(&within, &rewraps, || unreachable!("it is known"));
+        assert_eq!(
+            cleared.as_deref(),
+            Some("\x1b[1A\r\x1b[J\n\x1b[1A"),
+            "one row above, the editor believes in none"
+        );
+    }
+}
