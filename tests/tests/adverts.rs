@@ -161,13 +161,13 @@ fn a_forged_advert_ends_no_client() {
     let Some(_adverts) = FakeAdverts::from(forger, &[advert]) else { return };
     assert_eq!(server.stop(), 0);
     impostor.wait_for_connections(1);
-    pipe.process().stderr.wait_for_text("At 10.77.0.3:7072 another server answers than “office”");
+    pipe.process().stderr.wait_for_text("Another server answers at 10.77.0.3:7072, not “office”");
     server.start_again();
     pipe.process().stderr.wait_for_text("Back.");
     pipe.enter("here again");
     pipe.expect("message", |frame| frame["message"] == "here again");
     assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
-    assert_eq!(pipe.complaints().matches("another server answers").count(), 1, "{}", pipe.complaints());
+    assert_eq!(pipe.complaints().matches("Another server answers").count(), 1, "{}", pipe.complaints());
     assert!(!pipe.complaints().contains("trust reset"), "{}", pipe.complaints());
 }
 
