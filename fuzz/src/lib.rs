@@ -2,4 +2,4 @@
 
 mod property;
 
-pub use property::{beacon, client_frame, line_buffer, name, server_frame};
+pub use property::{beacon, client_frame, line_buffer, mdns, name, server_frame};

@@ -83,3 +83,8 @@ pub fn name(bytes: &[u8]) {
         assert_eq!(shown.parse(), Ok(room));
     }
 }
+
+/// A message of multicast DNS, to a browser and to a responder.
+pub fn mdns(bytes: &[u8]) {
+    lanchat_mdns::property::message(bytes);
+}

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::field::{Field, SERVER_NAME, Tally};
 use super::found::multicast;
-use super::packet::{GROUP, PORT, Record, answer, claim, question};
+use super::packet::{GROUP, PORT, Record, answer, claim, pointers, question};
 use super::{Flood, ground::Host};
 
 /// Packets that one host sends before the next one does.
@@ -23,6 +23,8 @@ pub enum Packets {
     Questions,
     /// Claims that the server's name is another host's.
     Claims,
+    /// Names that point to names, as many as fit a message.
+    Pointers,
 }
 
 /// The flood.
@@ -42,6 +44,7 @@ pub fn all() -> Vec<Box<dyn Flood>> {
         Packets::Mixed,
         Packets::Questions,
         Packets::Claims,
+        Packets::Pointers,
     ];
     kinds.into_iter().map(|packets| Box::new(Multicast(packets)) as Box<dyn Flood>).collect()
 }
@@ -53,6 +56,7 @@ impl Flood for Multicast {
             Packets::Mixed => "mixed",
             Packets::Questions => "questions",
             Packets::Claims => "claims",
+            Packets::Pointers => "pointers",
         };
         format!("mdns-{kind}")
     }
@@ -65,6 +69,7 @@ impl Flood for Multicast {
             Packets::Mixed => "full packets of A, AAAA, SRV, TXT, NSEC and PTR records in turn".to_owned(),
             Packets::Questions => "questions for all servers".to_owned(),
             Packets::Claims => "claims that a service with the server's name is elsewhere".to_owned(),
+            Packets::Pointers => "messages of 9000 bytes, full of names that point to names".to_owned(),
         };
         format!("5 hosts, mDNS: {what}; as fast as one core sends")
     }
@@ -84,6 +89,7 @@ impl Flood for Multicast {
                     Packets::Answers(_, record) => answer(&[record], &mut serial),
                     Packets::Mixed => answer(&Record::ALL, &mut serial),
                     Packets::Questions => question(),
+                    Packets::Pointers => pointers(),
                     Packets::Claims => {
                         serial += 1;
                         claim(SERVER_NAME, serial)

@@ -8,6 +8,15 @@ pub const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 pub const PORT: u16 = 5353;
 /// The largest packet: what one Ethernet frame carries.
 const PACKET_BYTES_MAX: usize = 1452;
+/// The longest message of multicast DNS.
+const LONGEST_BYTES: usize = 9000;
+const HEADER_BYTES: usize = 12;
+/// What makes two bytes a pointer to a name (RFC 1035 §4.1.4).
+const POINTER: u16 = 0xc000;
+/// So many pointers, and as many bytes of names that follow them.
+const POINTERS: u16 = 2200;
+/// A record of no data whose name is a pointer.
+const RECORD_BYTES: usize = 12;
 /// The longest time to live that the field can say: 68 years.
 const TTL: u32 = 1 << 31;
 /// IN, with the bit that says "forget what others say" (RFC 6762 §10.2).
@@ -106,6 +115,31 @@ pub fn question() -> Vec<u8> {
     [&header[..], SERVICE, &[0, 12, 0, 1]].concat()
 }
 
+/// The longest message that there is (RFC 6762 §17), full of names each of which points to one before it, and so on: the work
+/// for whoever reads it grows with the square of its length.
+pub fn pointers() -> Vec<u8> {
+    let mut packet = vec![0; HEADER_BYTES];
+    // A record of a type that nobody knows, whose data are pointers.
+    packet.extend([0, 0xff, 0, 0, 1, 0, 0, 0, 0]);
+    packet.extend((POINTERS * 2).to_be_bytes());
+    let mut last = HEADER_BYTES as u16;
+    for _ in 0..POINTERS {
+        let at = packet.len() as u16;
+        packet.extend((POINTER | last).to_be_bytes());
+        last = at;
+    }
+    let mut records = 1_u16;
+    while packet.len() + RECORD_BYTES <= LONGEST_BYTES {
+        packet.extend((POINTER | last).to_be_bytes());
+        packet.extend([0xff, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+        records += 1;
+    }
+    if let Some(place) = packet.get_mut(6..8) {
+        place.copy_from_slice(&records.to_be_bytes());
+    }
+    packet
+}
+
 /// The claim that a service of this name is on another host (RFC 6762 §9).
 pub fn claim(instance: &str, serial: u64) -> Vec<u8> {
     let mut packet = vec![0, 0, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0];
@@ -140,6 +174,13 @@ mod tests {
             let count = u16::from_be_bytes([other[6], other[7]]);
             assert!(u64::from(count) <= serial && count > 5, "{records:?}: {count}");
         }
+    }
+
+    #[test]
+    fn pointers_fill_the_longest_message() {
+        let packet = pointers();
+        assert!(packet.len() <= LONGEST_BYTES && packet.len() > LONGEST_BYTES - RECORD_BYTES);
+        assert!(u16::from_be_bytes([packet[6], packet[7]]) > 300);
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use lanchat_model::limits;
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::interfaces::{Interface, on_each};
 use crate::link::{Link, buffer};
@@ -55,17 +56,21 @@ pub async fn advertise(
     let service = Arc::new(service);
     let ending = stop.child_token();
     let (sender, mut conflicts) = mpsc::channel(1);
-    let each = on_each(admits, &ending, |interface, owned| {
+    let each = on_each(admits, &ending, |interface, is_there_again| {
         let (service, sender, ending) = (Arc::clone(&service), sender.clone(), ending.clone());
         async move {
             match Link::join(&interface) {
                 Ok(link) => {
                     let records = Records::new(&service, interface.addresses.clone());
-                    let responder = Responder::new(records, owned, service.patience, Instant::now());
+                    let responder = Responder::new(records, is_there_again, service.patience, Instant::now());
                     if respond(responder, link, &interface, &ending).await {
                         // Somebody else said so already.
                         let _ = sender.try_send(());
                     }
+                }
+                // It is tried again and again, and said once.
+                Err(error) if is_there_again => {
+                    debug!(%error, interface = %interface.name, "still cannot advertise the server there");
                 }
                 Err(error) => {
                     let interface = &interface.name;
@@ -120,6 +125,8 @@ async fn respond(
             },
             Err(_) => sleep(ERROR_WAIT).await,
         }
+        // In a flood there is always one more, and each takes time to be read.
+        yield_now().await;
     };
     if let Some(goodbye) = responder.goodbye() {
         let twice = async {

@@ -125,7 +125,7 @@ fn question() -> Vec<u8> {
 
 /// The servers that a message tells all about. Whoever advertises one says its name, its place and its addresses in the
 /// same message (RFC 6763 §12), so that nothing has to be kept until the rest comes.
-fn adverts(bytes: &[u8], interface: u32) -> Vec<Advert> {
+pub(crate) fn adverts(bytes: &[u8], interface: u32) -> Vec<Advert> {
     if !is_response(bytes) || !bytes.windows(MARK.len()).any(|bytes| bytes.eq_ignore_ascii_case(MARK)) {
         return Vec::new();
     }

@@ -10,6 +10,8 @@ mod browse;
 mod interfaces;
 mod link;
 mod message;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod property;
 mod records;
 mod responder;
 

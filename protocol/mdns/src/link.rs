@@ -117,9 +117,9 @@ impl Link {
     }
 }
 
-/// A buffer for any message (RFC 6762 §17).
+/// A buffer for any message.
 pub(crate) fn buffer() -> Vec<u8> {
-    vec![0; limits::MDNS_PACKET_BYTES_MAX]
+    vec![0; limits::MDNS_DATAGRAM_BYTES_MAX]
 }
 
 fn open_group(interface: &Interface, v4: Option<Ipv4Addr>) -> io::Result<Socket> {

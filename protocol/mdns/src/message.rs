@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use lanchat_model::limits;
 use lanchat_protocol::beacon::SERVICE_TYPE;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Label, Name, Packet, ResourceRecord};
@@ -24,8 +25,13 @@ pub(crate) fn is_response(bytes: &[u8]) -> bool {
     bytes.get(2).is_some_and(|flags| flags & 0x80 != 0)
 }
 
-/// Parses a message. `None`: it is none. A message that promises more than it has room for costs nothing.
+/// Parses a message. `None`: it is none, or one that is not read. A message that promises more than it has room for costs
+/// nothing, and one that is longer than `limits::MDNS_PACKET_BYTES_MAX` either: the work for names that point to names grows
+/// with the square of its length.
 pub(crate) fn parse(bytes: &[u8]) -> Option<Packet<'_>> {
+    if bytes.len() > limits::MDNS_PACKET_BYTES_MAX {
+        return None;
+    }
     let count = |at: usize| Some(usize::from(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?])));
     let records = count(6)? + count(8)? + count(10)?;
     let least = HEADER_BYTES + count(4)? * QUESTION_BYTES_MIN + records * RECORD_BYTES_MIN;
@@ -70,6 +76,35 @@ mod tests {
             bytes[at..at + 2].copy_from_slice(&[0, 0]);
         }
         assert!(parse(&bytes[..HEADER_BYTES - 1]).is_none());
+    }
+
+    /// As many names as fit, each of which points to a name that points to a name, and so on through half of the message.
+    #[test]
+    fn a_message_that_is_long_and_full_of_pointers_is_not_read() {
+        let pointing = |length: usize| {
+            let mut bytes = vec![0; HEADER_BYTES];
+            // A record of a type that nobody knows, whose data are pointers.
+            bytes.extend([0, 0xff, 0, 0, 1, 0, 0, 0, 0]);
+            let count = (length / 2 - HEADER_BYTES) / 2;
+            bytes.extend(u16::try_from(2 * count).unwrap().to_be_bytes());
+            let mut last = u16::try_from(HEADER_BYTES).unwrap();
+            for _ in 0..count {
+                let at = u16::try_from(bytes.len()).unwrap();
+                bytes.extend((0xc000 | last).to_be_bytes());
+                last = at;
+            }
+            let mut records = 1_u16;
+            while bytes.len() + 2 + RECORD_BYTES_MIN <= length {
+                bytes.extend((0xc000 | last).to_be_bytes());
+                bytes.extend([0xff, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+                records += 1;
+            }
+            bytes[6..8].copy_from_slice(&records.to_be_bytes());
+            bytes
+        };
+        let longest = pointing(limits::MDNS_PACKET_BYTES_MAX);
+        assert!(parse(&longest).is_some_and(|packet| packet.answers.len() > 50), "a short one is a message");
+        assert!(parse(&pointing(9000)).is_none());
     }
 
     #[test]

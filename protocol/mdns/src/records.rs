@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use lanchat_model::limits;
 use simple_dns::rdata::{A, AAAA, NSEC, PTR, RData, SRV, TXT};
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 
@@ -100,12 +101,12 @@ impl Records {
         set & !(v4 | v6)
     }
 
-    /// What whoever sent a query knows already, for at least half of its lifetime (RFC 6762 §7.1).
-    pub(crate) fn known(&self, packet: &Packet<'_>) -> Set {
+    /// What of `asked` whoever sent a query knows already, for at least half of its lifetime (RFC 6762 §7.1).
+    pub(crate) fn known(&self, packet: &Packet<'_>, asked: Set) -> Set {
         let is_known = |ours: &ResourceRecord<'_>| {
             packet.answers.iter().any(|theirs| theirs == ours && theirs.ttl >= ours.ttl / 2)
         };
-        bits(self.present(ALL | META))
+        bits(self.present(asked & (ALL | META)))
             .fold(NONE, |known, bit| if self.of(bit).iter().all(is_known) { known | bit } else { known })
     }
 
@@ -180,6 +181,7 @@ impl Records {
     pub(crate) fn legacy_response(&self, query: &Packet<'_>, set: Set) -> Vec<u8> {
         let mut packet = reply(query.id());
         let about = query.questions.iter().filter(|question| self.asked_by(question) != NONE);
+        let about = about.take(limits::MDNS_QUESTIONS_MAX);
         packet.questions = about.cloned().map(Question::into_owned).collect();
         let plain = |mut record: ResourceRecord<'static>| {
             record.ttl = record.ttl.min(LEGACY_TTL);
@@ -211,16 +213,14 @@ impl Records {
     /// Whether a response says that somebody else has the name: with other data for it (RFC 6762 §9).
     pub(crate) fn is_contested_by(&self, response: &Packet<'_>) -> bool {
         let sections = [&response.answers, &response.name_servers, &response.additional_records];
-        sections.into_iter().flatten().any(|theirs| {
-            theirs.name == self.instance && theirs.ttl > 0 && {
-                let ours = self.of(match theirs.rdata {
-                    RData::SRV(_) => SRV_SET,
-                    RData::TXT(_) => TXT_SET,
-                    _ => NONE,
-                });
-                ours.first().is_some_and(|ours| ours != theirs)
-            }
-        })
+        // Made once: there may be very many of theirs.
+        let ours = self.of(SRV_SET | TXT_SET);
+        let differs = |theirs: &ResourceRecord<'_>| {
+            let kind = theirs.rdata.type_code();
+            ours.iter().any(|ours| ours.rdata.type_code() == kind && ours != theirs)
+        };
+        let about_us = |theirs: &&ResourceRecord<'_>| theirs.name == self.instance && theirs.ttl > 0;
+        sections.into_iter().flatten().filter(about_us).any(differs)
     }
 
     /// Whether somebody who asks for the same name at the same time goes first (RFC 6762 §8.2).

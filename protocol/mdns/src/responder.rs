@@ -175,12 +175,12 @@ impl Responder {
         self.records.response(ALL)
     }
 
-    /// Reads a message. Of a flood only so much is looked at in a second; that questions may be among the rest is made up
-    /// for by announcing the server once a second until it is over.
+    /// Reads a message. Of a flood only so much is looked at in a second, and what is too long is not; that questions may be
+    /// among the rest is made up for by announcing the server once a second until it is over.
     pub(crate) fn heard(&mut self, bytes: &[u8], from: SocketAddr, now: Instant) -> Heard {
         let is_response = is_response(bytes);
         let budget = if is_response { &mut self.responses } else { &mut self.queries };
-        if !budget.take(now) {
+        if bytes.len() > limits::MDNS_PACKET_BYTES_MAX || !budget.take(now) {
             self.answer_later(PTR_SET, now, MULTICAST_EVERY);
             return Heard::Nothing;
         }
@@ -192,7 +192,8 @@ impl Responder {
         if is_probe && !self.owned && !self.stubborn && self.records.yields_to(&packet) {
             return self.yield_once(now);
         }
-        let asked = self.records.asked(&packet) & !self.records.known(&packet);
+        let asked = self.records.asked(&packet);
+        let asked = asked & !self.records.known(&packet, asked);
         if asked == NONE || !self.owned {
             return Heard::Nothing;
         }
@@ -462,6 +463,19 @@ mod tests {
             announced += u32::from(responder.next(now).is_some());
         }
         assert!((4..=6).contains(&announced), "{announced} times");
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_read_may_have_been_a_question() {
+        let mut now = Instant::now();
+        let mut responder = serving(&mut now);
+        now += Duration::from_secs(9);
+        let mut asked = ask();
+        asked.resize(limits::MDNS_PACKET_BYTES_MAX + 1, 0);
+        for _ in 0..100 {
+            assert_eq!(responder.heard(&asked, neighbour(50_000), now), Heard::Nothing);
+        }
+        assert_eq!(all(&mut responder, &mut now).len(), 1);
     }
 
     #[test]

@@ -269,8 +269,16 @@ pub const NAME_SUFFIX_MAX: u32 = 15;
 pub const NAME_CONTESTED_MAX: Duration = Duration::from_secs(3);
 /// A name that was not contested for this long has [`NAME_CONTESTED_MAX`] anew.
 pub const NAME_CONTEST_ENDS: Duration = Duration::from_secs(10);
-/// A multicast DNS message (RFC 6762 §17). What is longer is cut, and then is none.
-pub const MDNS_PACKET_BYTES_MAX: usize = 9000;
+/// A multicast DNS message that is read: what one frame of Ethernet carries. RFC 6762 §17 allows 9000 bytes, of which a few
+/// hundred in a second, full of names that point to names, keep a core busy. What is longer is not read; since it may have
+/// been a question, the server is announced.
+pub const MDNS_PACKET_BYTES_MAX: usize = 1472;
+/// The buffer that a message is received into: any datagram fits. One that did not would be an error on Windows, behind which
+/// a socket rests.
+pub const MDNS_DATAGRAM_BYTES_MAX: usize = 65_535;
+/// Questions that are repeated in an answer to a sender who asks from a port of its own (RFC 6762 §6.7). When full the rest
+/// is answered and not repeated.
+pub const MDNS_QUESTIONS_MAX: usize = 8;
 /// Interfaces that multicast DNS is spoken on. When full, the rest is left out.
 pub const MDNS_INTERFACES_MAX: usize = 32;
 /// Addresses of one host on one interface, said or heard. When full, the rest is left out.
