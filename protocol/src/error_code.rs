@@ -80,7 +80,7 @@ error_codes! {
     BadName "bad_name" Rejected,
     /// The name is kept for the server.
     NameReserved "name_reserved" Rejected,
-    /// Somebody has this name.
+    /// Somebody has this name, or one that looks like it.
     NameTaken "name_taken" Rejected,
     /// The new password is too short or too long.
     BadPassword "bad_password" Rejected,

@@ -49,6 +49,7 @@ fn names_are_checked_with_a_code_for_each_mistake() {
         ("..", "bad_name"),
         ("ana", "name_taken"),
         ("ANA", "name_taken"),
+        ("_ana.", "name_taken"),
     ];
     let mut peer = TestPeer::connect(server.address());
     for (name, code) in table {

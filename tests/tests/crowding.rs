@@ -84,7 +84,7 @@ fn is_open(socket: &Socket) -> bool {
 
 /// The first to go is told why, in words that a client of any version takes for what they are (PROTOCOL §2).
 #[test]
-fn the_oldest_that_has_not_tried_to_log_in_is_told_that_its_place_is_needed() {
+fn the_oldest_is_told_that_its_place_is_needed() {
     if !make_room() {
         return;
     }

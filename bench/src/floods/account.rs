@@ -15,6 +15,9 @@ use crate::wire::Kind;
 /// The room that the account makes for itself.
 pub const PIT: &str = "pit";
 
+/// What makes a line long: with the rest of it less than the server takes.
+const PADDING_BYTES: usize = limits::FRAME_BYTES_MAX - 4 * 1024;
+
 /// What the account does again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
@@ -32,6 +35,8 @@ pub enum Deed {
     Type,
     /// It changes its password to what it is, and tries to by a wrong one.
     Passwd,
+    /// It sends lines that are as long as can be and ask for next to nothing.
+    LongLines,
 }
 
 /// The flood.
@@ -48,6 +53,7 @@ pub fn all() -> Vec<Box<dyn Flood>> {
         Deed::ComeAndGo,
         Deed::Type,
         Deed::Passwd,
+        Deed::LongLines,
     ];
     deeds.into_iter().map(|deed| Box::new(Account(deed)) as Box<dyn Flood>).collect()
 }
@@ -65,7 +71,7 @@ impl Deed {
             Self::Away => 1,
             Self::JoinAndLeave | Self::Join => 8,
             Self::Passwd => 16,
-            Self::AwayFast | Self::ComeAndGo | Self::Type => limits::SESSIONS_BY_TOKEN_MAX,
+            Self::AwayFast | Self::ComeAndGo | Self::Type | Self::LongLines => limits::SESSIONS_BY_TOKEN_MAX,
         }
     }
 
@@ -77,7 +83,7 @@ impl Deed {
     fn at_once(self) -> u32 {
         match self {
             Self::Away | Self::ComeAndGo => 1,
-            Self::Passwd => 8,
+            Self::Passwd | Self::LongLines => 8,
             Self::JoinAndLeave | Self::Join | Self::AwayFast => 16,
             Self::Type => 64,
         }
@@ -94,6 +100,7 @@ impl Flood for Account {
             Deed::ComeAndGo => "come-and-go",
             Deed::Type => "typing",
             Deed::Passwd => "passwd",
+            Deed::LongLines => "long-lines",
         };
         name.to_owned()
     }
@@ -110,19 +117,23 @@ impl Flood for Account {
                 "changes its password to what it is in one, and tries to by a wrong one in the others; as fast as one \
                  core can"
             }
+            Deed::LongLines => "sends lines of 60 KiB that ask for a sign of life; as fast as one core can",
         };
         format!("1 account, sessions: {}; it {what}", self.0.sessions())
     }
 
     fn rage(&self, field: &Field) -> Result<Tally> {
         let plan = plan(field, self.0.sessions(), false, self.0.rate());
-        crowd::rage(field, plan, Culprit { deed: self.0, number: 0 })
+        // A field that nobody knows, of as many numbers as fit.
+        let padding = "1,".repeat(PADDING_BYTES / 2);
+        crowd::rage(field, plan, Culprit { deed: self.0, number: 0, padding })
     }
 }
 
 struct Culprit {
     deed: Deed,
     number: u64,
+    padding: String,
 }
 
 impl Script for Culprit {
@@ -150,6 +161,9 @@ impl Script for Culprit {
                 }
                 Deed::ComeAndGo => writeln!(out, r#"{{"type":"bye","id":"b"}}"#),
                 Deed::Type => writeln!(out, r#"{{"type":"typing","id":"t","room":"{HALL}"}}"#),
+                Deed::LongLines => {
+                    writeln!(out, r#"{{"type":"ping","id":"p","x":[{}1]}}"#, self.padding)
+                }
                 Deed::Passwd => {
                     writeln!(
                         out,

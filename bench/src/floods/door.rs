@@ -8,12 +8,14 @@ use sha2::{Digest, Sha256};
 use super::Flood;
 use super::crowd::{self, Entry, Plan, Script, Then};
 use super::field::{DEVICE, Field, Tally};
-use super::ground::{ATTACKERS, Family};
+use super::ground::{ADDRESSES, ATTACKERS, Family};
 use crate::seed::PASSWORD;
 use crate::wire::{Kind, write_resume};
 
-/// Connections of one address: as many as a server takes before a login.
+/// Connections of one address: as many as a server took before a login that had a bound for each address.
 const EACH: usize = 16;
+/// Tokens that a connection sends in one go when there are many: nearly as many requests as it may have before a login.
+const TOKENS: usize = 60;
 /// Lines that are sent in one go.
 const LINES: usize = 16;
 
@@ -28,6 +30,9 @@ pub enum Deed {
     Register,
     /// They resume by tokens that are none, every other one like that of a known device.
     Resume,
+    /// The same from as many connections as a server has places before a login, each of which is never without one that
+    /// is worked on.
+    ResumeMany,
 }
 
 /// The flood.
@@ -36,7 +41,7 @@ pub struct Strangers(pub Deed);
 
 /// One for each deed.
 pub fn all() -> Vec<Box<dyn Flood>> {
-    let deeds = [Deed::Reconnect, Deed::Garbage, Deed::Register, Deed::Resume];
+    let deeds = [Deed::Reconnect, Deed::Garbage, Deed::Register, Deed::Resume, Deed::ResumeMany];
     deeds.into_iter().map(|deed| Box::new(Strangers(deed)) as Box<dyn Flood>).collect()
 }
 
@@ -47,6 +52,7 @@ impl Flood for Strangers {
             Deed::Garbage => "garbage",
             Deed::Register => "registrations",
             Deed::Resume => "bad-tokens",
+            Deed::ResumeMany => "bad-tokens-many",
         };
         name.to_owned()
     }
@@ -57,16 +63,28 @@ impl Flood for Strangers {
             Deed::Garbage => "send lines that are no frames",
             Deed::Register => "register a new account each",
             Deed::Resume => "resume by tokens that are none, half of them like that of a known device",
+            Deed::ResumeMany => "resume by tokens that are none, many in one go",
         };
-        format!("5 hosts, {} connections: they {what}; as fast as one core can", ATTACKERS * EACH)
+        format!("5 hosts, {} connections: they {what}; as fast as one core can", self.0.connections())
     }
 
     fn rage(&self, field: &Field) -> Result<Tally> {
-        let seats = field.seats(Family::Ipv4, ATTACKERS, 1, EACH);
+        let seats = field.seats(Family::Ipv4, ATTACKERS, self.0.addresses(), EACH);
         let entry = if self.0 == Deed::Reconnect { Entry::Passing } else { Entry::Stranger };
         let token = field.members.get(DEVICE).map(|device| device.token.clone()).unwrap_or_default();
         let plan = Plan { family: Family::Ipv4, seats, entry, rate: None };
         crowd::rage(field, plan, Stranger { deed: self.0, number: 0, token })
+    }
+}
+
+impl Deed {
+    /// Addresses that each host uses.
+    fn addresses(self) -> usize {
+        if self == Self::ResumeMany { usize::from(ADDRESSES) } else { 1 }
+    }
+
+    fn connections(self) -> usize {
+        ATTACKERS * self.addresses() * EACH
     }
 }
 
@@ -105,6 +123,13 @@ impl Script for Stranger {
             Deed::Resume => {
                 write_resume(&self.bad_token(), out);
                 1
+            }
+            Deed::ResumeMany => {
+                for _ in 0..TOKENS {
+                    self.number += 1;
+                    write_resume(&self.bad_token(), out);
+                }
+                TOKENS as u32
             }
         }
     }

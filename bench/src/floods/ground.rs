@@ -11,8 +11,8 @@ use super::lan::{Lan, Namespace};
 
 /// The hosts that attack.
 pub const ATTACKERS: usize = 5;
-/// Addresses of each family that a host has: more than the 16 connections that a server takes of one address would
-/// need to fill all of its 256 places.
+/// Addresses of each family that a host has: more than it needed to fill the 256 places of a server that took 16
+/// connections of one address before a login.
 pub const ADDRESSES: u8 = 20;
 /// The port of a server that was told nothing else.
 const PORT: u16 = 7072;

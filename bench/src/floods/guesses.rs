@@ -11,7 +11,7 @@ use crate::wire::write_login;
 
 /// Guesses of all hosts in a second.
 const RATE: u32 = 75;
-/// Connections of one address: one less than a server takes before a login.
+/// Connections of one address: one less than a server took before a login that had a bound for each address.
 const EACH: usize = 15;
 
 /// Whose password is guessed.

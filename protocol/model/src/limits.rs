@@ -140,6 +140,8 @@ pub const READERS_PER_TURN: usize = 48;
 /// Requests of one connection before it lets others go first: twice the window of posts, so that a post seldom waits for
 /// it. A full write buffer ends its turn too.
 pub const REQUESTS_PER_TURN: u32 = 2 * UNACKED_PER_SESSION_MAX as u32;
+/// Bytes of one connection before it lets others go first: one line of the longest.
+pub const READ_BYTES_PER_TURN: usize = FRAME_BYTES_MAX;
 /// Jobs that wait for the store's writer thread. When full, the caller waits.
 pub const WRITER_INBOX_MAX: usize = 1024;
 /// How long the store's writer holds back what nobody waits for, so that it is in the commit of something else.
@@ -164,9 +166,12 @@ pub const HASH_PERMITS_MAX: usize = 4;
 /// Logins that wait for a hash, in each lane (those who logged in from there before, and all others). When full the
 /// network that has the most waiting loses one, of the source that asked most lately: `busy`.
 pub const HASH_QUEUE_MAX: usize = 64;
-/// What one source asks of the hasher lately, as it is counted; one is forgotten every [`LOGIN_SOURCE_EVERY`]. When full
-/// the source stands with all those that ask for too much.
+/// What one source asks of the hasher lately, as it is counted. When full the source stands with all those that ask for too
+/// much.
 pub const HASH_ASKED_MAX: u32 = 256;
+/// One of these is forgotten so often. In this time a server hashes for as many sources as hosts of a LAN have addresses at
+/// a time: so whoever uses one after the other has asked before, and stands behind whoever has not.
+pub const HASH_ASKED_EVERY: Duration = Duration::from_secs(60);
 /// Changes of passwords at work, beside the logins: one is enough, since nobody waits for many.
 pub const PASSWD_PERMITS: usize = 1;
 /// How long a login waits for a hash before it is told `busy`.
@@ -179,7 +184,7 @@ pub const TYPING_MARKS_MAX: usize = 4096;
 // --- connections ----------------------------------------------------------------------------------
 
 /// Connections that have not logged in: more than one host has addresses at a time, at up to 40 KiB each. When full the
-/// oldest that has not tried to log in goes, of the source that holds most.
+/// oldest goes, of the source that holds most.
 pub const CONNECTIONS_BEFORE_LOGIN_MAX: usize = 1024;
 /// The same from one IPv6 /64, IPv4 /16 or link, in which one host can have very many addresses: a quarter is left for the
 /// others. When full one of them goes.
@@ -239,7 +244,11 @@ pub const LOGIN_FRESH_EVERY: Duration = Duration::from_secs(5);
 pub const LOGIN_SOURCE_BURST: u32 = 30;
 /// After that, one more so often: ten a minute.
 pub const LOGIN_SOURCE_EVERY: Duration = Duration::from_secs(6);
-/// Sources, accounts, and pairs of them, whose attempts are remembered. When full what was touched longest ago goes.
+/// How long it is remembered that a source has shown a token that opened no session: its next ones are looked up before
+/// anything is written for them.
+pub const BAD_TOKEN_SHOWN: Duration = Duration::from_secs(60);
+/// Sources, accounts, and pairs of them, whose attempts are remembered. When full an eighth of them goes: those that would be
+/// as good as new first.
 pub const LOGIN_SOURCES_MAX: usize = 4096;
 /// A device that has not been seen for this long must log in by password.
 pub const DEVICE_IDLE_MAX: Duration = Duration::from_secs(180 * 24 * 3600);
@@ -467,27 +476,4 @@ pub const BREACH_FORGOTTEN: Duration = Duration::from_secs(600);
 pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_agree_with_each_other() {
-        const {
-            assert!(FRAME_BYTES_BEFORE_LOGIN_MAX < FRAME_BYTES_MAX);
-            assert!(MESSAGE_BYTES_MAX * 2 + 1024 < FRAME_BYTES_MAX);
-            assert!(PAGE_BYTES_MAX * 2 < SERVER_FRAME_BYTES_MAX);
-            assert!(MESSAGE_BYTES_MAX <= PAGE_BYTES_MAX && MESSAGE_BYTES_MAX <= RING_BYTES_MAX);
-            assert!(JOIN_TAIL_DEFAULT <= JOIN_TAIL_MAX);
-            // `"@name":9007199254740991,` for each room, and the rest of an `attach`.
-            assert!(CURSORS_MAX * (NAME_CHARS_MAX + 21) + 512 < FRAME_BYTES_MAX);
-            // What is kept of each server, at its largest: a name of which every byte is escaped, the token, the account,
-            // the addresses, and the keys and blanks around them.
-            let addresses =
-                (REMEMBERED_ADDRESSES_MAX + REMEMBERED_TYPED_MAX) * (REMEMBERED_ADDRESS_BYTES_MAX + 16);
-            let server = 6 * SERVER_NAME_BYTES_MAX + 2 * TOKEN_BYTES_MAX + NAME_CHARS_MAX + addresses + 512;
-            assert!(REMEMBERED_SERVERS_MAX * server < PRIVATE_FILE_BYTES_MAX);
-            assert!(PINS_MAX * (6 * SERVER_NAME_BYTES_MAX + 512) < PRIVATE_FILE_BYTES_MAX);
-        }
-        assert!(TYPING_EVERY < TYPING_SHOWN);
-    }
-}
+mod tests;

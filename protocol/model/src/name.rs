@@ -154,8 +154,8 @@ folded_name! {
     RoomName, least 1, reserved [""; 0]
 }
 
-/// A name as it looks at a glance: no separators, and one sign for those that are mistaken for each other. Made for
-/// comparing, never shown.
+/// A name with all that might be meant to pass for a reserved one: no separators, and one sign for all letters and digits that
+/// stand for each other. Coarser than [`AccountName::looks`], since reserved names are few. Made for comparing, never shown.
 fn skeleton(name: &str) -> String {
     let sign = |c: char| match c {
         '0' => 'o',
@@ -188,6 +188,29 @@ fn looks_reserved(name: &str) -> bool {
 }
 
 impl AccountName {
+    /// The name as it looks at a glance, for comparing: no separators at its ends, one sign for those in it, and one for what
+    /// is mistaken for each other: `1` and `l`, `rn` and `m` (UTS #39), `0` and `o`, `vv` and `w`. Coarse enough for `bi1l`
+    /// and `bill.`, and fine enough for a class of pupils: `anna1` looks like `annal`, and not like `anna2`.
+    ///
+    /// Stores keep it in an index: to change it is a migration.
+    pub fn looks(&self) -> String {
+        let is_separator = |c: char| matches!(c, '.' | '_' | '-');
+        let mut looks = String::with_capacity(self.0.len());
+        for c in self.0.trim_matches(is_separator).chars() {
+            match c {
+                '0' => looks.push('o'),
+                '1' => looks.push('l'),
+                separator if is_separator(separator) => {
+                    if !looks.ends_with('.') {
+                        looks.push('.');
+                    }
+                }
+                other => looks.push(other),
+            }
+        }
+        looks.replace("rn", "m").replace("vv", "w")
+    }
+
     /// Whether a new account may have this name. An account that has it already keeps it.
     ///
     /// # Errors
@@ -312,6 +335,37 @@ mod tests {
             assert_eq!(text.parse::<AccountName>(), Err(why), "{text:?}");
         }
         assert!("a".repeat(32).parse::<AccountName>().is_ok());
+    }
+
+    #[test]
+    fn names_that_are_mistaken_for_each_other_look_the_same() {
+        let looks = |name: &str| name.parse::<AccountName>().unwrap().looks();
+        for (one, other) in [
+            ("bill", "bi1l"),
+            ("bill", "bill."),
+            ("bill", "_Bi1l_"),
+            ("anna.b", "anna__b"),
+            ("anna1", "annal"),
+            ("modern", "modem"),
+            ("bob", "b0b"),
+            ("vvendy", "wendy"),
+        ] {
+            assert_eq!(looks(one), looks(other), "{one} and {other}");
+        }
+        for (one, other) in [
+            ("anna1", "anna2"),
+            ("anna1", "anna11"),
+            ("anna-1-12", "anna-11-2"),
+            ("anna", "anna1"),
+            ("lia", "ila"),
+            ("b.ill", "bill"),
+            ("kai", "kal"),
+        ] {
+            assert_ne!(looks(one), looks(other), "{one} and {other}");
+        }
+        let class: std::collections::BTreeSet<String> =
+            (1..=40).map(|n| looks(&format!("anna{n}"))).collect();
+        assert_eq!(class.len(), 40);
     }
 
     #[test]

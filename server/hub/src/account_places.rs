@@ -42,9 +42,9 @@ impl AccountPlaces {
         self.kinds().posts.take().await
     }
 
-    /// Waits for the turn to read which rooms the account is in, as `attach` and `join` do, which costs as much as the account
-    /// has rooms: one at a time, so that its sessions together take no more of the server than one of them. `None`: there is
-    /// only one, which is one at a time by itself. Cancel safe.
+    /// Waits for the turn to read a list, which costs as much as it is long: of the rooms that the account is in, of all rooms,
+    /// of the members of one. One at a time, so that the sessions of an account together take no more of the store than one of
+    /// them. `None`: there is only one, which is one at a time by itself. Cancel safe.
     ///
     /// # Errors
     /// `Busy`, when it did not come for `limits::READING_WAIT_MAX`.

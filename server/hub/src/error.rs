@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lanchat_model::{BadName, BadText, limits};
+use lanchat_model::{AccountName, BadName, BadText, limits};
 
 use crate::port::StoreError;
 use crate::turns::NoTurn;
@@ -13,6 +13,9 @@ pub enum Refusal {
     /// Somebody has this name.
     #[error("This name is taken. Choose another one, or log in if it is yours.")]
     NameTaken,
+    /// Somebody has a name that looks like this one.
+    #[error("This name looks like {0}, which is taken. Choose another one, or log in as {0} if that is you.")]
+    NameLooksTaken(AccountName),
     /// Nobody new may have this name, or be called so.
     #[error(transparent)]
     NotANewName(#[from] BadName),

@@ -14,7 +14,9 @@ use crate::command::Credentials;
 use crate::error::{Error, Refusal};
 use crate::event::{LogoutReason, Welcome};
 use crate::password::{Asker, Hasher};
-use crate::port::{Account, AddedDevice, NewAccount, NewDevice, NotResumed, Registered, Store, StoreError};
+use crate::port::{
+    Account, AddedDevice, NewAccount, NewDevice, NotResumed, Recognised, Registered, Store, StoreError,
+};
 use crate::presence::Presence;
 use crate::registry::{Place, Registry};
 use crate::sequencer::{self, Sequencer};
@@ -148,8 +150,11 @@ impl Hub {
                 let token = Token::generate()?;
                 let made = self.0.register(name, display_name, &password, device, source, &token).await;
                 let (made, place) = made.inspect_err(|error| {
-                    if let Error::Refused(Refusal::NameTaken | Refusal::Busy(_)) = error {
-                        self.0.throttle.registration_failed(source);
+                    let counts = |refusal: &Refusal| {
+                        matches!(refusal, Refusal::NameTaken | Refusal::NameLooksTaken(_) | Refusal::Busy(_))
+                    };
+                    if matches!(error, Error::Refused(refusal) if counts(refusal)) {
+                        self.0.throttle.count_against(source);
                     }
                 })?;
                 (made.account, made.device, token, place)
@@ -159,11 +164,13 @@ impl Hub {
             }
             Credentials::Resume { token } => {
                 let token = Token::parse(&token).ok_or(Refusal::BadToken)?;
-                self.0.resume(token, source).await?
+                let resumed = self.0.resume(token, source).await;
+                resumed.inspect_err(|error| self.0.has_opened_nothing(error, source))?
             }
         };
         let login = Login { account, device, source: source.clone(), most, logouts, place };
-        let (session, welcome) = Session::begin(Arc::clone(&self.0), login, token).await?;
+        let begun = Session::begin(Arc::clone(&self.0), login, token).await;
+        let (session, welcome) = begun.inspect_err(|error| self.0.has_opened_nothing(error, source))?;
         self.0.throttle.is_at(session.name(), source);
         Ok((session, welcome))
     }
@@ -271,8 +278,9 @@ impl Inner {
         token: &Token,
     ) -> Result<(Registered, Place), Error> {
         // A taken name is told before the work of hashing; the store decides when two ask at once.
-        if self.store.account(name.clone()).await?.is_some() {
-            return Err(Refusal::NameTaken.into());
+        if let Some(other) = self.store.mistaken_for(name.clone()).await? {
+            let is_same = other == name;
+            return Err(if is_same { Refusal::NameTaken } else { Refusal::NameLooksTaken(other) }.into());
         }
         let password = Password::parse(password.expose()).map_err(Refusal::BadPassword)?;
         let phc = self.hasher.hash(Asker::Login(Lane::New, source), &password).await?;
@@ -284,8 +292,8 @@ impl Inner {
         Ok((registered, place))
     }
 
-    /// The account, if the password is its own, and, for a login, it may have a session more. Counts the attempt before it looks, and brings a hash up to date that is
-    /// not as it would be made today.
+    /// The account, if the password is its own and, for a login, it may have one session more. Counts the attempt before it
+    /// looks, and brings a hash up to date that is not as it would be made today.
     pub(crate) async fn verify(
         &self,
         name: AccountName,
@@ -349,18 +357,29 @@ impl Inner {
 
     /// The device of a token, and the token that it uses from now on: a fresh one, or on a full disk, where nothing can be
     /// kept and reading goes on, the one that it has. The place is taken before the replacement, which the device must be
-    /// told of. Where places are scarce, a look at the token comes first, which anybody may have made up.
+    /// told of.
+    ///
+    /// Where places are scarce, and for whoever has shown a token that opened nothing, a look at the token comes first: anybody
+    /// may have made it up, or show it without end, and the store writes in turns with everybody's posts.
     async fn resume(
         &self,
         token: Token,
         source: &Source,
     ) -> Result<(Account, DeviceId, Token, Place), Error> {
-        let next = token.next()?;
         // All strangers together, one attempt of each connection.
         let is_spare =
             self.registry.has_spare(self.options.clients_max, limits::CONNECTIONS_BEFORE_LOGIN_MAX);
-        let may_enter = is_spare || self.store.recognise(token.record().hash).await?.is_some();
-        let place = if may_enter { Some(self.reserve()?) } else { None };
+        let looks_first = !is_spare || self.throttle.shows_bad_tokens(source);
+        let place = match if looks_first { Some(self.store.recognise(token.record()).await?) } else { None } {
+            None => Some(self.reserve()?),
+            Some(Recognised::Device(account, _)) if self.registry.is_full(account.id) => {
+                return Err(Refusal::TooManySessions.into());
+            }
+            Some(Recognised::Device(..)) => Some(self.reserve()?),
+            Some(Recognised::Nothing(why)) => return Err(self.not_resumed(why, source)),
+            Some(Recognised::ToBeKept) => None,
+        };
+        let next = token.next()?;
         match self.store.resume(token.record(), next.record()).await {
             Ok(Ok((account, device))) => {
                 let place = place.ok_or(Refusal::BadToken)?;
@@ -370,11 +389,19 @@ impl Inner {
             Err(StoreError::Full) => {
                 self.writing.note(&Err::<(), _>(StoreError::Full));
                 // A copied token is refused as writing is: it will be noticed when that can be kept.
-                let found = self.store.recognise(token.record().hash).await?;
+                let found = self.store.recognise(token.record()).await?.device();
                 let (account, device) = found.ok_or(Error::ReadOnly)?;
                 Ok((account, device, token, place.ok_or(Error::ReadOnly)?))
             }
             Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Remembers who has shown a token that opened no session.
+    fn has_opened_nothing(&self, error: &Error, source: &Source) {
+        use Refusal::{BadToken, TokenCopied, TooManySessions};
+        if let Error::Refused(BadToken | TokenCopied | TooManySessions) = error {
+            self.throttle.bad_token(source);
         }
     }
 

@@ -6,6 +6,7 @@
 mod account_places;
 mod answers;
 mod backlog;
+mod budget;
 mod command;
 mod delivery;
 mod entry;

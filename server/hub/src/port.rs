@@ -157,10 +157,35 @@ pub enum NotResumed {
     },
 }
 
+/// What a token is good for.
+#[derive(Clone, Debug)]
+pub enum Recognised {
+    /// It resumes this device.
+    Device(Account, DeviceId),
+    /// It resumes nothing, and nothing has to be kept of that: anybody may have made it up.
+    Nothing(NotResumed),
+    /// It resumes nothing, and that has to be kept, which [`Accounts::resume`] does.
+    ToBeKept,
+}
+
+impl Recognised {
+    /// The device that it resumes.
+    pub fn device(self) -> Option<(Account, DeviceId)> {
+        match self {
+            Self::Device(account, device) => Some((account, device)),
+            Self::Nothing(_) | Self::ToBeKept => None,
+        }
+    }
+}
+
 /// Accounts and their devices.
 pub trait Accounts: Send + Sync {
-    /// Makes an account and its first device. `None`: the name is taken. The entry is the one in the lobby's log.
+    /// Makes an account and its first device. `None`: the name is taken, or looks like one that is. The entry is the one in
+    /// the lobby's log.
     fn register(&self, account: NewAccount, device: NewDevice) -> Answer<'_, Option<Registered>>;
+    /// The account that one of this name would be mistaken for: that of the very name, or else one whose name looks the same
+    /// ([`AccountName::looks`]).
+    fn mistaken_for(&self, name: AccountName) -> Answer<'_, Option<AccountName>>;
     /// The account of this name.
     fn account(&self, name: AccountName) -> Answer<'_, Option<Account>>;
     /// Makes a device for whoever proved to know the password of a generation. Beyond
@@ -182,9 +207,8 @@ pub trait Accounts: Send + Sync {
         token: TokenRecord,
         next: TokenRecord,
     ) -> Answer<'_, Result<(Account, DeviceId), NotResumed>>;
-    /// Finds the device that may resume with this token, and changes nothing. `None`: there
-    /// is none, or one about which something would have to be kept.
-    fn recognise(&self, token: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>>;
+    /// What [`Accounts::resume`] would make of this token. Changes nothing, and writes nothing.
+    fn recognise(&self, token: TokenRecord) -> Answer<'_, Recognised>;
     /// Removes a device.
     fn remove_device(&self, device: DeviceId) -> Answer<'_, ()>;
     /// Replaces the password, and removes all devices but one. `false`, and nothing changes: the password is another

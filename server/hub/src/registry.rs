@@ -67,6 +67,11 @@ impl Registry {
         self.lock().logouts
     }
 
+    /// Whether an account has so many sessions that its tokens open no more.
+    pub(crate) fn is_full(&self, account: AccountId) -> bool {
+        self.sessions_of(account) >= limits::SESSIONS_BY_TOKEN_MAX
+    }
+
     /// Whether a login by password may make one session more of an account than it has.
     pub(crate) fn has_space(&self, account: AccountId) -> bool {
         self.sessions_of(account) < limits::SESSIONS_PER_ACCOUNT_MAX

@@ -171,8 +171,16 @@ impl Session {
                 self.join(room, tail).await
             }
             Command::Leave { room } => self.leave(room).await,
-            Command::Rooms => self.rooms().await,
-            Command::Members { room } => self.members(room).await,
+            Command::Rooms => {
+                let of_account = Arc::clone(&self.mailbox.of_account);
+                let _turn = of_account.reading().await?;
+                self.rooms().await
+            }
+            Command::Members { room } => {
+                let of_account = Arc::clone(&self.mailbox.of_account);
+                let _turn = of_account.reading().await?;
+                self.members(room).await
+            }
             Command::History { room, before, limit } => self.history(room, before, limit).await,
             Command::Away { reason } => self.set_away(Some(crate::port::Away { reason })),
             Command::Back => self.set_away(None),

@@ -4,14 +4,13 @@
 //! counted like guesses one after the other. An unknown account is treated as a known one. A source that logged in to
 //! an account before is slowed by its own failures there alone, never by those of others (ADR 10).
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lanchat_model::{AccountName, limits};
 use tokio::time::Instant;
 
+use crate::budget::{Budget, Expires, Rate, Remembered};
 use crate::known::KnownSources;
 use crate::source::Source;
 
@@ -49,6 +48,8 @@ struct State {
     failures: Remembered<(AccountName, Source), Failures>,
     accounts: Remembered<AccountName, OfAccount>,
     sources: Remembered<Source, Budget>,
+    /// Who has shown a token that opened no session.
+    bad_tokens: Remembered<Source, Budget>,
     known: KnownSources,
 }
 
@@ -70,53 +71,10 @@ struct OfAccount {
     fresh: Budget,
 }
 
-/// So many at once, and one more every so often: the moment until which it is used up (RFC 2697, in time).
-#[derive(Debug, Default)]
-pub(crate) struct Budget {
-    until: Option<Instant>,
-    told: bool,
-}
-
-/// How much a [`Budget`] holds.
-#[derive(Clone, Copy)]
-pub(crate) struct Rate {
-    pub(crate) burst: u32,
-    pub(crate) every: Duration,
-}
-
 const FAILING: Rate = Rate { burst: limits::LOGIN_ACCOUNT_BURST, every: limits::LOGIN_ACCOUNT_EVERY };
 const FRESH: Rate = Rate { burst: limits::LOGIN_FRESH_BURST, every: limits::LOGIN_FRESH_EVERY };
 const SOURCE: Rate = Rate { burst: limits::LOGIN_SOURCE_BURST, every: limits::LOGIN_SOURCE_EVERY };
-
-impl Budget {
-    /// How long there is nothing left.
-    fn wait(&self, rate: Rate, now: Instant) -> Option<Duration> {
-        let used = self.until?.checked_duration_since(now)?;
-        let left = rate.every.saturating_mul(rate.burst.saturating_sub(1));
-        used.checked_sub(left).filter(|wait| !wait.is_zero())
-    }
-
-    /// Takes one, be it more than there is: what is used up stays within the burst.
-    pub(crate) fn take(&mut self, rate: Rate, now: Instant) {
-        let used = self.until.map_or(now, |until| until.max(now)) + rate.every;
-        self.until = Some(used.min(now + rate.every.saturating_mul(rate.burst)));
-        self.told = false;
-    }
-
-    /// How much of it is used up, at most the burst.
-    pub(crate) fn used(&self, rate: Rate, now: Instant) -> u32 {
-        let left = self.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-        u32::try_from(left.as_millis().div_ceil(rate.every.as_millis().max(1))).unwrap_or(rate.burst)
-    }
-
-    fn give_back(&mut self, rate: Rate) {
-        self.until = self.until.and_then(|until| until.checked_sub(rate.every));
-    }
-
-    fn too_early(&mut self, wait: Duration) -> TooEarly {
-        TooEarly { wait, first: !std::mem::replace(&mut self.told, true) }
-    }
-}
+const BAD_TOKEN: Rate = Rate { burst: 1, every: limits::BAD_TOKEN_SHOWN };
 
 impl Failures {
     /// How long the next attempt has to wait.
@@ -124,6 +82,25 @@ impl Failures {
         let over = self.count.checked_sub(limits::LOGIN_FAILURES_FREE)?;
         let delay = Duration::from_secs(1 << over.min(6)).min(limits::LOGIN_DELAY_MAX);
         delay.checked_sub(self.last.elapsed()).filter(|left| !left.is_zero())
+    }
+}
+
+impl Expires for Failures {
+    /// A second for each: whoever failed often is not forgotten for others who failed once.
+    fn at(&self) -> Option<Instant> {
+        (self.count > 0).then(|| self.last + Duration::from_secs(self.count.into()))
+    }
+}
+
+impl Expires for OfAccount {
+    fn at(&self) -> Option<Instant> {
+        self.failing.at().max(self.fresh.at())
+    }
+}
+
+impl TooEarly {
+    fn after(wait: Duration, budget: &mut Budget) -> Self {
+        Self { wait, first: budget.is_told_first() }
     }
 }
 
@@ -143,17 +120,18 @@ impl Throttle {
             return Err(TooEarly { wait, first: !std::mem::replace(&mut failures.told, true) });
         }
         if !known {
-            let of_source = state.sources.touch(source.clone(), Budget::default);
-            if let Some(wait) = of_source.wait(SOURCE, now) {
-                return Err(of_source.too_early(wait));
+            if let Some(budget) = state.sources.peek_mut(source)
+                && let Some(wait) = budget.wait(SOURCE, now)
+            {
+                return Err(TooEarly::after(wait, budget));
             }
             if let Some(of_account) = state.accounts.peek_mut(name)
                 && let (budget, rate) = of_account.budget(failing)
                 && let Some(wait) = budget.wait(rate, now)
             {
-                return Err(budget.too_early(wait));
+                return Err(TooEarly::after(wait, budget));
             }
-            of_source.take(SOURCE, now);
+            state.sources.touch(source.clone(), Budget::default).take(SOURCE, now);
             let (budget, rate) = state.accounts.touch(name.clone(), OfAccount::default).budget(failing);
             budget.take(rate, now);
         }
@@ -190,22 +168,33 @@ impl Throttle {
             return;
         }
         self.undo(attempt);
-        self.registration_failed(&attempt.source);
+        self.count_against(&attempt.source);
     }
 
     /// Whether a source may register. An account that was made does not count, one that was refused does.
     pub(crate) fn may_register(&self, source: &Source) -> Result<(), TooEarly> {
         match self.lock().sources.peek_mut(source) {
             Some(budget) => {
-                budget.wait(SOURCE, Instant::now()).map_or(Ok(()), |wait| Err(budget.too_early(wait)))
+                budget.wait(SOURCE, Instant::now()).map_or(Ok(()), |wait| Err(TooEarly::after(wait, budget)))
             }
             None => Ok(()),
         }
     }
 
-    /// No account was made: the name is taken, or too many wait.
-    pub(crate) fn registration_failed(&self, source: &Source) {
+    /// Counts something that was refused against its source alone: a registration, or a login because too many wait.
+    pub(crate) fn count_against(&self, source: &Source) {
         self.lock().sources.touch(source.clone(), Budget::default).take(SOURCE, Instant::now());
+    }
+
+    /// A source has shown a token that opened no session.
+    pub(crate) fn bad_token(&self, source: &Source) {
+        self.lock().bad_tokens.touch(source.clone(), Budget::default).take(BAD_TOKEN, Instant::now());
+    }
+
+    /// Whether it did so lately.
+    pub(crate) fn shows_bad_tokens(&self, source: &Source) -> bool {
+        let mut state = self.lock();
+        state.bad_tokens.peek_mut(source).is_some_and(|shown| shown.used(BAD_TOKEN, Instant::now()) > 0)
     }
 
     /// Somebody at `source` is who they say they are.
@@ -241,42 +230,6 @@ impl State {
             let (budget, rate) = of_account.budget(attempt.failing);
             budget.give_back(rate);
         }
-    }
-}
-
-/// What was touched lately. At most `limits::LOGIN_SOURCES_MAX`: when full, what was touched longest ago is forgotten.
-#[derive(Debug)]
-pub(crate) struct Remembered<K, V> {
-    entries: HashMap<K, (u64, V)>,
-    touches: u64,
-}
-
-impl<K, V> Default for Remembered<K, V> {
-    fn default() -> Self {
-        Self { entries: HashMap::new(), touches: 0 }
-    }
-}
-
-impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
-    pub(crate) fn touch(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
-        self.touches += 1;
-        if self.entries.len() >= limits::LOGIN_SOURCES_MAX && !self.entries.contains_key(&key) {
-            // A look at all of them, as often as something new comes while it is full: behind each stands an attempt.
-            let oldest =
-                self.entries.iter().min_by_key(|(_, (touched, _))| *touched).map(|(key, _)| key.clone());
-            oldest.and_then(|oldest| self.entries.remove(&oldest));
-        }
-        let (touched, value) = self.entries.entry(key).or_insert_with(|| (0, make()));
-        *touched = self.touches;
-        value
-    }
-
-    fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.entries.get_mut(key).map(|(_, value)| value)
-    }
-
-    fn forget(&mut self, key: &K) {
-        self.entries.remove(key);
     }
 }
 

@@ -1,4 +1,5 @@
-//! One account that attaches and joins without pause, from several sessions: what the others and its own notice.
+//! One account that attaches, joins and asks for lists without pause, from several sessions: what the others and its own
+//! notice.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -7,7 +8,7 @@ mod people;
 
 use std::collections::BTreeMap;
 
-use lanchat_hub::{Command, Credentials, Hub, HubOptions, Reply};
+use lanchat_hub::{Command, Credentials, Event, Hub, HubOptions, Reply, RoomView};
 use lanchat_model::{RoomName, limits};
 use memory_store::MemoryStore;
 use people::{here, newcomer};
@@ -22,12 +23,13 @@ fn join() -> Command {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_has_its_rooms_read_one_time_after_the_other_and_keeps_nobody_else_waiting() {
+async fn an_account_has_its_lists_read_one_after_the_other_and_keeps_nobody_else_waiting() {
     let store = MemoryStore::new();
     let hub = Hub::open(store.clone(), HubOptions::default()).await.unwrap();
     let (mut ana, _) = hub.authenticate(newcomer("ana"), &here()).await.unwrap();
     let (mut eve, welcome) = hub.authenticate(newcomer("eve"), &here()).await.unwrap();
-    for asked in [attach(), join()] {
+    let members = Command::Members { room: Some(RoomView::Group(RoomName::lobby())) };
+    for asked in [attach(), join(), Command::Rooms, members] {
         let resume = Credentials::Resume { token: welcome.token.clone() };
         let (mut beside, _) = hub.authenticate(resume, &here()).await.unwrap();
         let gate = store.hold();
@@ -40,6 +42,33 @@ async fn an_account_has_its_rooms_read_one_time_after_the_other_and_keeps_nobody
         gate.open();
         assert!(first.await.is_ok() && second.await.is_ok());
     }
+}
+
+/// Each session of an account looks when its rooms are other ones; the store is asked for one at a time.
+#[tokio::test(start_paused = true)]
+async fn sessions_that_are_told_of_other_rooms_look_one_after_the_other() {
+    let store = MemoryStore::new();
+    let hub = Hub::open(store.clone(), HubOptions::default()).await.unwrap();
+    let (mut eve, welcome) = hub.authenticate(newcomer("eve"), &here()).await.unwrap();
+    let resume = Credentials::Resume { token: welcome.token };
+    let (mut beside, _) = hub.authenticate(resume, &here()).await.unwrap();
+    for session in [&mut eve, &mut beside] {
+        session.submit(attach()).await.unwrap();
+    }
+    let garden = || "garden".parse::<RoomName>().unwrap();
+    eve.submit(Command::Join { room: garden(), tail: 0 }).await.unwrap();
+    let gate = store.hold();
+    let mut first = Box::pin(eve.next_batch());
+    assert!(timeout(limits::PRESENCE_WAIT_MAX, &mut first).await.is_err(), "the store is at work");
+    store.let_pass();
+    let mut second = Box::pin(beside.next_batch());
+    assert!(timeout(limits::PRESENCE_WAIT_MAX, &mut second).await.is_err(), "it has to wait");
+    gate.open();
+    assert!(first.await.is_ok());
+    let told = second.await.unwrap();
+    let is_garden =
+        |event: &Event| matches!(event, Event::Room(state) if state.room == RoomView::Group(garden()));
+    assert!(told.iter().any(is_garden), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -315,6 +315,51 @@ async fn right_passwords_that_open_no_session_are_counted() {
     }
 }
 
+/// Anybody may make up tokens, and whoever has one may show it without end: after the first one they are only looked up.
+#[tokio::test(start_paused = true)]
+async fn for_a_token_that_opens_no_session_nothing_is_written() {
+    let (hub, store) = hub().await;
+    let (first, mut welcome) = register(&hub, "ana").await;
+    for number in 0..100 {
+        assert_eq!(refusal(resume(&hub, &format!("{number:064}")).await), Refusal::BadToken);
+    }
+    assert_eq!(store.resumes(), 1);
+    let mut sessions = vec![first];
+    while sessions.len() < limits::SESSIONS_BY_TOKEN_MAX {
+        let (session, next) = resume(&hub, &welcome.token).await.unwrap();
+        sessions.push(session);
+        welcome = next;
+    }
+    let before = store.resumes();
+    for _ in 0..100 {
+        assert_eq!(refusal(resume(&hub, &welcome.token).await), Refusal::TooManySessions);
+    }
+    assert_eq!(store.resumes(), before);
+    sessions.pop();
+    assert!(resume(&hub, &welcome.token).await.is_ok(), "the token is as good as before");
+}
+
+/// With more addresses than anything is remembered of.
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_from_everywhere_has_nobody_else_forgotten() {
+    let (hub, _) = hub().await;
+    let (_ana, _) = register(&hub, "ana").await;
+    let (_eve, mut welcome) = register(&hub, "eve").await;
+    for number in 0..limits::LOGIN_SOURCES_MAX + 100 {
+        let from = Source(format!("10.{}.{}.9", number / 256, number % 256).into());
+        let token = Credentials::Resume { token: welcome.token };
+        welcome = hub.authenticate(token, &from).await.unwrap().1;
+    }
+    assert!(hub.knows(&here()));
+    // As many guesses as very many addresses have.
+    for from in 0..limits::LOGIN_FRESH_BURST {
+        let guessed = guess(&hub, "ana", &format!("172.16.0.{from}")).await;
+        assert_eq!(refusal(guessed), Refusal::WrongPassword);
+    }
+    assert!(matches!(refusal(guess(&hub, "ana", "172.16.1.1").await), Refusal::SlowDown(_)));
+    assert!(log_in(&hub, PASSWORD).await.is_ok(), "from where she was before");
+}
+
 #[tokio::test(start_paused = true)]
 async fn registrations_that_are_refused_are_counted_by_source() {
     let (hub, _) = hub().await;
@@ -377,6 +422,7 @@ async fn names_are_looked_at_before_passwords() {
         refusal(hub.authenticate(credentials, &here()).await)
     };
     assert_eq!(register("ana").await, Refusal::NameTaken);
+    assert_eq!(register("ana_").await, Refusal::NameLooksTaken("ana".parse().unwrap()));
     assert!(matches!(register("server.").await, Refusal::NotANewName(_)));
     assert!(matches!(register("bob").await, Refusal::BadPassword(_)));
 }

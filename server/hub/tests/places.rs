@@ -28,7 +28,8 @@ async fn strangers_whose_logins_are_under_way_leave_a_small_server_its_places() 
             device: None,
         };
         let made_up = Credentials::Resume { token: format!("{number}").repeat(64) };
-        for credentials in [guess, made_up, newcomer(&format!("somebody-{number}"))] {
+        assert!(hub.authenticate(made_up, &here()).await.is_err(), "it never is under way");
+        for credentials in [guess, newcomer(&format!("somebody-{number}"))] {
             let (hub, source) = (hub.clone(), Source(format!("10.0.0.{number}").into()));
             let mut stranger =
                 Box::pin(async move { hub.authenticate(credentials, &source).await.map(drop) });

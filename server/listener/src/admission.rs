@@ -1,5 +1,5 @@
-//! Who may wait in front of the login. When there is no place left the oldest silent connection goes, of the source that
-//! holds most: nobody is kept out because others came first (docs/adr/0008).
+//! Who may wait in front of the login. When there is no place left the oldest connection goes, of the source that holds most:
+//! nobody is kept out because others came first (docs/adr/0008).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -17,7 +17,8 @@ mod tests;
 #[derive(Debug, Default)]
 pub(crate) struct Anteroom(Mutex<Room>);
 
-/// A place in the anteroom, given up when dropped. It may be taken away.
+/// A place in the anteroom, given up when dropped. It may be taken away. A login that is at work by then goes on, and whomever
+/// it lets in needs no place; the queues that it goes through bound how many those are.
 #[derive(Debug)]
 pub(crate) struct Place {
     anteroom: Arc<Anteroom>,
@@ -29,7 +30,7 @@ pub(crate) struct Place {
     pub(crate) is_anothers: bool,
 }
 
-/// See `limits::CONNECTIONS_BEFORE_LOGIN_MAX`, which bounds all that is in here, but for the sources that are known.
+/// See `limits::CONNECTIONS_BEFORE_LOGIN_MAX`, which bounds all that is in here.
 #[derive(Debug, Default)]
 struct Room {
     next: u64,
@@ -45,21 +46,10 @@ struct Guest {
     source: Source,
     network: Network,
     is_kept: bool,
-    state: State,
     /// Greater than that of all that came, or finished a handshake, before.
     age: Reverse<u64>,
     /// To be woken when its place is taken away.
     waker: Option<Waker>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum State {
-    /// It has tried to log in, and failed.
-    Failed,
-    /// It has asked for nothing yet.
-    Silent,
-    /// A login of it is at work: it cannot be sent away.
-    Served,
 }
 
 /// The connections of one network.
@@ -67,51 +57,50 @@ enum State {
 struct Hall {
     count: usize,
     parties: HashMap<Source, Party>,
-    /// Who goes first when somebody has to: the last one. Each party has one that can be sent away, or none.
+    /// Who goes first when somebody has to: the last one. Each party has one in it.
     ranking: BTreeSet<Rank>,
 }
 
 /// The connections of one source.
 #[derive(Debug, Default)]
 struct Party {
-    count: usize,
     kept: usize,
-    idle: BTreeSet<Standing>,
+    guests: BTreeSet<Standing>,
     rank: Option<Rank>,
 }
 
-/// Who of one source goes first: the greatest.
-type Standing = (bool, State, Reverse<u64>, u64);
+/// Who of one source goes first: the greatest. Not in a kept place, and old.
+type Standing = (bool, Reverse<u64>, u64);
 
-/// Who of one network goes first: the greatest. Not a kept place, of a source that holds many, silent, and old.
+/// Who of one network goes first: the greatest. Not in a kept place, of a source that holds many, and old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     is_open: bool,
     held: usize,
-    state: State,
     age: Reverse<u64>,
     id: u64,
 }
 
 impl Anteroom {
-    /// A place, which may be a kept one if somebody has logged in from there before. `None` if there is none and nobody can
-    /// be sent away, because a login is at work for each.
-    pub(crate) fn enter(self: &Arc<Self>, source: Source, is_known: bool) -> Option<Place> {
+    /// A place for a connection, which may be a kept one if somebody has logged in from there before. Where there is none left,
+    /// another one loses its place.
+    pub(crate) fn enter(self: &Arc<Self>, source: Source, is_known: bool) -> Place {
         let network = source.network();
         let mut room = self.lock();
-        let mut sent_away = None;
         let is_crowded = |hall: &Hall| hall.count >= limits::CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX;
-        if room.networks.get(&network).is_some_and(is_crowded) {
-            sent_away = Some(room.first_of(network)?);
+        let sent_away = if room.networks.get(&network).is_some_and(is_crowded) {
+            room.first_of(network)
         } else if room.guests.len() >= limits::CONNECTIONS_BEFORE_LOGIN_MAX {
-            sent_away = Some(room.first_of_all()?);
-        }
+            room.first_of_all()
+        } else {
+            None
+        };
         let is_anothers = sent_away.is_some();
         let waker = sent_away.and_then(|id| room.remove(id));
         let (id, is_kept) = room.insert(source.clone(), network, is_known);
         drop(room);
         waker.into_iter().for_each(Waker::wake);
-        Some(Place { anteroom: Arc::clone(self), id, source, is_kept, is_anothers })
+        Place { anteroom: Arc::clone(self), id, source, is_kept, is_anothers }
     }
 
     /// Sends up to `count` connections away, in the order in which they would have to make room, and tells how many.
@@ -149,16 +138,6 @@ impl Place {
     pub(crate) fn is_greeted(&self) {
         self.anteroom.lock().renew(self.id);
     }
-
-    /// A login is at work: the place is not taken away.
-    pub(crate) fn is_served(&self) {
-        self.anteroom.lock().change(self.id, State::Served);
-    }
-
-    /// The login failed.
-    pub(crate) fn has_failed(&self) {
-        self.anteroom.lock().change(self.id, State::Failed);
-    }
 }
 
 impl Drop for Place {
@@ -175,19 +154,18 @@ impl Room {
         let is_kept = is_known && self.has_kept_place(&source, network);
         let hall = self.networks.entry(network).or_default();
         let party = hall.parties.entry(source.clone()).or_default();
-        let guest = Guest { source, network, is_kept, state: State::Silent, age: Reverse(id), waker: None };
+        let guest = Guest { source, network, is_kept, age: Reverse(id), waker: None };
         hall.count += 1;
-        party.count += 1;
         party.kept += usize::from(is_kept);
         self.kept.extend(is_kept.then_some(id));
-        party.idle.insert(guest.standing(id));
+        party.guests.insert(guest.standing(id));
         party.rank_in(&mut hall.ranking);
         self.guests.insert(id, guest);
         (id, is_kept)
     }
 
     /// Whether one connection more of a source may have a kept place. When all are taken, the source that has most of them
-    /// gives one up: of the oldest that is not at work on a login, which becomes one like others.
+    /// gives one up: that of the oldest, which becomes one like others.
     fn has_kept_place(&mut self, source: &Source, network: Network) -> bool {
         let has = self.party(source, network).map_or(0, |party| party.kept);
         if has >= limits::KEPT_PLACES_PER_SOURCE_MAX {
@@ -199,7 +177,7 @@ impl Room {
         let standing = |id: &u64| {
             let guest = self.guests.get(id)?;
             let of_source = self.party(&guest.source, guest.network)?.kept;
-            Some((of_source, guest.state != State::Served, guest.age, *id))
+            Some((of_source, guest.age, *id))
         };
         let first = self.kept.iter().filter_map(standing).max();
         let Some((.., id)) = first.filter(|(of_source, ..)| *of_source > has) else { return false };
@@ -222,11 +200,10 @@ impl Room {
         let hall = self.networks.get_mut(&guest.network)?;
         hall.count -= 1;
         if let Some(party) = hall.parties.get_mut(&guest.source) {
-            party.count -= 1;
             party.kept -= usize::from(guest.is_kept);
-            party.idle.remove(&guest.standing(id));
+            party.guests.remove(&guest.standing(id));
             party.rank_in(&mut hall.ranking);
-            if party.count == 0 {
+            if party.guests.is_empty() {
                 hall.parties.remove(&guest.source);
             }
         }
@@ -234,10 +211,6 @@ impl Room {
             self.networks.remove(&guest.network);
         }
         guest.waker
-    }
-
-    fn change(&mut self, id: u64, state: State) {
-        self.update(id, |guest, _| guest.state = state);
     }
 
     fn renew(&mut self, id: u64) {
@@ -250,11 +223,9 @@ impl Room {
         let Some(guest) = self.guests.get_mut(&id) else { return };
         let Some(hall) = self.networks.get_mut(&guest.network) else { return };
         let Some(party) = hall.parties.get_mut(&guest.source) else { return };
-        party.idle.remove(&guest.standing(id));
+        party.guests.remove(&guest.standing(id));
         change(guest, party);
-        if guest.state != State::Served {
-            party.idle.insert(guest.standing(id));
-        }
+        party.guests.insert(guest.standing(id));
         party.rank_in(&mut hall.ranking);
     }
 
@@ -265,8 +236,7 @@ impl Room {
 
     /// Who has to go first: where sources hold the same, of the network that holds most.
     fn first_of_all(&self) -> Option<u64> {
-        let key =
-            |rank: &Rank, hall: &Hall| (rank.is_open, rank.held, hall.count, rank.state, rank.age, rank.id);
+        let key = |rank: &Rank, hall: &Hall| (rank.is_open, rank.held, hall.count, rank.age, rank.id);
         let firsts = self.networks.values().filter_map(|hall| Some(key(hall.ranking.last()?, hall)));
         firsts.max().map(|(.., id)| id)
     }
@@ -274,7 +244,7 @@ impl Room {
 
 impl Guest {
     fn standing(&self, id: u64) -> Standing {
-        (!self.is_kept, self.state, self.age, id)
+        (!self.is_kept, self.age, id)
     }
 }
 
@@ -284,9 +254,8 @@ impl Party {
         if let Some(before) = self.rank.take() {
             ranking.remove(&before);
         }
-        let first = self.idle.last();
-        self.rank =
-            first.map(|&(is_open, state, age, id)| Rank { is_open, held: self.count, state, age, id });
+        let held = self.guests.len();
+        self.rank = self.guests.last().map(|&(is_open, age, id)| Rank { is_open, held, age, id });
         ranking.extend(self.rank);
     }
 }

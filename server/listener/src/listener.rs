@@ -153,15 +153,11 @@ impl Entrance {
         }
     }
 
-    /// A peer without a place is closed, not left hanging. Returns whether one of those before the login had to go.
+    /// Begins with a peer, which has a place from now on. Returns whether one of those before the login had to go for it.
     fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, connections: &mut JoinSet<()>) -> bool {
         let source = source_of(peer);
         let is_known = self.hub.knows(&source);
-        let Some(place) = self.anteroom.enter(source, is_known) else {
-            debug!(source = %source_of(peer).0, "turned away: a login is at work in each place");
-            abort(&stream);
-            return true;
-        };
+        let place = self.anteroom.enter(source, is_known);
         let is_crowded = place.is_anothers;
         // Each part is boxed, so that a connection that waits has the memory of the waiting, not of the handshake; this one
         // out here, so that what it takes along is not kept beside it.
@@ -235,6 +231,7 @@ impl Entrance {
             session: None,
             has_input: false,
             taken: 0,
+            received: 0,
             out: Vec::new(),
             last_sent: Instant::now(),
         }))

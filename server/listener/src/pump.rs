@@ -30,6 +30,8 @@ pub(crate) struct Pump {
     pub(crate) has_input: bool,
     /// Requests since it last let others go first.
     pub(crate) taken: u32,
+    /// Bytes that came since then.
+    pub(crate) received: usize,
     /// What is to be written. Written as soon as it exceeds `limits::WRITE_BUFFER_BYTES_MAX`, and before every wait.
     pub(crate) out: Vec<u8>,
     pub(crate) last_sent: Instant,
@@ -126,9 +128,13 @@ impl Pump {
     ) -> Poll<io::Result<Wake>> {
         let mut wake = Wake::default();
         if self.has_credit() {
-            let Self { stream, dialect, .. } = self;
-            if let Poll::Ready(received) = stream.poll_read(cx, |bytes| dialect.receive(bytes)) {
-                wake.received = Some(received?);
+            let Self { stream, dialect, received, .. } = self;
+            let take = |bytes: &[u8]| {
+                *received += bytes.len();
+                dialect.receive(bytes);
+            };
+            if let Poll::Ready(is_open) = stream.poll_read(cx, take) {
+                wake.received = Some(is_open?);
                 self.has_input = true;
             }
         }
@@ -220,8 +226,8 @@ impl Pump {
         Ok(())
     }
 
-    /// Takes the requests that are whole, while there is credit. After so many, or a full write buffer, it lets others go
-    /// first: the runtime counts reads, and one read may bring hundreds of requests that need no waiting.
+    /// Takes the requests that are whole, while there is credit. After so many, so long ones, or a full write buffer, it lets
+    /// others go first: the runtime counts reads, and one read may bring hundreds of requests that need no waiting.
     async fn take_requests(&mut self) -> io::Result<ControlFlow<()>> {
         while self.has_input && self.has_credit() {
             let flow = match self.dialect.next_inbound(&mut self.out) {
@@ -241,9 +247,12 @@ impl Pump {
                 return Ok(ControlFlow::Break(()));
             }
             self.taken += 1;
-            // Few long answers are as much work as many short ones.
-            if self.taken >= limits::REQUESTS_PER_TURN || self.out.len() > limits::WRITE_BUFFER_BYTES_MAX {
-                self.taken = 0;
+            // A few long requests or answers are as much work as many short ones.
+            if self.taken >= limits::REQUESTS_PER_TURN
+                || self.received >= limits::READ_BYTES_PER_TURN
+                || self.out.len() > limits::WRITE_BUFFER_BYTES_MAX
+            {
+                (self.taken, self.received) = (0, 0);
                 self.flush().await?;
                 tokio::task::yield_now().await;
             }
@@ -289,14 +298,12 @@ impl Pump {
             // A dialect lets no command pass before the login.
             (Request::Command { .. }, None) => Flow::Close,
             (Request::Authenticate { tag, credentials }, _) => {
-                self.newcomer.iter().for_each(|newcomer| newcomer.place.is_served());
                 let result = Box::pin(self.entrance.hub.authenticate(credentials, &self.source)).await;
                 let result = result.map(|(session, welcome)| {
                     self.newcomer = None;
                     self.session = Some(session);
                     welcome
                 });
-                self.newcomer.iter().for_each(|newcomer| newcomer.place.has_failed());
                 self.dialect.welcome(&tag, result, &mut self.out)
             }
             (Request::Bye { tag }, session) => {

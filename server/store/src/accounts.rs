@@ -3,7 +3,7 @@
 use lanchat_hub::Body;
 use lanchat_hub::port::{
     Account, Accounts, AddedDevice, Answer, Away, Draft, Generation, NewAccount, NewDevice, NewPassword,
-    NotResumed, PasswordHash, PresenceRecord, Registered, TokenHash, TokenRecord,
+    NotResumed, PasswordHash, PresenceRecord, Recognised, Registered, TokenRecord,
 };
 use lanchat_model::{
     AccountId, AccountName, AwayReason, ClientId, DeviceId, LOBBY, RoomId, Timestamp, limits,
@@ -21,6 +21,14 @@ impl Accounts for SqliteStore {
     fn register(&self, account: NewAccount, device: NewDevice) -> Answer<'_, Option<Registered>> {
         let lived = self.lived();
         self.write_more(move |conn, clock| register(conn, account, &device, Moment { wall: clock(), lived }))
+    }
+
+    fn mistaken_for(&self, name: AccountName) -> Answer<'_, Option<AccountName>> {
+        self.read(move |conn| {
+            let mut statement = conn
+                .prepare_cached("SELECT name FROM accounts WHERE looks = ?2 ORDER BY name <> ?1 LIMIT 1")?;
+            statement.query_row([name.as_str(), name.looks().as_str()], |row| parsed(row, 0)).optional()
+        })
     }
 
     fn account(&self, name: AccountName) -> Answer<'_, Option<Account>> {
@@ -52,7 +60,7 @@ impl Accounts for SqliteStore {
         self.write(move |conn, _| devices::resume(conn, &token, &next, lived))
     }
 
-    fn recognise(&self, token: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>> {
+    fn recognise(&self, token: TokenRecord) -> Answer<'_, Recognised> {
         let lived = self.lived();
         self.read(move |conn| devices::recognise(conn, &token, lived))
     }
@@ -144,15 +152,17 @@ fn register(
     now: Moment,
 ) -> rusqlite::Result<Option<Registered>> {
     let mut statement = conn.prepare_cached(
-        "INSERT INTO accounts (name, display_name, phc, admin, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (name) DO NOTHING RETURNING id, generation",
+        "INSERT INTO accounts (name, display_name, phc, admin, created_ms)
+         SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE looks = ?6)
+         RETURNING id, generation",
     )?;
     let values = params![
         account.name.as_str(),
         account.display_name.as_str(),
         account.phc.0,
         account.admin,
-        now.wall.0
+        now.wall.0,
+        account.name.looks()
     ];
     let made = |row: &Row<'_>| Ok((AccountId(row.get(0)?), Generation(row.get(1)?)));
     let Some((id, generation)) = statement.query_row(values, made).optional()? else {

@@ -1,7 +1,8 @@
 //! Devices and their tokens in SQL: what `port::Accounts` says of them. The token rule is PROTOCOL §4, and ADR 9.
 
 use lanchat_hub::port::{
-    Account, AddedDevice, Generation, NewDevice, NewPassword, NotResumed, TokenHash, TokenLeft, TokenRecord,
+    Account, AddedDevice, Generation, NewDevice, NewPassword, NotResumed, Recognised, TokenHash, TokenLeft,
+    TokenRecord,
 };
 use lanchat_model::{AccountId, DeviceId, Timestamp, limits};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -132,16 +133,19 @@ fn holder_of(conn: &Connection, token: &TokenHash) -> rusqlite::Result<Option<Ho
     .optional()
 }
 
-/// Finds the device that may resume by a token, and changes nothing.
-pub(crate) fn recognise(
-    conn: &Connection,
-    token: &TokenHash,
-    now: Lived,
-) -> rusqlite::Result<Option<(Account, DeviceId)>> {
-    let Some(holder) = holder_of(conn, token)?.filter(|holder| !holder.copied && !holder.is_idle(now)) else {
-        return Ok(None);
-    };
-    Ok(Some((account_by_id(conn, holder.account)?, holder.device)))
+/// What [`resume`] would make of a token.
+pub(crate) fn recognise(conn: &Connection, token: &TokenRecord, now: Lived) -> rusqlite::Result<Recognised> {
+    if let Some(holder) = holder_of(conn, &token.hash)?.filter(|holder| !holder.copied) {
+        return Ok(if holder.is_idle(now) {
+            Recognised::ToBeKept
+        } else {
+            Recognised::Device(account_by_id(conn, holder.account)?, holder.device)
+        });
+    }
+    Ok(match copied(conn, token)? {
+        Some(Copied { is_marked: false, .. }) => Recognised::ToBeKept,
+        found => Recognised::Nothing(found.map_or(NotResumed::Unknown, |copied| copied.what)),
+    })
 }
 
 /// Finds the device of a token, and gives it `next` as the token to use from now on.
@@ -180,28 +184,39 @@ fn retire(conn: &Connection, device: DeviceId, current: bool) -> rusqlite::Resul
     Ok(())
 }
 
-/// Why a token resumes nothing: it is of the series of a device and none of its two, or an older one that an earlier
-/// version made and this device had. The device of a copied one stays, so that its owner, who may come later and with a token
-/// that was good, is told why too.
+/// A device of which somebody has a copy of a token.
+struct Copied {
+    what: NotResumed,
+    device: DeviceId,
+    /// Whether the device is marked so already.
+    is_marked: bool,
+}
+
+/// The device that a token betrays: it is of its series and none of its two, or an older one that an earlier version made and
+/// this device had, or one of a device that is marked.
+fn copied(conn: &Connection, token: &TokenRecord) -> rusqlite::Result<Option<Copied>> {
+    conn.prepare_cached(
+        "SELECT devices.id, accounts.id, accounts.name, devices.copied FROM devices
+         JOIN accounts ON accounts.id = devices.account
+         WHERE devices.id = (SELECT id FROM devices WHERE series = ?2
+                             UNION ALL
+                             SELECT device FROM spent_tokens WHERE token = ?1
+                             UNION ALL
+                             SELECT id FROM devices WHERE (token = ?1 OR next_token = ?1) AND copied = 1)",
+    )?
+    .query_row([&token.hash, &token.series], |row| {
+        let (device, account) = (DeviceId(row.get(0)?), AccountId(row.get(1)?));
+        let what = NotResumed::Copied { account, name: parsed(row, 2)?, device };
+        Ok(Copied { what, device, is_marked: row.get(3)? })
+    })
+    .optional()
+}
+
+/// Why a token resumes nothing. The device of a copied one stays, so that its owner, who may come later and with a token that
+/// was good, is told why too.
 fn not_resumed(conn: &Connection, token: &TokenRecord) -> rusqlite::Result<NotResumed> {
-    let copied = conn
-        .prepare_cached(
-            "SELECT devices.id, accounts.id, accounts.name FROM devices
-             JOIN accounts ON accounts.id = devices.account
-             WHERE devices.id = (SELECT id FROM devices WHERE series = ?2
-                                 UNION ALL
-                                 SELECT device FROM spent_tokens WHERE token = ?1
-                                 UNION ALL
-                                 SELECT id FROM devices WHERE (token = ?1 OR next_token = ?1) AND copied = 1)",
-        )?
-        .query_row([&token.hash, &token.series], |row| {
-            let (device, account) = (DeviceId(row.get(0)?), AccountId(row.get(1)?));
-            Ok(NotResumed::Copied { account, name: parsed(row, 2)?, device })
-        })
-        .optional()?;
-    if let Some(NotResumed::Copied { device, .. }) = &copied {
-        conn.prepare_cached("UPDATE devices SET copied = 1 WHERE id = ?1 AND copied = 0")?
-            .execute([device.0])?;
-    }
-    Ok(copied.unwrap_or(NotResumed::Unknown))
+    let Some(copied) = copied(conn, token)? else { return Ok(NotResumed::Unknown) };
+    conn.prepare_cached("UPDATE devices SET copied = 1 WHERE id = ?1 AND copied = 0")?
+        .execute([copied.device.0])?;
+    Ok(copied.what)
 }

@@ -33,6 +33,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "0003_lived_time", sql: include_str!("../../../migrations/0003_lived_time.sql") },
     Migration { name: "0004_rooms_made", sql: include_str!("../../../migrations/0004_rooms_made.sql") },
     Migration { name: "0005_token_series", sql: include_str!("../../../migrations/0005_token_series.sql") },
+    Migration { name: "0006_looks", sql: include_str!("../../../migrations/0006_looks.sql") },
 ];
 
 /// Applies the steps that the database lacks. Keeps a copy of a database that is not new before the

@@ -23,6 +23,8 @@ macro_rules! conformance {
 conformance! {
     accounts:
         a_name_has_one_owner
+        names_that_look_alike_have_one_owner
+        a_name_is_found_by_how_it_looks
         whoever_registers_is_in_the_lobby
         an_account_is_kept_as_it_was_made
         a_device_resumes_with_its_current_and_its_next_token

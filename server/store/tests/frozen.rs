@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use lanchat_hub::Body;
 use lanchat_hub::port::{Accounts, Log, NotResumed, RoomKind, Rooms, Store, TokenRecord};
-use lanchat_model::{AccountId, DeviceId, MessageText, RoomId, RoomName, Seq, Timestamp, limits};
+use lanchat_model::{
+    AccountId, AccountName, DeviceId, MessageText, RoomId, RoomName, Seq, Timestamp, limits,
+};
 use lanchat_store::SqliteStore;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -16,12 +18,13 @@ use tempfile::TempDir;
 const THEN: Timestamp = Timestamp(1_763_694_100_000);
 
 /// The same content in every schema there was, oldest first.
-const FROZEN: [&str; 5] = [
+const FROZEN: [&str; 6] = [
     include_str!("fixtures/v1.sql"),
     include_str!("fixtures/v2.sql"),
     include_str!("fixtures/v3.sql"),
     include_str!("fixtures/v4.sql"),
     include_str!("fixtures/v5.sql"),
+    include_str!("fixtures/v6.sql"),
 ];
 
 /// A folder with a database of an earlier schema.
@@ -103,6 +106,23 @@ async fn is_all_there(store: &SqliteStore) {
     assert_eq!(log[3].body, Body::Message { text, action: true });
     assert_eq!(log[3].client_id.to_string(), "0193500000007000800000000000000d");
     assert_eq!((log.len(), log[3].author.as_str(), log[3].at), (5, "bo", Timestamp(1_763_690_480_000)));
+}
+
+/// Names that were given before anybody compared them, and that look alike.
+#[tokio::test]
+async fn accounts_that_look_alike_stay() {
+    let dir = thaw(FROZEN[4]);
+    let conn = Connection::open(dir.path().join("lanchat.db")).unwrap();
+    conn.execute("UPDATE accounts SET name = 'bill' WHERE id = 1", []).unwrap();
+    conn.execute("UPDATE accounts SET name = 'bi1l' WHERE id = 2", []).unwrap();
+    drop(conn);
+    let store = open(dir.path());
+    for name in ["bill", "bi1l"] {
+        let name: AccountName = name.parse().unwrap();
+        assert_eq!(store.account(name.clone()).await.unwrap().unwrap().name, name);
+        assert_eq!(store.mistaken_for(name.clone()).await.unwrap(), Some(name));
+    }
+    assert!(store.mistaken_for("bill.".parse().unwrap()).await.unwrap().is_some());
 }
 
 #[tokio::test]

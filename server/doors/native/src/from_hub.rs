@@ -166,7 +166,7 @@ fn code_of(error: &Error) -> (ErrorCode, Option<u64>) {
         Refusal::TooManySessions => return (ErrorCode::Busy, Some(SESSION_WAIT_SECONDS)),
         Refusal::NotANewName(bad) => Unfit::name(bad).code,
         Refusal::BadPassword(_) => ErrorCode::BadPassword,
-        Refusal::NameTaken => ErrorCode::NameTaken,
+        Refusal::NameTaken | Refusal::NameLooksTaken(_) => ErrorCode::NameTaken,
         Refusal::WrongPassword => ErrorCode::WrongPassword,
         Refusal::BadToken | Refusal::TokenCopied => ErrorCode::BadToken,
         Refusal::RegistrationClosed => ErrorCode::RegistrationClosed,

@@ -144,16 +144,31 @@ async fn the_first_attempt_that_waits_is_told_from_those_after_it() {
     assert_eq!(firsts, [true, false, false]);
 }
 
+/// Whoever guesses at one account cannot have it forgotten by naming others.
 #[tokio::test(start_paused = true)]
-async fn what_is_remembered_is_bounded_and_the_latest_stays() {
+async fn what_is_remembered_is_bounded_and_who_was_guessed_at_most_stays() {
     let throttle = Throttle::default();
-    for number in 0..limits::LOGIN_SOURCES_MAX + 10 {
-        _ = guess(&throttle, &format!("a-{number}").parse().unwrap(), &source(number));
-        _ = guess(&throttle, &ana(), &source(60_000));
-        throttle.is_at(&format!("a-{number}").parse().unwrap(), &source(7));
+    for from in 0..2 * limits::LOGIN_FRESH_BURST as usize {
+        _ = guess(&throttle, &ana(), &source(60_000 + from));
     }
+    for number in 0..limits::LOGIN_SOURCES_MAX + 1000 {
+        _ = guess(&throttle, &format!("a-{number}").parse().unwrap(), &source(number));
+    }
+    assert!(throttle.begin(&ana(), &source(61_000)).is_err());
     let state = throttle.lock();
-    let sizes = [state.failures.entries.len(), state.accounts.entries.len(), state.sources.entries.len()];
-    assert_eq!(sizes, [limits::LOGIN_SOURCES_MAX; 3]);
-    assert!(state.failures.entries.contains_key(&(ana(), source(60_000))));
+    for size in [state.failures.len(), state.accounts.len(), state.sources.len()] {
+        assert!((limits::LOGIN_SOURCES_MAX / 8 * 7..=limits::LOGIN_SOURCES_MAX).contains(&size), "{size}");
+    }
+    let last = limits::LOGIN_SOURCES_MAX + 999;
+    assert!(state.failures.peek(&(format!("a-{last}").parse().unwrap(), source(last))).is_some());
+}
+
+/// Nor by refusals: they leave no trace.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_pushes_out_nobody() {
+    let throttle = Throttle::default();
+    (0..=limits::LOGIN_FRESH_BURST as usize).for_each(|from| _ = guess(&throttle, &ana(), &source(from)));
+    let before = throttle.lock().sources.len();
+    assert!((1000..3000).all(|from| throttle.begin(&ana(), &source(from)).is_err()));
+    assert_eq!(throttle.lock().sources.len(), before);
 }

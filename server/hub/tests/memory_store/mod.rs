@@ -87,6 +87,11 @@ impl MemoryStore {
         self.lock().batches.clone()
     }
 
+    /// How often something was written for a token.
+    pub(crate) fn resumes(&self) -> usize {
+        self.lock().resumes
+    }
+
     /// How many rooms there are; their ids are `0..rooms()`.
     pub(crate) fn rooms(&self) -> usize {
         self.lock().rooms.len()
@@ -108,7 +113,7 @@ impl Accounts for MemoryStore {
         if state.disk_is_full {
             return full();
         }
-        if state.accounts.iter().any(|account| account.name == new.name) {
+        if state.accounts.iter().any(|account| account.name.looks() == new.name.looks()) {
             return answer(None);
         }
         let id = AccountId(state.accounts.len() as i64);
@@ -131,6 +136,13 @@ impl Accounts for MemoryStore {
         state.devices.push(Device::new(id, device.token));
         let device = DeviceId(state.devices.len() as i64 - 1);
         answer(Some(Registered { account, device, entry }))
+    }
+
+    fn mistaken_for(&self, name: AccountName) -> Answer<'_, Option<AccountName>> {
+        let state = self.lock();
+        let alike = state.accounts.iter().filter(|account| account.name.looks() == name.looks());
+        let first = alike.map(|account| account.name.clone()).min_by_key(|other| *other != name);
+        answer_behind(state.gate.clone(), first)
     }
 
     fn account(&self, name: AccountName) -> Answer<'_, Option<Account>> {
@@ -172,6 +184,7 @@ impl Accounts for MemoryStore {
         if state.disk_is_full {
             return full();
         }
+        state.resumes += 1;
         let found = state.holder(token.hash).filter(|found| !state.devices[*found].copied);
         let Some(found) = found else {
             return answer_behind(state.gate.clone(), Err(state.not_resumed(token)));
@@ -183,11 +196,15 @@ impl Accounts for MemoryStore {
         answer_behind(state.gate.clone(), Ok(found))
     }
 
-    fn recognise(&self, token: TokenHash) -> Answer<'_, Option<(Account, DeviceId)>> {
+    fn recognise(&self, token: TokenRecord) -> Answer<'_, Recognised> {
         let state = self.lock();
-        let account = |found: usize| state.accounts[index(state.devices[found].account.0)].clone();
-        let found = state.holder(token).filter(|found| !state.devices[*found].copied);
-        answer(found.map(|found| (account(found), DeviceId(found as i64))))
+        if let Some(found) = state.holder(token.hash).filter(|found| !state.devices[*found].copied) {
+            let account = state.accounts[index(state.devices[found].account.0)].clone();
+            return answer(Recognised::Device(account, DeviceId(found as i64)));
+        }
+        // What is copied is marked again each time.
+        let is_copied = !matches!(state.clone().not_resumed(token), NotResumed::Unknown);
+        answer(if is_copied { Recognised::ToBeKept } else { Recognised::Nothing(NotResumed::Unknown) })
     }
 
     fn remove_device(&self, device: DeviceId) -> Answer<'_, ()> {

@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) made: HashMap<AccountId, usize>,
     /// How many drafts came together, each time.
     pub(super) batches: Vec<usize>,
+    /// How often something was written for a token.
+    pub(super) resumes: usize,
     /// What is asked about logins and memberships while there is one is done at once, and answered when it opens.
     pub(super) gate: Option<Gate>,
 }

@@ -6,7 +6,7 @@ use lanchat_hub::Body;
 use lanchat_hub::port::{
     Away, Generation, NewPassword, NotResumed, PasswordHash, PresenceRecord, Store, TokenLeft, TokenRecord,
 };
-use lanchat_model::{AccountId, AwayReason, RoomName, Timestamp, limits};
+use lanchat_model::{AccountId, AccountName, AwayReason, RoomName, Timestamp, limits};
 
 use crate::scene::{
     Person, another_device, device, facts, fresh_name, fresh_token, newcomer, person, token_after,
@@ -23,6 +23,33 @@ pub(crate) async fn a_name_has_one_owner(store: Arc<dyn Store>) {
     let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
     assert!(store.register(newcomer(&name), device(fresh_token())).await.unwrap().is_none());
     assert_eq!(store.group(RoomName::lobby()).await.unwrap().unwrap(), lobby, "a refusal leaves no trace");
+}
+
+pub(crate) async fn names_that_look_alike_have_one_owner(store: Arc<dyn Store>) {
+    let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
+    let bill: AccountName = "bill".parse().unwrap();
+    assert_eq!(store.mistaken_for(bill.clone()).await.unwrap(), None);
+    assert!(store.register(newcomer("bill"), device(fresh_token())).await.unwrap().is_some());
+    for alike in ["bi1l", "bill.", "_bill_"] {
+        assert!(store.register(newcomer(alike), device(fresh_token())).await.unwrap().is_none(), "{alike}");
+        assert_eq!(store.mistaken_for(alike.parse().unwrap()).await.unwrap(), Some(bill.clone()));
+        assert!(store.account(alike.parse().unwrap()).await.unwrap().is_none());
+    }
+    let now = store.group(RoomName::lobby()).await.unwrap().unwrap();
+    assert_eq!(now.head, lobby.head.next(), "a refusal leaves no trace");
+}
+
+/// What the store compares by is what the name says itself.
+pub(crate) async fn a_name_is_found_by_how_it_looks(store: Arc<dyn Store>) {
+    let long = format!("x{}y", "-".repeat(limits::NAME_CHARS_MAX - 2));
+    let names =
+        ["anna1", "anna2", "__a--1..vv_", "rn0", "w-rrn", "10-01", "1.1", "11", "vvv", "0.r-n", &long];
+    for name in names {
+        assert_eq!(store.mistaken_for(name.parse().unwrap()).await.unwrap(), None, "{name}");
+        assert!(store.register(newcomer(name), device(fresh_token())).await.unwrap().is_some(), "{name}");
+        let found = store.mistaken_for(name.parse().unwrap()).await.unwrap();
+        assert_eq!(found, Some(name.parse().unwrap()));
+    }
 }
 
 pub(crate) async fn whoever_registers_is_in_the_lobby(store: Arc<dyn Store>) {
@@ -82,7 +109,7 @@ pub(crate) async fn an_old_token_betrays_a_copy(store: Arc<dyn Store>) {
         // The owner, who comes later and with a good one, learns why as well.
         for token in [current, next, ana.token] {
             is_told_of_a_copy(&*store, &ana, token).await;
-            assert!(store.recognise(token.hash).await.unwrap().is_none());
+            assert!(store.recognise(token).await.unwrap().device().is_none());
         }
         assert!(!is_current(&*store, &ana, 0).await);
     }
@@ -110,12 +137,12 @@ pub(crate) async fn recognising_a_device_changes_nothing(store: Arc<dyn Store>) 
     let (second, third) = (fresh_token(), fresh_token());
     assert!(store.resume(ana.token, second).await.unwrap().is_ok());
     for token in [second, ana.token, second] {
-        let (account, device) = store.recognise(token.hash).await.unwrap().unwrap();
+        let (account, device) = store.recognise(token).await.unwrap().device().unwrap();
         assert_eq!((account.id, account.name, device), (ana.id, ana.name.clone(), ana.device));
     }
-    assert!(store.recognise(fresh_token().hash).await.unwrap().is_none());
+    assert!(store.recognise(fresh_token()).await.unwrap().device().is_none());
     assert!(store.resume(second, third).await.unwrap().is_ok());
-    assert!(store.recognise(ana.token.hash).await.unwrap().is_none(), "it is spent");
+    assert!(store.recognise(ana.token).await.unwrap().device().is_none(), "it is spent");
     assert!(store.resume(third, fresh_token()).await.unwrap().is_ok(), "the device is still there");
 }
 
