@@ -100,6 +100,14 @@ impl Shared {
         let _ = self.delivered.subscribe().wait_for(|delivered| *delivered >= told).await;
     }
 
+    /// Waits until it was told why the client has stopped, so that nobody hears of the one before the other.
+    async fn stopped(&self) {
+        let mut delivered = self.delivered.subscribe();
+        let told = delivered.wait_for(|delivered| *delivered == u64::MAX);
+        // Whoever reads no events does not want to know.
+        let _ = tokio::time::timeout(limits::CLOSE_MAX, told).await;
+    }
+
     /// The number that a request id is made of.
     pub(crate) fn request_number(&self) -> u64 {
         self.next_request.fetch_add(1, Ordering::Relaxed)
@@ -242,7 +250,10 @@ impl Client {
         let places = Arc::clone(&self.shared.places);
         let place = places.acquire_owned().await.map_err(|_| SendError::Stopped)?;
         let post = Command::Post(Post { id, room: room.to_string(), line, place });
-        self.commands.send(post).await.map_err(|_| SendError::Stopped)?;
+        if self.commands.send(post).await.is_err() {
+            self.shared.stopped().await;
+            return Err(SendError::Stopped);
+        }
         Ok(id)
     }
 
@@ -298,7 +309,10 @@ impl Client {
     async fn submit(&self, command: Command) -> Result<(), RequestError> {
         match tokio::time::timeout(limits::REQUEST_MAX, self.commands.send(command)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(RequestError::Stopped),
+            Ok(Err(_)) => {
+                self.shared.stopped().await;
+                Err(RequestError::Stopped)
+            }
             Err(_) => Err(RequestError::Disconnected),
         }
     }

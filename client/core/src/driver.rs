@@ -179,26 +179,18 @@ impl Driver {
         self.end_keeping().await;
         drop(ended);
         let Self { shared, inbox, mut requests, mut outbox, link, queue, waiting, closing, .. } = self;
-        // From here on handles are told that the client has stopped.
-        drop(inbox);
         shared.logged_in.store(false, Ordering::Relaxed);
-        shared.places.close();
-        requests.fail_all(|| RequestError::Stopped);
-        shared.delivered.send_replace(u64::MAX);
-        drop(outbox.drain());
         let until = closing.unwrap_or_else(|| Instant::now() + limits::CLOSE_MAX);
         if let Link::Up(wire) = link {
             let _ = tokio::time::timeout_at(until, wire.shut_down()).await;
         }
-        let Some(queue) = queue else { return };
-        for event in waiting {
-            let place = tokio::select! {
-                place = queue.place_for(&event) => place,
-                () = shared.closing.cancelled() => return,
-            };
-            let Some(place) = place else { return };
-            place.put(event);
-        }
+        tell_the_rest(queue, waiting, &shared).await;
+        // From here on handles are told that the client has stopped: why is in the user's queue by now.
+        drop(inbox);
+        shared.places.close();
+        drop(outbox.drain());
+        shared.delivered.send_replace(u64::MAX);
+        requests.fail_all(|| RequestError::Stopped);
     }
 
     /// Waits for the next thing to do, and does it.
@@ -322,6 +314,19 @@ impl Driver {
         self.closing = Some(Instant::now() + limits::CLOSE_MAX);
         self.shared.delivered.send_replace(u64::MAX);
         self.waiting.clear();
+    }
+}
+
+/// Tells what is left to be told, as far as somebody reads.
+async fn tell_the_rest(queue: Option<EventQueue>, waiting: VecDeque<Event>, shared: &Shared) {
+    let Some(queue) = queue else { return };
+    for event in waiting {
+        let place = tokio::select! {
+            place = queue.place_for(&event) => place,
+            () = shared.closing.cancelled() => return,
+        };
+        let Some(place) = place else { return };
+        place.put(event);
     }
 }
 

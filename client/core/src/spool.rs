@@ -333,7 +333,9 @@ mod tests {
         spool.file.set_len(limits::OUTBOX_FILE_BYTES_MAX + 1).unwrap();
         drop(spool);
         fs::create_dir(home.path().join(format!("{SERVER}-folder.jsonl"))).unwrap();
-        assert!(left(home.path(), "ana").is_empty());
+        let leftovers = Leftovers::adopt(home.path(), &owner("ana"), 100).unwrap();
+        assert!(leftovers.posts.is_empty() && leftovers.orphans.is_empty(), "it was read");
+        leftovers.settle();
         assert!(path.exists());
     }
 

@@ -308,3 +308,32 @@ async fn what_a_server_says_is_told_from_what_the_client_says() {
     assert!(!before.contains("moved") && behind.contains("moved'"), "{reason}");
     assert_eq!(behind.matches('”').count(), 1, "{reason}");
 }
+
+/// Whoever waits for an answer hears that the client has stopped, and can read why by then: the exit code hangs on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn why_the_client_stopped_is_told_before_that_it_stopped() {
+    let (mut fake, home) = (Fake::start().await, TestHome::new());
+    let (client, mut events, peer) = attached(&fake, &home.home).await;
+    client.send("lobby", "in the air", false).await.unwrap();
+    let other = Fake::start().await;
+    fake.become_other(other.config());
+    drop(peer);
+    let (settled, rooms, refused) = tokio::join!(client.settled(), client.rooms(), fake.try_accept());
+    drop(refused);
+    assert!(matches!(settled, Err(SendError::Stopped)), "{settled:?}");
+    assert!(matches!(rooms, Err(RequestError::Stopped)), "{rooms:?}");
+    assert!(matches!(
+        client.send("lobby", "more", false).await,
+        Err(SendError::NotLoggedIn | SendError::Stopped)
+    ));
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = events.next() => event.expect("the stop before the end"),
+            () = std::future::ready(()) => panic!("it was not told yet"),
+        };
+        if matches!(event, Event::Stopped { error: ConnectError::KeyChanged(_) }) {
+            break;
+        }
+    }
+}
