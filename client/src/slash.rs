@@ -2,7 +2,7 @@
 //! never said.
 
 use crate::command;
-use crate::sanitize::is_hidden;
+use lanchat_model::is_hidden;
 
 /// How a line begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,9 @@
 //! Names that a person would take for one another: compared by what they look like (UTS 39 §4), not
 //! by their letters.
 
+use lanchat_model::is_invisible;
 use unicode_normalization::UnicodeNormalization;
-use unicode_security::GeneralSecurityProfile;
 use unicode_security::confusable_detection::skeleton;
-use unicode_security::general_security_profile::IdentifierType;
-
-/// The blank of the Braille patterns: shows nothing, and is no white space to Unicode.
-const BRAILLE_BLANK: char = '\u{2800}';
 
 /// Whether two names look the same, or so much alike that one may be taken for the other: `lab` and
 /// `1ab`, `LAB` in Cyrillic letters, `ｌａｂ` in wide ones, `la b`, or one with invisible
@@ -38,15 +34,24 @@ fn look(text: &str) -> String {
 }
 
 fn is_blank(c: char) -> bool {
-    c.is_whitespace()
-        || c.is_control()
-        || c == BRAILLE_BLANK
-        || c.identifier_type() == Some(IdentifierType::Default_Ignorable)
+    c.is_whitespace() || is_invisible(c)
 }
 
 #[cfg(test)]
 mod tests {
+    use unicode_security::GeneralSecurityProfile;
+    use unicode_security::general_security_profile::IdentifierType;
+
     use super::*;
+
+    /// Our table has what the tables of others have, which are made anew with each version of Unicode.
+    #[test]
+    fn what_unicode_ignores_by_default_is_blank() {
+        let ignored = |c: &char| c.identifier_type() == Some(IdentifierType::Default_Ignorable);
+        let ignored: Vec<char> = ('\0'..=char::MAX).filter(ignored).collect();
+        assert!(ignored.len() > 100, "{}", ignored.len());
+        assert!(ignored.iter().all(|c| is_blank(*c)), "{ignored:?}");
+    }
 
     #[test]
     fn a_name_in_disguise_is_known_again() {

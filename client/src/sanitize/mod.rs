@@ -11,6 +11,7 @@ mod spelling;
 #[cfg(test)]
 mod terminal_tests;
 
+use lanchat_model::is_hidden;
 use unicode_width::UnicodeWidthChar;
 
 pub(crate) use lines::{Lines, Space, lines};
@@ -163,17 +164,6 @@ fn push_escape(c: char, out: &mut String) {
     let code = u32::from(c);
     let escape = if code < 0x100 { format!("\\x{code:02x}") } else { format!("\\u{{{code:x}}}") };
     out.push_str(&escape);
-}
-
-/// Characters that show nothing, end a line, or turn the direction of the text (UAX #9, UTR #36 §3). Some of them belong to
-/// the spelling of a language where they stand between its letters: [`spelling`] says where.
-pub(crate) fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

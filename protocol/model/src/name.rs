@@ -8,6 +8,7 @@ use std::sync::Arc;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use crate::invisible::is_invisible;
 use crate::limits;
 
 /// The room that exists on every server and that everybody is in.
@@ -252,9 +253,12 @@ impl DisplayName {
     /// Whether a new account may be called so. An account that is called so already stays so.
     ///
     /// # Errors
-    /// [`BadName`] when it holds a colon, as the lines of the server do, or passes for the server's name. Letters of other
+    /// [`BadName`] when it holds something that [`is_invisible`], or a colon, as the lines of the server do, or passes for the server's name. Letters of other
     /// scripts and forms are compared by what they are made of (Unicode's compatibility decomposition).
     pub fn check_new(&self) -> Result<(), BadName> {
+        if self.0.chars().any(is_invisible) {
+            return Err(BadName::Invisible);
+        }
         let plain: String = self.0.nfkd().filter(|c| !is_combining_mark(*c)).map(latin).collect();
         if plain.contains([':', '\u{2236}', '\u{2d0}', '\u{a789}', '\u{5c3}', '\u{589}', '\u{205a}']) {
             return Err(BadName::Colon);
@@ -279,7 +283,8 @@ impl FromStr for DisplayName {
         if text.chars().count() > limits::DISPLAY_NAME_CHARS_MAX {
             return Err(BadName::TooLong(limits::DISPLAY_NAME_CHARS_MAX));
         }
-        if text.chars().any(is_invisible) {
+        // What else shows nothing is none for a new account, but earlier versions took some of it.
+        if text.chars().any(char::is_control) {
             return Err(BadName::Invisible);
         }
         Ok(Self(text.into()))
@@ -306,13 +311,6 @@ fn latin(c: char) -> char {
         'у' | 'У' | 'γ' | 'Υ' => 'y',
         other => other,
     }
-}
-
-/// Control characters, and the format characters that hide text or turn its direction (UAX #9, UTR #36 §3).
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -422,9 +420,37 @@ mod tests {
 
     #[test]
     fn display_names_take_any_script_but_nothing_invisible() {
-        assert!("Ána Мария 花子".parse::<DisplayName>().is_ok());
-        for bad in ["a\u{202e}b", "a\u{1b}[2J", "a\nb", "\u{200b}x"] {
-            assert_eq!(bad.parse::<DisplayName>(), Err(BadName::Invisible), "{bad:?}");
+        let check = |name: &str| name.parse::<DisplayName>()?.check_new();
+        for good in ["Ána Мария 花子", "한글", "ខ្មែរ", "Rene\u{301}"] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for bad in ["a\u{202e}b", "a\u{1b}[2J", "a\nb", "\u{200b}x", "a\u{85}b"] {
+            assert_eq!(check(bad), Err(BadName::Invisible), "{bad:?}");
+        }
+        // Fillers, selectors, shorthand controls, tags and blanks, alone or in the middle.
+        for c in [
+            '\u{34f}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{17b4}',
+            '\u{180b}',
+            '\u{180f}',
+            '\u{2065}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{ffa0}',
+            '\u{fff0}',
+            '\u{1bca0}',
+            '\u{1d173}',
+            '\u{e0100}',
+        ] {
+            for bad in [c.to_string(), format!("a{c}b"), c.to_string().repeat(3)] {
+                assert_eq!(check(&bad), Err(BadName::Invisible), "{bad:?}");
+                assert!(
+                    bad.parse::<DisplayName>().is_ok(),
+                    "an account of an earlier version keeps it: {bad:?}"
+                );
+            }
         }
     }
 }
