@@ -1,16 +1,17 @@
-//! The bounds of what a server says, kept while its frames are decoded: no field of a [`ServerFrame`] that was decoded
-//! is larger than its limit, whatever stands on the line.
+//! What one field of a frame may hold, checked while it is decoded.
 //!
-//! What programs act on (names, ids, tokens, epochs) is refused if it is none. What only people read (sentences,
+//! Of what a server says these are bounds: no field of a [`ServerFrame`] that was decoded is larger than its limit, whatever
+//! stands on the line. What programs act on (names, ids, tokens, epochs) is refused if it is none. What only people read (sentences,
 //! display names, times) is cut, so that a server that says too much can still be talked to. Lists end at their limit.
 //!
 //! [`ServerFrame`]: crate::ServerFrame
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use lanchat_model::{RoomName, limits};
-use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
+use lanchat_model::{Integer, RoomName, Seq, limits};
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::client_frame::Secret;
@@ -118,7 +119,54 @@ pub(crate) fn maybe_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<St
 
 /// Versions of the protocol; of more than `limits::VERSIONS_MAX` the first.
 pub(crate) fn versions<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Error> {
-    first(from, limits::VERSIONS_MAX)
+    first(from, limits::VERSIONS_MAX).map(possible_versions)
+}
+
+/// The versions that this program could ever speak: any integer may stand for one of another program.
+pub(crate) fn possible_versions(theirs: Vec<Integer>) -> Vec<u32> {
+    theirs.into_iter().filter_map(|version| u32::try_from(version.get()).ok()).collect()
+}
+
+/// A field that may be absent, and has a value of its own then: `null` in its place is as if it were (PROTOCOL §2).
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    from: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+/// An integer, or none.
+pub(crate) fn maybe_integer<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let integer: Option<Integer> = Option::deserialize(from)?;
+    Ok(integer.map(Integer::get))
+}
+
+/// The cursors of an `attach`. One room that stands twice is as wrong as a field that does: which of the two is meant?
+pub(crate) fn cursors<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Seq>, D::Error> {
+    struct Cursors;
+
+    impl<'de> Visitor<'de> for Cursors {
+        type Value = BTreeMap<String, Seq>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object with a position for each room")
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(BTreeMap::new())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut rooms: A) -> Result<Self::Value, A::Error> {
+            let mut cursors = BTreeMap::new();
+            while let Some((room, seq)) = rooms.next_entry::<String, Seq>()? {
+                if cursors.insert(room, seq).is_some() {
+                    return Err(A::Error::custom("a room has two cursors"));
+                }
+            }
+            Ok(cursors)
+        }
+    }
+
+    from.deserialize_any(Cursors)
 }
 
 /// One room more than an account can have, so that too many are seen to be too many.

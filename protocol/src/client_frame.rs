@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use lanchat_model::Seq;
-use serde::{Deserialize, Serialize};
+use lanchat_model::{Integer, Seq};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::bounded;
 use crate::codec::{BadFrame, head};
 
 /// A password or token in a frame. `Debug` hides it.
@@ -92,6 +93,7 @@ client_frames! {
         device: Option<String>,
         /// Versions that the client speaks; `[1]` if absent.
         #[serde(default = "default_versions", skip_serializing_if = "is_default_versions")]
+        #[serde(deserialize_with = "versions_or_default")]
         versions: Vec<u32>,
     }
     /// Logs in by password. Answer: [`Welcome`](crate::Welcome).
@@ -105,6 +107,7 @@ client_frames! {
         device: Option<String>,
         /// Versions that the client speaks; `[1]` if absent.
         #[serde(default = "default_versions", skip_serializing_if = "is_default_versions")]
+        #[serde(deserialize_with = "versions_or_default")]
         versions: Vec<u32>,
     }
     /// Logs in by the device token of an earlier welcome. Answer: [`Welcome`](crate::Welcome).
@@ -113,6 +116,7 @@ client_frames! {
         token: Secret,
         /// Versions that the client speaks; `[1]` if absent.
         #[serde(default = "default_versions", skip_serializing_if = "is_default_versions")]
+        #[serde(deserialize_with = "versions_or_default")]
         versions: Vec<u32>,
     }
     /// Revokes this device's token and ends the session. Answer: [`Done`](crate::Done), then the connection closes.
@@ -124,7 +128,7 @@ client_frames! {
         /// The password to be, 8 to 256 bytes.
         new: Secret,
         /// Whether the client keeps the token that the answer brings.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "bounded::or_default")]
         renew: bool,
     }
     /// Starts delivery. Answer: [`Attached`](crate::Attached), then entries.
@@ -133,10 +137,10 @@ client_frames! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epoch: Option<String>,
         /// Per room, the last seq that the client has. Entries after it are delivered.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "bounded::cursors")]
         cursors: BTreeMap<String, Seq>,
         /// How many of the last entries to deliver of a room without a cursor; 50 if absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_integer")]
         tail: Option<u64>,
     }
     /// Posts a message. Answer: [`Ack`](crate::Ack), once it is on disk. The id makes a resend harmless.
@@ -146,7 +150,7 @@ client_frames! {
         /// The text.
         message: String,
         /// Whether the text is what the author does ("/me waves").
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "bounded::or_default")]
         action: bool,
     }
     /// Says what was seen, for this device. Never moves back. Answer: [`Done`](crate::Done).
@@ -161,7 +165,7 @@ client_frames! {
         /// The room.
         room: String,
         /// How many of the last entries to deliver; 50 if absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_integer")]
         tail: Option<u64>,
     }
     /// Leaves a group room. Answer: [`Done`](crate::Done).
@@ -185,7 +189,7 @@ client_frames! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<Seq>,
         /// At most this many; 50 if absent, 200 at most.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_integer")]
         limit: Option<u64>,
     }
     /// Tells everybody that the account is away. Answer: [`Done`](crate::Done).
@@ -214,6 +218,12 @@ client_frames! {
 
 fn default_versions() -> Vec<u32> {
     vec![crate::version::DEFAULT]
+}
+
+/// Those that can be a version of ours; `null` says as much as nothing.
+fn versions_or_default<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Error> {
+    let theirs: Option<Vec<Integer>> = Option::deserialize(from)?;
+    Ok(theirs.map_or_else(default_versions, bounded::possible_versions))
 }
 
 fn is_default_versions(versions: &[u32]) -> bool {

@@ -137,7 +137,7 @@ server_frames! {
         #[serde(deserialize_with = "bounded::time")]
         ts: String,
         /// Whether the text is what the author does.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "bounded::or_default")]
         action: bool,
     }
     /// Somebody entered a room, as an entry of its log.
@@ -205,7 +205,7 @@ server_frames! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<u64>,
         /// Whether the connection closes now.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "bounded::or_default")]
         fatal: bool,
     }
     /// The session has a room that it did not have: the answer to `join`, or news from another device or person.

@@ -93,6 +93,174 @@ fn each_kind_of_damage_has_its_name() {
     }
 }
 
+/// PROTOCOL §2: a field that may be absent may be `null`, and says then what it says when it is absent.
+#[test]
+fn null_is_as_good_as_absent_in_every_optional_field() {
+    let of_clients: [(&str, &[&str]); 10] = [
+        (
+            r#"{"type":"register","id":"1","username":"ana","password":"correct horse"}"#,
+            &["display_name", "device", "versions"],
+        ),
+        (r#"{"type":"login","id":"1","username":"ana","password":"correct horse"}"#, &["device", "versions"]),
+        (r#"{"type":"resume","id":"1","token":"t"}"#, &["versions"]),
+        (r#"{"type":"passwd","id":"1","old":"correct horse","new":"battery staple"}"#, &["renew"]),
+        (r#"{"type":"attach","id":"1"}"#, &["epoch", "cursors", "tail"]),
+        (r#"{"type":"send","id":"1","room":"lobby","message":"hi"}"#, &["action"]),
+        (r#"{"type":"join","id":"1","room":"den"}"#, &["tail"]),
+        (r#"{"type":"members","id":"1"}"#, &["room"]),
+        (r#"{"type":"history","id":"1","room":"lobby"}"#, &["before", "limit"]),
+        (r#"{"type":"away","id":"1"}"#, &["reason"]),
+    ];
+    for (frame, fields) in of_clients {
+        let absent = ClientFrame::decode(frame.as_bytes()).unwrap();
+        for field in fields {
+            let nulled = format!("{},\"{field}\":null}}", frame.strip_suffix('}').unwrap());
+            assert_eq!(ClientFrame::decode(nulled.as_bytes()).as_ref(), Ok(&absent), "{nulled}");
+        }
+    }
+    let of_servers: [(&str, &[&str]); 7] = [
+        (
+            r#"{"type":"message","room":"lobby","seq":1,"id":"x","username":"ana","message":"hi","ts":"t"}"#,
+            &["action"],
+        ),
+        (r#"{"type":"error","code":"not_json","reason":"No."}"#, &["id", "retry_after", "fatal"]),
+        (r#"{"type":"ok","id":"1"}"#, &["token"]),
+        (r#"{"type":"room","room":"@ana","head":1,"mark":0,"from":0,"members":2}"#, &["id"]),
+        (r#"{"type":"members","id":"1","members":[],"total":0}"#, &["room"]),
+        (r#"{"type":"presence","username":"ana","state":"online","connected":1}"#, &["reason", "last_seen"]),
+        (r#"{"type":"goodbye"}"#, &["id", "retry_after"]),
+    ];
+    for (frame, fields) in of_servers {
+        let absent = ServerFrame::decode(frame.as_bytes()).unwrap();
+        for field in fields {
+            let nulled = format!("{},\"{field}\":null}}", frame.strip_suffix('}').unwrap());
+            assert_eq!(ServerFrame::decode(nulled.as_bytes()).as_ref(), Ok(&absent), "{nulled}");
+        }
+    }
+    // Where a value has to be, there is none.
+    for line in [
+        r#"{"type":"send","id":"1","room":"lobby","message":null}"#,
+        r#"{"type":"mark","id":"1","room":"lobby","seq":null}"#,
+        r#"{"type":"attach","id":"1","cursors":{"lobby":null}}"#,
+        r#"{"type":"login","id":"1","username":"ana","password":"p","versions":[null]}"#,
+    ] {
+        assert_eq!(code_of(line.as_bytes()), ErrorCode::BadFrame, "{line}");
+    }
+    assert_eq!(code_of(br#"{"type":"ping","id":null}"#), ErrorCode::BadId);
+    assert_eq!(code_of(br#"{"type":null,"id":"1"}"#), ErrorCode::BadFrame);
+}
+
+/// PROTOCOL §2: 0 to 2^53 - 1, in digits alone, wherever an integer stands.
+#[test]
+fn integers_are_written_in_digits_alone() {
+    let frames = [
+        r#"{"type":"mark","id":"1","room":"lobby","seq":N}"#,
+        r#"{"type":"attach","id":"1","cursors":{"lobby":N}}"#,
+        r#"{"type":"attach","id":"1","tail":N}"#,
+        r#"{"type":"join","id":"1","room":"den","tail":N}"#,
+        r#"{"type":"history","id":"1","room":"lobby","before":N}"#,
+        r#"{"type":"history","id":"1","room":"lobby","limit":N}"#,
+        r#"{"type":"resume","id":"1","token":"t","versions":[N]}"#,
+        r#"{"type":"login","id":"1","username":"ana","password":"p","versions":[1,N]}"#,
+    ];
+    for frame in frames {
+        for good in ["0", "1", "4294967296", "9007199254740991"] {
+            let line = frame.replace('N', good);
+            assert!(ClientFrame::decode(line.as_bytes()).is_ok(), "{line}");
+        }
+        for bad in [
+            "1.0",
+            "1e2",
+            "1E2",
+            "100e-2",
+            "0.0",
+            "1.5",
+            "-0",
+            "-1",
+            "9007199254740992",
+            "9007199254740993.0",
+            "18446744073709551615",
+            "18446744073709551616",
+            "1e400",
+            "\"1\"",
+            "true",
+            "[1]",
+        ] {
+            let line = frame.replace('N', bad);
+            let refused = ClientFrame::decode(line.as_bytes()).unwrap_err();
+            assert_eq!((refused.code, refused.id.as_deref()), (ErrorCode::BadFrame, Some("1")), "{line}");
+        }
+        for no_json in ["01", "+1", ".5", "1.", "0x1", "NaN", "1_000"] {
+            assert_eq!(code_of(frame.replace('N', no_json).as_bytes()), ErrorCode::NotJson, "{no_json}");
+        }
+    }
+    let refused = ClientFrame::decode(frames[0].replace('N', "1.0").as_bytes()).unwrap_err();
+    assert!(refused.reason.contains("an integer from 0 to 9007199254740991 in digits alone"), "{refused}");
+    // Nobody reads what is in a field that nobody knows.
+    assert!(ClientFrame::decode(br#"{"type":"ping","id":"1","mood":[1.5,1e400,-1,1e2]}"#).is_ok());
+}
+
+/// A version is any integer: those that nobody here will ever speak say nothing of the others.
+#[test]
+fn versions_beyond_all_that_there_will_be_are_passed_over() {
+    let versions = "[9007199254740991,1,4294967296,7]";
+    let line = format!(r#"{{"type":"resume","id":"1","token":"t","versions":{versions}}}"#);
+    let Ok(ClientFrame::Resume(resume)) = ClientFrame::decode(line.as_bytes()) else { panic!("{line}") };
+    assert_eq!(resume.versions, [1, 7]);
+    let hello = format!(
+        r#"{{"type":"hello","server_id":"{}","name":"lab","software":"s","versions":{versions},
+        "registration":"open","online":1,"limits":{{"frame_bytes":1,"message_bytes":1,"unacked":1,
+        "typing_seconds":1,"keepalive_seconds":1}}}}"#,
+        "0".repeat(32)
+    );
+    let Ok(Some(ServerFrame::Hello(hello))) = ServerFrame::decode(hello.as_bytes()) else {
+        panic!("{hello}")
+    };
+    assert_eq!(hello.versions, [1, 7]);
+}
+
+/// PROTOCOL §5: which of two cursors of one room is meant cannot be known.
+#[test]
+fn a_room_has_one_cursor() {
+    let line = br#"{"type":"attach","id":"1","cursors":{"lobby":1,"den":2,"lobby":1}}"#;
+    assert_eq!(code_of(line), ErrorCode::BadFrame);
+    let line = br#"{"type":"attach","id":"1","cursors":{"lobby":1},"cursors":{"den":2}}"#;
+    assert_eq!(code_of(line), ErrorCode::BadFrame);
+}
+
+/// PROTOCOL §2: the limit counts every byte of the line, also the `\r` that is dropped.
+#[test]
+fn a_carriage_return_counts_and_one_is_dropped() {
+    for (end, refused) in [("\n", false), ("\r\n", true)] {
+        let mut buffer = LineBuffer::default();
+        buffer.push(format!("{}{end}", "x".repeat(63)).as_bytes());
+        assert_eq!(buffer.next_line(64).is_err(), refused, "{end:?}");
+    }
+    let line = lines([b"\r\n\n{}\r\n".to_vec(), b" \r\r\n".to_vec()].into_iter());
+    assert_eq!(line, [b"{}".to_vec(), b" \r".to_vec()], "empty lines are skipped; blanks are not nothing");
+    assert_eq!(code_of(b" \r"), ErrorCode::NotJson);
+    // Between the parts of an object it is a blank (RFC 8259 §2).
+    assert!(ClientFrame::decode(b"{\"type\":\"ping\",\r\"id\":\"1\"}").is_ok());
+}
+
+/// PROTOCOL §2: half of a surrogate pair is no character. What has to be read to know the frame closes the connection.
+#[test]
+fn a_lone_surrogate_is_refused_wherever_it_is_read() {
+    for (line, code) in [
+        (r#"{"type":"ping","id":"\ud800"}"#, ErrorCode::NotJson),
+        (r#"{"type":"\udc00","id":"1"}"#, ErrorCode::NotJson),
+        (r#"{"type":"ping","id":"1","\ud800":1}"#, ErrorCode::NotJson),
+        (r#"{"type":"send","id":"1","room":"lobby","message":"\ud83d"}"#, ErrorCode::BadFrame),
+        (r#"{"type":"send","id":"1","room":"lobby","message":"\udc00\ud83d"}"#, ErrorCode::BadFrame),
+        (r#"{"type":"attach","id":"1","cursors":{"\ud800":1}}"#, ErrorCode::BadFrame),
+    ] {
+        assert_eq!(code_of(line.as_bytes()), code, "{line}");
+    }
+    let pair = br#"{"type":"send","id":"1","room":"lobby","message":"\ud83d\ude00"}"#;
+    assert!(matches!(ClientFrame::decode(pair), Ok(ClientFrame::Send(send)) if send.message == "\u{1f600}"));
+    assert!(ClientFrame::decode(br#"{"type":"ping","id":"1","mood":"\ud800"}"#).is_ok());
+}
+
 #[test]
 fn unknown_fields_are_ignored_and_unknown_server_frames_skipped() {
     let frame = ClientFrame::decode(br#"{"type":"ping","id":"1","mood":{"a":[1,2.5,null]}}"#).unwrap();

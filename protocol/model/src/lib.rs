@@ -4,6 +4,7 @@
 //! no wire, no clock, no store and nothing else of ours, so that every other crate can depend on it.
 
 mod id;
+mod integer;
 mod invisible;
 pub mod limits;
 mod name;
@@ -12,6 +13,7 @@ mod text;
 mod timestamp;
 
 pub use id::{AccountId, BadId, ClientId, DeviceId, RoomId, ServerId};
+pub use integer::Integer;
 pub use invisible::{is_hidden, is_invisible};
 pub use name::{AccountName, BadName, DisplayName, LOBBY, RoomName};
 pub use seq::Seq;

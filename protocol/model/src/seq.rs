@@ -4,11 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::integer::Integer;
+
 /// A position in one room's log. Entries are numbered 1, 2, 3 … without holes; 0 is "before the first".
 ///
-/// Bounded by 2^53 − 1, the largest integer that every JSON reader keeps exactly.
+/// Bounded by [`Integer::MAX`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "u64", into = "u64")]
+#[serde(from = "Integer", into = "u64")]
 pub struct Seq(u64);
 
 /// Why a number is no position.
@@ -20,7 +22,7 @@ impl Seq {
     /// Before the first entry.
     pub const ZERO: Self = Self(0);
     /// The largest position.
-    pub const MAX: Self = Self((1 << 53) - 1);
+    pub const MAX: Self = Self(Integer::MAX);
 
     /// The position after this one; stays at [`Seq::MAX`].
     pub const fn next(self) -> Self {
@@ -43,6 +45,12 @@ impl TryFrom<u64> for Seq {
 
     fn try_from(value: u64) -> Result<Self, BadSeq> {
         if value <= Self::MAX.0 { Ok(Self(value)) } else { Err(BadSeq) }
+    }
+}
+
+impl From<Integer> for Seq {
+    fn from(integer: Integer) -> Self {
+        Self(integer.get())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use lanchat_hub::{Command, Credentials, Post, RoomView};
+use lanchat_hub::{Command, Credentials, Post, Refusal, RoomView};
 use lanchat_listener::Request;
 use lanchat_model::{
-    AwayReason, BadName, BadText, ClientId, DisplayName, MessageText, Password, RoomName, limits,
+    AwayReason, BadName, BadText, ClientId, DisplayName, MessageText, Password, RoomName, Seq, limits,
 };
 use lanchat_protocol::{ClientFrame, ErrorCode, RoomRef};
 
@@ -85,7 +85,7 @@ fn command(frame: ClientFrame) -> Result<Command, Unfit> {
         },
         ClientFrame::Attach(frame) => Command::Attach {
             epoch: frame.epoch,
-            cursors: cursors(&frame.cursors),
+            cursors: cursors(&frame.cursors)?,
             tail: frame.tail.unwrap_or(limits::JOIN_TAIL_DEFAULT),
         },
         ClientFrame::Send(frame) => Command::Post(Post {
@@ -94,7 +94,7 @@ fn command(frame: ClientFrame) -> Result<Command, Unfit> {
             text: MessageText::parse(&frame.message).map_err(Unfit::message)?,
             action: frame.action,
         }),
-        ClientFrame::Mark(frame) => Command::Mark { room: room(&frame.room)?, seq: frame.seq },
+        ClientFrame::Mark(frame) => Command::Mark { room: own_room(&frame.room)?, seq: frame.seq },
         ClientFrame::Join(frame) => {
             Command::Join { room: group(&frame.room)?, tail: frame.tail.unwrap_or(limits::JOIN_TAIL_DEFAULT) }
         }
@@ -104,7 +104,7 @@ fn command(frame: ClientFrame) -> Result<Command, Unfit> {
             Command::Members { room: frame.room.as_deref().map(room).transpose()? }
         }
         ClientFrame::ReadHistory(frame) => Command::History {
-            room: room(&frame.room)?,
+            room: own_room(&frame.room)?,
             before: frame.before,
             limit: frame.limit.map_or(50, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
         },
@@ -115,7 +115,7 @@ fn command(frame: ClientFrame) -> Result<Command, Unfit> {
         ClientFrame::AskWhois(frame) => {
             Command::Whois { name: frame.username.parse().map_err(|error| Unfit::name(&error))? }
         }
-        ClientFrame::MarkTyping(frame) => Command::Typing { room: room(&frame.room)? },
+        ClientFrame::MarkTyping(frame) => Command::Typing { room: own_room(&frame.room)? },
         other => {
             let reason = format!("'{}' is not possible here.", other.kind());
             return Err(Unfit::new(ErrorCode::UnknownType, reason));
@@ -133,19 +133,38 @@ fn room(text: &str) -> Result<RoomView, Unfit> {
     }
 }
 
+/// A room that the asker is in, if it is there.
+fn own_room(text: &str) -> Result<RoomView, Unfit> {
+    room(text).map_err(|unfit| match unfit.code {
+        ErrorCode::NoSuchAccount => Unfit::new(ErrorCode::NotAMember, Refusal::NotAMember.to_string()),
+        _ => unfit,
+    })
+}
+
 fn group(text: &str) -> Result<RoomName, Unfit> {
-    match room(text)? {
-        RoomView::Group(name) => Ok(name),
-        RoomView::Private(_) => {
-            let reason = "A private chat cannot be joined or left. To talk there, send to it.";
-            Err(Unfit::new(ErrorCode::NotPossible, reason))
-        }
+    let private = || {
+        let reason = "A private chat cannot be joined or left. To talk there, send to it.";
+        Unfit::new(ErrorCode::NotPossible, reason)
+    };
+    match room(text) {
+        Ok(RoomView::Group(name)) => Ok(name),
+        Ok(RoomView::Private(_)) => Err(private()),
+        Err(unfit) if unfit.code == ErrorCode::NoSuchAccount => Err(private()),
+        Err(unfit) => Err(unfit),
     }
 }
 
-/// Cursors of rooms that cannot exist are as good as absent.
-fn cursors(theirs: &BTreeMap<String, lanchat_model::Seq>) -> BTreeMap<RoomView, lanchat_model::Seq> {
-    theirs.iter().filter_map(|(name, seq)| Some((room(name).ok()?, *seq))).collect()
+/// Cursors of rooms that cannot exist are as good as absent. A room has one cursor, however it is written: `#Lobby` is
+/// `lobby`.
+fn cursors(theirs: &BTreeMap<String, Seq>) -> Result<BTreeMap<RoomView, Seq>, Unfit> {
+    let mut cursors = BTreeMap::new();
+    for (name, seq) in theirs {
+        let Ok(room) = room(name) else { continue };
+        if cursors.insert(room, *seq).is_some() {
+            return Err(Unfit::new(ErrorCode::BadFrame, "A room has two cursors. Name each room once."));
+        }
+    }
+    Ok(cursors)
 }
 
 fn client_id(text: &str) -> Result<ClientId, Unfit> {
