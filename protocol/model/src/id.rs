@@ -24,6 +24,11 @@ row_id! {
     RoomId
 }
 
+impl RoomId {
+    /// No room: stores give theirs numbers from 0 on.
+    pub const NONE: Self = Self(-1);
+}
+
 /// Why a 128-bit id was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 32 lower-case hex digits, for example a UUID without its hyphens")]

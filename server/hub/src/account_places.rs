@@ -19,6 +19,7 @@ struct Kinds {
     answers: Arc<Places>,
     posts: Arc<Places>,
     reading: Mutex<()>,
+    changing: Mutex<()>,
 }
 
 impl Default for Kinds {
@@ -27,6 +28,7 @@ impl Default for Kinds {
             answers: Places::new(limits::ANSWERS_PER_ACCOUNT_MAX),
             posts: Places::new(limits::POSTS_PER_ACCOUNT_MAX),
             reading: Mutex::default(),
+            changing: Mutex::default(),
         }
     }
 }
@@ -40,6 +42,16 @@ impl AccountPlaces {
     /// Takes a place for a post that waits to be on disk, when there is one. Cancel safe.
     pub(crate) async fn post(&self) -> Place {
         self.kinds().posts.take().await
+    }
+
+    /// Waits for the turn to change what the account says of itself, as `away` and `back` do: one at a time, so that what is
+    /// stored last is what is told last. Cancel safe.
+    ///
+    /// # Errors
+    /// `Busy`, when it did not come for `limits::READING_WAIT_MAX`.
+    pub(crate) async fn change(&self) -> Result<MutexGuard<'_, ()>, Error> {
+        let busy = |_| Refusal::Busy(limits::READING_WAIT_MAX).into();
+        timeout(limits::READING_WAIT_MAX, self.kinds().changing.lock()).await.map_err(busy)
     }
 
     /// Waits for the turn to read a list, which costs as much as it is long: of the rooms that the account is in, of all rooms,

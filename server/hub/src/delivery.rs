@@ -60,16 +60,14 @@ impl Session {
         seat.live = Some(Live { cursor: found.head(), key, room: found });
     }
 
-    /// Puts the cursor of a room where delivery is to start: behind `cursor` if the log goes that far, else before the
-    /// last `tail` entries. The room as the peer is to be told of it.
+    /// Puts the cursor of a room where delivery is to start: behind `cursor` if the log goes that far, else where
+    /// [`Seat::start`] says. The room as the peer is to be told of it.
     pub(crate) fn start_at(&mut self, room: RoomId, cursor: Option<Seq>, tail: u64) -> Option<RoomState> {
         let seat = self.seats.seat_mut(room)?;
-        let head = seat.head();
+        let (head, start) = (seat.head(), seat.start(tail));
         let mut from = head;
         if let Some(live) = &mut seat.live {
-            from = cursor
-                .filter(|cursor| *cursor <= head)
-                .unwrap_or_else(|| head.back(tail.min(limits::JOIN_TAIL_MAX)));
+            from = cursor.filter(|cursor| *cursor <= head).unwrap_or(start);
             live.cursor = from;
             if from < head {
                 list(seat, &mut self.dirty);
@@ -107,10 +105,7 @@ impl Session {
         let records = self.memberships().await?;
         self.raise_heads(&records);
         for room in fresh.into_iter().map(|record| record.room.id) {
-            // A private chat that is new is new from its first line; a group room shows its last ones.
-            let mark = self.seats.seat(room).map(|seat| (&seat.view, seat.mark));
-            let cursor = mark.and_then(|(view, mark)| matches!(view, RoomView::Private(_)).then_some(mark));
-            let state = self.start_at(room, cursor, limits::JOIN_TAIL_DEFAULT);
+            let state = self.start_at(room, None, limits::JOIN_TAIL_DEFAULT);
             self.announced.extend(state.map(Event::Room));
         }
         Ok(())

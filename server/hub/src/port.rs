@@ -58,7 +58,7 @@ pub struct Account {
     pub generation: Generation,
     /// When it was made.
     pub created: Timestamp,
-    /// When its last session ended, or was last known to live.
+    /// When something last came from it; of one that is connected, or was when the server died, when it was last kept.
     pub last_seen: Option<Timestamp>,
     /// Set while it is away.
     pub away: Option<Away>,
@@ -218,22 +218,22 @@ pub trait Accounts: Send + Sync {
     fn renew_hash(&self, account: AccountId, known: Generation, phc: PasswordHash) -> Answer<'_, ()>;
     /// Makes the account an administrator. `false`: there is no such account.
     fn set_admin(&self, name: AccountName) -> Answer<'_, bool>;
-    /// Keeps what accounts do, for the next start of the server: all of it in one commit.
+    /// Keeps that the account is away, or back.
+    fn set_away(&self, account: AccountId, away: Option<Away>) -> Answer<'_, ()>;
+    /// Keeps which accounts are here, for the next start of the server: all of it in one commit.
     fn set_presence(&self, records: Vec<PresenceRecord>) -> Answer<'_, ()>;
     /// The accounts that were connected when presence was last kept; at most `limits::PRESENCE_ACCOUNTS_MAX`.
     fn online_at_last(&self) -> Answer<'_, Vec<Account>>;
 }
 
-/// What an account does, to be kept.
+/// Whether an account is here, to be kept.
 #[derive(Clone, Debug)]
 pub struct PresenceRecord {
     /// Which account.
     pub account: AccountId,
     /// Whether it is connected.
     pub online: bool,
-    /// Set while it is away.
-    pub away: Option<Away>,
-    /// Since when; of one that is not connected, when it was last seen.
+    /// When something was last heard of it, as far as is known.
     pub at: Timestamp,
 }
 

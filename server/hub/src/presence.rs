@@ -53,6 +53,8 @@ struct Record {
     away: Option<Away>,
     sessions: usize,
     lost_at: Option<Instant>,
+    /// When something last came from a session that has ended, and when that was for people.
+    heard: Option<(Instant, Timestamp)>,
 }
 
 impl Presence {
@@ -69,7 +71,10 @@ impl Presence {
         let now = Instant::now();
         for account in were_here {
             state.lost.push_back((now, account.id));
-            state.here.insert(account.id, Record { sessions: 0, lost_at: Some(now), ..Record::of(&account) });
+            // They were lost with the server; what is stored is when they were heard of before.
+            let heard = account.last_seen.map(|at| (now, at));
+            let record = Record { sessions: 0, lost_at: Some(now), heard, ..Record::of(&account) };
+            state.here.insert(account.id, record);
         }
         let presence = Arc::new(Self { state: Mutex::new(state), registry, changed: Notify::new() });
         let keeper = tokio::spawn(keep(Arc::clone(&presence), store));
@@ -89,14 +94,16 @@ impl Presence {
         let shown = record.state();
         state.here.insert(account.id, record);
         info!(account = %account.name, connected = state.here.len(), "online");
-        self.announce(state, account.id, (account.name.clone(), account.away.clone()), shown, Instant::now());
+        self.announce(state, account.id, &account.name, shown, Instant::now());
     }
 
-    /// A session of `account` ended: on purpose, or because its connection was lost.
-    pub(crate) fn depart(&self, account: AccountId, on_purpose: bool) {
+    /// A session of `account` ended: on purpose, or because its connection was lost. Something last came from it at
+    /// `heard`, however much later the loss was noticed.
+    pub(crate) fn depart(&self, account: AccountId, heard: Instant, on_purpose: bool) {
         let mut state = self.lock();
         let Some(record) = state.here.get_mut(&account) else { return };
         record.sessions = record.sessions.saturating_sub(1);
+        record.heard = record.heard.max(Some((heard, wall_at(heard))));
         if record.sessions > 0 {
             return;
         }
@@ -105,24 +112,27 @@ impl Presence {
         } else {
             let now = Instant::now();
             record.lost_at = Some(now);
+            let at = record.last_seen();
             state.lost.push_back((now, account));
+            // A server that stops before the grace is over knows when it starts again.
+            state.unsaved.insert(account, PresenceRecord { account, online: true, at });
             drop(state);
             self.changed.notify_one();
         }
     }
 
-    /// The account says that it is away, or back.
+    /// The account says that it is away, or back, which is stored.
     pub(crate) fn set_away(&self, account: AccountId, away: Option<Away>) {
         let mut state = self.lock();
         let Some(record) = state.here.get_mut(&account) else { return };
         if record.away == away {
             return;
         }
-        record.away.clone_from(&away);
-        let (name, shown) = (record.name.clone(), record.state());
         // As often as its owner likes: no line of the log that everybody keeps.
-        debug!(account = %name, away = away.is_some(), "away or back");
-        self.announce(state, account, (name, away), shown, Instant::now());
+        debug!(account = %record.name, away = away.is_some(), "away or back");
+        record.away = away;
+        let (name, shown) = (record.name.clone(), record.state());
+        self.announce(state, account, &name, shown, Instant::now());
     }
 
     /// What an account does; `last_seen` is what the store knows of it. The truth, also where it is not told yet.
@@ -195,9 +205,9 @@ impl Presence {
 
     fn gone(&self, mut state: MutexGuard<'_, State>, account: AccountId, since: Instant) {
         if let Some(record) = state.here.remove(&account) {
-            let shown = PresenceState::Offline(Some(now()));
+            let shown = PresenceState::Offline(Some(record.last_seen()));
             info!(account = %record.name, connected = state.here.len(), "offline");
-            self.announce(state, account, (record.name, record.away), shown, since);
+            self.announce(state, account, &record.name, shown, since);
         }
     }
 
@@ -206,7 +216,7 @@ impl Presence {
         &self,
         mut state: MutexGuard<'_, State>,
         account: AccountId,
-        (name, away): (AccountName, Option<Away>),
+        name: &AccountName,
         shown: PresenceState,
         since: Instant,
     ) {
@@ -215,9 +225,9 @@ impl Presence {
             PresenceState::Online | PresenceState::Away(_) => (true, now()),
             PresenceState::Offline(at) => (false, at.unwrap_or_else(now)),
         };
-        let told = state.teller.change(account, &name, shown, (since, Instant::now()));
+        let told = state.teller.change(account, name, shown, (since, Instant::now()));
         state.put(told);
-        state.unsaved.insert(account, PresenceRecord { account, online, away, at });
+        state.unsaved.insert(account, PresenceRecord { account, online, at });
         drop(state);
         self.changed.notify_one();
     }
@@ -265,7 +275,13 @@ impl Record {
             away: account.away.clone(),
             sessions: 1,
             lost_at: None,
+            heard: None,
         }
+    }
+
+    /// When something last came from it: of one of whom nothing is known, now.
+    fn last_seen(&self) -> Timestamp {
+        self.heard.map_or_else(now, |(_, at)| at)
     }
 
     fn state(&self) -> PresenceState {
@@ -305,6 +321,12 @@ async fn keep(presence: Arc<Presence>, store: Arc<dyn Store>) {
             () = expired => {}
         }
     }
+}
+
+/// What the wall clock showed then, if it was right ever since.
+fn wall_at(then: Instant) -> Timestamp {
+    let ago = i64::try_from(then.elapsed().as_millis()).unwrap_or(i64::MAX);
+    Timestamp(now().0.saturating_sub(ago))
 }
 
 /// The wall clock, for people: order and timeouts never depend on it.

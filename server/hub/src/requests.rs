@@ -1,6 +1,8 @@
 //! What a session does at the request of its peer, apart from delivery.
 
-use lanchat_model::{AccountName, ClientId, Password, RoomName, Seq, TypedPassword, limits};
+use std::sync::Arc;
+
+use lanchat_model::{AccountName, ClientId, Password, RoomId, RoomName, Seq, TypedPassword, limits};
 
 use crate::command::{Post, RoomView};
 use crate::entry::Body;
@@ -14,28 +16,56 @@ use crate::token::Token;
 
 impl Session {
     /// Admits a post; its outcome comes later, by [`Session::next_batch`]. The first post to a private chat opens it, for
-    /// both sides.
+    /// both sides. Whether its author may write there the store decides, and only of a post that it does not have already:
+    /// what was taken before its author left is answered as it was then.
     ///
     /// # Errors
     /// As [`Session::submit`].
     pub async fn post(&mut self, post: Post) -> Result<Reply, Error> {
         let Post { room: view, client_id, text, action } = post;
+        let body = Body::Message { text, action };
         if let RoomView::Private(peer) = &view
             && self.seats.find(&view).is_none()
         {
-            Box::pin(self.open_private(peer.clone())).await?;
+            Box::pin(self.open_private(peer.clone(), client_id, &body)).await?;
         }
-        let draft = self.draft(self.seat(&view)?.room, client_id, Body::Message { text, action });
+        let room = match self.seats.find(&view) {
+            Some(seat) => seat.room,
+            // Boxed: the way of nearly all posts stays short.
+            None => Box::pin(self.room_without_seat(&view)).await?,
+        };
+        let draft = self.draft(room, client_id, body);
         self.sequencer.post(draft, self.mailbox.clone(), view).await?;
         self.unacked += 1;
         Ok(Reply::Admitted)
     }
 
-    async fn open_private(&mut self, peer: AccountName) -> Result<(), Error> {
+    /// The room of a post by somebody who is not in it, as far as this session knows; [`RoomId::NONE`] if there is none.
+    async fn room_without_seat(&self, view: &RoomView) -> Result<RoomId, Error> {
+        // A private chat was opened a moment ago, and is never left.
+        let RoomView::Group(name) = view else { return Err(Refusal::NotAMember.into()) };
+        let found = self.hub.store.group(name.clone()).await?;
+        Ok(found.map_or(RoomId::NONE, |room| room.id))
+    }
+
+    /// Opens a private chat for a post, which has to be one: an id that stands for another post begins no chat.
+    async fn open_private(
+        &mut self,
+        peer: AccountName,
+        client_id: ClientId,
+        body: &Body,
+    ) -> Result<(), Error> {
         if peer == self.name {
             return Err(Refusal::NotWithYourself.into());
         }
         let other = self.hub.store.account(peer).await?.ok_or(Refusal::NoSuchAccount)?;
+        if self.hub.store.private(self.account, other.id).await?.is_none() {
+            // Behind the other posts of its author, as the post itself will be.
+            let nowhere = self.draft(RoomId::NONE, client_id, body.clone());
+            if let Appended::IdReused = self.sequencer.append(nowhere).await? {
+                return Err(Refusal::IdReused.into());
+            }
+        }
         let opened = self.hub.store.open_private(self.account, other.id).await?;
         opened.ok_or(Refusal::TooManyChats)?;
         self.hub.registry.memberships_changed(other.id);
@@ -43,12 +73,12 @@ impl Session {
         self.reconcile().await
     }
 
-    fn draft(&self, room: lanchat_model::RoomId, client_id: ClientId, body: Body) -> Draft {
+    fn draft(&self, room: RoomId, client_id: ClientId, body: Body) -> Draft {
         Draft { room, author: self.account, author_name: self.name.clone(), client_id, body }
     }
 
     /// A draft that nobody resends needs an id of its own all the same.
-    fn membership_draft(&self, room: lanchat_model::RoomId, body: Body) -> Result<Draft, Error> {
+    fn membership_draft(&self, room: RoomId, body: Body) -> Result<Draft, Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|error| Error::fault(&error))?;
         Ok(self.draft(room, ClientId::from_bytes(bytes), body))
@@ -177,7 +207,17 @@ impl Session {
         Ok(Reply::History { room: view, entries, more })
     }
 
-    pub(crate) fn set_away(&mut self, away: Option<Away>) -> Result<Reply, Error> {
+    /// Stored first and told second: an answer is never taken back by a server that dies.
+    pub(crate) async fn set_away(&mut self, away: Option<Away>) -> Result<Reply, Error> {
+        // One change after the other, so that the last one that is stored is the last one that is told.
+        let of_account = Arc::clone(&self.mailbox.of_account);
+        let _turn = of_account.change().await?;
+        let stored = self.hub.store.set_away(self.account, away.clone()).await;
+        // Success says nothing of posts, which leave a margin for this.
+        if stored.is_err() {
+            self.hub.writing.note(&stored);
+        }
+        stored?;
         self.hub.presence.set_away(self.account, away);
         Ok(Reply::Done)
     }

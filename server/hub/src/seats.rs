@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanchat_model::{RoomId, Seq};
+use lanchat_model::{RoomId, Seq, limits};
 
 use crate::command::RoomView;
 use crate::event::RoomState;
@@ -62,6 +62,17 @@ impl Seat {
     /// The last position of the room, as far as is known.
     pub(crate) fn head(&self) -> Seq {
         self.live.as_ref().map_or(self.head, |live| live.room.head())
+    }
+
+    /// Where delivery starts without a cursor (PROTOCOL §5): before the last `tail` entries. Of a private chat before all
+    /// that this device has not said it has seen, however much that is: whoever began it while its reader was away is heard
+    /// from the first line on.
+    pub(crate) fn start(&self, tail: u64) -> Seq {
+        let tail = self.head().back(tail.min(limits::JOIN_TAIL_MAX));
+        match self.view {
+            RoomView::Group(_) => tail,
+            RoomView::Private(_) => tail.min(self.mark),
+        }
     }
 
     /// The room as the peer is told of it; delivery starts behind `from`.

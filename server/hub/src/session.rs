@@ -46,6 +46,8 @@ pub struct Session {
     /// Posts whose outcome has not been delivered. At most `limits::UNACKED_PER_SESSION_MAX`, by the listener's leave.
     pub(crate) unacked: usize,
     attaches: Attaches,
+    /// When something last came from the peer.
+    heard: Instant,
     on_purpose: bool,
     /// Whether presence counts it.
     arrived: bool,
@@ -119,6 +121,7 @@ impl Session {
             latest: None,
             unacked: 0,
             attaches: Attaches::default(),
+            heard: Instant::now(),
             on_purpose: false,
             arrived: false,
         };
@@ -182,8 +185,8 @@ impl Session {
                 self.members(room).await
             }
             Command::History { room, before, limit } => self.history(room, before, limit).await,
-            Command::Away { reason } => self.set_away(Some(crate::port::Away { reason })),
-            Command::Back => self.set_away(None),
+            Command::Away { reason } => self.set_away(Some(crate::port::Away { reason })).await,
+            Command::Back => self.set_away(None).await,
             Command::Whois { name } => self.whois(name).await,
             Command::ChangePassword { old, new, renew } => self.change_password(old, new, renew).await,
             Command::Logout => self.log_out().await,
@@ -239,6 +242,11 @@ impl Session {
         self.hub.is_draining()
     }
 
+    /// Says that something came from the peer just now: it is seen (PROTOCOL §8).
+    pub fn heard(&mut self) {
+        self.heard = Instant::now();
+    }
+
     /// Says that the peer leaves on purpose: its absence is announced at once when the session is dropped.
     pub fn leave_on_purpose(&mut self) {
         self.on_purpose = true;
@@ -286,7 +294,7 @@ impl Drop for Session {
         let read = self.seats.iter().filter_map(|seat| Some((seat.room, seat.live.as_ref()?.key)));
         self.hub.registry.exit(self.account, self.id, read);
         if self.arrived {
-            self.hub.presence.depart(self.account, self.on_purpose);
+            self.hub.presence.depart(self.account, self.heard, self.on_purpose);
         }
     }
 }

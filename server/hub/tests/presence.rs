@@ -7,8 +7,9 @@ mod people;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use lanchat_hub::port::Accounts;
 use lanchat_hub::{Command, Credentials, Event, Hub, HubOptions, PresenceState, Reply, Session};
 use lanchat_model::limits;
 use memory_store::MemoryStore;
@@ -150,4 +151,64 @@ async fn after_a_calm_a_visit_is_told_at_once_again() {
     assert!(told_of(&mut ana, "ci").await.is_empty());
     visit(&hub, "ci").await;
     assert!(!told_of(&mut ana, "ci").await.is_empty());
+}
+
+/// Seconds since somebody was last seen, by what was told last.
+fn seconds_since_seen(told: &[PresenceState]) -> u64 {
+    let Some(PresenceState::Offline(Some(at))) = told.last() else { panic!("not offline: {told:?}") };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    u64::try_from(now - u128::try_from(at.0).unwrap()).unwrap() / 1000
+}
+
+/// Not when the loss was noticed, nor when it was told: the clock of the test stands still but for what it is advanced by.
+#[tokio::test(start_paused = true)]
+async fn last_seen_is_when_something_came_last_from_any_session() {
+    let (hub, _) = hub().await;
+    let mut ana = scene(&hub).await;
+    told_of(&mut ana, "ci").await;
+    let mut desk = enter(&hub, login("ci")).await;
+    let mut phone = enter(&hub, login("ci")).await;
+    advance(Duration::from_secs(1000)).await;
+    phone.heard();
+    advance(Duration::from_secs(2000)).await;
+    desk.heard();
+    advance(Duration::from_secs(4000)).await;
+    // The one that was heard last is lost first.
+    drop(desk);
+    advance(Duration::from_secs(100)).await;
+    drop(phone);
+    advance(limits::FLAP).await;
+    let seconds = seconds_since_seen(&told_of(&mut ana, "ci").await);
+    // A time that was noted does not move with the clock of the test; and the test itself takes a while.
+    assert!((4000..4000 + 600).contains(&seconds), "{seconds}");
+
+    advance(limits::PRESENCE_CALM_MAX).await;
+    let mut ci = enter(&hub, login("ci")).await;
+    advance(Duration::from_secs(1000)).await;
+    ci.heard();
+    ci.leave_on_purpose();
+    drop(ci);
+    let seconds = seconds_since_seen(&told_of(&mut ana, "ci").await);
+    assert!(seconds < 600, "a goodbye is heard: {seconds}");
+}
+
+/// Whoever was connected when the server stopped, and does not come back, was not seen at its next start.
+#[tokio::test(start_paused = true)]
+async fn last_seen_outlives_a_stop_of_the_server() {
+    let (hub, store) = hub().await;
+    drop(scene(&hub).await);
+    let mut ci = enter(&hub, login("ci")).await;
+    ci.heard();
+    advance(Duration::from_secs(5000)).await;
+    drop(ci);
+    hub.close().await;
+    let kept = store.account("ci".parse().unwrap()).await.unwrap().unwrap();
+    advance(Duration::from_secs(3000)).await;
+
+    let hub = Hub::open(store, HubOptions::default()).await.unwrap();
+    let mut ana = enter(&hub, login("ana")).await;
+    advance(limits::FLAP).await;
+    let told = told_of(&mut ana, "ci").await;
+    assert_eq!(told, [PresenceState::Offline(kept.last_seen)]);
+    assert!((5000..5000 + 600).contains(&seconds_since_seen(&told)), "{told:?}");
 }

@@ -136,6 +136,10 @@ impl Pump {
             if let Poll::Ready(is_open) = stream.poll_read(cx, take) {
                 wake.received = Some(is_open?);
                 self.has_input = true;
+                // Also an end in order is something that came from the peer.
+                if let Some(session) = &mut self.session {
+                    session.heard();
+                }
             }
         }
         match &self.session {

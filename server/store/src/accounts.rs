@@ -9,7 +9,7 @@ use lanchat_model::{
     AccountId, AccountName, AwayReason, ClientId, DeviceId, LOBBY, RoomId, Timestamp, limits,
 };
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::batch::Batch;
 use crate::devices::{self, Moment};
@@ -88,20 +88,22 @@ impl Accounts for SqliteStore {
         })
     }
 
+    fn set_away(&self, account: AccountId, away: Option<Away>) -> Answer<'_, ()> {
+        // Somebody waits for it, but not for long: those who change it often share their commits.
+        self.write_in_company(move |conn, _| {
+            let reason = away.as_ref().and_then(|away| away.reason.as_ref()).map(AwayReason::as_str);
+            conn.prepare_cached("UPDATE accounts SET away = ?2, away_reason = ?3 WHERE id = ?1")?
+                .execute(params![account.0, away.is_some(), reason])?;
+            Ok(())
+        })
+    }
+
     fn set_presence(&self, records: Vec<PresenceRecord>) -> Answer<'_, ()> {
         self.write_in_company(move |conn, _| {
-            let mut statement = conn.prepare_cached(
-                "UPDATE accounts SET online = :online, away = :away, away_reason = :reason, last_seen_ms = :at
-                 WHERE id = :account",
-            )?;
-            for PresenceRecord { account, online, away, at } in records {
-                statement.execute(named_params! {
-                    ":account": account.0,
-                    ":online": online,
-                    ":away": away.is_some(),
-                    ":reason": away.as_ref().and_then(|away| away.reason.as_ref()).map(AwayReason::as_str),
-                    ":at": at.0,
-                })?;
+            let mut statement =
+                conn.prepare_cached("UPDATE accounts SET online = ?2, last_seen_ms = ?3 WHERE id = ?1")?;
+            for PresenceRecord { account, online, at } in records {
+                statement.execute(params![account.0, online, at.0])?;
             }
             Ok(())
         })

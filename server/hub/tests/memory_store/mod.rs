@@ -52,7 +52,8 @@ impl MemoryStore {
         Arc::new(store)
     }
 
-    /// Holds back what is answered to questions about logins and memberships that are asked until [`MemoryStore::let_pass`].
+    /// Holds back what is answered to questions about logins, memberships and `away` that are asked until
+    /// [`MemoryStore::let_pass`].
     pub(crate) fn hold(&self) -> Gate {
         let gate = Gate(Arc::new(Semaphore::new(0)));
         self.lock().gate = Some(gate.clone());
@@ -250,19 +251,27 @@ impl Accounts for MemoryStore {
         answer(found.map(|account| account.admin = true).is_some())
     }
 
+    fn set_away(&self, account: AccountId, away: Option<Away>) -> Answer<'_, ()> {
+        let mut state = self.lock();
+        if state.disk_is_full {
+            return full();
+        }
+        state.accounts[index(account.0)].away = away;
+        answer_behind(state.gate.clone(), ())
+    }
+
     fn set_presence(&self, records: Vec<PresenceRecord>) -> Answer<'_, ()> {
         let mut state = self.lock();
         if state.disk_is_full {
             return full();
         }
-        for PresenceRecord { account, online, away, at } in records {
+        for PresenceRecord { account, online, at } in records {
             if online {
                 state.online.insert(account)
             } else {
                 state.online.remove(&account)
             };
-            let account = &mut state.accounts[index(account.0)];
-            (account.away, account.last_seen) = (away, Some(at));
+            state.accounts[index(account.0)].last_seen = Some(at);
         }
         answer(())
     }

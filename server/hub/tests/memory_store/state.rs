@@ -25,7 +25,7 @@ pub(super) struct State {
     pub(super) batches: Vec<usize>,
     /// How often something was written for a token.
     pub(super) resumes: usize,
-    /// What is asked about logins and memberships while there is one is done at once, and answered when it opens.
+    /// What is asked about logins, memberships and `away` while there is one is done at once, and answered when it opens.
     pub(super) gate: Option<Gate>,
 }
 

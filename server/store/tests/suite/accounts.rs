@@ -252,19 +252,17 @@ pub(crate) async fn presence_is_kept(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
     let reason = AwayReason::parse("at lunch").unwrap();
     let away = Away { reason: Some(reason) };
-    let record =
-        |account: AccountId, online, away, at| PresenceRecord { account, online, away, at: Timestamp(at) };
-    let both = vec![
-        record(ana.id, true, Some(away.clone()), 5),
-        record(bo.id, true, Some(Away { reason: None }), 6),
-    ];
-    store.set_presence(both).await.unwrap();
+    let record = |account: AccountId, online, at| PresenceRecord { account, online, at: Timestamp(at) };
+    store.set_away(ana.id, Some(away.clone())).await.unwrap();
+    store.set_away(bo.id, Some(Away { reason: None })).await.unwrap();
+    store.set_presence(vec![record(ana.id, true, 5), record(bo.id, true, 6)]).await.unwrap();
     let online = store.online_at_last().await.unwrap();
     let find = |id| online.iter().find(|account| account.id == id);
     assert_eq!(find(ana.id).unwrap().away, Some(away));
     assert_eq!(find(bo.id).unwrap().away, Some(Away { reason: None }));
 
-    store.set_presence(vec![record(ana.id, false, None, 7)]).await.unwrap();
+    store.set_away(ana.id, None).await.unwrap();
+    store.set_presence(vec![record(ana.id, false, 7)]).await.unwrap();
     assert!(!store.online_at_last().await.unwrap().iter().any(|account| account.id == ana.id));
     let ana = store.account(ana.name).await.unwrap().unwrap();
     assert_eq!((ana.last_seen, ana.away), (Some(Timestamp(7)), None));

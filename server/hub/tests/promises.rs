@@ -1,0 +1,208 @@
+//! What PROTOCOL.md promises of rare moments: whoever left, was away, or is told late.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod memory_store;
+mod people;
+mod talk;
+
+use std::collections::BTreeMap;
+
+use lanchat_hub::port::Accounts;
+use lanchat_hub::{
+    Command, Credentials, Error, Event, Hub, HubOptions, Notice, PresenceState, Refusal, Reply, RoomView,
+};
+use lanchat_model::{RoomName, Seq, limits};
+use memory_store::MemoryStore;
+use people::here;
+use talk::{
+    attach, drain, hub, lobby, log_in, notices, outcomes, post, presence_of, private, register, texts,
+};
+use tokio::time::timeout;
+
+/// In a room that others are in, in one that everybody has left, and where the first post waits for the disk still.
+#[tokio::test(start_paused = true)]
+async fn a_resend_by_somebody_who_left_is_answered_as_the_first_time() {
+    let store = MemoryStore::new();
+    let mut hub = Hub::open(store.clone(), HubOptions::default()).await.unwrap();
+    let (mut bob, _) = register(&hub, "bob").await;
+    let (mut ana, welcome) = register(&hub, "ana").await;
+    attach(&mut ana).await;
+    let [den, attic] = ["den", "attic"].map(|name| name.parse::<RoomName>().unwrap());
+    bob.submit(Command::Join { room: den.clone(), tail: 0 }).await.unwrap();
+    drop(bob);
+    let den_view = RoomView::Group(den.clone());
+    let attic_view = RoomView::Group(attic.clone());
+    let mut acked = Vec::new();
+    for (number, room) in [(1, &den), (2, &attic)] {
+        ana.submit(Command::Join { room: room.clone(), tail: 0 }).await.unwrap();
+        ana.submit(post(RoomView::Group(room.clone()), number, "once")).await.unwrap();
+        // Nothing was read in between, nor anything acknowledged.
+        ana.submit(Command::Leave { room: room.clone() }).await.unwrap();
+        ana.submit(post(RoomView::Group(room.clone()), number, "once")).await.unwrap();
+        let answers = outcomes(&drain(&mut ana).await);
+        assert_eq!(answers.len(), 2);
+        assert_eq!(answers[0], answers[1]);
+        acked.push(answers[0].clone());
+    }
+    assert_eq!(acked, [Ok(3), Ok(2)], "behind who joined");
+    for _ in 0..2 {
+        for (number, view) in [(1, &den_view), (2, &attic_view)] {
+            ana.submit(post(view.clone(), number, "once")).await.unwrap();
+            ana.submit(post(view.clone(), number, "another text")).await.unwrap();
+            ana.submit(post(view.clone(), 7, "new")).await.unwrap();
+        }
+        let nowhere = RoomView::Group("nowhere".parse().unwrap());
+        ana.submit(post(nowhere.clone(), 1, "once")).await.unwrap();
+        ana.submit(post(nowhere, 8, "new")).await.unwrap();
+        let events = drain(&mut ana).await;
+        let (reused, stranger) = (Err(Refusal::IdReused), Err(Refusal::NotAMember));
+        let expected = [&acked[0], &reused, &stranger, &acked[1], &reused, &stranger, &reused, &stranger];
+        assert_eq!(outcomes(&events).iter().collect::<Vec<_>>(), expected);
+        assert!(texts(&events).is_empty(), "who left reads nothing");
+
+        // The same once nothing of it is in memory any more.
+        drop(ana);
+        hub.close().await;
+        hub = Hub::open(store.clone(), HubOptions::default()).await.unwrap();
+        let resume = Credentials::Resume { token: welcome.token.clone() };
+        ana = hub.authenticate(resume, &here()).await.unwrap().0;
+        attach(&mut ana).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_was_used_begins_no_private_chat() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    attach(&mut bob).await;
+    drain(&mut bob).await;
+    // The first post waits for the disk still.
+    ana.submit(post(lobby(), 1, "once")).await.unwrap();
+    let refused = ana.submit(post(private("bob"), 1, "once")).await.unwrap_err();
+    assert_eq!(refused, Error::Refused(Refusal::IdReused));
+    assert!(!drain(&mut bob).await.iter().any(|event| matches!(event, Event::Room(_))));
+    ana.submit(post(private("bob"), 2, "hello")).await.unwrap();
+    assert_eq!(outcomes(&drain(&mut ana).await), [Ok(3), Ok(1)]);
+}
+
+/// A device that never said it saw anything of a chat is shown all of it, whatever tail it asks for: nobody's first words are
+/// lost on whoever was away.
+#[tokio::test(start_paused = true)]
+async fn a_private_chat_that_began_while_its_reader_was_away_is_delivered_from_its_first_line() {
+    let (hub, _) = hub().await;
+    let (bob, welcome) = register(&hub, "bob").await;
+    drop(bob);
+    let (mut ana, _) = register(&hub, "ana").await;
+    // More than the tail that a group room would show.
+    let count = limits::JOIN_TAIL_DEFAULT + 10;
+    for number in 0..count {
+        ana.submit(post(private("bob"), number.into(), "psst")).await.unwrap();
+        drain(&mut ana).await;
+    }
+    let resume = Credentials::Resume { token: welcome.token };
+    let (mut known, _) = hub.authenticate(resume, &here()).await.unwrap();
+    let (mut fresh, _) = log_in(&hub, "bob").await;
+    let lobby_alone = BTreeMap::from([(lobby(), Seq::ZERO)]);
+    let beyond = BTreeMap::from([(private("ana"), Seq::MAX)]);
+    for bob in [&mut known, &mut fresh] {
+        for (cursors, tail) in [(lobby_alone.clone(), 0), (BTreeMap::new(), 50), (beyond.clone(), 0)] {
+            let attach = Command::Attach { epoch: None, cursors, tail };
+            let Reply::Attached { rooms, .. } = bob.submit(attach).await.unwrap() else { panic!() };
+            let chat = rooms.iter().find(|room| room.room == private("ana")).unwrap();
+            assert_eq!((chat.from.get(), chat.head.get()), (0, count));
+            let of_chat = texts(&drain(bob).await).into_iter().filter(|(room, ..)| *room == private("ana"));
+            assert_eq!(of_chat.count() as u64, count);
+        }
+    }
+
+    // What a device has seen is not new to it; the other one has seen nothing.
+    let seen = Seq::try_from(count - 3).unwrap();
+    known.submit(Command::Mark { room: private("ana"), seq: seen }).await.unwrap();
+    for (bob, tail, from) in [(&mut known, 0, count - 3), (&mut fresh, 0, 0)] {
+        let attach = Command::Attach { epoch: None, cursors: BTreeMap::new(), tail };
+        let Reply::Attached { rooms, .. } = bob.submit(attach).await.unwrap() else { panic!() };
+        assert_eq!(rooms.iter().find(|room| room.room == private("ana")).unwrap().from.get(), from);
+    }
+    let attach = Command::Attach { epoch: None, cursors: BTreeMap::new(), tail: 20 };
+    let Reply::Attached { rooms, .. } = known.submit(attach).await.unwrap() else { panic!() };
+    let chat = rooms.iter().find(|room| room.room == private("ana")).unwrap();
+    assert_eq!(chat.from.get(), count - 20, "a tail shows what was seen, too");
+}
+
+/// What became of a room is told, not each step on the way (PROTOCOL §5, `room_gone`).
+#[tokio::test(start_paused = true)]
+async fn a_room_that_is_left_and_entered_again_before_a_session_is_told_goes_on() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    let (mut phone, _) = log_in(&hub, "ana").await;
+    let den: RoomName = "den".parse().unwrap();
+    let join = || Command::Join { room: den.clone(), tail: 0 };
+    let leave = || Command::Leave { room: den.clone() };
+    let view = RoomView::Group(den.clone());
+    for session in [&mut ana, &mut bob] {
+        session.submit(join()).await.unwrap();
+    }
+    attach(&mut phone).await;
+    drain(&mut phone).await;
+    let of_rooms = |events: &[Event]| {
+        let told = |event: &Event| match event {
+            Event::Room(state) => Some(Some(state.room.clone())),
+            Event::RoomGone(_) => Some(None),
+            _ => None,
+        };
+        events.iter().filter_map(told).collect::<Vec<_>>()
+    };
+
+    ana.submit(leave()).await.unwrap();
+    bob.submit(post(view.clone(), 1, "gone?")).await.unwrap();
+    drain(&mut bob).await;
+    ana.submit(join()).await.unwrap();
+    let events = drain(&mut phone).await;
+    assert!(of_rooms(&events).is_empty());
+    let seqs: Vec<u64> = events.iter().flat_map(Event::entries).map(|entry| entry.seq.get()).collect();
+    assert_eq!(seqs, [3, 4, 5], "left, what was said meanwhile, and joined");
+
+    ana.submit(leave()).await.unwrap();
+    assert_eq!(of_rooms(&drain(&mut phone).await), [None]);
+    ana.submit(join()).await.unwrap();
+    assert_eq!(of_rooms(&drain(&mut phone).await), [Some(view)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn away_and_back_are_stored_before_they_are_answered() {
+    let (hub, store) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    for is_away in [true, false] {
+        let gate = store.hold();
+        let mut asked =
+            Box::pin(ana.submit(if is_away { Command::Away { reason: None } } else { Command::Back }));
+        let early = timeout(limits::PRESENCE_WAIT_MAX * 2, &mut asked).await;
+        assert!(early.is_err(), "answered before the store has it");
+        store.let_pass();
+        gate.open();
+        assert!(matches!(asked.await, Ok(Reply::Done)));
+        let kept = store.account("ana".parse().unwrap()).await.unwrap().unwrap();
+        assert_eq!(kept.away.is_some(), is_away);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn away_that_cannot_be_stored_is_refused_and_told_to_nobody() {
+    let (hub, store) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    attach(&mut ana).await;
+    drain(&mut ana).await;
+    store.fill_disk(true);
+    let away = || Command::Away { reason: None };
+    assert_eq!(bob.submit(away()).await.unwrap_err(), Error::ReadOnly);
+    let told = drain(&mut ana).await;
+    assert!(presence_of(&told, "bob").is_empty());
+    assert_eq!(notices(&told), [Notice::ReadOnly]);
+    store.fill_disk(false);
+    bob.submit(away()).await.unwrap();
+    assert_eq!(presence_of(&drain(&mut ana).await, "bob"), [PresenceState::Away(None)]);
+}
