@@ -1,8 +1,9 @@
-//! A client that is killed between sending and the answer: the next one sends the same, and each line is there once.
+//! A client that is killed between sending and the answer: the next one sends the same, and each line is there once; also
+//! where nothing can be written any more.
 #![cfg(unix)]
 
 use lanchat_tests::{
-    Home, Launch, PASSWORD, Pipe, Place, Process, Proxy, Signal, TestPeer, TestServer, lanchat,
+    Home, Launch, PASSWORD, Pipe, Place, Process, Proxy, Signal, TestPeer, TestServer, TinyDisk, lanchat,
 };
 
 #[test]
@@ -40,4 +41,82 @@ fn a_client_killed_between_send_and_ack_leaves_each_line_exactly_once() {
     assert_eq!(bob.expect("message")["message"], "four", "nothing twice");
     let (_, _, said) = again();
     assert!(!said.contains("from last time"), "nothing is left: {said}");
+}
+
+/// `lanchat` with its home on a small disk.
+fn on(disk: &TinyDisk, address: &str) -> Launch {
+    let starter = disk.starter();
+    let launch = Launch::new(&starter[0]).args(&starter[1..]).arg(lanchat());
+    launch.arg("--home").arg(disk.data()).args(["--plain", "--server", address])
+}
+
+/// Sends lines in a run of its own, which must be taken; what it complained about.
+fn say(disk: &TinyDisk, address: &str, input: &str) -> String {
+    let (code, shown, said) = Process::run(&on(disk, address), input);
+    assert_eq!(code, 0, "{shown}\n{said}");
+    said
+}
+
+/// Whoever starts with a full disk is let in, is told what is not kept, and stays logged in: no token that could not be
+/// written makes the one that is there an old one.
+#[test]
+fn a_disk_that_is_full_at_the_start_keeps_nobody_from_talking() {
+    let Some(disk) = TinyDisk::new(1024 * 1024) else { return };
+    let server = TestServer::start();
+    let proxy = Proxy::to(server.address());
+    let address = proxy.address().to_string();
+    let mut bob = TestPeer::registered(server.address(), "bob");
+    let mut hears = |text: &str| assert_eq!(bob.expect("message")["message"], text);
+    say(&disk, &address, &format!("/register ana {PASSWORD}\nfirst\n"));
+    hears("first");
+    // What a killed program leaves, written while there was space.
+    let mut killed = Pipe::launch(&on(&disk, &address).arg("--follow"));
+    killed.enter("ready");
+    killed.find("ready");
+    hears("ready");
+    proxy.mute();
+    killed.enter("left behind");
+    hears("left behind");
+    killed.signal(Signal::Kill);
+    killed.process().wait();
+
+    disk.fill(0);
+    let said = say(&disk, &address, "second\n");
+    assert!(said.contains("line from last time"), "{said}");
+    hears("second");
+    // What was left behind took space, and is gone.
+    disk.fill(0);
+    for line in ["third", "fourth"] {
+        let said = say(&disk, &address, &format!("{line}\n"));
+        assert!(said.contains("not kept on this computer until it has arrived"), "{said}");
+        assert!(!said.contains("from last time"), "it has arrived: {said}");
+        hears(line);
+    }
+    // A session that is lost and resumed, and the next start after it.
+    let mut lost = Pipe::launch(&on(&disk, &address).arg("--follow"));
+    lost.enter("fifth");
+    hears("fifth");
+    for line in ["sixth", "seventh"] {
+        proxy.reset();
+        lost.process().stderr.wait_for_text("Connection lost");
+        lost.enter(line);
+        hears(line);
+    }
+    lost.signal(Signal::Terminate);
+    assert_eq!(lost.process().wait(), 0, "{}", lost.complaints());
+    say(&disk, &address, "eighth\n");
+    hears("eighth");
+
+    // A login that cannot be kept is one for this run, and that is told.
+    say(&disk, &address, "/logout\n");
+    let said = say(&disk, &address, &format!("/login ana {PASSWORD}\nninth\n"));
+    assert!(said.contains("next time you are asked for your password"), "{said}");
+    hears("ninth");
+
+    disk.free();
+    say(&disk, &address, &format!("/login ana {PASSWORD}\ntenth\n"));
+    hears("tenth");
+    let said = say(&disk, &address, "last\n");
+    assert!(!said.contains("not kept"), "{said}");
+    hears("last");
 }

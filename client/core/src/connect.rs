@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
 use crate::attempt::{Failure, attempt};
-use crate::error::{ConnectError, KeyChange, Unanswered};
+use crate::error::{ConnectError, HomeError, KeyChange, Unanswered};
 use crate::home::Home;
 use crate::sentence::Sentence;
 use crate::target::{Place, Target};
@@ -70,15 +70,27 @@ impl Connection {
     ///
     /// # Errors
     /// [`ConnectError::Home`] when the pin or the address cannot be kept; the connection is then
-    /// closed.
+    /// closed. A disk that is full is no error where the server is known: its pin is kept already.
     pub fn trust(self, home: &Home) -> Result<Trusted, ConnectError> {
         if self.decision == Decision::First {
             // The pins may have been moved away, and a token be left. Anybody can claim the id that it is kept under.
             home.forget_login(self.server_id)?;
         }
-        home.pin(self.server_id, self.fingerprint, &self.hello.name, self.is_invited())?;
-        home.remember(self.server_id, &self.hello.name, self.address, self.target.typed.as_ref())?;
+        let (id, name) = (self.server_id, &self.hello.name);
+        self.unless_full(home.pin(id, self.fingerprint, name, self.is_invited()))?;
+        self.unless_full(home.remember(id, name, self.address, self.target.typed.as_ref()))?;
         Ok(Trusted(self))
+    }
+
+    /// What was kept of the server, or what is as good.
+    fn unless_full(&self, kept: Result<(), HomeError>) -> Result<(), HomeError> {
+        match kept {
+            Err(error) if self.decision == Decision::Match && error.is_full() => {
+                tracing::warn!(%error, "what is new about the server is not kept for next time");
+                Ok(())
+            }
+            kept => kept,
+        }
     }
 }
 

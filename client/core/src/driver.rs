@@ -18,6 +18,7 @@ use lanchat_certs::Fingerprint;
 use lanchat_model::{ServerId, limits};
 use lanchat_protocol::{Bye, ClientFrame, ErrorCode, Mark, MarkTyping, Secret};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::attach::AttachPolicy;
@@ -35,6 +36,7 @@ use crate::outbox::{Outbox, Post};
 use crate::requests::{Asker, LoggedIn, Request, Requests};
 use crate::sentence::Sentence;
 use crate::servers::Login;
+use crate::spool::Leftovers;
 use crate::target::Target;
 use frames::not_a_frame;
 use keeping::Keeper;
@@ -73,7 +75,11 @@ enum Phase {
 /// An account that is logged in, connected or not.
 struct Account {
     session: Session,
+    /// The token to resume with.
     token: Secret,
+    /// The token of this account that the folder has in its place, because that one could not be written: an older one,
+    /// perhaps of another device.
+    stale: Option<Secret>,
 }
 
 /// See the module.
@@ -102,6 +108,11 @@ pub(crate) struct Driver {
     delivery: Delivery,
     outbox: Outbox,
     keeper: Keeper,
+    /// Files of programs before this one whose posts are sent again and could not be written anew. They go when all posts
+    /// are settled.
+    leftovers: Option<Leftovers>,
+    /// The task that removes them.
+    removal: Option<JoinHandle<()>>,
     requests: Requests,
     marks: Marks,
     backoff: Backoff,
@@ -146,6 +157,8 @@ impl Driver {
             delivery: Delivery::default(),
             outbox: Outbox::default(),
             keeper: Keeper::default(),
+            leftovers: None,
+            removal: None,
             requests: Requests::default(),
             marks: Marks::default(),
             backoff: Backoff::default(),

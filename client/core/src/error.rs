@@ -1,5 +1,6 @@
 //! Why something did not work, in words for the person who has to do something about it.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,6 +61,21 @@ impl HomeError {
     pub fn is_of_the_system(&self) -> bool {
         use PrivateFileError::Io;
         matches!(self, Self::Io { .. } | Self::File(Io { .. }) | Self::Pins(PinsError::File(Io { .. })))
+    }
+
+    /// Whether nothing could be written, for want of space or because nothing may be: what is kept there is what it was,
+    /// and can be read.
+    pub fn is_full(&self) -> bool {
+        let (Self::Io { source, .. }
+        | Self::File(PrivateFileError::Io { source, .. })
+        | Self::Pins(PinsError::File(PrivateFileError::Io { source, .. }))) = self
+        else {
+            return false;
+        };
+        matches!(
+            source.kind(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
+        )
     }
 }
 

@@ -170,6 +170,12 @@ pub enum Event {
         /// Why, as a sentence for people.
         reason: String,
     },
+    /// The login is not left for next time, because it could not be written: then the password is needed. The session goes
+    /// on.
+    LoginNotKept {
+        /// Why, as a sentence for people.
+        reason: String,
+    },
     /// The server's history is another one than before: positions known so far mean nothing, and
     /// what is delivered from now on may repeat or miss what was shown.
     Reset {
@@ -235,6 +241,7 @@ impl fmt::Debug for Event {
             }
             Self::SentAgain { posts } => f.debug_struct("SentAgain").field("count", &posts.len()).finish(),
             Self::NotKept { reason } => f.debug_tuple("NotKept").field(reason).finish(),
+            Self::LoginNotKept { reason } => f.debug_tuple("LoginNotKept").field(reason).finish(),
             Self::Reset { room, reason } => f.debug_tuple("Reset").field(room).field(reason).finish(),
             Self::Stopped { error } => f.debug_tuple("Stopped").field(error).finish(),
         }

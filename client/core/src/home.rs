@@ -28,10 +28,11 @@ const SERVERS: &str = "servers.json";
 /// and an fsync.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
-/// The right to use the token of a server, given back when it is dropped.
+/// The right to use the token of a server, given back when it is dropped. Without a file it is taken, not given: on a full
+/// disk there may be nothing to lock.
 #[derive(Debug)]
 pub(crate) struct TokenLock {
-    _file: File,
+    _file: Option<File>,
 }
 
 /// The state folder of one user. Cheap to clone.
@@ -210,10 +211,18 @@ impl Home {
     /// waited for.
     pub(crate) async fn newest_login(&self, id: ServerId) -> Result<Option<(Login, TokenLock)>, HomeError> {
         let path = self.folder.join(format!("login-{id}.lock"));
-        let file = open_lock(&path).map_err(|source| HomeError::Io { action: "lock", path, source })?;
+        let opened = open_lock(&path).map_err(|source| HomeError::Io { action: "lock", path, source });
+        let file = match opened {
+            Ok(file) => Some(file),
+            Err(error) if error.is_full() => None,
+            Err(error) => return Err(error),
+        };
         let until = tokio::time::Instant::now() + limits::TOKEN_LOCK_MAX;
         // Asked again and again: a blocking wait could not be given up.
-        while file.try_lock().is_err() && tokio::time::Instant::now() < until {
+        while let Some(file) = &file
+            && file.try_lock().is_err()
+            && tokio::time::Instant::now() < until
+        {
             tokio::time::sleep(LOCK_POLL).await;
         }
         let login = self.blocking(move |home| home.login(id)).await?;

@@ -70,10 +70,29 @@ impl Spool {
         // Nobody else knows the name: only a system without locks refuses.
         file.try_lock().map_err(|error| failed("lock", &path)(error.into()))?;
         let mut spool = Self { file, path, owner, bytes: 0 };
-        spool.begin()?;
-        spool.file.sync_all().map_err(failed("flush", &spool.path))?;
-        sync_folder(folder)?;
-        Ok(spool)
+        let begun = spool
+            .begin()
+            .and_then(|()| spool.file.sync_all().map_err(failed("flush", &spool.path)))
+            .and_then(|()| sync_folder(folder));
+        spool.if_done(begun)
+    }
+
+    /// As [`Spool::create`], with posts in it, each with its newline. Blocks.
+    pub(crate) fn create_with(folder: &Path, owner: &Owner, posts: &[u8]) -> Result<Self, HomeError> {
+        let mut spool = Self::create(folder, owner)?;
+        let written = spool.append(posts, &[]);
+        spool.if_done(written)
+    }
+
+    /// Nothing is left of one that could not be written.
+    fn if_done(self, outcome: Result<(), HomeError>) -> Result<Self, HomeError> {
+        match outcome {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.remove();
+                Err(error)
+            }
+        }
     }
 
     fn begin(&mut self) -> Result<(), HomeError> {

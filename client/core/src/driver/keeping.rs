@@ -72,17 +72,13 @@ impl Keeper {
         let task = spawn_blocking(move || match spool {
             Some(mut spool) if is_empty => spool.clear().map(|()| spool),
             Some(old) if live.as_ref().is_some_and(|live| old.bytes > 2 * live.len() as u64) => {
-                let mut new = Spool::create(&folder, &owner)?;
-                new.append(&[live.unwrap_or_default(), posts].concat(), &[])?;
+                let lines = [live.unwrap_or_default(), posts].concat();
+                let new = Spool::create_with(&folder, &owner, &lines)?;
                 old.remove();
                 Ok(new)
             }
             Some(mut spool) => spool.append(&posts, &settled).map(|()| spool),
-            None => {
-                let mut spool = Spool::create(&folder, &owner)?;
-                spool.append(&posts, &[])?;
-                Ok(spool)
-            }
+            None => Spool::create_with(&folder, &owner, &posts),
         });
         Self::Busy(place, count, task)
     }
@@ -101,21 +97,30 @@ impl Driver {
         let (there, most) = (place.clone(), free.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
         let adopted = self.home.blocking(move |_| {
             let Place { folder, owner } = there;
-            let leftovers = Leftovers::adopt(&folder, &owner, most)?;
+            let mut leftovers = Leftovers::adopt(&folder, &owner, most)?;
             if leftovers.posts.is_empty() {
                 leftovers.settle();
-                return Ok((None, Vec::new()));
+                return Ok((Ok(None), Vec::new()));
             }
             let lines = leftovers.posts.values().flat_map(line).collect::<Vec<u8>>();
-            let mut spool = Spool::create(&folder, &owner)?;
-            spool.append(&lines, &[])?;
-            let posts: Vec<_> = leftovers.posts.iter().map(|(id, post)| (*id, post.clone())).collect();
-            leftovers.settle();
-            Ok((Some(spool), posts))
+            let posts: Vec<_> = std::mem::take(&mut leftovers.posts).into_iter().collect();
+            Ok(match Spool::create_with(&folder, &owner, &lines) {
+                Ok(spool) => {
+                    leftovers.settle();
+                    (Ok(Some(spool)), posts)
+                }
+                Err(error) => (Err((error, leftovers)), posts),
+            })
         });
         match adopted.await {
-            Ok((spool, posts)) => {
+            Ok((Ok(spool), posts)) => {
                 self.keeper = Keeper::Idle(place, spool);
+                self.send_again(posts, free);
+            }
+            // They stay where they are, under their locks, and are sent all the same.
+            Ok((Err((error, leftovers)), posts)) => {
+                self.leftovers = Some(leftovers);
+                self.without_keeping(&error);
                 self.send_again(posts, free);
             }
             Err(error) => self.without_keeping(&error),
@@ -142,6 +147,12 @@ impl Driver {
         self.keeper = std::mem::take(&mut self.keeper).write(&mut self.outbox);
         if matches!(self.keeper, Keeper::Nobody) {
             self.outbox.keep(usize::MAX);
+            drop(self.outbox.take_settled());
+        }
+        if self.outbox.is_empty()
+            && let Some(leftovers) = self.leftovers.take()
+        {
+            self.removal = Some(spawn_blocking(move || leftovers.settle()));
         }
     }
 
@@ -178,6 +189,10 @@ impl Driver {
         {
             // A file that is not removed is an empty orphan.
             let _ = spawn_blocking(move || spool.remove()).await;
+        }
+        if let Some(removal) = self.removal.take() {
+            // What is not removed is sent once more next time, and is one copy all the same.
+            let _ = removal.await;
         }
     }
 }

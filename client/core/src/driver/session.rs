@@ -63,7 +63,10 @@ impl Driver {
         if let Some((Login { account: name, token }, lock)) = kept
             && name == account.session.username
         {
-            account.token = token;
+            if account.stale.as_ref() != Some(&token) {
+                account.token = token;
+                account.stale = None;
+            }
             self.token_lock = Some(lock);
         }
         let token = account.token.clone();
@@ -121,26 +124,46 @@ impl Driver {
                 _ => self.stop(ConnectError::UnsupportedVersion { theirs: vec![welcome.version] }),
             };
         }
-        let token = welcome.token.clone();
+        let used = match request.as_ref().map(|request| &request.asker) {
+            Some(Asker::LogIn { token, .. }) => token.clone(),
+            _ => self.account.as_ref().map(|account| account.token.clone()),
+        };
+        let before = self.account.as_ref().and_then(|account| account.stale.clone());
+        let (mut token, mut stale, mut unkept) = (welcome.token.clone(), None, None);
         let kept = self.keep_login(&welcome.username, &token).await;
         self.token_lock = None;
         let session = Session::from(welcome);
-        if let Err(error) = kept {
-            if let Some(request) = request {
-                // Nothing of this login would be left for next time: better to say so than to go on
-                // as if.
+        match (kept, used) {
+            (Ok(()), _) => {}
+            (Err(error), _) if !error.is_full() && request.is_some() => {
+                // The folder is not what it should be: better to say so than to go on as if.
                 self.link = Link::Idle;
-                return request.fail(error.into());
+                if let Some(request) = request {
+                    request.fail(error.into());
+                }
+                return;
             }
-            tracing::warn!(%error, "the new token is not kept: this device may have to log in by password next time");
+            (Err(error), Some(used)) => {
+                // The folder has the one that was used, which is good until the new one is used (PROTOCOL §4): so the new
+                // one is not.
+                tracing::warn!(%error, "the new token is not kept; the one before stays in use");
+                (token, stale) = (used, before);
+            }
+            (Err(error), None) => {
+                stale = self.kept_token(&session.username).await;
+                unkept = Some(error);
+            }
         }
         let broken = self.delivery.welcome(&session.epoch, &session.rooms);
         self.reset(broken);
-        self.account = Some(Account { session: session.clone(), token });
+        self.account = Some(Account { session: session.clone(), token, stale });
         self.shared.logged_in.store(true, Ordering::Relaxed);
         if let Some(request) = request {
             self.phase = Phase::Ready;
             self.tell(Event::LoggedIn { session: session.clone(), line: without_token(line) });
+            if let Some(error) = unkept {
+                self.tell(Event::LoginNotKept { reason: error.to_string() });
+            }
             self.begin_keeping(&session.username).await;
             if let Asker::LogIn { reply, .. } = request.asker {
                 // An error says that the user waits no longer; the session is there all the same.
@@ -259,12 +282,23 @@ impl Driver {
 
     /// Keeps the token that a change of the password has left as the only good one.
     pub(super) async fn renew_token(&mut self, token: Secret) {
-        let Some(account) = &mut self.account else { return };
-        account.token = token.clone();
+        let Some(account) = &self.account else { return };
         let name = account.session.username.clone();
+        let mut stale = None;
         if let Err(error) = self.keep_login(&name, &token).await {
-            tracing::warn!(%error, "the new token is not kept: this device may have to log in by password next time");
+            stale = self.kept_token(&name).await;
+            self.tell(Event::LoginNotKept { reason: error.to_string() });
         }
+        if let Some(account) = &mut self.account {
+            (account.token, account.stale) = (token, stale);
+        }
+    }
+
+    /// The token that the folder has for this account.
+    async fn kept_token(&self, account: &str) -> Option<Secret> {
+        let id = self.server_id;
+        let login = self.home.blocking(move |home| home.login(id)).await.ok()??;
+        (login.account == account).then_some(login.token)
     }
 
     /// Forgets a token that is no longer good.
