@@ -23,6 +23,7 @@ mod peer;
 mod pipe;
 pub mod power;
 mod process;
+mod promised;
 mod proxy;
 mod python;
 mod scenario;

@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 use serde_json::{Value, json};
 
+use crate::promised::can_be_answered;
 use crate::{DEADLINE, PASSWORD};
 
 /// The ALPN name of the native door.
@@ -156,12 +157,16 @@ impl TestPeer {
 
     /// As [`TestPeer::answer_to`]; `None` when the connection ends first.
     pub fn try_answer_to(&mut self, id: &str, mut frame: Value) -> Option<Value> {
+        let kind = frame["type"].as_str().unwrap_or_default().to_owned();
         frame["id"] = id.into();
         self.write_line(&frame.to_string());
         let mut between = VecDeque::new();
         loop {
             let frame = self.read()?;
             if frame["id"] == id && frame["type"] != "message" {
+                let code = frame["code"].as_str().filter(|_| frame["type"] == "error");
+                let is_promised = code.is_none_or(|code| can_be_answered(&kind, code));
+                assert!(is_promised, "PROTOCOL does not say that {kind} can be answered so: {frame}");
                 self.unread.extend(between);
                 return Some(frame);
             }

@@ -110,6 +110,50 @@ fn away_and_last_seen_survive_a_restart() {
     assert_eq!((&ana["state"], &ana["reason"]), (&json!("away"), &json!("lunch")));
 }
 
+/// What was answered is on disk (#11, item 23).
+#[test]
+fn away_and_back_outlive_a_kill() {
+    let mut server = TestServer::start();
+    let mut bob = TestPeer::registered(server.address(), "bob");
+    let token = TestPeer::connect(server.address()).register("ana")["token"].clone();
+    for reason in [Some("lunch"), None, Some("meeting")] {
+        let mut ana = TestPeer::connect(server.address());
+        assert_eq!(ana.request(json!({"type": "resume", "token": token}))["type"], "welcome");
+        let change = match reason {
+            Some(reason) => json!({"type": "away", "reason": reason}),
+            None => json!({"type": "back"}),
+        };
+        assert_eq!(ana.request(change)["type"], "ok");
+        server.kill();
+        server.start_again();
+        bob = TestPeer::logged_in(server.address(), "bob");
+        let found = whois(&mut bob, "ana");
+        let state = if reason.is_some() { "away" } else { "online" };
+        assert_eq!((&found["state"], found["reason"].as_str()), (&json!(state), reason), "{found}");
+    }
+    drop(bob);
+}
+
+/// Each frame is a sign of life, whatever it asks for (#11, item 24).
+#[test]
+fn last_seen_is_when_the_last_frame_came() {
+    let server = TestServer::start();
+    let mut bob = TestPeer::registered(server.address(), "bob");
+    let mut ana = TestPeer::connect(server.address());
+    ana.register("ana");
+    let came = whois(&mut bob, "ana")["since"].as_str().expect("a time").to_owned();
+    // Until the server's clock has moved on. Times of this form compare as text.
+    let later = loop {
+        let ts = bob.send("lobby", "tick")["ts"].as_str().expect("a time").to_owned();
+        if ts > came {
+            break ts;
+        }
+    };
+    leave(ana);
+    let offline = bob.expect_where("presence", |frame| frame["state"] == "offline");
+    assert!(offline["last_seen"].as_str().is_some_and(|seen| *seen >= *later), "{offline}, {later}");
+}
+
 #[test]
 fn the_servers_log_tells_who_comes_and_goes_and_how_many_are_connected() {
     let mut server = TestServer::start();

@@ -118,3 +118,36 @@ fn a_private_chat_shows_itself_to_nobody_else() {
         assert_eq!(entries, 0, "{answer}");
     }
 }
+
+/// Whoever was away when somebody began to write is not shown the tail of it alone (#11, item 18).
+#[test]
+fn a_chat_that_began_while_its_reader_was_away_comes_from_its_first_line() {
+    const LINES: u64 = 60;
+    let server = TestServer::start();
+    let mut bob = TestPeer::connect(server.address());
+    let token = bob.register("bob")["token"].clone();
+    bob.request(json!({"type": "bye"}));
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    for number in 1..=LINES {
+        ana.send("@bob", &number.to_string());
+    }
+    for (login, attach) in [
+        (json!({"type": "resume", "token": token}), json!({"type": "attach", "cursors": {"lobby": 1}})),
+        (json!({"type": "resume", "token": token}), json!({"type": "attach", "tail": 0})),
+        (
+            json!({"type": "login", "username": "bob", "password": PASSWORD}),
+            json!({"type": "attach", "tail": 10}),
+        ),
+    ] {
+        let mut bob = TestPeer::connect(server.address());
+        assert_eq!(bob.request(login)["type"], "welcome");
+        let attached = bob.request(attach);
+        let rooms = attached["rooms"].as_array().expect("rooms");
+        let chat = rooms.iter().find(|room| room["room"] == "@ana").expect("the chat");
+        assert_eq!((&chat["from"], &chat["head"]), (&json!(0), &json!(LINES)), "{attached}");
+        let frames = bob.barrier();
+        let chat = frames.iter().filter(|frame| frame["type"] == "message" && frame["room"] == "@ana");
+        let seqs: Vec<_> = chat.filter_map(|frame| frame["seq"].as_u64()).collect();
+        assert_eq!(seqs, (1..=LINES).collect::<Vec<_>>());
+    }
+}

@@ -124,7 +124,7 @@ fn errors_that_a_request_names_exist() {
     let document = document();
     let known: BTreeSet<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
     let mut named = 0;
-    for list in document.split("Errors: ").skip(1) {
+    for list in document.split("Errors:").skip(1) {
         let list = list.split("\n\n").next().unwrap();
         for code in list.split('`').skip(1).step_by(2) {
             assert!(known.contains(code), "no such error code: {code}");

@@ -125,6 +125,39 @@ fn a_resend_is_one_message_with_one_answer() {
     assert_eq!(texts(&bob.barrier()), ["once"]);
 }
 
+/// Also where nobody is any more, and after the server died (#11, item 19).
+#[test]
+fn a_resend_after_leaving_has_the_same_answer() {
+    let mut server = TestServer::start();
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    TestPeer::registered(server.address(), "bob").request(json!({"type": "join", "room": "garden"}));
+    let mut posts = Vec::new();
+    for room in ["garden", "attic"] {
+        ana.request(json!({"type": "join", "room": room}));
+        let (id, send) = (new_id(), json!({"type": "send", "room": room, "message": "once"}));
+        let ack = ana.answer_to(&id, send.clone());
+        assert_eq!(ack["type"], "ack", "{ack}");
+        posts.push((id, send, ack));
+        assert_eq!(ana.request(json!({"type": "leave", "room": room}))["type"], "ok");
+    }
+    for _ in 0..2 {
+        ana.barrier();
+        for (id, send, ack) in &posts {
+            assert_eq!(ana.answer_to(id, send.clone()), *ack, "as the first time");
+            assert_eq!(ana.answer_to(&new_id(), send.clone())["code"], "not_a_member");
+            let mut other = send.clone();
+            other["message"] = "another text".into();
+            assert_eq!(ana.answer_to(id, other)["code"], "id_reused");
+            let nowhere = json!({"type": "send", "room": "nowhere", "message": "once"});
+            assert_eq!(ana.answer_to(id, nowhere)["code"], "id_reused");
+        }
+        assert!(texts(&ana.barrier()).is_empty(), "who left is shown nothing");
+        server.kill();
+        server.start_again();
+        ana = TestPeer::logged_in(server.address(), "ana");
+    }
+}
+
 #[test]
 fn a_cursor_gets_exactly_what_was_missed() {
     let mut server = TestServer::start();
