@@ -65,7 +65,7 @@ impl Session {
             Event::Deferred { id, .. } => self.deferred(id),
             Event::SentAgain { posts } => self.sent_again(posts),
             Event::LoginNotKept { reason } => self.notice(&format!(
-                "This login is not kept on this computer, so next time you are asked for your password: {reason}"
+                "You are logged in, but will need your password again next time: {reason}"
             )),
             Event::NotKept { reason } => self.notice(&format!(
                 "Your messages are sent, but those that have not arrived are lost if this program crashes: {reason}"
