@@ -32,7 +32,7 @@ pub(crate) fn introduction(connection: &Connection, pins: &Pins, chats: bool) ->
     if connection.is_invited() {
         lines.push("Your link has the same key: verified.".into());
     } else {
-        lines.push("Not yet verified: compare these six words with those on the server's screen.".into());
+        lines.push("Not yet verified: compare them with the six words on the server's screen.".into());
         match chats {
             true => lines.push("If they are the same, type /trust verify".into()),
             false => lines.push(format!("If they are the same:\n  lanchat trust verify {id}")),
@@ -90,11 +90,11 @@ fn six_words(name: &str, words: &str, hosting: bool, verified: bool) -> Vec<Stri
     lines.extend(
         match (hosting, verified) {
             (true, _) => {
-                vec!["You host this server. Others see the same six words, if nobody is in between."]
+                vec!["You host this server. Guests compare them with theirs."]
             }
             (false, true) => vec!["Verified: you compared them, or came by a link."],
             (false, false) => vec![
-                "Not yet verified. Compare them with those that whoever hosts sees with /trust.",
+                "Not yet verified. Compare them with those that the host sees with /trust.",
                 "If they are the same, type /trust verify",
             ],
         }

@@ -85,7 +85,7 @@ impl Banner<'_> {
         if self.sockets.iter().all(|socket| socket.ip().is_loopback()) {
             return writeln!(
                 f,
-                "only programs on this computer can reach this server: --listen [::]:7072 lets others in"
+                "only this computer can reach this server: --listen [::]:7072 lets others in"
             );
         }
         let left_out: Vec<&str> = self.neighbourhood.left_out.iter().map(String::as_str).collect();

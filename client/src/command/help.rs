@@ -5,7 +5,7 @@ use super::{TABLE, find, unknown, usage_of};
 /// What `/help` shows: fits a terminal of 24 lines of 80 columns, its prompt included.
 pub(crate) fn help() -> Vec<String> {
     let mut lines = vec!["Type a line to send it to the room that the prompt names. Commands:".to_owned()];
-    lines.extend(TABLE.iter().map(|entry| format!("  {:<18} {}", usage_of(entry), entry.help)));
+    lines.extend(TABLE.iter().map(|entry| format!("  {:<19} {}", usage_of(entry), entry.help)));
     lines.push("Tab completes names and commands. // sends a slash. Ctrl+C twice leaves.".into());
     lines
 }

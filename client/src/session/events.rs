@@ -88,7 +88,7 @@ impl Session {
             count => format!("{count} devices online."),
         };
         self.notice(&format!(
-            "You are {} on {}{role}. {devices} /help lists the commands.",
+            "You are {} on {}{role}. {devices} /help lists commands.",
             clip(&session.username),
             self.server
         ));
