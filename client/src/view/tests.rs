@@ -253,6 +253,18 @@ fn a_message_that_is_cut_says_where_it_is_shown_whole() {
     }
 }
 
+#[test]
+fn a_message_that_names_the_user_is_marked() {
+    let mut view = view();
+    view.medium = Medium::Screen { colour: false };
+    let mut starts =
+        |name: &str, text: &str| view.entry(&said("lobby", 1, name, text)).rows[0][..6].to_owned();
+    assert_eq!(starts("bob", "good morning, Ana"), "\x1b[1;7m");
+    assert_eq!(starts("bob", "@ana look"), "\x1b[1;7m");
+    assert_eq!(starts("bob", "banana"), "\x1b[1m10");
+    assert_eq!(starts("ana", "I am ana"), "\x1b[1m10");
+}
+
 /// The room is on the divider above: nothing is said around what was said last.
 #[test]
 fn what_was_said_last_in_a_room_is_shown_as_it_is() {

@@ -26,7 +26,7 @@ use super::bytes::Bytes;
 /// What is unfinished for so long is no character and no key. Shorter than the editor waits for the rest of a key.
 const SETTLED: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 /// A terminal that is there answers sooner, also at the other end of a slow line.
-const ANSWER: Duration = Duration::from_secs(1);
+const ANSWER: Duration = Duration::from_secs(2);
 /// A terminal that did not answer so often is not asked again.
 const MISSES_MAX: usize = 2;
 /// What is read at once.
