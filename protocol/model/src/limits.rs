@@ -196,6 +196,8 @@ pub const KNOWN_ACCOUNTS_MAX: usize = 4096;
 /// Sources of one account that are known: a few devices, with several addresses each. When full the one that was not used
 /// for the longest time is forgotten.
 pub const KNOWN_SOURCES_PER_ACCOUNT_MAX: usize = 8;
+/// Accounts of one source that are known: the people who share a computer. When full the others are not known there.
+pub const KNOWN_ACCOUNTS_PER_SOURCE_MAX: u32 = 32;
 /// Connections before login in kept places: the others keep three quarters. When full, the source that has most of them
 /// gives one to a known source that has fewer.
 pub const KEPT_PLACES_MAX: usize = 256;

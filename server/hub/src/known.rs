@@ -35,8 +35,12 @@ struct Whereabouts {
 }
 
 impl KnownSources {
-    /// Somebody has just logged in from there.
+    /// Somebody has just logged in from there. Beyond `limits::KNOWN_ACCOUNTS_PER_SOURCE_MAX` accounts of a source the others
+    /// are not known there: one address with accounts without end would push out everybody else's.
     pub(crate) fn note(&mut self, account: &AccountName, source: &Source) {
+        if self.has_enough(account, source) {
+            return;
+        }
         let (account, source) = (self.hash(account), self.hash(source));
         self.logins += 1;
         let of_account = self.accounts.entry(account).or_default();
@@ -49,6 +53,12 @@ impl KnownSources {
         if self.accounts.len() > limits::KNOWN_ACCOUNTS_MAX {
             self.forget_an_account();
         }
+    }
+
+    /// Whether a source has as many accounts as it may, and this is none of them.
+    fn has_enough(&self, account: &AccountName, source: &Source) -> bool {
+        let accounts = self.holders.get(&self.hash(source)).copied().unwrap_or_default();
+        accounts >= limits::KNOWN_ACCOUNTS_PER_SOURCE_MAX && !self.is_at(account, source)
     }
 
     /// Whether this account has logged in from there.
@@ -124,6 +134,16 @@ mod tests {
         let of_the_other = (2..10_000).filter(|number| known.contains(&source(*number)));
         assert_eq!(of_the_other.count(), limits::KNOWN_SOURCES_PER_ACCOUNT_MAX);
         assert_eq!(known.holders.len(), limits::KNOWN_SOURCES_PER_ACCOUNT_MAX + 1);
+    }
+
+    #[test]
+    fn an_address_with_accounts_without_end_pushes_out_nobody() {
+        let mut known = KnownSources::default();
+        known.note(&account(1), &source(1));
+        (2..10_000).for_each(|number| known.note(&account(number), &source(2)));
+        assert!(known.is_at(&account(1), &source(1)) && known.is_at(&account(2), &source(2)));
+        assert!(!known.is_at(&account(9999), &source(2)));
+        assert_eq!(known.accounts.len(), limits::KNOWN_ACCOUNTS_PER_SOURCE_MAX as usize + 1);
     }
 
     #[test]
