@@ -15,6 +15,7 @@ mod follow;
 mod interfaces;
 mod log_file;
 mod log_limit;
+mod log_queue;
 pub mod logging;
 mod signals;
 mod sockets;

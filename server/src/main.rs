@@ -14,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            logging::conclude("");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
-            // When there is nobody to tell, the exit code still says it.
-            let _ = writeln!(io::stderr(), "lanchatd: {}", serve::words(&error));
+            logging::conclude(&format!("lanchatd: {}", serve::words(&error)));
             ExitCode::from(serve::exit_code(&error))
         }
     }
@@ -34,7 +36,13 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         return say(&settings.show());
     }
     logging::start(serve::variable(logging::VARIABLE).as_deref())?;
-    serve::serve(settings, CancellationToken::new(), say)
+    serve::serve(settings, CancellationToken::new(), |banner| {
+        // A server that cannot show its banner serves all the same.
+        if let Err(error) = say(banner) {
+            tracing::warn!("{error:#}: nobody sees the addresses and the six words of the server");
+        }
+        Ok(())
+    })
 }
 
 fn say(text: &str) -> anyhow::Result<()> {

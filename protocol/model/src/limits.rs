@@ -1,6 +1,10 @@
 //! Every bound of the system, in one table. The unit comes last in the name; the reason stands beside it.
 
+mod links;
+
 use std::time::Duration;
+
+pub use links::*;
 
 // --- the wire -------------------------------------------------------------------------------------
 
