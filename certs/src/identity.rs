@@ -80,6 +80,12 @@ impl Identity {
         }
     }
 
+    /// The id of the identity in `folder`. `None`: there is none, or none that can be read. Makes nothing. Blocks.
+    pub fn id_in(folder: &Path) -> Option<ServerId> {
+        let id = private_file::read(&folder.join(ID_FILE)).ok()??;
+        std::str::from_utf8(&id).ok()?.trim_end().parse().ok()
+    }
+
     fn parse(key: &[u8], id: &[u8], key_path: &Path, id_path: &Path) -> Result<Self, IdentityError> {
         let damaged = |path: &Path| IdentityError::Damaged(path.to_owned());
         let id = std::str::from_utf8(id).ok().and_then(|text| text.trim_end().parse().ok());

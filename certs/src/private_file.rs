@@ -34,6 +34,14 @@ pub enum PrivateFileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Others have a right to the file, and the disk keeps no rights that could be taken away.
+    #[error(
+        "others may use {path}, and its disk keeps no access rights (FAT, exFAT): {NO_RIGHTS}", path = path.display()
+    )]
+    NoRights {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another user owns it, who could change it at any time.
     #[error(
         "{path} belongs to another user (uid {owner}): run this program as that user, or run `chown -R {own} {path}` if \
@@ -57,6 +65,27 @@ pub enum PrivateFileError {
     /// What was to be written is over `limits::PRIVATE_FILE_BYTES_MAX`: it could not be read again.
     #[error("{} would become too large to be read again, so it was left as it is", .0.display())]
     NoRoom(PathBuf),
+}
+
+/// What helps on a disk that keeps no access rights.
+pub const NO_RIGHTS: &str = "`chmod` changes nothing there. Choose a folder on another disk, or mount this one for yourself \
+                             alone, with the options uid=YOU,umask=077";
+
+/// Whether access rights can be taken away from files in `folder`, which they cannot on FAT and the like. Tries it with a
+/// file that is gone at once; `true` where that cannot be tried. Blocks.
+pub fn keeps_rights(folder: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+
+        let Ok(file) = tempfile::tempfile_in(folder) else { return true };
+        own_only(&file).is_ok() && file.metadata().is_ok_and(|found| found.mode() & 0o077 == 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        true
+    }
 }
 
 impl PrivateFileError {
@@ -199,10 +228,14 @@ fn check(path: &Path, named: &fs::Metadata, opened: &fs::Metadata) -> Result<(),
     }
     check_owner(path, opened)?;
     let mode = opened.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(PrivateFileError::Exposed { path: path.to_owned(), mode });
+    if mode & 0o077 == 0 {
+        return Ok(());
     }
-    Ok(())
+    let path = path.to_owned();
+    Err(match keeps_rights(folder_of(&path)) {
+        true => PrivateFileError::Exposed { path, mode },
+        false => PrivateFileError::NoRights { path },
+    })
 }
 
 #[cfg(not(unix))]
@@ -212,9 +245,13 @@ fn check(path: &Path, _named: &fs::Metadata, opened: &fs::Metadata) -> Result<()
 
 #[cfg(unix)]
 fn own_only(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-    file.set_permissions(fs::Permissions::from_mode(0o600))
+    match file.set_permissions(fs::Permissions::from_mode(0o600)) {
+        // A disk that keeps no rights refuses, also where it was mounted for its user alone.
+        Err(_) if file.metadata()?.mode() & 0o077 == 0 => Ok(()),
+        outcome => outcome,
+    }
 }
 
 #[cfg(not(unix))]
@@ -269,6 +306,7 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = read(&path).unwrap_err();
         assert!(error.to_string().contains("chmod 600"), "{error}");
+        assert!(keeps_rights(folder.path()) && fs::read_dir(folder.path()).unwrap().count() == 3);
     }
 
     /// Only root can give a file away; elsewhere there is nothing to see.

@@ -4,7 +4,11 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lanchat_certs::private_file::{PrivateFileError, check_owner, open_lock};
+use lanchat_certs::Identity;
+#[cfg(unix)]
+use lanchat_certs::private_file::keeps_rights;
+use lanchat_certs::private_file::{NO_RIGHTS, PrivateFileError, check_owner, open_lock};
+use lanchat_model::ServerId;
 
 const LOCK_FILE: &str = "lock";
 const CONFIG_FILE: &str = "lanchat.toml";
@@ -43,6 +47,13 @@ pub enum DataDirError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Others have a right to it, and its disk keeps no rights that could be taken away.
+    #[error(
+        "others may use the data directory {}, which holds messages and the key of the server, and its disk keeps no \
+         access rights (FAT, exFAT): {NO_RIGHTS}. A directory is chosen with --data DIR or LANCHAT_DATA",
+        .0.display()
+    )]
+    NoRights(PathBuf),
     /// Another user owns it, or a folder in it.
     #[error(transparent)]
     NotOwned(PrivateFileError),
@@ -135,6 +146,11 @@ impl DataDir {
         self.path.join(IDENTITY_FOLDER)
     }
 
+    /// The id of the server whose data is at `path`. `None`: none was started there yet, or it cannot be read. Blocks.
+    pub fn server_id(path: &Path) -> Option<ServerId> {
+        Identity::id_in(&path.join(IDENTITY_FOLDER))
+    }
+
     /// The settings file of the data directory at `path`, whether it exists or not.
     pub(crate) fn config_file(path: &Path) -> PathBuf {
         path.join(CONFIG_FILE)
@@ -170,10 +186,11 @@ fn check_mode(path: &Path, found: &fs::Metadata) -> Result<(), DataDirError> {
     use std::os::unix::fs::PermissionsExt;
 
     let mode = found.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(DataDirError::Exposed { path: path.to_owned(), mode });
+    match mode & 0o077 {
+        0 => Ok(()),
+        _ if keeps_rights(path) => Err(DataDirError::Exposed { path: path.to_owned(), mode }),
+        _ => Err(DataDirError::NoRights(path.to_owned())),
     }
-    Ok(())
 }
 
 /// Elsewhere the access list of the user's profile decides.

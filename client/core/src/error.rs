@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lanchat_certs::private_file::PrivateFileError;
+use lanchat_certs::private_file::{NO_RIGHTS, PrivateFileError};
 use lanchat_certs::{Fingerprint, PinsError};
 use lanchat_model::{BadName, BadText, ServerId};
 use lanchat_protocol::ErrorCode;
@@ -27,6 +27,13 @@ pub enum HomeError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Others have a right to the folder, and its disk keeps no rights that could be taken away.
+    #[error(
+        "others may use {}, and its disk keeps no access rights (FAT, exFAT): {NO_RIGHTS}. A folder is chosen with \
+         --home DIR or LANCHAT_HOME",
+        .0.display()
+    )]
+    NoRights(PathBuf),
     /// The list of servers cannot be understood.
     #[error(
         "{path} is damaged ({detail}): restore it from a backup, or move it away to be asked for your passwords again",
@@ -280,6 +287,14 @@ pub enum RequestError {
     /// No token is kept for this server.
     #[error("this device is not logged in on this server: log in with your password")]
     NoToken,
+    /// The token that was kept for this server is good no longer, and is forgotten.
+    #[error("this device is not logged in as {account} any more: {reason}")]
+    LoginExpired {
+        /// The account that it was for.
+        account: String,
+        /// Why, and what to do, for people.
+        reason: Sentence,
+    },
     /// No answer in time; the request was given up.
     #[error("no answer from the server: try again when the connection is back")]
     Disconnected,

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-#[cfg(unix)]
-use lanchat_certs::private_file::check_owner;
 use lanchat_certs::private_file::open_lock;
+#[cfg(unix)]
+use lanchat_certs::private_file::{check_owner, keeps_rights};
 use lanchat_certs::{Fingerprint, Pin, Pins};
 use lanchat_model::{ServerId, Timestamp, limits};
 use lanchat_protocol::Secret;
@@ -300,10 +300,11 @@ fn check(path: &Path, found: &fs::Metadata) -> Result<(), HomeError> {
     }
     check_owner(path, found)?;
     let mode = found.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(HomeError::Exposed { path: path.to_owned(), mode });
+    match mode & 0o077 {
+        0 => Ok(()),
+        _ if keeps_rights(path) => Err(HomeError::Exposed { path: path.to_owned(), mode }),
+        _ => Err(HomeError::NoRights(path.to_owned())),
     }
-    Ok(())
 }
 
 #[cfg(not(unix))]

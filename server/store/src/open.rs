@@ -123,13 +123,24 @@ fn check_file(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+#[cfg(unix)]
+fn is_private(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    fs::metadata(path).is_ok_and(|found| found.mode() & 0o077 == 0)
+}
+
 /// Takes the rights of everybody but the owner away. SQLite gives the files beside the database the
 /// same rights.
 fn set_private(path: &Path) -> Result<(), OpenError> {
     #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        fs::set_permissions(path, mode).map_err(|source| failed(path, source))?;
+        match fs::set_permissions(path, mode) {
+            // A disk that keeps no rights refuses, also where it was mounted for its user alone.
+            Err(_) if is_private(path) => {}
+            outcome => outcome.map_err(|source| failed(path, source))?,
+        }
     }
     fs::metadata(path).map(drop).map_err(|source| failed(path, source))
 }
