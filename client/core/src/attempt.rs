@@ -8,6 +8,7 @@ use lanchat_model::{ServerId, limits};
 use lanchat_protocol::{ErrorCode, Hello, LineBuffer, ServerFrame, version};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -17,6 +18,9 @@ use crate::target::Target;
 
 /// Bytes taken from the socket at a time.
 const READ_BYTES: usize = 4096;
+/// What to say where small packets pass and large ones seem not to.
+const LOST_PACKETS: &str = "the network loses large packets, as some VPNs and tunnels do: then a smaller MTU on this \
+                            computer helps (Linux: `ip link set dev INTERFACE mtu 1280`)";
 
 /// Why an address did not give a connection.
 pub(crate) enum Failure {
@@ -30,8 +34,10 @@ pub(crate) enum Failure {
     WrongServer { presented: Fingerprint },
     /// The server has no place.
     Full { reason: String, retry_after: Option<Duration> },
-    /// It closed the connection without a word, or says none: as a server does that has no place.
+    /// It closed the connection without a word, as a server does that has no place.
     TurnedAway,
+    /// It takes connections, and nothing of its answer arrives.
+    Silent,
     /// No version in common.
     Version(Vec<u32>),
     /// Something else answers, or a server that breaks the protocol.
@@ -42,15 +48,41 @@ fn not_lanchat(reason: impl Into<String>) -> Failure {
     Failure::NotLanchat(reason.into())
 }
 
-/// Connects to `address` and reads the greeting. The caller sets the deadline.
+/// Connects to `address` and reads the greeting, until then at the latest.
 pub(crate) async fn attempt(
     address: SocketAddr,
     target: &Target,
     policy: &Policy,
+    until: Instant,
 ) -> Result<Connection, Failure> {
     let unanswered = |error: std::io::Error| Failure::Unanswered(plain(&error));
-    let tcp = TcpStream::connect(address).await.map_err(unanswered)?;
+    let tcp = match timeout_at(until, TcpStream::connect(address)).await {
+        Ok(tcp) => tcp.map_err(unanswered)?,
+        Err(_) => return Err(Failure::Unanswered(NO_ANSWER.to_owned())),
+    };
     tcp.set_nodelay(true).map_err(unanswered)?;
+    notice_loss(&tcp);
+    let greeted = timeout_at(until, greet(tcp, address, target, policy)).await;
+    greeted.unwrap_or(Err(Failure::Silent))
+}
+
+/// Has the system end the connection when what is sent is not received. Elsewhere than on Linux it does so later.
+fn notice_loss(tcp: &TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Err(error) = socket2::SockRef::from(tcp).set_tcp_user_timeout(Some(limits::LINK_UNRECEIVED_MAX)) {
+        tracing::debug!(%error, "a lost link is noticed later");
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = tcp;
+}
+
+/// The handshake and the greeting.
+async fn greet(
+    tcp: TcpStream,
+    address: SocketAddr,
+    target: &Target,
+    policy: &Policy,
+) -> Result<Connection, Failure> {
     let (mut stream, observed) = shake_hands(tcp, address, policy).await?;
     if target.server_id.is_some_and(|expected| expected != observed.server_id) {
         return Err(Failure::WrongServer { presented: observed.fingerprint });
@@ -84,7 +116,7 @@ async fn shake_hands(
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) if is_a_cut(&error) => return Err(Failure::TurnedAway),
         Ok(Err(error)) => return Err(not_lanchat(format!("the TLS handshake failed: {}", plain(&error)))),
-        Err(_) => return Err(Failure::TurnedAway),
+        Err(_) => return Err(Failure::Silent),
     };
     // A server that chose no protocol is not refused by TLS (RFC 7301 §3.2), so it is refused here.
     if alpn_of(stream.get_ref().1) != Ok(version::ALPN) {
@@ -149,6 +181,28 @@ fn is_a_cut(error: &std::io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
+const NO_ANSWER: &str = "no answer: is the computer on, and does its firewall allow the port?";
+
+/// Why nothing came of a connection that was taken.
+pub(crate) fn silent() -> String {
+    format!(
+        "the computer is on and takes the connection, but nothing else arrives from it: the server is stopped or very \
+         busy, or {LOST_PACKETS}"
+    )
+}
+
+/// An error on a connection that was up, in words that a person can act on.
+pub(crate) fn plain_of_link(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::TimedOut => {
+            format!(
+                "what is sent does not arrive any more. If it happens again, and with long lines only, {LOST_PACKETS}"
+            )
+        }
+        _ => plain(error),
+    }
+}
+
 /// An error of the system in words that a person can act on.
 pub(crate) fn plain(error: &std::io::Error) -> String {
     use std::io::ErrorKind;
@@ -160,9 +214,7 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
             "no way leads there: are both computers on the same network?".to_owned()
         }
-        ErrorKind::TimedOut => {
-            "no answer: is the computer on, and does its firewall allow the port?".to_owned()
-        }
+        ErrorKind::TimedOut => NO_ANSWER.to_owned(),
         ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => {
             "the connection was cut".to_owned()
         }

@@ -189,16 +189,19 @@ impl Client {
     /// Logs in by the token that the [`Home`] keeps for this server.
     ///
     /// # Errors
-    /// [`RequestError::NoToken`] if there is none or the server takes it no longer; else as
-    /// [`Client::login`].
+    /// [`RequestError::NoToken`] if there is none, [`RequestError::LoginExpired`] if the server takes it no longer; else
+    /// as [`Client::login`].
     pub async fn resume(&self) -> Result<Session, RequestError> {
         let login =
             self.shared.home.newest_login(self.shared.server_id).await?.ok_or(RequestError::NoToken)?;
+        let account = login.0.account.clone();
         let (reply, answer) = oneshot::channel();
         self.submit(Command::Resume { login, reply }).await?;
         let answer = self.wait(answer).await;
         match answer {
-            Err(RequestError::Refused { code: ErrorCode::BadToken, .. }) => Err(RequestError::NoToken),
+            Err(RequestError::Refused { code: ErrorCode::BadToken, reason, .. }) => {
+                Err(RequestError::LoginExpired { account, reason })
+            }
             other => other,
         }
     }

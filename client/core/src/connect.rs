@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
-use crate::attempt::{Failure, attempt};
+use crate::attempt::{Failure, attempt, silent};
 use crate::error::{ConnectError, HomeError, KeyChange, Unanswered};
 use crate::home::Home;
 use crate::sentence::Sentence;
@@ -176,12 +176,7 @@ pub async fn connect(target: &Target, home: &Home) -> Result<Connection, Connect
         let (target, known) = (target.clone(), known.clone());
         race.spawn(async move {
             tokio::time::sleep(limits::CANDIDATE_STAGGER * nth).await;
-            let outcome = tokio::time::timeout_at(until, attempt(address, &target, &known.policy)).await;
-            let outcome = outcome.unwrap_or_else(|_| {
-                let seconds = limits::CONNECT_MAX.as_secs();
-                Err(Failure::Unanswered(format!("no answer within {seconds} seconds")))
-            });
-            (address, typed, outcome)
+            (address, typed, attempt(address, &target, &known.policy, until).await)
         });
     }
     let mut until = until + Duration::from_secs(1);
@@ -313,6 +308,7 @@ impl Known {
                 return Judged::NotThere(Unanswered::at(address, reason));
             }
             Failure::Unanswered(reason) => return Judged::NotThere(Unanswered::at(address, reason)),
+            Failure::Silent => return Judged::NotThere(Unanswered::at(address, silent())),
             Failure::WrongServer { presented } => {
                 return Judged::NotThere(Unanswered::other(address, presented));
             }

@@ -32,6 +32,7 @@ use crate::event::{Event, EventQueue, Place, Session};
 use crate::home::{Home, TokenLock};
 use crate::link::{Link, LinkEvent};
 use crate::marks::Marks;
+use crate::network::Network;
 use crate::outbox::{Outbox, Post};
 use crate::requests::{Asker, LoggedIn, Request, Requests};
 use crate::sentence::Sentence;
@@ -117,6 +118,12 @@ pub(crate) struct Driver {
     marks: Marks,
     backoff: Backoff,
     breaches: Breaches,
+    /// Whether the server asked for the wait before the next attempt.
+    asked_to_wait: bool,
+    /// When an attempt was made before its time.
+    hastened: Option<Instant>,
+    /// What this computer's network was when it was looked at last.
+    network: Network,
     /// Whether a loss was told that has not been made good yet.
     away: bool,
     /// Whether it was told that the server is crowded, since it was reached last.
@@ -163,6 +170,9 @@ impl Driver {
             marks: Marks::default(),
             backoff: Backoff::default(),
             breaches: Breaches::default(),
+            asked_to_wait: false,
+            hastened: None,
+            network: Network::now(),
             away: false,
             was_turned_away: false,
             others: Vec::new(),
@@ -213,16 +223,18 @@ impl Driver {
         let takes_commands = self.closing.is_none() && self.requests.has_room() && has_room;
         let reads = self.waiting.is_empty();
         let (mark_due, held) = (self.marks.due(), self.outbox.held());
+        let (prompt, logged_in) = (self.is_answered_at_once(), self.account.is_some());
         tokio::select! {
             () = self.shared.closing.cancelled(), if self.closing.is_none() => self.close(),
             () = sleep_until(self.closing) => self.over = true,
             place = place_for(self.queue.as_ref(), self.waiting.front()) => self.deliver(place),
-            event = self.link.next(reads) => match event {
+            event = self.link.next(reads, prompt) => match event {
                 LinkEvent::Line(line) => self.heard(&line).await,
                 LinkEvent::Broken(reason) => self.lost(Sentence::Ours(reason), None),
                 LinkEvent::Breach(bad) => self.breach(not_a_frame(&bad)),
                 LinkEvent::Made(outcome) => self.connected(*outcome),
                 LinkEvent::Due => self.connect(),
+                LinkEvent::Quiet => self.probe(),
             },
             command = self.inbox.recv(), if takes_commands => match command {
                 Some(command) => self.obey(command),
@@ -232,6 +244,7 @@ impl Driver {
             () = sleep_until(mark_due), if has_room => self.send_marks(),
             () = sleep_until(held) => self.outbox.release(),
             written = self.keeper.done() => self.kept(written),
+            () = self.network.changed(), if logged_in => { self.probe(); self.hasten(); }
         }
     }
 
@@ -293,11 +306,19 @@ impl Driver {
                 let words = "You are not logged in: log in, then send it again.".to_owned();
                 self.refuse(post, ErrorCode::LoginRequired, Sentence::Ours(words));
             }
-            Command::Typing(frame) => {
-                if let (Phase::Ready, Some(wire)) = (self.phase, self.link.wire()) {
-                    wire.put(&frame.into());
-                }
+            Command::Typing(frame) => self.typing(frame),
+        }
+    }
+
+    /// Somebody types: others are told, and a link that was quiet is asked whether it is alive.
+    fn typing(&mut self, frame: MarkTyping) {
+        if let (Phase::Ready, Some(wire)) = (self.phase, self.link.wire()) {
+            wire.put(&frame.into());
+            if wire.quiet_for() >= limits::LINK_QUIET {
+                self.probe();
             }
+        } else {
+            self.hasten();
         }
     }
 

@@ -44,6 +44,7 @@ mod home;
 mod link;
 mod lookalike;
 mod marks;
+mod network;
 mod on_link;
 mod outbox;
 mod patience;

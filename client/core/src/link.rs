@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use lanchat_model::limits;
-use lanchat_protocol::{BadFrame, ClientFrame, Limits, LineBuffer, encode};
+use lanchat_protocol::{BadFrame, ClientFrame, Limits, LineBuffer, Ping, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::attempt::plain;
+use crate::attempt::plain_of_link;
 use crate::error::{ConnectError, Unanswered};
 use crate::reconnect::Reached;
 
@@ -37,6 +37,8 @@ pub(crate) enum LinkEvent {
     Broken(String),
     /// The server broke the protocol; how.
     Breach(BadFrame),
+    /// Something that is answered at once was asked, and nothing is heard.
+    Quiet,
     /// It was made, or not.
     Made(Box<Result<Reached, ConnectError>>),
     /// It is time to make it.
@@ -44,10 +46,11 @@ pub(crate) enum LinkEvent {
 }
 
 impl Link {
-    /// What happens next. While `read` is false the socket is left unread. Cancel safe.
-    pub(crate) async fn next(&mut self, read: bool) -> LinkEvent {
+    /// What happens next. While `read` is false the socket is left unread. `prompt`: the server has no reason to be slow
+    /// with an answer. Cancel safe.
+    pub(crate) async fn next(&mut self, read: bool, prompt: bool) -> LinkEvent {
         match self {
-            Self::Up(wire) => wire.next(read).await,
+            Self::Up(wire) => wire.next(read, prompt).await,
             Self::Connecting(attempt) => LinkEvent::Made(Box::new(attempt.await.unwrap_or_else(|died| {
                 let attempts = vec![Unanswered::nowhere(died.to_string())];
                 Err(ConnectError::Unreachable { target: "the server".to_owned(), attempts })
@@ -89,6 +92,18 @@ pub(crate) struct Wire {
     reading: bool,
     /// How long the server may be silent.
     patience: Duration,
+    /// Since when nothing was heard although something was asked that is answered at once.
+    asked: Option<Instant>,
+    /// Since when nothing was heard although it was asked whether the link is alive.
+    probed: Option<Instant>,
+}
+
+/// What came of a wait.
+enum Turn {
+    /// Something was read or written.
+    Moved,
+    /// An answer is overdue.
+    Quiet,
 }
 
 impl Wire {
@@ -107,6 +122,8 @@ impl Wire {
             heard: now,
             reading: true,
             patience: patience(hello.keepalive_seconds),
+            asked: None,
+            probed: None,
         }
     }
 
@@ -119,12 +136,29 @@ impl Wire {
     pub(crate) fn put(&mut self, frame: &ClientFrame) {
         self.compact();
         encode(frame, &mut self.out);
+        if !matches!(frame, ClientFrame::MarkTyping(_)) {
+            self.asked.get_or_insert_with(Instant::now);
+        }
     }
 
-    /// Puts a whole line behind what waits.
+    /// Puts a whole line behind what waits: a post, which is answered.
     pub(crate) fn put_line(&mut self, line: &[u8]) {
         self.compact();
         self.out.extend_from_slice(line);
+        self.asked.get_or_insert_with(Instant::now);
+    }
+
+    /// Asks whether the link is alive, unless that is asked already.
+    pub(crate) fn probe(&mut self, id: String) {
+        if self.probed.is_none() {
+            self.put(&Ping { id }.into());
+            self.probed = Some(Instant::now());
+        }
+    }
+
+    /// For how long nothing was heard.
+    pub(crate) fn quiet_for(&self) -> Duration {
+        self.heard.elapsed()
     }
 
     /// Drops what is written, once it is worth the copy of the rest: on a slow socket the rest may
@@ -138,10 +172,13 @@ impl Wire {
 
     /// Writes and reads until there is a line, or the end. Cancel safe: reads and writes are, and
     /// what they did is noted before the next wait.
-    async fn next(&mut self, read: bool) -> LinkEvent {
+    async fn next(&mut self, read: bool, prompt: bool) -> LinkEvent {
         if read && !self.reading {
             // Silence while nobody listened is not the server's.
-            self.heard = Instant::now();
+            let now = Instant::now();
+            self.heard = now;
+            self.asked = self.asked.map(|_| now);
+            self.probed = self.probed.map(|_| now);
         }
         self.reading = read;
         loop {
@@ -152,34 +189,54 @@ impl Wire {
                     Err(bad) => return LinkEvent::Breach(bad),
                 }
             }
-            if let Err(reason) = self.turn(read).await {
-                return LinkEvent::Broken(reason);
+            match self.turn(read, read && prompt).await {
+                Ok(Turn::Moved) => {}
+                Ok(Turn::Quiet) => return LinkEvent::Quiet,
+                Err(reason) => return LinkEvent::Broken(reason),
             }
         }
     }
 
-    /// One read, write or flush.
-    async fn turn(&mut self, read: bool) -> Result<(), String> {
+    /// One read, write or flush, or the end of a wait. Cancel safe.
+    async fn turn(&mut self, read: bool, prompt: bool) -> Result<Turn, String> {
+        let overdue =
+            self.asked.filter(|_| self.probed.is_none()).map(|asked| asked + limits::LINK_ANSWER_MAX);
+        let dead = self.probed.map(|probed| probed + limits::LINK_PROBE_MAX);
+        let (silent, patience) = (self.heard + self.patience, self.patience);
+        tokio::select! {
+            // What has come counts before the time that is over: this computer may have been asleep.
+            biased;
+            moved = self.transfer(read) => moved.map(|()| Turn::Moved),
+            () = tokio::time::sleep_until(silent), if read => {
+                Err(format!("nothing was heard for {} seconds", patience.as_secs()))
+            }
+            () = sleep_until(dead), if prompt && dead.is_some() => {
+                Err("the server does not answer any more".to_owned())
+            }
+            () = sleep_until(overdue), if prompt && overdue.is_some() => Ok(Turn::Quiet),
+        }
+    }
+
+    /// Reads or writes something.
+    async fn transfer(&mut self, read: bool) -> Result<(), String> {
         let waiting = self.written < self.out.len();
         tokio::select! {
             count = self.reader.read(&mut self.buffer), if read => {
-                let count = count.map_err(|error| plain(&error))?;
+                let count = count.map_err(|error| plain_of_link(&error))?;
                 if count == 0 {
                     return Err("the server closed the connection".to_owned());
                 }
                 self.received.push(&self.buffer[..count]);
                 self.heard = Instant::now();
+                (self.asked, self.probed) = (None, None);
             }
             progress = push_out(&mut self.writer, &self.out[self.written..]), if waiting || self.unflushed => {
-                self.written += progress.map_err(|error| plain(&error))?;
+                self.written += progress.map_err(|error| plain_of_link(&error))?;
                 self.unflushed = waiting;
                 if self.written == self.out.len() {
                     self.out.clear();
                     self.written = 0;
                 }
-            }
-            () = tokio::time::sleep_until(self.heard + self.patience), if read => {
-                return Err(format!("nothing was heard for {} seconds", self.patience.as_secs()));
             }
             else => std::future::pending().await,
         }
@@ -191,6 +248,13 @@ impl Wire {
     pub(crate) async fn shut_down(mut self) {
         // The connection is over either way.
         let _ = self.writer.shutdown().await;
+    }
+}
+
+/// Until then; at once, if there is no time.
+async fn sleep_until(until: Option<Instant>) {
+    if let Some(until) = until {
+        tokio::time::sleep_until(until).await;
     }
 }
 

@@ -114,6 +114,11 @@ impl Outbox {
         std::mem::take(&mut self.settled)
     }
 
+    /// How many posts are on the wire.
+    pub(crate) fn on_wire(&self) -> usize {
+        self.on_wire
+    }
+
     /// Whether nothing is left to send.
     pub(crate) fn is_empty(&self) -> bool {
         self.posts.is_empty()

@@ -62,6 +62,12 @@ impl Request {
         }
     }
 
+    /// Whether a server may take its time to answer: it waits there for a turn, for the disk, or for a password.
+    fn is_slow(&self) -> bool {
+        self.is_login()
+            || matches!(self.frame, ClientFrame::Join(_) | ClientFrame::Passwd(_) | ClientFrame::Logout(_))
+    }
+
     /// Whether doing it twice is the same as doing it once.
     fn is_repeatable(&self) -> bool {
         !self.is_login() && !matches!(self.frame, ClientFrame::Passwd(_) | ClientFrame::Logout(_))
@@ -98,8 +104,9 @@ impl Requests {
     /// The frames to write now: logins while nobody is logged in, everything else while somebody
     /// is.
     pub(crate) fn unsent(&mut self, logged_in: bool) -> impl Iterator<Item = &ClientFrame> {
-        // A login whose asker has left would surprise whoever asks next.
-        self.0.retain(|_, request| request.sent || !request.is_login() || !request.is_given_up());
+        // What nobody waits for any more would surprise: a login whoever asks next, a command that was given up while
+        // there was no connection whoever typed it.
+        self.0.retain(|_, request| request.sent || !request.is_given_up());
         self.0.values_mut().filter(move |request| !request.sent && request.is_login() != logged_in).map(
             |request| {
                 request.sent = true;
@@ -111,6 +118,11 @@ impl Requests {
     /// Whether somebody waits for the answer to a login.
     pub(crate) fn login_waits(&self) -> bool {
         self.0.values().any(|request| request.is_login() && !request.is_given_up())
+    }
+
+    /// Whether the answer to one that was sent may take its time.
+    pub(crate) fn has_slow(&self) -> bool {
+        self.0.values().any(|request| request.sent && request.is_slow())
     }
 
     /// The server has closed the connection without having read what is on it: all can be asked
@@ -174,6 +186,16 @@ mod tests {
         assert!(matches!(logout.try_recv(), Ok(Err(RequestError::Interrupted))));
         assert!(list.try_recv().is_err(), "still waiting");
         assert_eq!(unsent(&mut requests, true), ["9"]);
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_asked_again_after_a_loss() {
+        let mut requests = Requests::default();
+        let (given_up, _waits) = (ask(&mut requests, rooms(1)), ask(&mut requests, rooms(2)));
+        assert_eq!(unsent(&mut requests, true), ["1", "2"]);
+        drop(given_up);
+        requests.interrupt();
+        assert_eq!(unsent(&mut requests, true), ["2"]);
     }
 
     #[test]

@@ -90,6 +90,14 @@ impl Target {
         self.server_id
     }
 
+    /// The name that was typed, if it may as well be what a server is called: one label (RFC 1034 §3.1), without a port.
+    pub fn bare_name(&self) -> Option<&str> {
+        match &self.typed {
+            Some(Place::Name(name, DEFAULT_PORT)) if !self.is_link && !name.contains('.') => Some(name),
+            _ => None,
+        }
+    }
+
     pub(crate) fn places(&self) -> &[Place] {
         &self.places
     }
@@ -261,6 +269,15 @@ mod tests {
         }
         assert_ne!(place("pi"), place("pi.local"));
         assert_ne!(place("pi:1"), place("pi:2"));
+    }
+
+    #[test]
+    fn a_bare_name_may_be_that_of_a_server() {
+        let bare = |text: &str| text.parse::<Target>().unwrap().bare_name().map(str::to_owned);
+        assert_eq!(bare("Workshop").as_deref(), Some("workshop"));
+        for text in ["pi.local", "pi:9", "192.0.2.7", "::1", &format!("lanchat://pi/#{}", "ab".repeat(32))] {
+            assert_eq!(bare(text), None, "{text}");
+        }
     }
 
     #[test]

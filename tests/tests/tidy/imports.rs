@@ -45,7 +45,7 @@ const RULES: [Rule; 13] = [
     Rule(
         "lanchat-client",
         "lanchat-certs lanchat-mdns lanchat-model lanchat-protocol",
-        "getrandom if-addrs serde serde_json thiserror tokio tokio-rustls tokio-util tracing \
+        "getrandom if-addrs serde serde_json socket2 thiserror tokio tokio-rustls tokio-util tracing \
          unicode-normalization unicode-security uuid",
     ),
     Rule(

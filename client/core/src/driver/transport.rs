@@ -82,6 +82,36 @@ impl Driver {
         }
     }
 
+    /// Whether the server answers what is on the wire at once: nothing waits there for a turn, as logins and reading rooms
+    /// do, and it takes what is sent, which it does not while a session has a full window of posts.
+    pub(super) fn is_answered_at_once(&self) -> bool {
+        self.phase == Phase::Ready && !self.requests.has_slow() && self.outbox.on_wire() < self.window
+    }
+
+    /// Asks whether the link is alive. Without an answer it is lost, in `limits::LINK_PROBE_MAX`.
+    pub(super) fn probe(&mut self) {
+        if self.phase == Phase::Ready
+            && let Some(wire) = self.link.wire()
+        {
+            wire.probe(self.shared.request_id());
+        }
+    }
+
+    /// Makes the next attempt to come back now: there is reason to think that it goes better than the last one, or somebody
+    /// waits for it. At most once in `limits::RECONNECT_HASTE_EVERY`, and never before the time that the server asked for.
+    pub(super) fn hasten(&mut self) {
+        let now = Instant::now();
+        let is_due = self.hastened.is_none_or(|last| now >= last + limits::RECONNECT_HASTE_EVERY);
+        if let Link::Waiting(until) = &mut self.link
+            && *until > now
+            && is_due
+            && !self.asked_to_wait
+        {
+            *until = now;
+            self.hastened = Some(now);
+        }
+    }
+
     /// Makes a connection.
     pub(super) fn connect(&mut self) {
         let way = Way {
@@ -124,6 +154,7 @@ impl Driver {
             return;
         }
         let retry_in = self.backoff.next(retry_after);
+        self.asked_to_wait = retry_after.is_some();
         self.link = Link::Waiting(Instant::now() + retry_in);
         let told = std::mem::replace(&mut self.away, true);
         self.tell(if told { Event::Retrying { reason, retry_in } } else { Event::Lost { reason, retry_in } });
