@@ -1,15 +1,16 @@
 //! From the command line to a conversation: state folder, server, trust, connection, front end.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
-use lanchat_client::{Client, ConnectError, Connection, Home, Options, Target, connect_patiently};
+use lanchat_client::{Client, ConnectError, Connection, Decision, Home, Options, Target, connect_patiently};
 use lanchat_model::AccountName;
 use tokio::sync::mpsc;
 
-use crate::choose::{self, Choice};
-use crate::cli::{ChatArgs, Cli, Task};
+use crate::asides;
+use crate::choose::{self, Choice, Hosting};
+use crate::cli::{ChatArgs, Cli, Named, Task};
 use crate::exit::{Failure, Reason};
 use crate::hidden;
 use crate::input;
@@ -37,20 +38,21 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
                      At a terminal leave it out; // sends a slash.";
         return Err(Failure::new(Reason::Usage, words));
     }
-    let named = cli.link.or(cli.server);
+    let named = cli.link.map(Named::Target).or(cli.server);
     match (cli.task, named) {
-        (Some(_), Some(target)) => {
-            let words = format!(
-                "This command takes no server: leave {target} out. `lanchat --help` shows what each takes."
-            );
+        (Some(_), Some(_)) => {
+            let words = "This command takes no server. `lanchat --help` shows what each takes.";
             Err(Failure::new(Reason::Usage, words))
         }
         (Some(Task::Trust(task)), None) => trust::run(&task, &home),
         (Some(Task::Discover), None) => choose::list(&home, cli.chat.json).await,
         #[cfg(feature = "host")]
         (Some(Task::Host(args)), None) => crate::host::run(args, &cli.chat, home).await,
-        (None, Some(target)) => chat(target, Wishes::new(&cli.chat, home), &cli.chat, &[]).await,
-        (None, None) => match choose::choose(&home, &cli.chat, cfg!(feature = "host")).await? {
+        (None, Some(named)) => {
+            let target = choose::named(named, &home, &cli.chat).await?;
+            chat(target, Wishes::new(&cli.chat, home), &cli.chat, &[]).await
+        }
+        (None, None) => match choose::choose(&home, &cli.chat, hosting()).await? {
             Choice::Server(target) => chat(target, Wishes::new(&cli.chat, home), &cli.chat, &[]).await,
             Choice::Host => host(&cli.chat, home).await,
         },
@@ -62,6 +64,17 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
 async fn host(args: &ChatArgs, home: Home) -> Result<(), Failure> {
     let data = std::env::var_os("LANCHAT_DATA").map(Into::into);
     crate::host::run(crate::cli::HostArgs { data, ..Default::default() }, args, home).await
+}
+
+/// What this program can host.
+#[cfg(feature = "host")]
+fn hosting() -> Hosting {
+    Hosting { possible: true, own: crate::host::own_server() }
+}
+
+#[cfg(not(feature = "host"))]
+fn hosting() -> Hosting {
+    Hosting::default()
 }
 
 #[cfg(not(feature = "host"))]
@@ -106,6 +119,7 @@ pub(crate) async fn chat(
         _ => Some(input::from_stdin(wishes.password.is_none())?),
     };
     let connection = reach(&target, &home).await?;
+    wishes.known = connection.decision() == Decision::Match;
     let mut words = greeting.to_vec();
     if !wishes.hosting {
         words.extend(trust::introduction(&connection, &home.pins()?, front == Front::Terminal));
@@ -114,7 +128,7 @@ pub(crate) async fn chat(
     // A login in the middle is one at this server, whoever answers in its place then.
     let same = trusted.way_back();
 
-    let (output, typed) = front.open(&home, typed)?;
+    let (output, typed) = front.open(&home, typed, wishes.hosting)?;
     let mut session = Session::new(output, typed, wishes);
     words.iter().for_each(|line| session.notice(line));
     let mut first = None;
@@ -145,8 +159,7 @@ async fn reach(target: &Target, home: &Home) -> Result<Connection, ConnectError>
         } else {
             "The connection was closed without an answer: the server may be crowded. Trying again…"
         };
-        // Nobody listens: there is nobody to tell.
-        let _ = writeln!(io::stderr(), "{words}");
+        asides::conclude(words);
     })
     .await
 }
@@ -181,12 +194,13 @@ impl Front {
         self,
         home: &Home,
         typed: Option<mpsc::Receiver<input::Typed>>,
+        hosting: bool,
     ) -> io::Result<(Output, mpsc::Receiver<input::Typed>)> {
         match (self, typed) {
             (Self::Json, Some(typed)) => Ok((Output::Json(Pipe::open()?), typed)),
             (Self::Plain, Some(typed)) => Ok((Output::Plain(Pipe::open()?), typed)),
             _ => {
-                let (terminal, typed) = repl::open(home.path(), suggested_name())?;
+                let (terminal, typed) = repl::open(home.path(), suggested_name(), hosting)?;
                 Ok((Output::Terminal(terminal), typed))
             }
         }

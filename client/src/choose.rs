@@ -1,12 +1,16 @@
 //! Which server to talk to: the ones that were used before and the ones that advertise themselves,
 //! at the same time.
 
+mod ask;
+mod named;
+mod offer;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 
 use lanchat_client::{
-    Decision, Fingerprint, Home, Pins, Probe, Search, Server, Sighting, Target, look_alike,
+    Decision, Fingerprint, Home, HomeError, Pins, Probe, Search, Server, Sighting, Target, look_alike,
 };
 use lanchat_model::{ServerId, limits};
 
@@ -15,6 +19,9 @@ use crate::exit::{Failure, Reason};
 use crate::sanitize::quoted;
 use crate::trust::{namesake, print, say};
 use crate::view::clip;
+pub(crate) use named::named;
+pub(crate) use offer::Hosting;
+use offer::{Asked, offer};
 
 /// A server that answers.
 #[derive(Clone, Debug)]
@@ -36,6 +43,10 @@ pub(crate) struct Found {
     /// How many servers of the same host stand before it: a host with many does not fill the list.
     turn: usize,
     ip: IpAddr,
+    /// How many servers were used since this one was; the largest number for one that never was.
+    used: usize,
+    /// The account that this device is logged in to there.
+    account: Option<String>,
 }
 
 impl Found {
@@ -53,6 +64,23 @@ impl Found {
             twin: false,
             turn: 0,
             ip: probe.address.ip(),
+            used: usize::MAX,
+            account: None,
+        }
+    }
+
+    /// Its name, and who this device is there.
+    fn called(&self) -> String {
+        match &self.account {
+            Some(account) => format!("{} as {}", quoted(&self.name), clip(account)),
+            None => quoted(&self.name),
+        }
+    }
+
+    /// Adds what is remembered of it.
+    fn recall(&mut self, servers: &[Server]) {
+        if let Some(at) = servers.iter().position(|server| self.known && server.id == self.id) {
+            (self.used, self.account) = (at, servers[at].account.clone());
         }
     }
 
@@ -80,7 +108,7 @@ impl Found {
     fn with_warning(&self, before: &str) -> String {
         let (trust, warning) = self.trust();
         let warning = warning.map(|warning| format!("{before}{warning}")).unwrap_or_default();
-        format!("{:<28} {:>3} online  {}  {trust}{warning}", self.address, self.online, quoted(&self.name))
+        format!("{:<28} {:>3} online  {}  {trust}{warning}", self.address, self.online, self.called())
     }
 }
 
@@ -92,7 +120,7 @@ pub(crate) enum Choice {
     Host,
 }
 
-/// Finds the server to talk to. `may_host`: hosting can be offered.
+/// Finds the server to talk to. `hosting`: what can be hosted instead.
 ///
 /// Who knows a server goes to no other one by itself: a new one is chosen by a person, or with `--first-contact`. Of several
 /// that are known the one that was used last is gone to if it alone answers; which is the quickest is no choice.
@@ -100,47 +128,56 @@ pub(crate) enum Choice {
 /// # Errors
 /// [`Reason::NoServer`] when there is none, or nobody to ask which of several known ones is meant; [`Reason::Untrusted`] when there are only some that
 /// nobody has decided to trust.
-pub(crate) async fn choose(home: &Home, args: &ChatArgs, may_host: bool) -> Result<Choice, Failure> {
+pub(crate) async fn choose(home: &Home, args: &ChatArgs, hosting: Hosting) -> Result<Choice, Failure> {
     let asks = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.json;
     if asks {
         say("Looking for servers on this network…")?;
     } else {
         knows_at_most_one(home)?;
     }
-    let Around { mut found, others, busy, knows_any } = look_around(home, true).await?;
+    let (mut around, mut was_asked) = (look_around(home, true).await?, false);
+    loop {
+        if let Some(target) = by_itself(&around, args, asks, was_asked) {
+            return Ok(Choice::Server(target));
+        }
+        if !asks {
+            return Err(undecided(home, &around)?);
+        }
+        (around, was_asked) = match offer(home, &around, hosting).await? {
+            Asked::Choice(choice) => return Ok(choice),
+            Asked::Around { now, again } => (now, again),
+        };
+    }
+}
+
+/// The server that is gone to without a question. `was_asked`: a question stood when it came up, so that somebody who meant
+/// to do something else may be about to.
+fn by_itself(around: &Around, args: &ChatArgs, asks: bool, was_asked: bool) -> Option<Target> {
+    let Around { found, busy, knows_any, .. } = around;
     let known = found.iter().filter(|found| found.known).count();
-    // Better wait for the own server than go to another one.
-    if known == 0
-        && let Some(busy) = busy
-    {
-        return Ok(Choice::Server(Target::remembered(&busy)));
-    }
     match found.as_slice() {
-        [] if asks && may_host => {
-            others.iter().try_for_each(|other| say(other))?;
-            let missing = missing(home, knows_any)?;
-            let hosts = ask(&format!("{missing} Host one here? [Y/n] ")).await?;
-            if matches!(hosts.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes") {
-                return Ok(Choice::Host);
-            }
-            Err(nobody(home, knows_any, &others)?)
-        }
-        [] => Err(nobody(home, knows_any, &others)?),
-        [only] if only.usual || !knows_any => Ok(Choice::Server(found.swap_remove(0).target)),
+        // Better wait for the own server than go to another one.
+        _ if known == 0 && busy.is_some() => busy.as_ref().map(Target::remembered),
+        [only] if only.usual || !knows_any && !was_asked => Some(only.target.clone()),
         // Nobody to ask: a stranger's advert does not keep a script from the server that it knows.
-        _ if known == 1 && !asks => Ok(Choice::Server(found.swap_remove(0).target)),
-        [only] if args.first_contact && !only.namesake => Ok(Choice::Server(found.swap_remove(0).target)),
-        several if asks => {
-            others.iter().try_for_each(|other| say(other))?;
-            let chosen = pick(several, knows_any && known == 0).await?;
-            Ok(Choice::Server(found.swap_remove(chosen).target))
-        }
-        unknown if known == 0 && knows_any => Err(not_by_itself(home, unknown, &others)?),
-        several => {
-            let words = format!("There are several servers. Choose one with --server:\n{}", list_of(several));
-            Err(Failure::new(Reason::NoServer, words))
-        }
+        [first, ..] if known == 1 && !asks => Some(first.target.clone()),
+        [only] if args.first_contact && !only.namesake => Some(only.target.clone()),
+        _ => None,
     }
+}
+
+/// Why a script is not connected, where a person would be asked.
+fn undecided(home: &Home, around: &Around) -> Result<Failure, Failure> {
+    let Around { found, others, knows_any, .. } = around;
+    let known = found.iter().any(|found| found.known);
+    if found.is_empty() {
+        return nobody(home, *knows_any, others);
+    }
+    if *knows_any && !known {
+        return not_by_itself(home, found, others);
+    }
+    let words = format!("There are several servers. Choose one with --server:\n{}", list_of(found));
+    Ok(Failure::new(Reason::NoServer, words))
 }
 
 /// Nobody is there to choose between known servers, and which answers first is no choice: whoever runs one of them could
@@ -212,6 +249,14 @@ struct Around {
     knows_any: bool,
 }
 
+impl Around {
+    /// Whether there is a server that was not there before.
+    fn has_more_than(&self, before: &Self) -> bool {
+        let is_new = |found: &Found| before.found.iter().all(|other| other.id != found.id);
+        self.found.iter().any(is_new) || self.busy.is_some() && before.busy.is_none()
+    }
+}
+
 /// Looks for as long as a [`Search`] does; with `hurry`, only until the servers that answer at once
 /// have.
 async fn look_around(home: &Home, hurry: bool) -> Result<Around, Failure> {
@@ -250,6 +295,7 @@ async fn look_around(home: &Home, hurry: bool) -> Result<Around, Failure> {
             _ => {}
         }
     }
+    found.values_mut().for_each(|found| found.recall(&servers));
     let last = servers.into_iter().find(|server| usual == Some(server.id));
     let knows_others = found.values().any(|found| found.known);
     let absent = last.as_ref().filter(|last| knows_others && !found.contains_key(&last.id));
@@ -316,49 +362,6 @@ fn list_of(found: &[Found]) -> String {
     lines_of(found).iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// Asks which one. `strangers`: a server is known, and none of these is it.
-async fn pick(found: &[Found], strangers: bool) -> Result<usize, Failure> {
-    if strangers {
-        say("No server that you know answers. These are NEW to you:")?;
-    } else {
-        say("Servers on this network:")?;
-    }
-    for (number, line) in (1..).zip(lines_of(found)) {
-        match number <= found.len().min(limits::SERVERS_LISTED_MAX) {
-            true => say(&format!("{number:>3}  {line}"))?,
-            false => say(&format!("     {line}"))?,
-        }
-    }
-    let last = found.len().min(limits::SERVERS_LISTED_MAX);
-    loop {
-        let answer = ask("Which one? [number, or Enter to leave] ").await?;
-        match answer.trim().parse::<usize>() {
-            Ok(number) if (1..=last).contains(&number) => return Ok(number - 1),
-            _ if answer.trim().is_empty() => {
-                return Err(Failure::new(Reason::NoServer, "No server was chosen."));
-            }
-            _ => say(&format!("Type a number from 1 to {last}."))?,
-        }
-    }
-}
-
-/// Asks on the terminal, before the line editor has it. The end of the input is an error.
-async fn ask(question: &str) -> Result<String, Failure> {
-    let question = question.to_owned();
-    let asked = tokio::task::spawn_blocking(move || {
-        let mut out = io::stdout().lock();
-        out.write_all(question.as_bytes())?;
-        out.flush()?;
-        let mut answer = String::new();
-        match io::stdin().lock().read_line(&mut answer)? {
-            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no answer was given")),
-            _ => Ok(answer),
-        }
-    });
-    let answer = asked.await.map_err(|error| Failure::new(Reason::Usage, error.to_string()))?;
-    Ok(answer?)
-}
-
 /// Runs `lanchat discover`.
 ///
 /// # Errors
@@ -389,27 +392,68 @@ pub(crate) async fn list(home: &Home, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What `/servers` shows.
-pub(crate) fn known_servers(home: &Home) -> Vec<String> {
-    let (servers, pins) = match (home.servers(), home.pins()) {
-        (Ok(servers), Ok(pins)) => (servers, pins),
-        (Err(error), _) | (_, Err(error)) => return vec![error.to_string()],
-    };
-    if servers.is_empty() {
-        return vec!["You know no server yet.".into()];
+/// What `/servers` shows: the servers that are known, and those that are new and here now. Looks as long as a [`Search`]
+/// does.
+pub(crate) async fn all_servers(home: &Home) -> Vec<String> {
+    match servers_and_pins(home) {
+        Ok((servers, pins)) => {
+            let around = look_around(home, false).await;
+            let found = around.map(|around| around.found).unwrap_or_default();
+            list_all(&servers, &pins, &found)
+        }
+        Err(error) => vec![error.to_string()],
     }
+}
+
+fn servers_and_pins(home: &Home) -> Result<(Vec<Server>, Pins), HomeError> {
+    Ok((home.servers()?, home.pins()?))
+}
+
+fn list_all(servers: &[Server], pins: &Pins, found: &[Found]) -> Vec<String> {
     let line = |server: &Server| {
+        let here = found.iter().find(|found| found.known && found.id == server.id);
         let verified = pins.get(server.id).is_some_and(|pin| pin.verified);
-        let account =
-            server.account.as_deref().map(|name| format!("as {}; ", clip(name))).unwrap_or_default();
+        let account = server.account.as_deref().map(|name| format!(" as {}", clip(name))).unwrap_or_default();
+        let address = here.map(|here| here.address.as_str()).or(server.addresses.first().map(String::as_str));
         format!(
-            "{:<28} {}  {account}{}",
-            server.addresses.first().map(|address| clip(address)).unwrap_or_default(),
+            "  {:<28} {}{account}; {}; {}",
+            address.map(clip).unwrap_or_default(),
             quoted(&clip(&server.name)),
             if verified { "key verified" } else { "key not verified" },
+            if here.is_some() { "here" } else { "does not answer" },
         )
     };
-    let mut lines = vec!["Servers that you know (lanchat --server ADDRESS connects):".to_owned()];
-    lines.extend(servers.iter().take(limits::REMEMBERED_SERVERS_MAX).map(line));
+    let mut lines = Vec::new();
+    if servers.is_empty() {
+        lines.push("You know no server yet.".to_owned());
+    } else {
+        lines.push("Servers that you know (lanchat --server ADDRESS connects):".to_owned());
+        lines.extend(servers.iter().take(limits::REMEMBERED_SERVERS_MAX).map(line));
+    }
+    let new: Vec<&Found> = found.iter().filter(|found| !found.known).collect();
+    if !new.is_empty() {
+        lines.push("New on this network:".to_owned());
+        lines.extend(new.iter().take(limits::SERVERS_LISTED_MAX).map(|found| format!("  {}", found.line())));
+    }
     lines
+}
+
+/// What whoever hosts is told of the other servers here, each once; `told` are those that it knows of: its own, and at most
+/// `limits::HOSTS_TOLD_MAX`.
+#[cfg(feature = "host")]
+pub(crate) async fn beside(home: &Home, told: &mut BTreeSet<ServerId>) -> Result<Vec<String>, Failure> {
+    let around = look_around(home, false).await?;
+    let mut lines = Vec::new();
+    for found in &around.found {
+        if told.len() <= limits::HOSTS_TOLD_MAX && told.insert(found.id) {
+            lines.push(format!(
+                "Another server is on this network: {} at {}, {} online. People may end up on either; /quit here if \
+                 you want to be together there.",
+                quoted(&found.name),
+                found.address,
+                found.online
+            ));
+        }
+    }
+    Ok(lines)
 }

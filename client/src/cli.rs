@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use lanchat_client::Target;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use lanchat_client::{BadTarget, Target};
 use lanchat_model::limits;
+
+use crate::near::nearest;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -27,11 +29,11 @@ commands, also with --json. With --text it is text alone, such as the output of 
 #[command(name = "lanchat", version, after_help = EXIT_CODES)]
 pub struct Cli {
     /// A link that somebody gave you: lanchat://HOST:PORT/#KEY
-    #[arg(value_name = "LINK", conflicts_with = "server")]
+    #[arg(value_name = "LINK", conflicts_with = "server", value_parser = link)]
     pub(crate) link: Option<Target>,
-    /// Connect here; skip discovery
-    #[arg(long, value_name = "HOST[:PORT]")]
-    pub(crate) server: Option<Target>,
+    /// Connect here; skip discovery: a host, or the name of a server on this network
+    #[arg(long, value_name = "HOST[:PORT]|NAME", value_parser = server)]
+    pub(crate) server: Option<Named>,
     #[command(flatten)]
     pub(crate) chat: ChatArgs,
     /// The folder of trusted keys, logins and the input history [default: by platform]
@@ -39,6 +41,15 @@ pub struct Cli {
     pub(crate) home: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) task: Option<Task>,
+}
+
+/// The server that `--server` names.
+#[derive(Clone, Debug)]
+pub(crate) enum Named {
+    /// A place; or, if it is a bare name that no computer has, the server that is called so.
+    Target(Target),
+    /// The server that is called so: no host can have this name.
+    Called(String),
 }
 
 /// How to chat.
@@ -126,6 +137,36 @@ pub(crate) enum TrustTask {
     },
 }
 
+fn server(text: &str) -> Result<Named, String> {
+    match text.parse() {
+        Ok(target) => Ok(Named::Target(target)),
+        // Punctuation of an address that is none is no part of a name.
+        Err(BadTarget::Host(_)) if is_server_name(text) => Ok(Named::Called(text.to_owned())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn is_server_name(text: &str) -> bool {
+    let has_one = !text.trim().is_empty() && text.len() <= limits::SERVER_NAME_BYTES_MAX;
+    has_one && !text.contains(|c: char| c.is_control() || matches!(c, ':' | '/' | '[' | ']' | '%' | '#'))
+}
+
+/// A link. What stands in its place and is none was most likely meant for a command, or for `--server`.
+fn link(text: &str) -> Result<Target, String> {
+    if text.contains("://") {
+        return text.parse().map_err(|error: BadTarget| error.to_string());
+    }
+    let command = Cli::command();
+    let near = nearest(text, command.get_subcommands().map(clap::Command::get_name));
+    Err(match near {
+        Some(name) => format!("there is no such command. Did you mean `lanchat {name}`?"),
+        None => format!(
+            "it is neither a command nor a link (lanchat://HOST:PORT/#KEY). To connect to a host or to a server of this \
+             name: lanchat --server {text}"
+        ),
+    })
+}
+
 fn room(text: &str) -> Result<String, String> {
     let most = limits::NAME_CHARS_MAX;
     text.parse::<lanchat_protocol::RoomRef>().map(|room| room.to_string()).map_err(|_| {
@@ -143,8 +184,6 @@ fn tail(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -156,7 +195,7 @@ mod tests {
     fn targets_rooms_and_folders_are_read() {
         let cli = Cli::try_parse_from(["lanchat", "--server", "pi.local", "--room", "#Dev", "--home", "/x"])
             .unwrap();
-        assert_eq!(cli.server.unwrap().to_string(), "pi.local:7072");
+        assert!(matches!(cli.server, Some(Named::Target(target)) if target.to_string() == "pi.local:7072"));
         assert_eq!(cli.chat.room.unwrap(), "dev");
         assert_eq!(cli.home.unwrap(), PathBuf::from("/x"));
         let cli = Cli::try_parse_from(["lanchat", "trust", "list", "--home", "/x"]).unwrap();
@@ -164,13 +203,31 @@ mod tests {
         let key = "ab".repeat(32);
         let link = format!("lanchat://10.0.0.1:7072/#{key}");
         assert!(Cli::try_parse_from(["lanchat", &link]).unwrap().link.unwrap().expected().is_some());
+        let cli = Cli::try_parse_from(["lanchat", "--server", "Ana's laptop"]).unwrap();
+        assert!(matches!(cli.server, Some(Named::Called(name)) if name == "Ana's laptop"));
+    }
+
+    #[test]
+    fn a_slip_of_the_fingers_is_no_server() {
+        for (typed, meant) in [
+            ("hosst", "Did you mean `lanchat host`?"),
+            ("discovr", "Did you mean `lanchat discover`?"),
+            ("Trsut", "Did you mean `lanchat trust`?"),
+            ("workshop", "lanchat --server workshop"),
+            ("10.0.0.1", "lanchat --server 10.0.0.1"),
+        ] {
+            let error = Cli::try_parse_from(["lanchat", typed]).unwrap_err().to_string();
+            assert!(error.contains(meant) || (cfg!(not(feature = "host")) && typed == "hosst"), "{error}");
+        }
     }
 
     #[test]
     fn what_makes_no_sense_is_refused() {
         for bad in [
             &["lanchat", "--plain", "--json"][..],
-            &["lanchat", "--server", "a b"],
+            &["lanchat", "--server", " "],
+            &["lanchat", "--server", "pi:0"],
+            &["lanchat", "--server", "a b:7072"],
             &["lanchat", "--room", "a b"],
             &["lanchat", "trust", "reset"],
             &["lanchat", "--tail", "1001"],
@@ -187,7 +244,7 @@ mod tests {
             (["--tail", "1001"], "--tail needs a number from 0 to 1000, for example --tail 50"),
             (["--tail", "some"], "--tail needs a number from 0 to 1000, for example --tail 50"),
             (["--room", "tea room"], "room names use a to z, digits, '.', '_' and '-'"),
-            (["--server", "a b"], "write HOST, HOST:PORT"),
+            (["--server", "a b:9"], "write HOST, HOST:PORT"),
             (["--server", "pi:x"], "a port is a number from 1 to 65535"),
         ] {
             let error = Cli::try_parse_from(["lanchat"].iter().chain(&arguments)).unwrap_err().to_string();

@@ -110,7 +110,7 @@ const TABLE: [Entry; 20] = [
     entry("back", &[], "", "tell everybody that you are back"),
     entry("whois", &[], "NAME", "show who somebody is and when last seen"),
     entry("trust", &[], "[verify]", "show the six words of the server, and verify them"),
-    entry("servers", &[], "", "list the servers that you know"),
+    entry("servers", &[], "", "list the servers that you know, and the others here"),
     entry("help", &["commands", "?"], "[COMMAND]", "show this list, or how to use one command"),
     entry("quit", &["exit", "q", "bye"], "", "leave; what you sent stays sent"),
 ];

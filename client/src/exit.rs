@@ -93,7 +93,10 @@ impl From<RequestError> for Failure {
     fn from(error: RequestError) -> Self {
         match error {
             RequestError::Home(error) => error.into(),
-            error @ (RequestError::Refused { .. } | RequestError::NoToken | RequestError::Name(_)) => {
+            error @ (RequestError::Refused { .. }
+            | RequestError::NoToken
+            | RequestError::LoginExpired { .. }
+            | RequestError::Name(_)) => {
                 Self::new(Reason::LoginFailed, crate::sanitize::one_line(&error.to_string()))
             }
             error => Self::new(Reason::Lost, crate::sanitize::one_line(&error.to_string())),

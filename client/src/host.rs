@@ -1,16 +1,20 @@
 //! Hosting: the server and its first client in one process. The one file that knows the server.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use lanchat_client::{Home, Target};
+use lanchat_client::{Home, Target, discover};
+use lanchat_model::{ServerId, limits};
 use lanchat_server::{App, AppHandle, DataDir, Key, Layer, Origin, Setting, Settings};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::chat;
+use crate::choose;
 use crate::cli::{ChatArgs, HostArgs};
 use crate::exit::{Failure, Reason};
 use crate::session::Wishes;
+use crate::signals;
 
 /// Logins that wait to be made administrators: each is the host's own.
 const LOGINS_MAX: usize = 4;
@@ -21,11 +25,19 @@ const LOGINS_MAX: usize = 4;
 /// [`Failure`] says why the server did not start, or stopped.
 pub(crate) async fn run(args: HostArgs, chat_args: &ChatArgs, home: Home) -> Result<(), Failure> {
     let settings = settings(args)?;
+    let advertises = settings.mdns.value;
+    let (teller, news) = mpsc::channel(limits::NEWS_MAX);
+    // Before anybody depends on this process.
+    signals::stay_awake(teller.clone());
     let app = App::build(settings.into_options()).await.map_err(|error| failed(&error))?;
     let banner: Vec<String> = app.banner().lines().map(str::to_owned).collect();
     let target = own_address(&app)?;
     let logins = promote_logins(app.handle());
-    let wishes = Wishes { hosting: true, logins: Some(logins), ..Wishes::new(chat_args, home) };
+    if advertises && app.addresses().iter().any(|address| !address.ip().is_loopback()) {
+        tokio::spawn(tell_of_others(home.clone(), app.handle().server_id(), teller));
+    }
+    let wishes =
+        Wishes { hosting: true, logins: Some(logins), news: Some(news), ..Wishes::new(chat_args, home) };
 
     let stop = CancellationToken::new();
     let mut server = tokio::spawn(app.run(stop.clone()));
@@ -43,6 +55,36 @@ pub(crate) async fn run(args: HostArgs, chat_args: &ChatArgs, home: Home) -> Res
         Ok(Ok(())) => outcome,
         Ok(Err(error)) => Err(failed(&error)),
         Err(error) => Err(failed(&error)),
+    }
+}
+
+/// The server whose data is where this program would host, if it was hosted before.
+pub(crate) fn own_server() -> Option<ServerId> {
+    let data = std::env::var_os("LANCHAT_DATA").map(Into::into);
+    DataDir::server_id(&data.or_else(|| DataDir::default_path().ok())?)
+}
+
+/// Tells whoever hosts who else does: two that began at the same time did not see each other. Ends with the session.
+async fn tell_of_others(home: Home, own: ServerId, teller: mpsc::Sender<String>) {
+    let mut told = BTreeSet::from([own]);
+    while !teller.is_closed() {
+        // Without mDNS nobody else is heard of.
+        let Ok(mut adverts) = discover(limits::HOSTS_WINDOW) else { return };
+        while let Some(advert) = adverts.next().await {
+            if teller.is_closed() {
+                return;
+            }
+            if told.contains(&advert.server_id) {
+                continue;
+            }
+            // An advert is a stranger's word: who is told of has proved a key.
+            for line in choose::beside(&home, &mut told).await.unwrap_or_default() {
+                if teller.send(line).await.is_err() {
+                    return;
+                }
+            }
+            tokio::time::sleep(limits::LOOK_AGAIN_MAX).await;
+        }
     }
 }
 

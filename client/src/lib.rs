@@ -4,6 +4,7 @@
 //! client of your own, take `lanchat-client`.
 
 mod app;
+mod asides;
 mod choose;
 mod cli;
 mod command;

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::asides::Asides;
 use crate::repl::Terminal;
 use crate::sanitize;
 use crate::spool::Spool;
@@ -63,11 +64,7 @@ impl Output {
     pub(crate) fn aside(&self, rows: Vec<String>) {
         match self {
             Self::Terminal(terminal) => terminal.print(rows),
-            Self::Plain(_) | Self::Json(_) => {
-                let mut stderr = io::stderr().lock();
-                // Nobody listens: there is nobody to tell.
-                let _ = rows.iter().try_for_each(|row| writeln!(stderr, "{row}"));
-            }
+            Self::Plain(pipe) | Self::Json(pipe) => rows.into_iter().for_each(|row| pipe.asides.say(row)),
         }
     }
 
@@ -102,6 +99,7 @@ impl Output {
 pub(crate) struct Pipe {
     spool: Arc<Spool>,
     thread: JoinHandle<()>,
+    asides: Asides,
 }
 
 impl Pipe {
@@ -126,12 +124,17 @@ impl Pipe {
                 }
             }
         })?;
-        Ok(Self { spool, thread })
+        Ok(Self { spool, thread, asides: Asides::start()? })
     }
 
     async fn close(self) {
         self.spool.close();
         // The thread ends with the last row; a panic of it was printed by itself.
-        let _ = tokio::task::spawn_blocking(|| self.thread.join()).await;
+        let Self { thread, asides, .. } = self;
+        let ended = tokio::task::spawn_blocking(move || {
+            let _ = thread.join();
+            asides.finish();
+        });
+        let _ = ended.await;
     }
 }

@@ -1,13 +1,13 @@
 //! The program from its arguments to its exit code.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::Cli;
 use crate::exit::Reason;
-use crate::{app, view};
+use crate::{app, asides, view};
 
 /// Does what the arguments of this process ask for, and says in words and by the exit code why it could not.
 pub fn main() -> ExitCode {
@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
                 true => view::paragraphs(&words).join("\n"),
                 false => words,
             };
-            let _ = writeln!(io::stderr(), "{words}");
+            asides::conclude(&words);
             failure.reason.into()
         }
     }

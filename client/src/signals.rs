@@ -1,5 +1,30 @@
 //! Signals that ask the program to stop.
 
+use tokio::sync::mpsc;
+
+/// Why Ctrl+Z does not stop a program that hosts.
+pub(crate) const AWAKE: &str = "Ctrl+Z does not stop this program: it serves others, who would wait without knowing why. \
+                                Another window gives you a shell; /quit stops the server.";
+
+/// From now on Ctrl+Z (SIGTSTP) does not stop this process, and `teller` is told so: others depend on it. Where the editor
+/// has the keyboard it says the same. SIGSTOP, which no program can refuse, stops it still. Needs a tokio runtime.
+pub(crate) fn stay_awake(teller: mpsc::Sender<String>) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let stop = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
+        // A system that refuses stops the process as ever.
+        let Ok(mut stops) = signal(stop) else { return };
+        tokio::spawn(async move {
+            while stops.recv().await.is_some() && teller.send(AWAKE.to_owned()).await.is_ok() {}
+        });
+    }
+    // Windows has no such key.
+    #[cfg(not(unix))]
+    drop(teller);
+}
+
 /// Ends when somebody asks the program to stop from outside: by SIGTERM, SIGHUP or Ctrl+C, on Windows
 /// by Ctrl+C, Ctrl+Break, or the end of the window, the login or the system. Never, if the system
 /// does not tell.

@@ -71,7 +71,9 @@ fn bad_flags_are_usage_errors() {
     for bad in [
         &["--bogus"][..],
         &["--plain", "--json"],
-        &["--server", "no host"],
+        &["--server", "no host:7072"],
+        &["hosst"],
+        &["workshop"],
         &["--server", "host:99999"],
         &["lanchat://host/#abc"],
         &["--room", ""],

@@ -338,6 +338,8 @@ fn whoever_is_logged_in_is_not_asked_for_a_password() {
     terminal.wait_for_text("You are ana already.");
     assert!(!terminal.transcript().concat().contains("assword"), "a question was asked");
     terminal.enter("/register bob");
+    terminal.wait_for_text("Leave ana and make bob? [y/N]");
+    terminal.enter("y");
     terminal.wait_for_text("New password");
     terminal.enter(PASSWORD);
     terminal.enter(PASSWORD);

@@ -81,6 +81,7 @@ impl Desk {
                 if command::is_account(&name, &self.shared.account()) {
                     return Err(format!("You are {name} already. For another account, choose another name."));
                 }
+                self.give_up_account(&name)?;
                 if password.is_none() {
                     self.check_name(&name)?;
                 }
@@ -101,6 +102,28 @@ impl Desk {
             }
             other => other,
         })
+    }
+
+    /// Asks before a new account takes the place of the one that this device remembers.
+    fn give_up_account(&mut self, name: &str) -> Result<(), String> {
+        let own = self.shared.account();
+        if own.is_empty() {
+            return Ok(());
+        }
+        let words = format!(
+            "You are {own} here, and this device remembers one account for each server. To be {own} again you will need \
+             that password."
+        );
+        self.shared.print(Medium::screen().notice(&words));
+        for _ in 0..=TRIES_AGAIN_MAX {
+            let answer = self.ask(&format!("Leave {own} and make {name}? [y/N] "), Mode::Answer)?;
+            match answer.trim().to_ascii_lowercase().as_str() {
+                "y" | "yes" => return Ok(()),
+                "" | "n" | "no" => break,
+                _ => self.shared.print(Medium::screen().notice("Type y or n.")),
+            }
+        }
+        Err(format!("You are still {own}."))
     }
 
     /// `command`, with another password in the place of that which was refused.

@@ -63,6 +63,8 @@ pub(crate) struct Desk {
     pub(crate) suggestion: Option<String>,
     /// What was typed ahead of the next question.
     pub(crate) ahead: Draft,
+    /// Whether others depend on this program.
+    pub(crate) hosting: bool,
 }
 
 /// How one editor ended.
@@ -85,7 +87,9 @@ impl Desk {
         let helper = LineHelper::new(Arc::clone(&self.shared), self.keyboard.clone(), self.typed.clone());
         self.editor.set_helper(Some(helper));
         keys::bind(&mut self.editor, &self.shared, &self.typed, &self.history);
-        if let Some(keyboard) = self.keyboard.clone() {
+        if self.hosting {
+            keys::keep_awake(&mut self.editor, &self.shared);
+        } else if let Some(keyboard) = self.keyboard.clone() {
             keys::suspend_by(&mut self.editor, keyboard);
         }
         let mut draft = Draft::default();

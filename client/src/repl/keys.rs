@@ -17,6 +17,7 @@ use super::keyboard::Keyboard;
 use super::shared::{Mode, Shared};
 use crate::command::{self, Command, Input};
 use crate::input::Typed;
+use crate::signals::AWAKE;
 use crate::slash;
 use crate::view::Medium;
 
@@ -61,6 +62,23 @@ impl ConditionalEventHandler for Suspend {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
         self.keyboard.suspend();
         Some(Cmd::Repaint)
+    }
+}
+
+/// Has Ctrl+Z say why it does not stop a program that hosts.
+pub(crate) fn keep_awake<H: Helper>(editor: &mut Editor<H, InputHistory>, shared: &Arc<Shared>) {
+    let awake = Awake { shared: Arc::clone(shared) };
+    editor.bind_sequence(KeyEvent::ctrl('Z'), EventHandler::Conditional(Box::new(awake)));
+}
+
+struct Awake {
+    shared: Arc<Shared>,
+}
+
+impl ConditionalEventHandler for Awake {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
+        self.shared.print(Medium::screen().notice(AWAKE));
+        Some(Cmd::Noop)
     }
 }
 

@@ -38,11 +38,16 @@ pub(crate) struct Terminal {
     _keyboard: Option<Arc<Keyboard>>,
 }
 
-/// Takes over the terminal. The input history is kept in `home`; if it cannot be, that is said.
+/// Takes over the terminal. The input history is kept in `home`; if it cannot be, that is said. `hosting`: others depend on
+/// this program.
 ///
 /// # Errors
 /// What the system says: the terminal cannot be edited on.
-pub(crate) fn open(home: &Path, suggestion: Option<String>) -> io::Result<(Terminal, mpsc::Receiver<Typed>)> {
+pub(crate) fn open(
+    home: &Path,
+    suggestion: Option<String>,
+    hosting: bool,
+) -> io::Result<(Terminal, mpsc::Receiver<Typed>)> {
     // Rows are erased between two lines too, when the editor has given the console back as it found it. A console that
     // knows no escape sequences is older than Windows 10.
     #[cfg(windows)]
@@ -76,6 +81,7 @@ pub(crate) fn open(home: &Path, suggestion: Option<String>) -> io::Result<(Termi
         history,
         suggestion,
         ahead,
+        hosting,
     };
     let thread = std::thread::Builder::new().name("terminal".into()).spawn(move || desk.run())?;
     Ok((Terminal { shared, thread: Some(thread), _keyboard: keyboard }, inputs))

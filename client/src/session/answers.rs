@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError, Unsent};
+use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError, Sentence, Unsent};
 use lanchat_model::{ClientId, Seq, limits};
 use lanchat_protocol::{Attached, ErrorCode, History, Members, RoomState, Rooms, Whois};
 use tokio::time::Instant;
@@ -17,6 +17,8 @@ use crate::view::{Cut, clip, sentence};
 pub(super) enum Answer {
     /// Nobody is logged in yet, and nobody tried.
     Nobody,
+    /// The token that was kept is good no longer.
+    Expired { account: String, reason: Sentence },
     /// Of a login; delivery has started.
     LoggedIn(Result<Attached, RequestError>),
     /// Of asking whether a new account can have a name.
@@ -33,6 +35,8 @@ pub(super) enum Answer {
     History(Result<History, RequestError>),
     /// Of `/show`: the room and the position.
     Whole(String, Seq, Result<History, RequestError>),
+    /// Of `/servers`.
+    Servers(Vec<String>),
     /// Of `/whois`.
     Whois(Result<Whois, RequestError>),
     /// What may have been meant by a name that nothing has.
@@ -93,6 +97,9 @@ pub(super) fn log_in(client: &Client, login: Login, room: Option<String>, tail: 
         };
         let session = match (session, &login) {
             (Err(RequestError::NoToken), Login::Token) => return Answer::Nobody,
+            (Err(RequestError::LoginExpired { account, reason }), Login::Token) => {
+                return Answer::Expired { account, reason };
+            }
             (Err(error), _) => return Answer::LoggedIn(Err(error)),
             (Ok(session), _) => session,
         };
@@ -116,6 +123,7 @@ impl Session {
         answer: Answer,
         pending: &mut Option<Pending>,
     ) -> Option<End> {
+        self.may_give_up = false;
         let verdict = answer.verdict();
         self.note_miss(&answer);
         let end = match self.misled(&answer).filter(|_| self.scripted) {
@@ -146,6 +154,8 @@ impl Session {
     fn dispatch(&mut self, client: &Client, answer: Answer, pending: &mut Option<Pending>) -> Option<End> {
         match answer {
             Answer::Nobody => self.nobody(),
+            Answer::Expired { account, reason } => self.expired(&account, &reason),
+            Answer::Servers(lines) => self.say_each(lines),
             Answer::LoggedIn(Ok(attached)) => {
                 self.fallback = false;
                 attached.rooms.iter().for_each(|room| self.expect_of(room));
@@ -208,14 +218,6 @@ impl Session {
             }
         }
         None
-    }
-
-    /// No token is kept: a person is told what to do, a script will see when it sends.
-    fn nobody(&self) {
-        if self.interactive {
-            self.notice("New here? /register NAME makes an account. Have one? /login NAME");
-            self.notice("/help lists all commands.");
-        }
     }
 
     /// What was granted; a refusal is told.
@@ -324,21 +326,6 @@ impl Session {
     /// An own text that was not sent. Of a script nobody has another copy: it is told whole.
     fn shown(&self, text: &str) -> String {
         if self.scripted { one_line(text) } else { excerpt(text) }
-    }
-
-    /// A script that brings no login.
-    pub(super) fn nobody_logged_in(&self) -> Failure {
-        let words = match self.wishes.text {
-            true => {
-                "Nobody is logged in here, and with --text the input cannot log in. \
-                 Log in once without --text: this device is remembered."
-            }
-            false => {
-                "Nobody is logged in here. Begin the input with /login NAME PASSWORD \
-                 or /register NAME PASSWORD."
-            }
-        };
-        Failure::new(Reason::LoginFailed, words)
     }
 }
 

@@ -8,6 +8,7 @@ use lanchat_protocol::ErrorCode;
 
 use super::answers::{Answer, Login, log_in};
 use super::logins::{ask_for_name, change_password, is_remembered, log_out};
+use super::offline::is_repeatable;
 use super::{End, Meant, Pending, Session};
 use crate::command::{self, Command, Input, is_account};
 use crate::exit::{Failure, Reason};
@@ -206,6 +207,7 @@ impl Session {
         match self.local(&command) {
             Local::Handled => return None,
             Local::End(end) => return Some(*end),
+            Local::Request if self.is_refused_offline(&command) => return None,
             Local::Request => {}
         }
         match command {
@@ -217,23 +219,22 @@ impl Session {
                 Ok(to) => return self.speak(client, Some(to), text, false, pending),
                 Err(words) => self.refuse(&words),
             },
+            Command::Servers => {
+                self.notice("Looking for servers on this network…");
+                let home = self.wishes.home.clone();
+                let all = async move { Answer::Servers(crate::choose::all_servers(&home).await) };
+                *pending = Some(Box::pin(all));
+            }
             command => {
                 let logs_in = matches!(command, Command::Register { .. } | Command::Login { .. });
                 if !logs_in && !client.is_logged_in() {
                     return self.nobody_speaks();
                 }
+                let is_repeatable = is_repeatable(&command);
                 *pending = self.request(client.clone(), command);
+                self.may_give_up = is_repeatable && pending.is_some();
             }
         }
-        None
-    }
-
-    /// Something needs a login and there is none.
-    pub(super) fn nobody_speaks(&mut self) -> Option<End> {
-        if !self.interactive {
-            return Some(End::Failed(self.nobody_logged_in()));
-        }
-        self.refuse("You are not logged in. /register makes an account, /login uses one.");
         None
     }
 
@@ -260,9 +261,16 @@ impl Session {
             Command::Passwd(None) => {
                 return self.incomplete("Usage: /passwd OLD NEW");
             }
-            Command::Register { .. } | Command::Login { .. }
-                if self.client.as_ref().is_some_and(Client::is_logged_in) =>
-            {
+            // In a terminal the editor has asked.
+            Command::Register { .. } if !self.interactive && self.is_logged_in() => {
+                let own = crate::view::clip(self.view.own());
+                return self.incomplete(&format!(
+                    "You are {own} here, and this device remembers one account for each server. To make another one, \
+                     /logout first, or use another --home."
+                ));
+            }
+            Command::Register { .. } | Command::Login { .. } if self.is_refused_offline(command) => {}
+            Command::Register { .. } | Command::Login { .. } if self.is_logged_in() => {
                 return Local::End(Box::new(End::Relogin(command.clone())));
             }
             Command::Leave(room) if is_chat(room.as_deref().unwrap_or(self.view.current())) => {
@@ -270,10 +278,6 @@ impl Session {
                 self.step_back(&chat);
             }
             Command::Trust(words) => self.trust(words.as_deref()),
-            Command::Servers => {
-                let rows = crate::choose::known_servers(&self.wishes.home);
-                self.say_each(rows);
-            }
             _ => return Local::Request,
         }
         Local::Handled
@@ -292,7 +296,11 @@ impl Session {
         }
     }
 
-    fn say_each(&self, lines: Vec<String>) {
+    fn is_logged_in(&self) -> bool {
+        self.client.as_ref().is_some_and(Client::is_logged_in)
+    }
+
+    pub(super) fn say_each(&self, lines: Vec<String>) {
         self.say(lines.iter().flat_map(|line| self.view.notice(line)).collect());
     }
 

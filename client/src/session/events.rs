@@ -2,7 +2,7 @@
 
 use lanchat_client::{Event, Sentence};
 use lanchat_model::{LOBBY, Seq, limits};
-use lanchat_protocol::{Presence, Room, RoomState, ServerFrame};
+use lanchat_protocol::{Presence, Registration, Room, RoomState, ServerFrame};
 use tokio::time::Instant;
 
 use super::{End, Session, given_up};
@@ -16,21 +16,14 @@ impl Session {
             Event::Connected { hello, line, .. } => {
                 self.server = quoted(&clip(&hello.name));
                 self.server_id = hello.server_id.parse().ok();
+                self.closed = hello.registration == Registration::Closed;
                 self.output.frame(&line);
             }
             Event::LoggedIn { session, line } => {
                 self.output.frame(&line);
                 self.logged_in(session);
             }
-            Event::Lost { reason, .. } => {
-                self.typists.clear();
-                self.show_typists();
-                let why = match &reason {
-                    Sentence::Ours(words) => format!("Connection lost: {words}."),
-                    said @ Sentence::Server(_) => format!("Connection lost. {said}"),
-                };
-                self.notice(&format!("{why} Trying to come back; what you type is kept."));
-            }
+            Event::Lost { reason, .. } => self.went_offline(&reason),
             Event::Crowded => {
                 self.notice("The server is crowded. Trying again; what you type is kept.");
             }
@@ -45,6 +38,7 @@ impl Session {
             Event::Resumed { session, attached } => {
                 self.connected = session.online;
                 self.notice("Back.");
+                self.came_back();
                 for room in attached.into_iter().flat_map(|attached| attached.rooms) {
                     self.opened(&room, true);
                 }
@@ -80,6 +74,7 @@ impl Session {
 
     fn logged_in(&mut self, session: lanchat_client::Session) {
         self.met = true;
+        self.offline = false;
         self.view.set_own(&session.username);
         self.connected = session.online;
         let role = if session.admin { ", and administer it" } else { "" };
@@ -103,6 +98,7 @@ impl Session {
     }
 
     fn logged_out(&mut self, reason: &Sentence) {
+        self.offline = false;
         self.notice(&reason.to_string());
         self.notice("Type /login to log in again.");
         self.forget_all();
@@ -150,7 +146,7 @@ impl Session {
         }
     }
 
-    fn show_typists(&mut self) {
+    pub(super) fn show_typists(&mut self) {
         if let Some(terminal) = self.output.terminal() {
             terminal.set_typing(&self.typists.describe(Instant::now()));
         }

@@ -7,13 +7,16 @@
 mod answers;
 mod backlog;
 mod commands;
+mod entry;
 mod events;
 mod logins;
 mod meant;
+mod offline;
 mod people;
 mod private;
 mod turning;
 mod typists;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -21,7 +24,7 @@ use std::io::IsTerminal;
 use std::pin::Pin;
 use std::time::Duration;
 
-use lanchat_client::{Client, ConnectError, Event, Events, Home, Secret};
+use lanchat_client::{Client, ConnectError, Events, Home, Secret};
 use lanchat_model::{ClientId, RoomName, Seq, ServerId, limits};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -39,6 +42,7 @@ use meant::Meant;
 use people::Learning;
 use private::Correspondent;
 use typists::Typists;
+use waiting::{answer_of, news, next, next_event};
 
 /// How often the screen is brought up to date with the clock: who stopped typing, what waits too
 /// long.
@@ -50,7 +54,7 @@ const PROMPT: &str = "lanchat> ";
 type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// What the user wants of a session, from the command line.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Wishes {
     /// The state folder.
     pub(crate) home: Home,
@@ -64,10 +68,14 @@ pub(crate) struct Wishes {
     pub(crate) tail: u64,
     /// The server runs in this process: others depend on it.
     pub(crate) hosting: bool,
+    /// The server was met before.
+    pub(crate) known: bool,
     /// The password of a login in the pipe that brings none.
     pub(crate) password: Option<Secret>,
     /// Told the account of each login, if the server runs in this process.
     pub(crate) logins: Option<mpsc::Sender<String>>,
+    /// What the server in this process has to say to whoever hosts it.
+    pub(crate) news: Option<mpsc::Receiver<String>>,
 }
 
 impl Wishes {
@@ -77,7 +85,18 @@ impl Wishes {
         // What was said before is for eyes, not for the log of a build.
         let eyes = !args.json && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         let tail = args.tail.unwrap_or(if eyes { limits::JOIN_TAIL_DEFAULT } else { 0 });
-        Self { home, room, text, follow, tail, hosting: false, password: None, logins: None }
+        Self {
+            home,
+            room,
+            text,
+            follow,
+            tail,
+            hosting: false,
+            known: false,
+            password: None,
+            logins: None,
+            news: None,
+        }
     }
 }
 
@@ -153,6 +172,16 @@ pub(crate) struct Session {
     awaited: bool,
     /// Somebody was logged in once.
     met: bool,
+    /// The connection is lost, and not back yet.
+    offline: bool,
+    /// The request on its way is one to be typed again if the connection is lost before its answer.
+    may_give_up: bool,
+    /// The request on its way is not waited for any more.
+    gives_up: bool,
+    /// The server takes no new accounts.
+    closed: bool,
+    /// Why the login that was remembered is none, for a script.
+    expired: Option<String>,
     /// If the login that is tried fails, the one before is still there.
     fallback: bool,
     /// The first line of the input was read.
@@ -202,6 +231,11 @@ impl Session {
             confirming: false,
             awaited: false,
             met: false,
+            offline: false,
+            may_give_up: false,
+            gives_up: false,
+            closed: false,
+            expired: None,
             fallback: false,
             begun: false,
             ended: false,
@@ -248,9 +282,7 @@ impl Session {
             if self.ended && pending.is_none() && !self.settled && !self.stays() {
                 pending = Some(answers::settle(&client));
             }
-            if self.settled && deadline.is_none() {
-                deadline = Some(Instant::now() + limits::REQUEST_MAX);
-            }
+            deadline = deadline.or_else(|| self.settled.then(|| Instant::now() + limits::REQUEST_MAX));
             // In this order: what was said before an answer, or before a line is typed, is shown
             // before it. Many events in a row let the others in for once.
             let step = tokio::select! {
@@ -266,6 +298,7 @@ impl Session {
                     pending = None;
                     self.answered(&client, answer, &mut pending)
                 }
+                news = news(&mut self.wishes.news) => { self.notice(&news); None }
                 people = self.learning.next() => { self.learned(people); None }
                 typed = next(&mut self.peeked, &mut self.typed), if pending.is_none() && !self.ended => {
                     burst = 0;
@@ -276,6 +309,9 @@ impl Session {
                     Some(self.outcome())
                 }
             };
+            if std::mem::take(&mut self.gives_up) {
+                pending = None;
+            }
             if let Some(end) = step {
                 break end;
             }
@@ -374,6 +410,9 @@ impl Session {
         let overdue = self.backlog.overdue(Instant::now());
         overdue.iter().for_each(|frame| self.show(frame));
         self.show_prompt();
+        if let Some(zone) = self.view.follow_zone() {
+            self.notice(&zone);
+        }
         let Some(terminal) = self.output.terminal() else { return };
         terminal.set_typing(&self.typists.describe(Instant::now()));
         if std::mem::take(&mut self.words_stale) {
@@ -407,7 +446,8 @@ impl Session {
             terminal.set_prompt(PROMPT);
         } else {
             let columns = crate::view::columns();
-            terminal.set_prompt(&crate::view::prompt(self.view.own(), self.view.current(), columns));
+            let prompt = crate::view::prompt(self.view.own(), self.view.current(), columns);
+            terminal.set_prompt(&self.with_state(prompt));
         }
     }
 
@@ -418,28 +458,6 @@ impl Session {
         {
             terminal.tell(verdict);
         }
-    }
-}
-
-/// What happened next, once there is room to show it. Cancel safe.
-async fn next_event(output: &Output, events: &mut Events) -> Option<Event> {
-    output.room().await;
-    events.next().await
-}
-
-/// What was typed next. Cancel safe.
-async fn next(peeked: &mut Option<Typed>, typed: &mut mpsc::Receiver<Typed>) -> Typed {
-    match peeked.take() {
-        Some(typed) => typed,
-        None => typed.recv().await.unwrap_or(Typed::End),
-    }
-}
-
-/// What comes of the request on its way; never, if there is none. Cancel safe.
-async fn answer_of(pending: &mut Option<Pending>) -> Answer {
-    match pending {
-        Some(request) => request.await,
-        None => std::future::pending().await,
     }
 }
 

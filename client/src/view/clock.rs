@@ -1,8 +1,13 @@
 //! Wire times as a person reads them: local, to the minute, with the day where it changes.
 
+use std::time::{Duration, Instant};
+
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+
+/// How often it is looked whether the computer is in another time zone: a laptop travels while the program runs.
+const ZONE_EVERY: Duration = Duration::from_secs(10);
 
 /// Turns wire times into local ones.
 #[derive(Debug)]
@@ -10,6 +15,8 @@ pub(crate) struct Clock {
     zone: TimeZone,
     /// The day of the last line that was shown.
     day: Date,
+    /// When the zone was looked at last.
+    looked: Instant,
 }
 
 impl Clock {
@@ -18,9 +25,33 @@ impl Clock {
         Self::at(TimeZone::system(), Timestamp::now())
     }
 
+    /// Takes on the time zone of the system, if that is another one than before, and tells what it is called. Looks at
+    /// most every [`ZONE_EVERY`].
+    pub(crate) fn follow(&mut self, now: Instant) -> Option<String> {
+        self.follow_to(now, || {
+            // The library remembers it for minutes otherwise.
+            jiff::tz::reset_system_time_zone_cache();
+            TimeZone::system()
+        })
+    }
+
+    fn follow_to(&mut self, now: Instant, system: impl FnOnce() -> TimeZone) -> Option<String> {
+        if now.duration_since(self.looked) < ZONE_EVERY {
+            return None;
+        }
+        self.looked = now;
+        let zone = system();
+        if zone == self.zone {
+            return None;
+        }
+        self.zone = zone;
+        let offset = self.zone.to_offset(Timestamp::now());
+        Some(self.zone.iana_name().map_or_else(|| format!("UTC{offset}"), str::to_owned))
+    }
+
     fn at(zone: TimeZone, now: Timestamp) -> Self {
         let day = now.to_zoned(zone.clone()).date();
-        Self { zone, day }
+        Self { zone, day, looked: Instant::now() }
     }
 
     fn zoned(&self, wire: &str) -> Option<Zoned> {
@@ -75,6 +106,18 @@ mod tests {
         assert_eq!(clock.day_change("2026-11-20T23:59:00.000Z"), None);
         assert_eq!(clock.day_change("2026-11-21T00:00:00.000Z").unwrap(), "Saturday, 21 November 2026");
         assert_eq!(clock.day_change("nonsense"), None);
+    }
+
+    #[test]
+    fn a_zone_that_changes_is_followed_and_told_once() {
+        let mut clock = Clock::utc("2026-11-21T10:00:00Z");
+        let at = |seconds| clock.looked + Duration::from_secs(seconds);
+        let (soon, later, latest) = (at(1), at(10), at(20));
+        let tokyo = || TimeZone::fixed(jiff::tz::offset(9));
+        assert_eq!(clock.follow_to(soon, tokyo), None, "not looked at yet");
+        assert_eq!(clock.follow_to(later, tokyo).as_deref(), Some("UTC+09"));
+        assert_eq!(clock.minute("2026-11-21T05:00:00.123Z"), "14:00");
+        assert_eq!(clock.follow_to(latest, tokyo), None);
     }
 
     #[test]

@@ -84,6 +84,13 @@ impl View {
         Self { medium, clock: Clock::local(), own, current, logs, people, known }
     }
 
+    /// Follows the computer into another time zone; what to say of it.
+    pub(crate) fn follow_zone(&mut self) -> Option<String> {
+        self.clock
+            .follow(std::time::Instant::now())
+            .map(|zone| format!("Times are those of {zone} from here on."))
+    }
+
     /// Sets whose eyes these are.
     pub(crate) fn set_own(&mut self, name: &str) {
         self.own = name.to_owned();

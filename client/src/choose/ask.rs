@@ -1,0 +1,102 @@
+//! Questions on the terminal, before the line editor has it.
+
+use std::future::Future;
+use std::io::{self, BufRead, Write};
+
+use crate::exit::{Failure, Reason};
+use crate::trust::say;
+
+/// What came first.
+pub(super) enum Heard<T> {
+    /// What was typed, without its end.
+    Answer(String),
+    /// What was waited for beside it.
+    News(T),
+}
+
+/// Asks, and waits for the answer or for `news`. The end of the input is an error.
+///
+/// On Unix a question that the news made void leaves the terminal to whoever reads next, with all that was typed. A read of
+/// a Windows console cannot be given up: there Enter is asked for.
+pub(super) async fn ask_until<T>(
+    question: &str,
+    news: impl Future<Output = Result<T, Failure>>,
+) -> Result<Heard<T>, Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(question.as_bytes()).and_then(|()| out.flush())?;
+    drop(out);
+    let answer = answer();
+    tokio::pin!(answer);
+    tokio::select! {
+        answer = &mut answer => Ok(Heard::Answer(answer?.trim().to_owned())),
+        news = news => {
+            // The question stands at the end of its row.
+            say("")?;
+            if cfg!(windows) {
+                say("Press Enter to go on.")?;
+                answer.await?;
+            }
+            Ok(Heard::News(news?))
+        }
+    }
+}
+
+/// Asks, and waits for the answer.
+pub(super) async fn ask(question: &str) -> Result<String, Failure> {
+    match ask_until(question, std::future::pending::<Result<(), Failure>>()).await? {
+        Heard::Answer(answer) => Ok(answer),
+        Heard::News(()) => Ok(String::new()),
+    }
+}
+
+/// What an answer to a question of yes or no means. `None`: nothing, so that it is asked again. `enter`: what Enter alone
+/// means.
+pub(super) fn yes_or_no(answer: &str, enter: Option<bool>) -> Option<bool> {
+    match answer.to_lowercase().as_str() {
+        "" => enter,
+        "y" | "yes" => Some(true),
+        "n" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+/// The next line. Cancel safe.
+#[cfg(unix)]
+async fn answer() -> Result<String, Failure> {
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
+    #[expect(deprecated, reason = "the safe way in: standard input stays open as long as the process")]
+    let input = AsyncFd::with_interest(io::stdin(), Interest::READABLE)?;
+    // A terminal that edits lines can be read once there is a whole one, or the end.
+    drop(input.readable().await?);
+    read()
+}
+
+#[cfg(not(unix))]
+async fn answer() -> Result<String, Failure> {
+    let read = tokio::task::spawn_blocking(read);
+    read.await.map_err(|error| Failure::new(Reason::Usage, error.to_string()))?
+}
+
+fn read() -> Result<String, Failure> {
+    let mut answer = String::new();
+    match io::stdin().lock().read_line(&mut answer)? {
+        0 => Err(Failure::new(Reason::Usage, "The input has ended, so that nothing can be asked.")),
+        _ => Ok(answer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::yes_or_no;
+
+    #[test]
+    fn what_is_neither_yes_nor_no_is_no_answer() {
+        assert_eq!((yes_or_no("Y", None), yes_or_no("no", Some(true))), (Some(true), Some(false)));
+        for answer in ["maybe", "/quit", "j", "yy", "1"] {
+            assert_eq!(yes_or_no(answer, Some(true)), None, "{answer}");
+        }
+        assert_eq!((yes_or_no("", None), yes_or_no("", Some(true))), (None, Some(true)));
+    }
+}

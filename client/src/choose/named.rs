@@ -1,0 +1,119 @@
+//! `--server NAME`: a place that a person typed, or else the server that calls itself so. A name in an advert proves
+//! nothing, so it leads where an advert leads and no further (ADR 7): to a server that is known, to the only one for
+//! somebody who knows none, and to any other if a person says so.
+
+use std::io::{self, IsTerminal};
+
+use lanchat_client::{Home, Target, probe};
+use lanchat_model::limits;
+
+use super::ask::{ask, yes_or_no};
+use super::{Around, Found, list_of, look_around};
+use crate::cli::{ChatArgs, Named};
+use crate::exit::{Failure, Reason};
+use crate::sanitize::quoted;
+use crate::trust::say;
+use crate::view::clip;
+
+/// The server that was named on the command line.
+///
+/// # Errors
+/// [`Reason::NoServer`] when there is none, or several have the name; [`Reason::Untrusted`] when the one that has it was
+/// not decided for.
+pub(crate) async fn named(named: Named, home: &Home, args: &ChatArgs) -> Result<Target, Failure> {
+    let (name, target) = match named {
+        Named::Called(name) => (name, None),
+        Named::Target(target) => match target.bare_name() {
+            Some(name) => (name.to_owned(), Some(target)),
+            None => return Ok(target),
+        },
+    };
+    // A name that the system resolves means that computer, as it always did.
+    if let Some(target) = target
+        && resolves(&name).await
+    {
+        return Ok(target);
+    }
+    let asks = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.json;
+    let is_called = |other: &str| other.trim().to_lowercase() == name.trim().to_lowercase();
+    if asks {
+        say(&format!("Looking for a server called {}…", quoted(&clip(&name))))?;
+    }
+    // The one of this name that is known, if it is where it was, saves a look around.
+    let servers = home.servers()?;
+    let mut remembered = servers.iter().filter(|server| is_called(&server.name)).map(Target::remembered);
+    if let (Some(target), None) = (remembered.next(), remembered.next()) {
+        let there = tokio::time::timeout(limits::DISCOVER_WINDOW, probe(&target, home)).await;
+        if there.is_ok_and(|probed| probed.is_ok()) {
+            return Ok(target);
+        }
+    }
+    let around = look_around(home, false).await?;
+    let (known, new): (Vec<Found>, Vec<Found>) =
+        around.found.iter().filter(|found| is_called(&found.name)).cloned().partition(|found| found.known);
+    let mut called = if known.is_empty() { new } else { known };
+    match called.len() {
+        0 => Err(nobody_called(&name, &around)),
+        1 => go_to(called.swap_remove(0), &around, args, asks).await,
+        _ => {
+            let words = format!(
+                "Several servers are called {}. Name the address of the one that you mean, with --server:\n{}",
+                quoted(&clip(&name)),
+                list_of(&called)
+            );
+            Err(Failure::new(Reason::NoServer, words))
+        }
+    }
+}
+
+/// The only server of the name: one that is new is gone to as if it had been found without its name.
+async fn go_to(found: Found, around: &Around, args: &ChatArgs, asks: bool) -> Result<Target, Failure> {
+    if found.known {
+        return Ok(found.target);
+    }
+    let (called, address) = (found.called(), &found.address);
+    if found.namesake {
+        let words = format!(
+            "The server called {called} at {address} is NOT the server of this name that you know, which does not \
+             answer. If you mean this one: lanchat --server {address}"
+        );
+        return Err(Failure::new(Reason::Untrusted, words));
+    }
+    if !around.knows_any || args.first_contact {
+        return Ok(found.target);
+    }
+    if !asks {
+        let words = format!(
+            "The server called {called} at {address} is new to this device, and anybody can call a server so. If you \
+             mean it: lanchat --server {address}, or --first-contact"
+        );
+        return Err(Failure::new(Reason::Untrusted, words));
+    }
+    say(&format!("{called} at {address} is NEW to you."))?;
+    loop {
+        match yes_or_no(&ask("Go there? [y/n] ").await?, None) {
+            Some(true) => return Ok(found.target),
+            Some(false) => return Err(Failure::new(Reason::NoServer, "No server was chosen.")),
+            None => say("Type y or n.")?,
+        }
+    }
+}
+
+fn nobody_called(name: &str, around: &Around) -> Failure {
+    let mut words = format!(
+        "There is no server called {0} on this network, and no computer either.",
+        quoted(&clip(name))
+    );
+    if around.found.is_empty() {
+        words.push_str(" If it is elsewhere, name its address: lanchat --server ADDRESS");
+    } else {
+        words.push_str(&format!(" These are here:\n{}", list_of(&around.found)));
+    }
+    Failure::new(Reason::NoServer, words)
+}
+
+/// Whether the system knows a computer of this name.
+async fn resolves(name: &str) -> bool {
+    let found = tokio::time::timeout(limits::DISCOVER_WINDOW, tokio::net::lookup_host((name, 1)));
+    found.await.is_ok_and(|found| found.is_ok_and(|mut found| found.next().is_some()))
+}

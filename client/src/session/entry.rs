@@ -1,0 +1,78 @@
+//! What is said to whoever is not logged in: how to get in, and why a login that was remembered is there no longer.
+
+use lanchat_client::Sentence;
+
+use super::{End, Session};
+use crate::exit::{Failure, Reason};
+use crate::view::clip;
+
+impl Session {
+    /// No login is kept: a person is told what to do, a script will see when it sends.
+    pub(super) fn nobody(&self) {
+        if self.interactive {
+            self.say_ways_in();
+        }
+    }
+
+    /// The login that was kept for this server is good no longer.
+    pub(super) fn expired(&mut self, account: &str, reason: &Sentence) {
+        let account = clip(account);
+        let words = format!("This device was logged in as {account}, and is not any more. {reason}");
+        if self.interactive {
+            self.notice(&words);
+            self.notice(&format!("Type /login {account} to log in again."));
+        } else {
+            self.expired = Some(words);
+        }
+    }
+
+    fn say_ways_in(&self) {
+        match (self.closed, self.wishes.known) {
+            (true, _) => {
+                self.notice("This server takes no new accounts: ask whoever runs it for one.");
+                self.notice("Have one? /login NAME");
+            }
+            (false, true) => {
+                self.notice(
+                    "You know this server, but no login is kept on this device. /login NAME logs in again.",
+                );
+                self.notice("No account yet? /register NAME makes one.");
+            }
+            (false, false) => {
+                self.notice("New here? /register NAME makes an account. Have one? /login NAME");
+                self.notice("/help lists all commands.");
+            }
+        }
+    }
+
+    /// Something needs a login and there is none.
+    pub(super) fn nobody_speaks(&mut self) -> Option<End> {
+        if !self.interactive {
+            return Some(End::Failed(self.nobody_logged_in()));
+        }
+        self.refuse(match self.closed {
+            true => "You are not logged in. /login NAME uses your account; this server takes no new ones.",
+            false => "You are not logged in. /register NAME makes an account, /login NAME uses one.",
+        });
+        None
+    }
+
+    /// A script that brings no login.
+    pub(super) fn nobody_logged_in(&self) -> Failure {
+        let what = self.expired.as_deref().unwrap_or("Nobody is logged in here.");
+        let how = match (self.wishes.text, self.closed) {
+            (true, _) => {
+                "With --text the input cannot log in. Log in once without --text: this device is remembered."
+            }
+            (false, false) => {
+                "Begin the input with /login NAME PASSWORD or /register NAME PASSWORD, or with the name alone and \
+                 --password-file FILE."
+            }
+            (false, true) => {
+                "Begin the input with /login NAME PASSWORD, or with the name alone and --password-file FILE. This \
+                 server takes no new accounts."
+            }
+        };
+        Failure::new(Reason::LoginFailed, format!("{what} {how}"))
+    }
+}
