@@ -344,7 +344,7 @@ fn sorted(mut found: Vec<Found>) -> Vec<Found> {
 fn other(pins: &Pins, known: ServerId, address: &str, presented: Fingerprint) -> String {
     let name = pins.get(known).map(|pin| quoted(&clip(&pin.name))).unwrap_or_default();
     format!(
-        "At {address} another server answers than {name}, which you know. It has the key {}; nothing was sent to it.",
+        "Another server answers at {address}, not {name}, which you know. Its six words: {}. Nothing was sent to it.",
         presented.words()
     )
 }
