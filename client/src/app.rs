@@ -133,6 +133,7 @@ pub(crate) async fn chat(
     words.iter().for_each(|line| session.notice(line));
     let mut first = None;
     let end = loop {
+        session.greeted(trusted.hello());
         let (client, events) = Client::start(trusted, home.clone(), options());
         match session.run(client, events, first.take()).await {
             End::Done => break Ok(()),

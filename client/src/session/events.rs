@@ -2,7 +2,7 @@
 
 use lanchat_client::{Event, Sentence};
 use lanchat_model::{LOBBY, Seq, limits};
-use lanchat_protocol::{Presence, Registration, Room, RoomState, ServerFrame};
+use lanchat_protocol::{Hello, Presence, Registration, Room, RoomState, ServerFrame};
 use tokio::time::Instant;
 
 use super::{End, Session, given_up};
@@ -10,13 +10,19 @@ use crate::sanitize::quoted;
 use crate::view::{clip, position, sentence};
 
 impl Session {
+    /// Takes what the server says of itself. The first time that is before anything is typed: a script may be refused at
+    /// its first line, in words that depend on it.
+    pub(crate) fn greeted(&mut self, hello: &Hello) {
+        self.server = quoted(&clip(&hello.name));
+        self.server_id = hello.server_id.parse().ok();
+        self.closed = hello.registration == Registration::Closed;
+    }
+
     /// Takes one event.
     pub(super) fn heard(&mut self, event: Event) -> Option<End> {
         match event {
             Event::Connected { hello, line, .. } => {
-                self.server = quoted(&clip(&hello.name));
-                self.server_id = hello.server_id.parse().ok();
-                self.closed = hello.registration == Registration::Closed;
+                self.greeted(&hello);
                 self.output.frame(&line);
             }
             Event::LoggedIn { session, line } => {
