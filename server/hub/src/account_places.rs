@@ -50,8 +50,7 @@ impl AccountPlaces {
     /// # Errors
     /// `Busy`, when it did not come for `limits::READING_WAIT_MAX`.
     pub(crate) async fn change(&self) -> Result<MutexGuard<'_, ()>, Error> {
-        let busy = |_| Refusal::Busy(limits::READING_WAIT_MAX).into();
-        timeout(limits::READING_WAIT_MAX, self.kinds().changing.lock()).await.map_err(busy)
+        turn(&self.kinds().changing).await
     }
 
     /// Waits for the turn to read a list, which costs as much as it is long: of the rooms that the account is in, of all rooms,
@@ -66,11 +65,15 @@ impl AccountPlaces {
         if Arc::strong_count(self) <= OF_ONE_SESSION {
             return Ok(None);
         }
-        let busy = |_| Refusal::Busy(limits::READING_WAIT_MAX).into();
-        timeout(limits::READING_WAIT_MAX, self.kinds().reading.lock()).await.map(Some).map_err(busy)
+        turn(&self.kinds().reading).await.map(Some)
     }
 
     fn kinds(&self) -> &Kinds {
         self.0.get_or_init(Box::default)
     }
+}
+
+async fn turn(of: &Mutex<()>) -> Result<MutexGuard<'_, ()>, Error> {
+    let busy = |_| Refusal::Busy(limits::READING_WAIT_MAX).into();
+    timeout(limits::READING_WAIT_MAX, of.lock()).await.map_err(busy)
 }

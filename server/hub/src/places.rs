@@ -29,7 +29,7 @@ impl Places {
     pub(crate) async fn take(self: &Arc<Self>) -> Place {
         if self.waiting.load(Ordering::SeqCst) > 0 || !self.take_free() {
             let _queue = Queued::behind(&self.waiting);
-            // Looked at once more behind the count: what is given back from then on is handed on.
+            // Looked at once more behind the count: what becomes free from then on is handed on.
             if !self.take_free()
                 && let Ok(permit) = self.handed_on.acquire().await
             {
@@ -44,10 +44,10 @@ impl Places {
     }
 
     fn give_back(&self) {
-        if self.waiting.load(Ordering::SeqCst) > 0 {
+        // Free first, and looked around second: whoever counts itself as waiting after that look finds it free.
+        self.free.fetch_add(1, Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) > 0 && self.take_free() {
             self.handed_on.add_permits(1);
-        } else {
-            self.free.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
