@@ -119,8 +119,8 @@ pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 pub const ATTACHES_FREE: u32 = 4;
 /// After that, one more so often: it reads all rooms of the account.
 pub const ATTACH_EVERY: Duration = Duration::from_secs(1);
-/// How long an `attach` or a `join`, and an `away` or a `back`, waits for others of its account, one of which is served at a
-/// time, before it is told `busy`.
+/// How long an `attach`, `join`, `rooms` or `members`, and an `away` or a `back`, waits for others of its account, one of
+/// which is served at a time, before it is told `busy`.
 pub const READING_WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long a request waits for its place before it is told `busy`.
 pub const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
