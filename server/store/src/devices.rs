@@ -107,6 +107,8 @@ struct Holder {
     used_next: bool,
     copied: bool,
     used: Lived,
+    /// [`TokenRecord::series`]; `None`: its tokens are as an earlier version made them.
+    series: Option<TokenHash>,
 }
 
 impl Holder {
@@ -119,7 +121,8 @@ impl Holder {
 
 fn holder_of(conn: &Connection, token: &TokenHash) -> rusqlite::Result<Option<Holder>> {
     conn.prepare_cached(
-        "SELECT id, account, token <> ?1, copied, used_ms FROM devices WHERE token = ?1 OR next_token = ?1",
+        "SELECT id, account, token <> ?1, copied, used_ms, series FROM devices
+         WHERE token = ?1 OR next_token = ?1",
     )?
     .query_row([token], |row| {
         Ok(Holder {
@@ -128,6 +131,7 @@ fn holder_of(conn: &Connection, token: &TokenHash) -> rusqlite::Result<Option<Ho
             used_next: row.get(2)?,
             copied: row.get(3)?,
             used: Lived(row.get(4)?),
+            series: row.get(5)?,
         })
     })
     .optional()
@@ -162,25 +166,47 @@ pub(crate) fn resume(
         remove_device(conn, holder.device)?;
         return Ok(Err(NotResumed::Unknown));
     }
-    // Used for the first time, the next token replaces the current one; else it is replaced itself, unused: its answer
-    // was lost, or another holder of the current one has it.
-    retire(conn, holder.device, holder.used_next)?;
-    conn.prepare_cached(
-        "UPDATE devices SET token = ?2, next_token = ?3, series = ?4, used_ms = ?5 WHERE id = ?1",
-    )?
-    .execute(params![holder.device.0, token.hash, next.hash, next.series, now.0])?;
+    rotate(conn, &holder, token, next, now)?;
     Ok(Ok((account_by_id(conn, holder.account)?, holder.device)))
+}
+
+/// Gives a device its next token. Used for the first time, the next token replaces the current one; else it is replaced
+/// itself, unused: its answer was lost, or another holder of the current one has it.
+///
+/// SQLite writes to the index of each column that a statement sets, whether its value changes or not, and each of these
+/// is another page. So only what changes is set: when all come back at once, this is most of what is written.
+fn rotate(
+    conn: &Connection,
+    holder: &Holder,
+    token: &TokenRecord,
+    next: &TokenRecord,
+    now: Lived,
+) -> rusqlite::Result<()> {
+    let device = holder.device.0;
+    if holder.series.as_ref() != Some(&next.series) {
+        retire(conn, holder)?;
+        conn.prepare_cached("UPDATE devices SET series = ?2 WHERE id = ?1")?
+            .execute(params![device, next.series])?;
+    }
+    if holder.used_next {
+        conn.prepare_cached("UPDATE devices SET token = ?2, next_token = ?3, used_ms = ?4 WHERE id = ?1")?
+            .execute(params![device, token.hash, next.hash, now.0])?;
+    } else {
+        conn.prepare_cached("UPDATE devices SET next_token = ?2, used_ms = ?3 WHERE id = ?1")?
+            .execute(params![device, next.hash, now.0])?;
+    }
+    Ok(())
 }
 
 /// Keeps the token that a resume replaces, the current one or the next one, where it is not known by its series: of a
 /// device whose tokens an earlier version made. That is one for each device; from then on its tokens have a series.
-fn retire(conn: &Connection, device: DeviceId, current: bool) -> rusqlite::Result<()> {
+fn retire(conn: &Connection, holder: &Holder) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "INSERT INTO spent_tokens (device, rotation, token)
          SELECT id, rotation, iif(?2, token, next_token) FROM devices
          WHERE id = ?1 AND series IS NULL AND (?2 OR next_token IS NOT NULL)",
     )?
-    .execute(params![device.0, current])?;
+    .execute(params![holder.device.0, holder.used_next])?;
     Ok(())
 }
 
