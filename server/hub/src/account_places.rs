@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock};
 
 use lanchat_model::limits;
-use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
 use crate::error::{Error, Refusal};
@@ -18,8 +17,9 @@ pub(crate) struct AccountPlaces(OnceLock<Box<Kinds>>);
 struct Kinds {
     answers: Arc<Places>,
     posts: Arc<Places>,
-    reading: Mutex<()>,
-    changing: Mutex<()>,
+    /// One place each: a turn.
+    reading: Arc<Places>,
+    changing: Arc<Places>,
 }
 
 impl Default for Kinds {
@@ -27,8 +27,8 @@ impl Default for Kinds {
         Self {
             answers: Places::new(limits::ANSWERS_PER_ACCOUNT_MAX),
             posts: Places::new(limits::POSTS_PER_ACCOUNT_MAX),
-            reading: Mutex::default(),
-            changing: Mutex::default(),
+            reading: Places::new(1),
+            changing: Places::new(1),
         }
     }
 }
@@ -49,7 +49,7 @@ impl AccountPlaces {
     ///
     /// # Errors
     /// `Busy`, when it did not come for `limits::READING_WAIT_MAX`.
-    pub(crate) async fn change(&self) -> Result<MutexGuard<'_, ()>, Error> {
+    pub(crate) async fn change(&self) -> Result<Place, Error> {
         turn(&self.kinds().changing).await
     }
 
@@ -59,9 +59,9 @@ impl AccountPlaces {
     ///
     /// # Errors
     /// `Busy`, when it did not come for `limits::READING_WAIT_MAX`.
-    pub(crate) async fn reading(self: &Arc<Self>) -> Result<Option<MutexGuard<'_, ()>>, Error> {
-        // That of its mailbox, and that of whoever asks.
-        const OF_ONE_SESSION: usize = 2;
+    pub(crate) async fn reading(self: &Arc<Self>) -> Result<Option<Place>, Error> {
+        // That of its mailbox.
+        const OF_ONE_SESSION: usize = 1;
         if Arc::strong_count(self) <= OF_ONE_SESSION {
             return Ok(None);
         }
@@ -73,7 +73,7 @@ impl AccountPlaces {
     }
 }
 
-async fn turn(of: &Mutex<()>) -> Result<MutexGuard<'_, ()>, Error> {
+async fn turn(of: &Arc<Places>) -> Result<Place, Error> {
     let busy = |_| Refusal::Busy(limits::READING_WAIT_MAX).into();
-    timeout(limits::READING_WAIT_MAX, of.lock()).await.map_err(busy)
+    timeout(limits::READING_WAIT_MAX, of.take()).await.map_err(busy)
 }

@@ -173,8 +173,7 @@ impl Session {
         if std::mem::take(&mut self.waiting.memberships_changed) {
             // Whoever joins and leaves without pause has all sessions of the account look, in turn; one that did not get its
             // turn looks all the same.
-            let of_account = Arc::clone(&self.mailbox.of_account);
-            let _turn = of_account.reading().await.ok();
+            let _turn = self.mailbox.of_account.reading().await.ok();
             Box::pin(self.reconcile()).await?;
         }
         // Before the entries: a peer is told of a room first.

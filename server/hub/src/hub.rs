@@ -358,27 +358,12 @@ impl Inner {
     /// The device of a token, and the token that it uses from now on: a fresh one, or on a full disk, where nothing can be
     /// kept and reading goes on, the one that it has. The place is taken before the replacement, which the device must be
     /// told of.
-    ///
-    /// Where places are scarce, and for whoever has shown a token that opened nothing, a look at the token comes first: anybody
-    /// may have made it up, or show it without end, and the store writes in turns with everybody's posts.
     async fn resume(
         &self,
         token: Token,
         source: &Source,
     ) -> Result<(Account, DeviceId, Token, Place), Error> {
-        // All strangers together, one attempt of each connection.
-        let is_spare =
-            self.registry.has_spare(self.options.clients_max, limits::CONNECTIONS_BEFORE_LOGIN_MAX);
-        let looks_first = !is_spare || self.throttle.shows_bad_tokens(source);
-        let place = match if looks_first { Some(self.store.recognise(token.record()).await?) } else { None } {
-            None => Some(self.reserve()?),
-            Some(Recognised::Device(account, _)) if self.registry.is_full(account.id) => {
-                return Err(Refusal::TooManySessions.into());
-            }
-            Some(Recognised::Device(..)) => Some(self.reserve()?),
-            Some(Recognised::Nothing(why)) => return Err(self.not_resumed(why, source)),
-            Some(Recognised::ToBeKept) => None,
-        };
+        let place = self.reserve_for(&token, source).await?;
         let next = token.next()?;
         match self.store.resume(token.record(), next.record()).await {
             Ok(Ok((account, device))) => {
@@ -394,6 +379,27 @@ impl Inner {
                 Ok((account, device, token, place.ok_or(Error::ReadOnly)?))
             }
             Err(other) => Err(other.into()),
+        }
+    }
+
+    /// A place for whoever shows this token. `None`: it resumes nothing, which the store has yet to keep.
+    ///
+    /// Where places are scarce, and for whoever has shown a token that opened nothing, a look at the token comes first: anybody
+    /// may have made it up, or show it without end, and the store writes in turns with everybody's posts.
+    async fn reserve_for(&self, token: &Token, source: &Source) -> Result<Option<Place>, Error> {
+        // All strangers together, one attempt of each connection.
+        let is_spare =
+            self.registry.has_spare(self.options.clients_max, limits::CONNECTIONS_BEFORE_LOGIN_MAX);
+        if is_spare && !self.throttle.shows_bad_tokens(source) {
+            return self.reserve().map(Some);
+        }
+        match self.store.recognise(token.record()).await? {
+            Recognised::Device(account, _) if self.registry.is_full(account.id) => {
+                Err(Refusal::TooManySessions.into())
+            }
+            Recognised::Device(..) => self.reserve().map(Some),
+            Recognised::Nothing(why) => Err(self.not_resumed(why, source)),
+            Recognised::ToBeKept => Ok(None),
         }
     }
 

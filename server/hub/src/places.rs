@@ -87,10 +87,38 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::{black_box, spin_loop};
     use std::pin::{Pin, pin};
+    use std::sync::Mutex;
     use std::task::{Context, Poll, Waker};
+    use std::thread;
 
     use super::*;
+
+    /// Where threads meet without sleeping, so that all of them go on at the same moment.
+    struct Meeting {
+        of: usize,
+        came: AtomicUsize,
+    }
+
+    impl Meeting {
+        fn wait(&self) {
+            let round = self.came.fetch_add(1, Ordering::SeqCst) / self.of;
+            let mut looks = 0_u32;
+            while self.came.load(Ordering::SeqCst) / self.of == round {
+                looks += 1;
+                // There may be fewer cores than threads.
+                if looks.is_multiple_of(100) { thread::yield_now() } else { spin_loop() }
+            }
+        }
+    }
+
+    /// Some nanoseconds for each moment.
+    fn pass_time(moments: usize) {
+        for moment in 0..moments {
+            black_box(moment);
+        }
+    }
 
     fn poll(taking: Pin<&mut impl Future<Output = Place>>) -> Poll<Place> {
         taking.poll(&mut Context::from_waker(Waker::noop()))
@@ -118,5 +146,51 @@ mod tests {
         drop((second, late));
         let _both = (places.take().await, places.take().await);
         assert!(poll(pin!(places.take())).is_pending(), "there are two, as before");
+    }
+
+    #[test]
+    fn whoever_begins_to_wait_while_the_only_place_comes_back_has_it_next() {
+        const MOMENTS: usize = 64;
+        const ROUNDS: usize = 32 * MOMENTS * MOMENTS;
+        // More threads than cores do not meet often.
+        let takers = thread::available_parallelism().map_or(1, usize::from).clamp(2, 4) - 1;
+        let places = Places::new(1);
+        let meeting = Meeting { of: takers + 1, came: AtomicUsize::new(0) };
+        let waiting = Mutex::new(Vec::new());
+        let take = |delay: usize| {
+            let mut taking = Box::pin(places.take());
+            meeting.wait();
+            pass_time(delay);
+            if poll(taking.as_mut()).is_pending() {
+                waiting.lock().unwrap().push(taking);
+            }
+            meeting.wait();
+        };
+        let mut lost = 0;
+        thread::scope(|scope| {
+            for taker in 0..takers {
+                // Each round shifts them against each other and against the one that gives back.
+                scope.spawn(move || (0..ROUNDS).for_each(|round| take(round * (taker + 1) % MOMENTS)));
+            }
+            for round in 0..ROUNDS {
+                let place = poll(pin!(places.take()));
+                meeting.wait();
+                pass_time(round / MOMENTS % MOMENTS);
+                lost += usize::from(place.is_pending());
+                drop(place);
+                meeting.wait();
+                let mut left = std::mem::take(&mut *waiting.lock().unwrap());
+                while !left.is_empty() {
+                    let before = left.len();
+                    // Whoever gets it gives it back, to the next one.
+                    left.retain_mut(|taking| poll(taking.as_mut()).is_pending());
+                    if left.len() == before {
+                        lost += 1;
+                        break;
+                    }
+                }
+            }
+        });
+        assert_eq!(lost, 0, "rounds in which all wait for a place that nobody has");
     }
 }

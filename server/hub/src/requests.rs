@@ -1,7 +1,5 @@
 //! What a session does at the request of its peer, apart from delivery.
 
-use std::sync::Arc;
-
 use lanchat_model::{AccountName, ClientId, Password, RoomId, RoomName, Seq, TypedPassword, limits};
 
 use crate::command::{Post, RoomView};
@@ -210,8 +208,7 @@ impl Session {
     /// Stored first and told second: an answer is never taken back by a server that dies.
     pub(crate) async fn set_away(&mut self, away: Option<Away>) -> Result<Reply, Error> {
         // One change after the other, so that the last one that is stored is the last one that is told.
-        let of_account = Arc::clone(&self.mailbox.of_account);
-        let _turn = of_account.change().await?;
+        let _turn = self.mailbox.of_account.change().await?;
         let stored = self.hub.store.set_away(self.account, away.clone()).await;
         // Success says nothing of posts, which leave a margin for this.
         if stored.is_err() {

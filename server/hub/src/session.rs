@@ -164,24 +164,20 @@ impl Session {
             Command::Mark { room, seq } => self.mark(&room, seq).await,
             Command::Attach { epoch, cursors, tail } => {
                 self.attaches.wait().await;
-                let of_account = Arc::clone(&self.mailbox.of_account);
-                let _turn = of_account.reading().await?;
+                let _turn = self.mailbox.of_account.reading().await?;
                 self.attach(epoch, cursors, tail).await
             }
             Command::Join { room, tail } => {
-                let of_account = Arc::clone(&self.mailbox.of_account);
-                let _turn = of_account.reading().await?;
+                let _turn = self.mailbox.of_account.reading().await?;
                 self.join(room, tail).await
             }
             Command::Leave { room } => self.leave(room).await,
             Command::Rooms => {
-                let of_account = Arc::clone(&self.mailbox.of_account);
-                let _turn = of_account.reading().await?;
+                let _turn = self.mailbox.of_account.reading().await?;
                 self.rooms().await
             }
             Command::Members { room } => {
-                let of_account = Arc::clone(&self.mailbox.of_account);
-                let _turn = of_account.reading().await?;
+                let _turn = self.mailbox.of_account.reading().await?;
                 self.members(room).await
             }
             Command::History { room, before, limit } => self.history(room, before, limit).await,
