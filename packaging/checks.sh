@@ -20,7 +20,8 @@ check() {
     { time "$@" >"$log.part" 2>&1 || outcome=FAILED; } 2>"$log.time"
     grep -E '^(ok|skipped|FAILED): ' "$log.part" || [ "$outcome" = FAILED ] || echo "ok: $what"
     if [ "$outcome" = FAILED ]; then
-        tail -n 30 "$log.part" >&2
+        # As much as packaging/windows/unit-tests says of a program or two.
+        tail -n 120 "$log.part" >&2
         echo "FAILED: $what (log in $log)"
         failed=1
     fi
