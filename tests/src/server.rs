@@ -216,8 +216,13 @@ impl TestServer {
         files_below(&self.data())
     }
 
-    /// Everything that all its runs said, on stdout and stderr.
+    /// Everything that all its runs said, on stdout and stderr. While it runs, what it said last may still be on its way:
+    /// a test waits for words of [`TestServer::stderr`], or ends it first.
+    ///
+    /// # Panics
+    /// When it runs.
     pub fn log(&self) -> String {
+        assert!(self.process.is_none(), "a server that runs may have more to say: stop it first");
         self.logs.iter().map(Stream::text).collect()
     }
 

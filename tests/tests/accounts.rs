@@ -135,7 +135,7 @@ fn guessing_is_slowed_but_never_locks_a_known_device_out() {
 
 #[test]
 fn refused_logins_are_in_the_log_and_words_that_are_no_account_are_not() {
-    let server = TestServer::start();
+    let mut server = TestServer::start();
     let mut ana = TestPeer::registered(server.address(), "ana");
     let guess = |name: &str| {
         let refusals = (0..20).map(|_| login(&server, name, "canary-password-77d1"));
@@ -146,6 +146,7 @@ fn refused_logins_are_in_the_log_and_words_that_are_no_account_are_not() {
         assert_eq!(ana.request(json!({"type": "away"}))["type"], "ok");
         assert_eq!(ana.request(json!({"type": "back"}))["type"], "ok");
     }
+    assert_eq!(server.stop(), 0);
     let log = server.log();
     let lines = |word: &str| log.lines().filter(|line| line.contains("INFO") && line.contains(word)).count();
     let (wrong, early) = ("wrong name or password", "attempts have to wait");
@@ -177,7 +178,7 @@ fn a_token_rotates_and_a_copy_of_an_old_one_ends_the_device() {
 
 #[test]
 fn a_copy_of_an_old_token_ends_the_sessions_of_its_device_and_no_others() {
-    let server = TestServer::start();
+    let mut server = TestServer::start();
     let mut other = TestPeer::registered(server.address(), "ana");
     let first = token(&login(&server, "ana", PASSWORD));
     let second = token(&resume(&server, &first).expect("the first token is good"));
@@ -189,13 +190,15 @@ fn a_copy_of_an_old_token_ends_the_sessions_of_its_device_and_no_others() {
         // A request overtakes a delivery now and then, but not that often.
         let told = (0..64).find_map(|ping| {
             ended.write_line(&json!({"type": "ping", "id": format!("p{ping}")}).to_string());
-            ended.next_frame().filter(|frame| frame["type"] == "error")
+            let frame = ended.next_frame().expect("it is told why before the end");
+            (frame["type"] == "error").then_some(frame)
         });
         let told = told.expect("its session ends");
         assert_eq!((&told["code"], &told["fatal"]), (&json!("logged_out"), &json!(true)));
         while ended.next_frame().is_some() {}
     }
     assert_eq!(other.request(json!({"type": "ping"}))["type"], "pong");
+    assert_eq!(server.stop(), 0);
     let log = server.log();
     let line = log.lines().find(|line| line.contains("WARN") && line.contains("had replaced"));
     let line = line.unwrap_or_else(|| panic!("the log is silent: {log}"));

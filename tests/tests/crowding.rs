@@ -162,11 +162,12 @@ fn one_ipv6_host_keeps_nobody_out_of_its_link_and_its_network() {
     server_host.ip("address add fe80::5/64 dev lan0 nodad");
     server_host.ip("address add fd00:77::5/64 dev lan0 nodad");
     victim.ip("address add fd00:77::7/64 dev lan0 nodad");
-    let server = TestServer::start_as(ServerSpec::on(&server_host.place(), "attic"));
+    let mut server = TestServer::start_as(ServerSpec::on(&server_host.place(), "attic"));
     let Some(_crowd) = crowd_of(attacker, "fe80::1000", 40, "fe80::5", "lan0") else { return };
     gets_in(victim, "[fe80::5%lan0]:7072", "ana");
     let _more = crowd_of(attacker, "fd00:77::1000", 1, "fd00:77::5", "");
     gets_in(victim, "[fd00:77::5]:7072", "bob");
+    assert_eq!(server.stop(), 0);
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
 

@@ -104,6 +104,7 @@ async fn two_thousand_clients_come_back_to_a_server_that_restarts() {
     drop(crowd);
     server.start_again();
     drop(gather(server.address(), &tokens, vec![0; CLIENTS], "after a kill").await);
+    assert_eq!(server.stop(), 0);
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
 

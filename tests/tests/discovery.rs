@@ -154,7 +154,7 @@ fn a_server_whose_name_is_taken_gets_a_number() {
     let _alone = alone();
     let Some(lan) = Lan::new(3, Addressing::Both) else { return };
     let [first, second, client] = lan.hosts() else { panic!("three hosts") };
-    let first = TestServer::start_as(ServerSpec::on(&first.place(), "attic"));
+    let mut first = TestServer::start_as(ServerSpec::on(&first.place(), "attic"));
     first.stderr().wait_for_text("advertised");
     let second = TestServer::start_as(ServerSpec::on(&second.place(), "attic"));
     second.stderr().wait_for_text("renamed");
@@ -162,6 +162,7 @@ fn a_server_whose_name_is_taken_gets_a_number() {
     let home = Home::new();
     let (code, list, error) = Process::run(&client.launch(lanchat()).home(&home).arg("discover"), "");
     assert_eq!((code, list.lines().count()), (0, 2), "{list}{error}");
+    assert_eq!(first.stop(), 0);
     assert!(!first.log().contains("renamed"), "the first keeps its name");
 }
 

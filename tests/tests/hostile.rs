@@ -110,13 +110,14 @@ impl Witness {
 
 #[test]
 fn lines_that_are_no_frames_get_a_named_error_before_login() {
-    let server = TestServer::start();
+    let mut server = TestServer::start();
     let mut witness = Witness::enter(&server);
     for (name, bytes, code, then) in bad_lines() {
         check(&mut TestPeer::connect(server.address()), name, &bytes, code, then);
         witness.is_unharmed();
     }
     assert_eq!(witness.log().len() as u64, 1 + witness.lines, "nothing but the witness is in the log");
+    assert_eq!(server.stop(), 0);
     assert!(!server.stores(CANARY.as_bytes()), "nothing hostile is stored");
     assert!(!server.log().contains(CANARY), "nothing hostile is in the server's log");
 }
@@ -278,7 +279,7 @@ except ssl.SSLError as error:
 /// One host cannot fill the disk of the server by its log (#10, item 7).
 #[test]
 fn lines_that_are_no_frames_fill_no_log() {
-    let server = TestServer::start();
+    let mut server = TestServer::start();
     for _ in 0..200 {
         let mut stranger = TestPeer::connect(server.address());
         stranger.write_line("no frame");
@@ -286,6 +287,7 @@ fn lines_that_are_no_frames_fill_no_log() {
     }
     let mut ana = TestPeer::registered(server.address(), "ana");
     ana.barrier();
+    assert_eq!(server.stop(), 0);
     let broken = server.log().matches("protocol broken").count();
     assert_eq!(broken, limits::LOG_LINES_PER_SOURCE_MAX as usize);
 }

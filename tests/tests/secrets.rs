@@ -19,7 +19,7 @@ fn nothing_secret_is_on_the_link_nor_in_a_log() {
     let Some(sniffer) = Sniffer::on(&lan) else { return };
     sniffer.hears(client_host, server_host, "control-before-2b6e");
     let spec = ServerSpec::on(&server_host.place(), "attic").env("LANCHAT_LOG", "trace");
-    let server = TestServer::start_as(spec);
+    let mut server = TestServer::start_as(spec);
     let homes = [Home::new(), Home::new()];
 
     let mut bob = Pipe::start(&homes[1], &client_host.place(), &["--json", "--follow"]);
@@ -42,7 +42,9 @@ fn nothing_secret_is_on_the_link_nor_in_a_log() {
     let tokens: Vec<String> = homes.iter().flat_map(tokens_of).collect();
     assert!(tokens.len() >= 2, "each client keeps a token: {tokens:?}");
     let words = [OLD_PASSWORD, NEW_PASSWORD, IN_THE_LOBBY, IN_PRIVATE].map(str::to_owned);
+    assert_eq!(server.stop(), 0);
     let log = server.log();
+    assert!(log.contains("connected="), "the control: people come and go in the log");
     for secret in words.iter().chain(&tokens) {
         assert_eq!(sniffer.overheard(secret), None, "{secret} is on the link");
         assert!(!log.contains(secret.as_str()), "{secret} is in the server's log");
