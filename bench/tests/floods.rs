@@ -61,7 +61,7 @@ fn strangers_who_make_work() -> Result<()> {
 
 #[test]
 fn one_account_that_asks() -> Result<()> {
-    play(&["history-unread", "lists", "posts", "large-posts"])
+    play(&["history-unread", "lists", "posts", "large-posts", "posts-outside"])
 }
 
 #[test]

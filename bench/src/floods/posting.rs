@@ -1,4 +1,4 @@
-//! Floods of posts by one account: many small ones that everybody reads, and the largest ones.
+//! Floods of posts by one account: many small ones that everybody reads, the largest ones, and those that are refused.
 
 use std::io::Write;
 
@@ -17,32 +17,51 @@ const WINDOW: usize = limits::UNACKED_PER_SESSION_MAX;
 /// Bytes of text that a flood writes at most: it must not fill the disk of whoever runs it.
 const TEXT_BYTES_MAX: u64 = 6 * 1024 * 1024 * 1024;
 
+/// A room that nobody has made.
+const NOWHERE: &str = "nowhere";
+
+/// What is posted, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Small posts in the member's room.
+    Small,
+    /// Posts as large as can be, in a room of the account's own.
+    Large,
+    /// Small posts that are refused: in a room that the account has left, and in one that nobody has made.
+    Outside,
+}
+
 /// The flood.
 #[derive(Clone, Copy, Debug)]
 pub struct Posting {
     sessions: usize,
-    /// Whether posts are as large as can be, in a room of the account's own.
-    is_large: bool,
+    what: What,
 }
 
-/// Small and large ones.
+/// One of each.
 pub fn all() -> Vec<Box<dyn Flood>> {
     vec![
-        Box::new(Posting { sessions: 64, is_large: false }),
-        Box::new(Posting { sessions: limits::SESSIONS_BY_TOKEN_MAX, is_large: true }),
+        Box::new(Posting { sessions: 64, what: What::Small }),
+        Box::new(Posting { sessions: limits::SESSIONS_BY_TOKEN_MAX, what: What::Large }),
+        Box::new(Posting { sessions: limits::SESSIONS_BY_TOKEN_MAX, what: What::Outside }),
     ]
 }
 
 impl Flood for Posting {
     fn name(&self) -> String {
-        (if self.is_large { "large-posts" } else { "posts" }).to_owned()
+        let name = match self.what {
+            What::Small => "posts",
+            What::Large => "large-posts",
+            What::Outside => "posts-outside",
+        };
+        name.to_owned()
     }
 
     fn about(&self) -> String {
-        let what = if self.is_large {
-            "posts of 16 KiB in a room of its own, at most 6 GiB"
-        } else {
-            "posts of 128 bytes in the member's room"
+        let what = match self.what {
+            What::Small => "posts of 128 bytes in the member's room",
+            What::Large => "posts of 16 KiB in a room of its own, at most 6 GiB",
+            What::Outside => "posts of 128 bytes in a room that it has left, and in one that nobody has made",
         };
         format!(
             "1 account, {} sessions, {WINDOW} posts under way each: {what}; as fast as one core can",
@@ -51,14 +70,13 @@ impl Flood for Posting {
     }
 
     fn rage(&self, field: &Field) -> Result<Tally> {
-        let script =
-            Poster { is_large: self.is_large, number: 0, body: "x".repeat(limits::MESSAGE_BYTES_MAX) };
+        let script = Poster { what: self.what, number: 0, body: "x".repeat(limits::MESSAGE_BYTES_MAX) };
         crowd::rage(field, plan(field, self.sessions, false, None), script)
     }
 }
 
 struct Poster {
-    is_large: bool,
+    what: What,
     number: u32,
     body: String,
 }
@@ -66,25 +84,30 @@ struct Poster {
 impl Script for Poster {
     fn ask(&mut self, _seat: usize, out: &mut Vec<u8>) -> u32 {
         let mut answers = WINDOW;
-        if self.is_large && self.number == 0 {
+        if self.what != What::Small && self.number == 0 {
             // Writing to a Vec cannot fail.
             let _ = writeln!(out, r#"{{"type":"join","id":"j","room":"{PIT}"}}"#);
+            answers += 1;
+        }
+        if self.what == What::Outside && self.number == 0 {
+            let _ = writeln!(out, r#"{{"type":"leave","id":"l","room":"{PIT}"}}"#);
             answers += 1;
         }
         for _ in 0..WINDOW {
             self.number = self.number.wrapping_add(1);
             // Not the ids of those who chat.
             let post = Post { member: u16::MAX, number: self.number };
-            if self.is_large {
-                post.write_text(PIT, &self.body, out);
-            } else {
-                post.write_send(HALL, out);
+            match self.what {
+                What::Small => post.write_send(HALL, out),
+                What::Large => post.write_text(PIT, &self.body, out),
+                What::Outside if self.number.is_multiple_of(2) => post.write_send(PIT, out),
+                What::Outside => post.write_send(NOWHERE, out),
             }
         }
         answers as u32
     }
 
     fn is_done(&self) -> bool {
-        self.is_large && u64::from(self.number) * self.body.len() as u64 > TEXT_BYTES_MAX
+        self.what == What::Large && u64::from(self.number) * self.body.len() as u64 > TEXT_BYTES_MAX
     }
 }
