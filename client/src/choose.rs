@@ -126,8 +126,8 @@ pub(crate) enum Choice {
 /// that are known the one that was used last is gone to if it alone answers; which is the quickest is no choice.
 ///
 /// # Errors
-/// [`Reason::NoServer`] when there is none, or nobody to ask which of several known ones is meant; [`Reason::Untrusted`] when there are only some that
-/// nobody has decided to trust.
+/// [`Reason::NoServer`] when there is none, or nobody to ask which of several known ones is meant; [`Reason::Untrusted`]
+/// when there are only some that nobody has decided to trust.
 pub(crate) async fn choose(home: &Home, args: &ChatArgs, hosting: Hosting) -> Result<Choice, Failure> {
     let asks = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.json;
     if asks {

@@ -1,8 +1,9 @@
 //! What one field of a frame may hold, checked while it is decoded.
 //!
 //! Of what a server says these are bounds: no field of a [`ServerFrame`] that was decoded is larger than its limit, whatever
-//! stands on the line. What programs act on (names, ids, tokens, epochs) is refused if it is none. What only people read (sentences,
-//! display names, times) is cut, so that a server that says too much can still be talked to. Lists end at their limit.
+//! stands on the line. What programs act on (names, ids, tokens, epochs) is refused if it is none. What only people read
+//! (sentences, display names, times) is cut, so that a server that says too much can still be talked to. Lists end at their
+//! limit.
 //!
 //! [`ServerFrame`]: crate::ServerFrame
 

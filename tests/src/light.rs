@@ -122,8 +122,8 @@ impl Crowd {
         Arc::new(Self { to, refused: AtomicU64::new(0) })
     }
 
-    /// Comes (back) as a client does, to read on behind `cursor`: after what the server asked for and a random time of up to 1 second, then up to 2,
-    /// 4 … 30 seconds.
+    /// Comes (back) as a client does, to read on behind `cursor`: after what the server asked for and a random time of up to
+    /// 1 second, then up to 2, 4 … 30 seconds.
     ///
     /// # Panics
     /// When [`DEADLINE`] passes without a session.

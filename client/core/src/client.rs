@@ -228,8 +228,8 @@ impl Client {
     /// Puts a message into the outbox and gives the id under which
     /// [`Event::Acked`](crate::Event::Acked) or [`Event::Refused`](crate::Event::Refused) will
     /// speak of it. It is written to the [`Home`] before it is sent: from then on a program that is
-    /// killed leaves it to the next one that logs in to the same account. Waits while the outbox is full; needs no connection. Messages of one caller
-    /// keep their order. Cancel safe: given up, nothing is sent.
+    /// killed leaves it to the next one that logs in to the same account. Waits while the outbox is full; needs no
+    /// connection. Messages of one caller keep their order. Cancel safe: given up, nothing is sent.
     ///
     /// # Errors
     /// [`SendError`]: what the server is sure to refuse never enters the outbox.
@@ -303,7 +303,8 @@ impl Client {
 
     /// Says goodbye and ends the connection, within `limits::CLOSE_MAX`, whatever other handles
     /// there are. What is still in the outbox is left in the [`Home`], and sent at the next login to
-    /// the same account; wait for [`Client::settled`] first to know that there is nothing. Events that are queued can still be read; nothing is added to them.
+    /// the same account; wait for [`Client::settled`] first to know that there is nothing. Events that are queued can still
+    /// be read; nothing is added to them.
     pub async fn close(self) {
         self.shared.closing.cancel();
         self.shared.ended.cancelled().await;

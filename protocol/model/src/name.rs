@@ -253,8 +253,9 @@ impl DisplayName {
     /// Whether a new account may be called so. An account that is called so already stays so.
     ///
     /// # Errors
-    /// [`BadName`] when it holds something that [`is_invisible`], or a colon, as the lines of the server do, or passes for the server's name. Letters of other
-    /// scripts and forms are compared by what they are made of (Unicode's compatibility decomposition).
+    /// [`BadName`] when it holds something that [`is_invisible`], or a colon, as the lines of the server do, or passes for
+    /// the server's name. Letters of other scripts and forms are compared by what they are made of (Unicode's compatibility
+    /// decomposition).
     pub fn check_new(&self) -> Result<(), BadName> {
         if self.0.chars().any(is_invisible) {
             return Err(BadName::Invisible);

@@ -5,6 +5,7 @@ use crate::source::{File, expect_none, files, root, rust_files};
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 const MAIN_LINES_MAX: usize = 60;
+const COMMENT_COLUMNS_MAX: usize = 130;
 
 #[test]
 fn every_source_file_says_what_it_is() {
@@ -20,6 +21,18 @@ fn files_are_short_enough_to_read() {
         (lines > limit).then(|| format!("{}: {lines} lines, at most {limit}", file.path))
     });
     expect_none("split these:", &long.collect::<Vec<_>>());
+}
+
+#[test]
+fn comments_fit_a_screen() {
+    let wide = rust_files().into_iter().flat_map(|file| {
+        let lines = file.text().lines().enumerate();
+        let comments = lines.filter(|(_, line)| line.trim_start().starts_with("//"));
+        let wide = comments.filter(|(_, line)| line.chars().count() > COMMENT_COLUMNS_MAX);
+        wide.map(|(at, _)| format!("{}:{}", file.path, at + 1)).collect::<Vec<_>>()
+    });
+    let wide: Vec<_> = wide.collect();
+    expect_none(&format!("at most {COMMENT_COLUMNS_MAX} columns a comment:"), &wide);
 }
 
 /// Name, first line and length of each function that has a body.
