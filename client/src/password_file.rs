@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use lanchat_client::{NO_RIGHTS, keeps_rights};
 use lanchat_model::limits;
 use lanchat_protocol::Secret;
 
@@ -20,9 +21,14 @@ pub(crate) fn read(path: &Path) -> Result<Secret, Failure> {
         Failure::new(Reason::Usage, format!("The password file {} cannot be used: {why}", path.display()))
     };
     let file = File::open(path).map_err(|error| refused(error.to_string()))?;
-    exposed(&file).map_or(Ok(()), |mode| {
-        Err(refused(format!("others may use it (mode {mode:03o}). Run: chmod 600 {}", path.display())))
-    })?;
+    if let Some(mode) = exposed(&file) {
+        let what_helps = if has_rights(path) {
+            format!("others may use it (mode {mode:03o}). Run: chmod 600 {}", path.display())
+        } else {
+            format!("others may use it, and its disk keeps no access rights (FAT, exFAT): {NO_RIGHTS}.")
+        };
+        return Err(refused(what_helps));
+    }
     let mut bytes = Vec::new();
     let most = limits::PASSWORD_FILE_BYTES_MAX as u64;
     file.take(most + 1).read_to_end(&mut bytes).map_err(|error| refused(error.to_string()))?;
@@ -46,6 +52,12 @@ fn password(bytes: &[u8]) -> Result<&str, &'static str> {
         () if line.is_empty() => Err("it is empty."),
         () => Ok(line),
     }
+}
+
+/// Whether the disk of the file keeps access rights, so that they can be taken away; `true` where nobody can tell.
+fn has_rights(path: &Path) -> bool {
+    let file = path.canonicalize().ok();
+    file.as_deref().and_then(Path::parent).is_none_or(keeps_rights)
 }
 
 /// The permission bits of a regular file that group or others may use.

@@ -122,6 +122,17 @@ fn a_disk_without_access_rights_is_told_what_helps_and_it_does() {
     let (code, _, complaints) =
         Process::run(&fat.launch(lanchat()).args(["trust", "list", "--home"]).arg(&state), "");
     assert_eq!(code, 0, "{complaints}");
+    // A password file, which is read before anybody is gone to.
+    let write = fat.launch(Path::new("sh")).args(["-c", "echo 'correct horse' >\"$HOME/password\""]);
+    assert_eq!(Process::run(&write, "").0, 0);
+    let log_in = fat.launch(lanchat()).args(["--server", "127.0.0.1:1", "--home"]).arg(&state);
+    let log_in = log_in.arg("--password-file").arg(fat.disk().join("password"));
+    let (code, _, complaints) = Process::run(&log_in, "/login ana\n");
+    assert_eq!(code, 1, "{complaints}");
+    assert!(
+        complaints.contains("keeps no access rights") && !complaints.contains("Run: chmod"),
+        "{complaints}"
+    );
     drop(fat);
 
     // The options of the sentence.

@@ -66,6 +66,7 @@ pub use error::{
 };
 pub use event::{Event, Events, Session, Unsent};
 pub use home::Home;
+pub use lanchat_certs::private_file::{NO_RIGHTS, keeps_rights};
 pub use lanchat_certs::{Decision, Fingerprint, Pin, Pins};
 pub use lanchat_protocol::Secret;
 pub use lookalike::look_alike;
