@@ -103,12 +103,11 @@ fn default_home() -> Result<PathBuf, Failure> {
 /// [`Failure`] says why it ended early.
 pub(crate) async fn chat(
     target: Target,
-    wishes: Wishes,
+    mut wishes: Wishes,
     args: &ChatArgs,
     greeting: &[String],
 ) -> Result<(), Failure> {
     let home = wishes.home.clone();
-    let mut wishes = wishes;
     if let Some(path) = &args.password_file {
         wishes.password = Some(password_file::read(path)?);
     }
@@ -183,10 +182,9 @@ enum Front {
 impl Front {
     fn of(args: &ChatArgs) -> Self {
         let simple = std::env::var("TERM").is_ok_and(|term| SIMPLE_TERMINALS.contains(&term.as_str()));
-        let person = io::stdin().is_terminal() && io::stdout().is_terminal();
         match args {
             ChatArgs { json: true, .. } => Self::Json,
-            ChatArgs { plain: false, .. } if person && !simple => Self::Terminal,
+            ChatArgs { plain: false, .. } if args.has_person() && !simple => Self::Terminal,
             _ => Self::Plain,
         }
     }

@@ -6,7 +6,6 @@ mod named;
 mod offer;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 
 use lanchat_client::{
@@ -129,7 +128,7 @@ pub(crate) enum Choice {
 /// [`Reason::NoServer`] when there is none, or nobody to ask which of several known ones is meant; [`Reason::Untrusted`]
 /// when there are only some that nobody has decided to trust.
 pub(crate) async fn choose(home: &Home, args: &ChatArgs, hosting: Hosting) -> Result<Choice, Failure> {
-    let asks = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.json;
+    let asks = args.has_person();
     if asks {
         say("Looking for servers on this network…")?;
     } else {

@@ -1,11 +1,13 @@
 //! The command line: the only file that knows how flags are spelled.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use lanchat_client::{BadTarget, Target};
 use lanchat_model::limits;
 
+use crate::command::room_names;
 use crate::near::nearest;
 
 const EXIT_CODES: &str = "\
@@ -84,6 +86,13 @@ pub(crate) struct ChatArgs {
     /// The room to talk in; you join it if you are not in it yet
     #[arg(long, value_name = "ROOM", value_parser = room, global = true)]
     pub(crate) room: Option<String>,
+}
+
+impl ChatArgs {
+    /// Whether a person sits there, who reads what comes out and can be asked.
+    pub(crate) fn has_person(&self) -> bool {
+        !self.json && io::stdin().is_terminal() && io::stdout().is_terminal()
+    }
 }
 
 /// What to do instead of chatting at once.
@@ -168,10 +177,7 @@ fn link(text: &str) -> Result<Target, String> {
 }
 
 fn room(text: &str) -> Result<String, String> {
-    let most = limits::NAME_CHARS_MAX;
-    text.parse::<lanchat_protocol::RoomRef>().map(|room| room.to_string()).map_err(|_| {
-        format!("room names use a to z, digits, '.', '_' and '-', and have at most {most} characters")
-    })
+    text.parse::<lanchat_protocol::RoomRef>().map(|room| room.to_string()).map_err(|_| room_names())
 }
 
 fn tail(text: &str) -> Result<u64, String> {

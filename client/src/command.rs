@@ -7,11 +7,15 @@ use lanchat_protocol::Secret;
 
 use crate::near::nearest;
 use crate::slash::{self, Beginning};
+use crate::view::sentence;
 pub(crate) use help::{help, help_for};
 
 /// Why a line that begins almost like a command is not said: it may hold a password.
 const LIKENESS: &str = "This looks like a command, but does not begin with a plain /, so it was not sent. \
                         Begin a command with /; to send this as text, put a word before it.";
+/// What is said of a name that has nothing in it.
+pub(crate) const EMPTY_NAME: &str =
+    "A name cannot be empty. It has 2 to 32 of the letters a to z, digits, '.', '_' and '-'.";
 
 /// A line, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +143,11 @@ pub(crate) fn is_command(verb: &str) -> bool {
     find(verb).is_some()
 }
 
+/// Whether `verb` calls a command that takes a `what`, as its usage names it.
+pub(crate) fn takes(verb: &str, what: &str) -> bool {
+    find(verb).is_some_and(|entry| entry.arguments.contains(what))
+}
+
 /// Whether `line` is a `/reply`, perhaps without its text.
 pub(crate) fn is_reply(line: &str) -> bool {
     let command = line.strip_prefix('/').and_then(|rest| rest.split_whitespace().next());
@@ -254,14 +263,18 @@ fn room(entry: &Entry, name: String) -> Result<String, String> {
     if name.starts_with('@') || name.trim_start_matches('#').parse::<RoomName>().is_ok() {
         return Ok(name);
     }
-    let most = limits::NAME_CHARS_MAX;
-    let words =
-        format!("Room names use a to z, digits, '.', '_' and '-', and have at most {most} characters.");
+    let words = sentence(&room_names());
     let like: String = name.trim_start_matches('#').to_lowercase().replace(char::is_whitespace, "-");
     match like.parse::<RoomName>() {
         Ok(like) => Err(format!("{words} Did you mean /{} {like}?", entry.name)),
         Err(_) => Err(words),
     }
+}
+
+/// What rooms can be called.
+pub(crate) fn room_names() -> String {
+    let most = limits::NAME_CHARS_MAX;
+    format!("room names use a to z, digits, '.', '_' and '-', and have at most {most} characters")
 }
 
 fn unquote(text: &str) -> &str {
@@ -276,9 +289,7 @@ fn credentials(rest: &str) -> Result<(Option<String>, Option<Secret>), String> {
     let (name, password) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let name = unquote(name);
     if name.is_empty() {
-        return Err(
-            "A name cannot be empty. It has 2 to 32 of the letters a to z, digits, '.', '_' and '-'.".into(),
-        );
+        return Err(EMPTY_NAME.into());
     }
     let password = password.trim_start();
     let password = (!password.is_empty()).then(|| Secret(password.to_owned()));

@@ -7,19 +7,25 @@ use crate::command::{self, Command, Input};
 use crate::input::Typed;
 use crate::slash;
 
+// What is asked, with a line editor and without one.
+pub(crate) const PASSWORD: &str = "Password: ";
+pub(crate) const CURRENT_PASSWORD: &str = "Current password: ";
+pub(crate) const NEW_PASSWORD: &str = "New password (8 characters or more): ";
+pub(crate) const THE_SAME_AGAIN: &str = "The same again: ";
+
 /// What was typed; a command that needs a password and has none is completed by questions.
 pub(crate) fn completed(typed: Typed) -> Typed {
     let Typed::Line(line) = &typed else { return typed };
     let Ok(Input::Command(command)) = command::parse(line) else { return typed };
     let asked = match command {
         Command::Login { name: Some(name), password: None } => {
-            ask("Password: ").map(|password| Command::Login { name: Some(name), password: Some(password) })
+            ask(PASSWORD).map(|password| Command::Login { name: Some(name), password: Some(password) })
         }
         Command::Register { name: Some(name), password: None } => {
             ask_new().map(|password| Command::Register { name: Some(name), password: Some(password) })
         }
         Command::Passwd(None) => {
-            ask("Current password: ").and_then(|old| Ok(Command::Passwd(Some((old, ask_new()?)))))
+            ask(CURRENT_PASSWORD).and_then(|old| Ok(Command::Passwd(Some((old, ask_new()?)))))
         }
         _ => return typed,
     };
@@ -27,8 +33,8 @@ pub(crate) fn completed(typed: Typed) -> Typed {
 }
 
 fn ask_new() -> Result<Secret, &'static str> {
-    let first = ask("New password (8 characters or more): ")?;
-    match ask("The same again: ")? == first {
+    let first = ask(NEW_PASSWORD)?;
+    match ask(THE_SAME_AGAIN)? == first {
         true => Ok(first),
         false => Err("The two passwords differ. Begin again with the command."),
     }

@@ -39,7 +39,7 @@ fn a_command_typed_offline_is_refused_and_a_line_is_sent_later() {
         });
     }
     terminal.enter("said while offline");
-    terminal.wait_for_text("not on the server yet, to lobby: said while offline");
+    terminal.wait_for_text("Not on the server yet, to lobby: “said while offline”");
     proxy.join(server.address());
     prompt(&terminal, "lobby>");
     assert_eq!(bob.expect_where("message", |_| true)["message"], "said while offline");

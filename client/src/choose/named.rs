@@ -2,8 +2,6 @@
 //! nothing, so it leads where an advert leads and no further (ADR 7): to a server that is known, to the only one for
 //! somebody who knows none, and to any other if a person says so.
 
-use std::io::{self, IsTerminal};
-
 use lanchat_client::{Home, Target, probe};
 use lanchat_model::limits;
 
@@ -34,7 +32,7 @@ pub(crate) async fn named(named: Named, home: &Home, args: &ChatArgs) -> Result<
     {
         return Ok(target);
     }
-    let asks = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.json;
+    let asks = args.has_person();
     let is_called = |other: &str| other.trim().to_lowercase() == name.trim().to_lowercase();
     if asks {
         say(&format!("Looking for a server called {}…", quoted(&clip(&name))))?;

@@ -22,10 +22,8 @@ pub(crate) fn complete(left: &str, words: &Words) -> (usize, Vec<Pair>) {
         _ if word.starts_with('@') => offer(people(), &word[1..], "@", " "),
         (0, None) if word.is_empty() => Vec::new(),
         (0, None) => offer(people(), word, "", ": "),
-        _ if matches!(verb, "join" | "j" | "leave" | "part" | "who" | "names") => {
-            offer(words.rooms.iter().map(String::as_str), word, "", " ")
-        }
-        _ if verb == "help" => offer(command::names(), word, "", " "),
+        _ if command::takes(verb, "ROOM") => offer(words.rooms.iter().map(String::as_str), word, "", " "),
+        _ if command::takes(verb, "COMMAND") => offer(command::names(), word, "", " "),
         _ if word.is_empty() && verb.is_empty() => Vec::new(),
         _ => offer(people(), word, "", " "),
     };
@@ -56,7 +54,9 @@ mod tests {
     #[test]
     fn commands_rooms_and_names_are_completed_where_they_belong() {
         assert_eq!(offers("/jo"), ["/join "]);
-        assert_eq!(offers("/join d"), ["dev "]);
+        for verb in ["join", "J", "leave", "part", "who", "members", "show"] {
+            assert_eq!(offers(&format!("/{verb} d")), ["dev "], "{verb}");
+        }
         assert_eq!(offers("/msg b"), ["bob "]);
         assert_eq!(offers("AN"), ["ana: ", "andy: "]);
         assert_eq!(offers("hi bo"), ["bob "]);

@@ -9,14 +9,12 @@ use super::editor::{CANCELLED, Desk, Draft, erase};
 use super::mask;
 use super::shared::{Mode, Verdict};
 use crate::command::{self, Command, Input};
+use crate::hidden::{CURRENT_PASSWORD, NEW_PASSWORD, PASSWORD, THE_SAME_AGAIN};
 use crate::input::Typed;
 use crate::view::Medium;
 
 /// How often a password is asked for again in one command.
 const TRIES_AGAIN_MAX: u32 = 3;
-const PASSWORD: &str = "Password: ";
-const CURRENT_PASSWORD: &str = "Current password: ";
-const NEW_PASSWORD: &str = "New password (8 characters or more): ";
 const LINES: &str = "You pasted several lines; a password has one.";
 const SHORT: &str = "Use 8 or more characters.";
 const LONG: &str = "Use at most 256 characters; letters beyond a to z count for two or more.";
@@ -190,10 +188,7 @@ impl Desk {
         let suggestion = self.suggestion.clone().unwrap_or_default();
         let question = if suggestion.is_empty() { "Name: ".into() } else { format!("Name [{suggestion}]: ") };
         match self.ask(&question, Mode::Answer)?.trim() {
-            "" if suggestion.is_empty() => {
-                Err("A name cannot be empty. It has 2 to 32 of the letters a to z, digits, '.', '_' and '-'."
-                    .into())
-            }
+            "" if suggestion.is_empty() => Err(command::EMPTY_NAME.into()),
             "" => Ok(suggestion),
             name => Ok(name.to_owned()),
         }
@@ -225,14 +220,14 @@ impl Desk {
         }
     }
 
-    fn new_password(&mut self, given: Option<Secret>, tries: &mut u32) -> Result<Secret, String> {
-        if given.as_ref().is_some_and(|given| Password::parse(&given.0).is_ok()) {
-            return given.ok_or_else(|| CANCELLED.into());
+    fn new_password(&mut self, mut given: Option<Secret>, tries: &mut u32) -> Result<Secret, String> {
+        // One that stands in the line is taken at its word, as from a script.
+        if let Some(given) = given.take_if(|given| Password::parse(&given.0).is_ok()) {
+            return Ok(given);
         }
-        let mut given = given;
         loop {
             let password = self.password(NEW_PASSWORD, given.take(), tries)?;
-            if self.ask("The same again: ", Mode::Secret)? == password.0 {
+            if self.ask(THE_SAME_AGAIN, Mode::Secret)? == password.0 {
                 return Ok(password);
             }
             self.again("The two passwords differ.", tries)?;

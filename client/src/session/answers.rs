@@ -234,9 +234,7 @@ impl Session {
 
     fn room_list(&mut self, outcome: Result<Rooms, RequestError>) {
         let Some(rooms) = self.granted(outcome) else { return };
-        let names = rooms.rooms.iter().map(|room| room.room.clone()).take(limits::ROOMS_MAX);
-        self.rooms = names.filter(|room| room.parse::<lanchat_model::RoomName>().is_ok()).collect();
-        self.words_stale = true;
+        self.note_rooms(rooms.rooms.iter().map(|room| room.room.clone()));
         self.say(self.view.room_list(&rooms));
     }
 

@@ -92,10 +92,15 @@ impl Session {
         };
         words.into_iter().for_each(|words| self.notice(&words));
         if !matches!(meant, Meant::Person(_)) {
-            let names = names.into_iter().take(limits::ROOMS_MAX);
-            self.rooms = names.filter(|room| room.parse::<RoomName>().is_ok()).collect();
-            self.words_stale = true;
+            self.note_rooms(names);
         }
+    }
+
+    /// Notes which rooms there are, for completion.
+    pub(super) fn note_rooms(&mut self, names: impl IntoIterator<Item = String>) {
+        let names = names.into_iter().take(limits::ROOMS_MAX);
+        self.rooms = names.filter(|room| room.parse::<RoomName>().is_ok()).collect();
+        self.words_stale = true;
     }
 }
 

@@ -83,8 +83,7 @@ impl Wishes {
     pub(crate) fn new(args: &ChatArgs, home: Home) -> Self {
         let (room, text, follow) = (args.room.clone(), args.text, args.follow);
         // What was said before is for eyes, not for the log of a build.
-        let eyes = !args.json && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-        let tail = args.tail.unwrap_or(if eyes { limits::JOIN_TAIL_DEFAULT } else { 0 });
+        let tail = args.tail.unwrap_or(if args.has_person() { limits::JOIN_TAIL_DEFAULT } else { 0 });
         Self {
             home,
             room,
@@ -428,7 +427,7 @@ impl Session {
             .map(|post| {
                 post.told = true;
                 format!(
-                    "not on the server yet, to {}: {}",
+                    "Not on the server yet, to {}: “{}”",
                     crate::view::clip(&post.room),
                     excerpt(&post.text)
                 )

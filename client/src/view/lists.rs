@@ -68,13 +68,7 @@ impl View {
 
     /// What was said last in the room that is looked at now. The divider above it says which one it is.
     pub(crate) fn context(&mut self, history: &History) -> Shown {
-        let mut rows = Vec::new();
-        for entry in history.entries.iter().take(limits::HISTORY_PAGE_MAX) {
-            let Some((_, _, ts)) = super::position(entry) else { continue };
-            rows.extend(self.day_rule(ts));
-            rows.extend(self.block(entry, Cut::Clipped).rows);
-        }
-        Shown { rows, bell: false }
+        Shown { rows: self.entries(history, Cut::Clipped), bell: false }
     }
 
     /// Answers `/history`.
@@ -86,16 +80,23 @@ impl View {
             (_, false) => format!("start of {room}:"),
         });
         let cut = self.share(history, cut);
-        for entry in history.entries.iter().take(limits::HISTORY_PAGE_MAX) {
-            let Some((_, _, ts)) = super::position(entry) else { continue };
-            rows.extend(self.day_rule(ts));
-            rows.extend(self.block(entry, cut).rows);
-        }
+        rows.extend(self.entries(history, cut));
         if !history.entries.is_empty() {
             let more = if history.more { "; /history shows more" } else { "" };
             rows.extend(self.notice(&format!("end of older lines{more}")));
         }
         Shown { rows, bell: false }
+    }
+
+    /// The entries of a page, under the days that they are of.
+    fn entries(&mut self, history: &History, cut: Cut) -> Vec<String> {
+        let mut rows = Vec::new();
+        for entry in history.entries.iter().take(limits::HISTORY_PAGE_MAX) {
+            let Some((_, _, ts)) = super::position(entry) else { continue };
+            rows.extend(self.day_rule(ts));
+            rows.extend(self.block(entry, cut).rows);
+        }
+        rows
     }
 
     /// Answers `/show`: the entry at `seq` whole. Nothing, if the page does not hold it.
