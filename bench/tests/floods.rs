@@ -77,4 +77,7 @@ fn every_flood_has_a_name_of_its_own_and_says_what_it_does() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), floods.len());
+    let page = include_str!("../../docs/floods.md");
+    let untold: Vec<_> = names.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(untold.is_empty(), "docs/floods.md tells nothing of {untold:?}");
 }

@@ -2,8 +2,8 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// Cancels `shutdown` at the first signal to stop: Ctrl-C; on Unix SIGTERM (what service managers send) and SIGHUP (the
-/// terminal is gone); on Windows Ctrl-Break, the closing of the console window, and the end of the system, which give a
+/// Cancels `shutdown` at the first signal to stop: Ctrl+C; on Unix SIGTERM (what service managers send) and SIGHUP (the
+/// terminal is gone); on Windows Ctrl+Break, the closing of the console window, and the end of the system, which give a
 /// program five seconds.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ pub enum Signal {
     Kill,
     /// Asks it to end.
     Terminate,
-    /// What Ctrl-C sends.
+    /// What Ctrl+C sends.
     Interrupt,
     /// Stops it where it is.
     Stop,

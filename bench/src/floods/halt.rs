@@ -44,7 +44,7 @@ impl Halt {
         true
     }
 
-    /// Says it as soon as a signal asks this process to end (Ctrl-C, SIGTERM, a terminal that goes away), so that all
+    /// Says it as soon as a signal asks this process to end (Ctrl+C, SIGTERM, a terminal that goes away), so that all
     /// that was started is stopped on the way out.
     ///
     /// # Errors
