@@ -45,7 +45,7 @@ pub use pipe::Pipe;
 pub use process::{Process, Running, Signal};
 pub use proxy::Proxy;
 pub use python::interpreter;
-pub use scenario::{DEADLINE, PASSWORD, report, skipped};
+pub use scenario::{DEADLINE, PASSWORD, alone, report, skipped};
 pub use server::{ServerSpec, TestServer};
 pub use sniffer::Sniffer;
 pub use stream::{Lines, Stream};

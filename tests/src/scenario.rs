@@ -1,6 +1,7 @@
 //! What all scenarios share: how long they wait, the password that nobody cares about, how they say that they cannot run.
 
 use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lanchat_model::limits;
@@ -11,6 +12,12 @@ pub const DEADLINE: Duration = limits::RECONNECT_DELAY_MAX.saturating_mul(3);
 
 /// The password of every account that the scenarios make, unless they are about passwords.
 pub const PASSWORD: &str = "correct horse battery";
+
+/// Held by one scenario of a test program at a time: those that fill the machine, or promise something about time.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Says in one line what a long scenario did, past the capture of the test runner: its figures, and the seed that
 /// repeats it.

@@ -10,7 +10,7 @@ use portable_pty::{MasterPty, PtySize, native_pty_system};
 use vt100::{Callbacks, Parser, Screen};
 
 use crate::process::{Running, Signal};
-use crate::{DEADLINE, Launch};
+use crate::{DEADLINE, Launch, PASSWORD};
 
 /// Rows that a screen keeps above its top, for [`Terminal::transcript`].
 const SCROLLBACK_ROWS: usize = 20_000;
@@ -209,6 +209,13 @@ impl Terminal {
     /// Types a line and presses Enter.
     pub fn enter(&mut self, line: &str) {
         self.press(&format!("{line}\r"));
+    }
+
+    /// Makes the account `name` with [`PASSWORD`], and waits for its prompt in the lobby.
+    pub fn register(&mut self, name: &str) {
+        self.wait_for_text("/register");
+        self.enter(&format!("/register {name} {PASSWORD}"));
+        self.wait_for_text(&format!("{name} in lobby> "));
     }
 
     /// Types one character after the other; each is on the screen, in the row of the cursor, before the next.

@@ -2,11 +2,10 @@
 #![cfg(target_os = "linux")]
 
 use std::net::Ipv4Addr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lanchat_tests::{
     Addressing, FakeAdvert, FakeAdverts, FakeIdentity, FakeServer, Home, Host, Lan, PASSWORD, Pipe, Process,
-    ServerSpec, Sniffer, Terminal, TestServer, lanchat,
+    ServerSpec, Sniffer, Terminal, TestServer, alone, lanchat,
 };
 use serde_json::Value;
 
@@ -18,12 +17,6 @@ const LOOK_ALIKE: &str = "\u{43e}ffice";
 const PORT: u16 = 7072;
 /// The port of a host that has nothing to do with us.
 const PRINTER: u16 = 9100;
-
-/// One scenario at a time: they fill the machine.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn office(host: &Host) -> TestServer {
     TestServer::start_as(ServerSpec::on(&host.place(), "office"))

@@ -2,12 +2,11 @@
 #![cfg(unix)]
 
 use std::net::Ipv4Addr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lanchat_tests::{
     Addressing, Avahi, Home, Host, Lan, PASSWORD, Pipe, Process, ServerSpec, Signal, Sniffer, Terminal,
-    TestServer, interpreter, lanchat,
+    TestServer, alone, interpreter, lanchat,
 };
 
 /// The promise: from the start of the client to the room.
@@ -26,12 +25,6 @@ print(tls.getpeercert(binary_form=True).hex())
 ";
 /// What stands before a P-256 key in a certificate: the OIDs and the head of the bit string (RFC 5480 §2).
 const EC_KEY: &str = "06072a8648ce3d020106082a8648ce3d030107034200";
-
-/// One scenario at a time: the promises are about time, and are made for a machine that is not full of tests.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Starts `lanchat` without any address: in the room within the time that is promised.
 fn finds_the_server_and_enters(host: &Host) {

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use lanchat_model::limits;
-use lanchat_tests::{DEADLINE, Home, Launch, PASSWORD, Terminal, TestPeer, TestServer, lanchat, skipped};
+use lanchat_tests::{DEADLINE, Home, Launch, Terminal, TestPeer, TestServer, lanchat, skipped};
 use serde_json::json;
 
 fn launch(server: &TestServer, home: &Home) -> Launch {
@@ -14,9 +14,7 @@ fn launch(server: &TestServer, home: &Home) -> Launch {
 }
 
 fn register(mut terminal: Terminal) -> Terminal {
-    terminal.wait_for_text("/register");
-    terminal.enter(&format!("/register ana {PASSWORD}"));
-    terminal.wait_for_text("lobby> ");
+    terminal.register("ana");
     terminal
 }
 

@@ -9,9 +9,7 @@ fn ana_at(server: &TestServer, home: &Home, columns: u16, with: impl FnOnce(Laun
     let launch = Launch::new(lanchat()).home(home).arg("--server").arg(server.address().to_string());
     let mut terminal = Terminal::start(with(launch));
     terminal.resize(50, columns);
-    terminal.wait_for_text("/register");
-    terminal.enter(&format!("/register ana {PASSWORD}"));
-    terminal.wait_for_text("lobby> ");
+    terminal.register("ana");
     terminal
 }
 

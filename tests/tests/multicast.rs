@@ -75,7 +75,7 @@ fn a_flood_of_records_costs_the_server_no_memory_and_hides_it_from_nobody() {
     for kind in FloodKind::ALL {
         let flood = flood(attacker, kind);
         assert!(discovers(client_host, &home), "found during the flood of {}", kind.word());
-        flood.wait();
+        assert_eq!(flood.wait(), 0, "the flood of {} was none", kind.word());
         flood.stderr.wait_for_end();
         let sent = flood.stderr.text();
         let (after, most) = resident(server.id());
@@ -160,7 +160,7 @@ fn a_flood_of_records_costs_who_hosts_no_memory() {
     let terminal = Terminal::start(host.launch(lanchat()).home(&home).arg("host"));
     terminal.wait_for_text("/register");
     let (before, _) = resident(terminal.id());
-    flood(attacker, FloodKind::Srv).wait();
+    assert_eq!(flood(attacker, FloodKind::Srv).wait(), 0, "the flood was none");
     let (_, most) = resident(terminal.id());
     assert!(most < before + GROWTH_MAX_KIB, "grew by {} KiB", most - before);
 }

@@ -39,7 +39,8 @@ fn a_client_killed_between_send_and_ack_leaves_each_line_exactly_once() {
         assert_eq!(shown.lines().filter(|shown| shown.ends_with(line)).count(), 1, "{shown}");
     }
     assert_eq!(bob.expect("message")["message"], "four", "nothing twice");
-    let (_, _, said) = again();
+    let (code, _, said) = again();
+    assert_eq!(code, 0, "{said}");
     assert!(!said.contains("from last time"), "nothing is left: {said}");
 }
 

@@ -1,11 +1,9 @@
 //! Teams stay together: who misses a server is told so and led back to it, and nobody hosts beside another in silence.
 #![cfg(unix)]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use lanchat_tests::{
     Addressing, Home, Host, Lan, Launch, PASSWORD, Pipe, Place, Process, ServerSpec, Signal, Terminal,
-    TestPeer, TestServer, lanchat,
+    TestPeer, TestServer, alone, lanchat,
 };
 
 /// The exit code of a client that has no server to go to.
@@ -14,12 +12,6 @@ const EXIT_NO_SERVER: i32 = 2;
 const EXIT_TRUST: i32 = 3;
 /// What Ctrl+Z sends.
 const CTRL_Z: &str = "\x1a";
-
-/// One scenario at a time: they fill the machine.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn terminal(host: &Host, home: &Home) -> Terminal {
     Terminal::start(host.launch(lanchat()).home(home))

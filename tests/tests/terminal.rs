@@ -16,9 +16,7 @@ const BETWEEN_KEYS: u64 = 50;
 fn ana_at(server: &TestServer, home: &Home) -> Terminal {
     let launch = Launch::new(lanchat()).home(home).arg("--server").arg(server.address().to_string());
     let mut terminal = Terminal::start(launch);
-    terminal.wait_for_text("/register");
-    terminal.enter(&format!("/register ana {PASSWORD}"));
-    terminal.wait_for_text("lobby> ");
+    terminal.register("ana");
     terminal
 }
 

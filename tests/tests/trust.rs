@@ -121,6 +121,7 @@ fn a_client_that_reconnects_to_an_impostor_stops_before_it_resumes() {
     known.proxy.cut();
     known.proxy.join(impostor.address());
     assert_eq!(pipe.process().wait(), EXIT_TRUST, "{}", pipe.complaints());
+    impostor.wait_for_connections(1);
     assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
 }
 

@@ -11,9 +11,7 @@ fn client(server: &TestServer, home: &Home) -> Launch {
 /// Ana at her terminal, in the lobby.
 fn ana_at(server: &TestServer, home: &Home) -> Terminal {
     let mut terminal = Terminal::start(client(server, home));
-    terminal.wait_for_text("/register");
-    terminal.enter(&format!("/register ana {PASSWORD}"));
-    terminal.wait_for_text("ana in lobby> ");
+    terminal.register("ana");
     terminal
 }
 
