@@ -118,8 +118,7 @@ fn a_state_folder_that_cannot_be_made_is_told_once() {
 #[test]
 fn a_server_that_does_not_answer_has_its_own_code() {
     let (_folder, home) = home();
-    // A port that was free a moment ago, and that nobody else is given while this socket lives
-    // unconnected.
+    // A port that was free a moment ago.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);

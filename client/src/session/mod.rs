@@ -354,9 +354,10 @@ impl Session {
             }
         }
         let lost = if sent { 0 } else { self.unacked.len() };
+        let kept = if lost == 1 { "It is" } else { "They are" };
         let words = format!(
-            "The server does not answer: {lost} of your messages may not have reached it. \
-             They are kept and sent when you come back."
+            "The server does not answer: {lost} of your messages may not have reached it. {kept} kept, and sent when you \
+             come back."
         );
         (lost > 0).then(|| Failure::new(Reason::Lost, words))
     }
