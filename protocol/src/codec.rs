@@ -1,9 +1,11 @@
 //! NDJSON: bytes to lines, lines to frames, frames to bytes (PROTOCOL §2).
 
 use std::borrow::Cow;
+use std::fmt;
 
 use lanchat_model::limits;
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error_code::ErrorCode;
 use crate::scan::deeper_than;
@@ -89,7 +91,40 @@ pub(crate) fn head(line: &[u8]) -> Result<Head<'_>, BadFrame> {
     if !text.trim_start().starts_with('{') {
         return Err(not_json());
     }
-    serde_json::from_str(text).map_err(|error| if error.is_data() { no_head() } else { not_json() })
+    serde_json::from_str(text).map_err(|error| {
+        // The parser stops at a field of the wrong kind: whether the line is JSON behind it is still to be seen.
+        if error.is_data() && serde_json::from_str::<Whole>(text).is_ok() { no_head() } else { not_json() }
+    })
+}
+
+/// An object, whatever its fields are. It is read to its end, and nothing of it is kept.
+struct Whole;
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(WholeVisitor)
+    }
+}
+
+struct WholeVisitor;
+
+impl<'de> Visitor<'de> for WholeVisitor {
+    type Value = Whole;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Whole, A::Error> {
+        while let Some(name) = fields.next_key::<String>()? {
+            match name.as_str() {
+                // What is in these is read as text: half of a surrogate pair is none (PROTOCOL §2).
+                "type" | "id" => _ = fields.next_value::<serde_json::Value>()?,
+                _ => _ = fields.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(Whole)
+    }
 }
 
 fn no_head() -> BadFrame {
