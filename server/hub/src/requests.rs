@@ -146,6 +146,14 @@ impl Session {
     /// A mark beyond the head would hide what comes: it is cut to the head.
     pub(crate) async fn mark(&mut self, view: &RoomView, seq: Seq) -> Result<Reply, Error> {
         let seat = self.seat(view)?;
+        if seat.live.is_none() && seq > seat.head() {
+            // Before delivery begins nobody says how a room grows.
+            let now = self.memberships().await?;
+            let of_room = now.iter().find(|record| record.room.id == seat.room);
+            let head = of_room.ok_or(Refusal::NotAMember)?.room.head;
+            self.hub.store.mark(self.device, seat.room, seq.min(head)).await?;
+            return Ok(Reply::Done);
+        }
         self.hub.store.mark(self.device, seat.room, seq.min(seat.head())).await?;
         Ok(Reply::Done)
     }

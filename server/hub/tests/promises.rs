@@ -206,3 +206,25 @@ async fn away_that_cannot_be_stored_is_refused_and_told_to_nobody() {
     bob.submit(away()).await.unwrap();
     assert_eq!(presence_of(&drain(&mut ana).await, "bob"), [PresenceState::Away(None)]);
 }
+
+/// Before delivery begins a session is not told how its rooms grow: a mark is held to what is there, not to what was there
+/// at the login.
+#[tokio::test(start_paused = true)]
+async fn a_mark_is_cut_to_the_head_as_it_is_also_before_delivery_begins() {
+    let (hub, _) = hub().await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    for number in 0..5 {
+        ana.submit(post(lobby(), number, "x")).await.unwrap();
+    }
+    drain(&mut ana).await;
+    let mut marked = Vec::new();
+    for seq in [4, 100] {
+        let seq = Seq::try_from(seq).unwrap();
+        bob.submit(Command::Mark { room: lobby(), seq }).await.unwrap();
+        let attach = Command::Attach { epoch: None, cursors: BTreeMap::new(), tail: 0 };
+        let Reply::Attached { rooms, .. } = bob.submit(attach).await.unwrap() else { panic!("no rooms") };
+        marked.push((rooms[0].mark.get(), rooms[0].head.get()));
+    }
+    assert_eq!(marked, [(4, 7), (7, 7)], "two arrivals and five lines");
+}
