@@ -244,6 +244,13 @@ impl RoomName {
     }
 }
 
+/// The colons of all scripts, and what looks like one (UTS 39 confusables of U+003A) but for signs that words are spelled
+/// with, such as the visarga and the tones of Lisu.
+const COLONS: [char; 17] = [
+    ':', '\u{2d0}', '\u{2f8}', '\u{589}', '\u{5c3}', '\u{703}', '\u{704}', '\u{1365}', '\u{1366}',
+    '\u{16ec}', '\u{1803}', '\u{1804}', '\u{1809}', '\u{205a}', '\u{2236}', '\u{a6f4}', '\u{a789}',
+];
+
 /// What somebody likes to be called: any script, one line, at most [`limits::DISPLAY_NAME_CHARS_MAX`] characters.
 /// Shown beside the account name, never in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -261,7 +268,7 @@ impl DisplayName {
             return Err(BadName::Invisible);
         }
         let plain: String = self.0.nfkd().filter(|c| !is_combining_mark(*c)).map(latin).collect();
-        if plain.contains([':', '\u{2236}', '\u{2d0}', '\u{a789}', '\u{5c3}', '\u{589}', '\u{205a}']) {
+        if plain.contains(COLONS) {
             return Err(BadName::Colon);
         }
         if looks_reserved(&plain) { Err(BadName::Reserved) } else { Ok(()) }
@@ -409,11 +416,16 @@ mod tests {
         for name in ["Bob: online, administers this server", "Bob\u{ff1a} online", "Bob\u{2236}"] {
             assert_eq!(check(name), Err(BadName::Colon), "{name}");
         }
+        for colon in
+            ['\u{703}', '\u{1365}', '\u{1366}', '\u{1804}', '\u{16ec}', '\u{a6f4}', '\u{fe13}', '\u{fe55}']
+        {
+            assert_eq!(check(&format!("Bob{colon} online")), Err(BadName::Colon), "{colon:?}");
+        }
         for name in ["Server", "S e r v e r", "\u{410}dmin", "\u{ff33}ystem", "L\u{e4}nchat", "*** admin ***"]
         {
             assert_eq!(check(name), Err(BadName::Reserved), "{name}");
         }
-        for name in ["Ána Мария 花子", "O'Neil \"Bo\" Jr.", "🦀", "Сервантес", "Νίκος"]
+        for name in ["Ána Мария 花子", "O'Neil \"Bo\" Jr.", "🦀", "Сервантес", "Νίκος", "दुःख", "ꓡꓲ ꓢꓴꓽ"]
         {
             assert_eq!(check(name), Ok(()), "{name}");
         }
