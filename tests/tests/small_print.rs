@@ -235,3 +235,77 @@ fn rooms_of_reserved_names_are_refused_as_the_page_says() {
         assert_eq!(ana.refused(frame.clone()), code, "{frame}");
     }
 }
+
+/// §2, §4: texts that are too long, names that only look reserved, and what is looked at first.
+#[test]
+fn what_no_server_gave_or_made_is_not_known() {
+    let server = TestServer::start();
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let mut stranger = TestPeer::connect(server.address());
+    let token = "x".repeat(limits::TOKEN_BYTES_MAX + 1);
+    assert_eq!(stranger.refused(json!({"type": "resume", "token": token})), "bad_token");
+    for (name, code) in
+        [("..", "wrong_password"), ("the-admin", "wrong_password"), ("admin", "name_reserved")]
+    {
+        let login = json!({"type": "login", "username": name, "password": PASSWORD});
+        assert_eq!(stranger.refused(login), code, "{name}");
+    }
+    let epoch = "x".repeat(limits::EPOCH_BYTES_MAX + 1);
+    let attached = ana.request(json!({"type": "attach", "epoch": epoch, "cursors": {"lobby": 1}, "tail": 0}));
+    assert_eq!(attached["rooms"][0]["from"], attached["rooms"][0]["head"], "{attached}");
+    let both_wrong = json!({"type": "passwd", "old": "not the password", "new": "short"});
+    assert_eq!(ana.refused(both_wrong), "bad_password");
+}
+
+/// §5, §7: rooms that one is in, that nobody is in, and that are not there; bounds that are no errors.
+#[test]
+fn rooms_and_bounds_are_answered_as_the_page_says() {
+    let server = TestServer::start();
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let _bob = TestPeer::registered(server.address(), "bob");
+    for tail in [limits::JOIN_TAIL_MAX + 1, 9_007_199_254_740_991] {
+        assert_eq!(ana.request(json!({"type": "attach", "tail": tail}))["type"], "attached");
+    }
+    ana.barrier();
+    let again = ana.request(json!({"type": "join", "room": "lobby", "tail": 10}));
+    assert_eq!((&again["type"], &again["from"]), (&json!("room"), &again["head"]), "{again}");
+    assert!(!ana.barrier().iter().any(|frame| frame["room"] == "lobby"), "nothing is delivered again");
+    assert_eq!(ana.refused(json!({"type": "members", "room": "@bob"})), "no_such_room");
+    assert_eq!(ana.refused(json!({"type": "members", "room": "@nobody"})), "no_such_account");
+    ana.request(json!({"type": "join", "room": "den"}));
+    ana.barrier();
+    assert_eq!(ana.request(json!({"type": "leave", "room": "den"}))["type"], "ok");
+    assert!(!ana.barrier().iter().any(|frame| frame["room"] == "den"), "who left is told no more");
+    assert_eq!(ana.request(json!({"type": "members", "room": "den"}))["total"], 0);
+    for before in [0, 1] {
+        let page = ana.request(json!({"type": "history", "room": "lobby", "before": before}));
+        assert_eq!((&page["entries"], &page["more"]), (&json!([]), &json!(false)), "{page}");
+    }
+}
+
+/// §6, §8: the order of the errors of a `send`, and what of a text counts.
+#[test]
+fn a_send_is_looked_at_in_the_order_of_the_page() {
+    let server = TestServer::start();
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let mut post = |id: &str, room: &str, message: &str, fields: Value| {
+        let mut frame = json!({"type": "send", "room": room, "message": message});
+        frame.as_object_mut().expect("an object").extend(fields.as_object().cloned().unwrap_or_default());
+        ana.answer_to(id, frame)
+    };
+    for (id, room, message, code) in [
+        ("7", "no room!", " ", "bad_name"),
+        ("7", "elsewhere", " ", "bad_id"),
+        (&*new_id(), "elsewhere", "\r", "bad_message"),
+        (&*new_id(), "elsewhere", "hi", "not_a_member"),
+    ] {
+        let refused = post(id, room, message, json!({}));
+        assert_eq!((&refused["code"], &refused["id"]), (&json!(code), &json!(id)), "{refused}");
+    }
+    let (id, longest) = (new_id(), "x".repeat(limits::MESSAGE_BYTES_MAX - 1) + "\r\n");
+    let acked = post(&id, "lobby", &longest, json!({}));
+    assert_eq!(acked["type"], "ack", "it counts as it is stored: {}", acked["reason"]);
+    assert_eq!(post(&id, "lobby", &longest, json!({"action": false})), acked);
+    assert_eq!(ana.request(json!({"type": "away", "reason": " at\r\nlunch "}))["type"], "ok");
+    assert_eq!(ana.request(json!({"type": "whois", "username": "ana"}))["reason"], "at\nlunch");
+}
