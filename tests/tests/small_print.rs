@@ -309,3 +309,17 @@ fn a_send_is_looked_at_in_the_order_of_the_page() {
     assert_eq!(ana.request(json!({"type": "away", "reason": " at\r\nlunch "}))["type"], "ok");
     assert_eq!(ana.request(json!({"type": "whois", "username": "ana"}))["reason"], "at\nlunch");
 }
+
+/// §5: the fifth `attach` waits for its turn, and the answers before it do not wait with it.
+#[test]
+fn answers_do_not_wait_for_a_request_behind_them() {
+    let server = TestServer::start();
+    let mut ana = TestPeer::registered(server.address(), "ana");
+    let attach = |number: u32| format!("{{\"type\":\"attach\",\"id\":\"{number}\",\"tail\":0}}\n");
+    // The last one is served six seconds from now, and none of this takes that long.
+    ana.write_bytes((1..=10).map(attach).collect::<String>().as_bytes());
+    let mut answered: Vec<Value> = (0..4).map(|_| ana.next_frame().expect("an answer")).collect();
+    answered.extend(std::iter::from_fn(|| ana.ready_frame()));
+    let ids: Vec<&str> = answered.iter().filter_map(|frame| frame["id"].as_str()).collect();
+    assert!(ids.starts_with(&["1", "2", "3", "4"]) && !ids.contains(&"10"), "{ids:?}");
+}

@@ -283,6 +283,11 @@ impl Pump {
                 self.dialect.reply(&tag, result, &mut self.out)
             }
             (Request::Command { tag, command }, Some(session)) => {
+                // These may wait for seconds: what was answered before them leaves first.
+                if matches!(command, Command::Attach { .. } | Command::Join { .. }) && !self.out.is_empty() {
+                    Box::pin(self.stream.write(&mut self.out)).await?;
+                    self.last_sent = Instant::now();
+                }
                 // Boxed: an answer that may be long, and its place, are the business of few.
                 let place = match Box::pin(session.place_for(&command)).await {
                     Ok(place) => place,
