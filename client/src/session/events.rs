@@ -133,6 +133,7 @@ impl Session {
         match frame {
             ServerFrame::Message(_) | ServerFrame::Joined(_) | ServerFrame::Left(_) => self.entry(frame),
             ServerFrame::Attached(attached) => {
+                self.correspondent.attached(&attached.rooms);
                 for room in &attached.rooms {
                     self.opened(room, false);
                 }
@@ -178,7 +179,7 @@ impl Session {
         if matches!(frame, ServerFrame::Message(message) if message.username != self.view.own())
             && room.starts_with('@')
         {
-            self.note_correspondent(room, ts);
+            self.note_correspondent(room, seq, ts);
         }
         let shown = self.view.entry(frame);
         let is_shown = !shown.rows.is_empty() && self.view.has(room);

@@ -1,28 +1,48 @@
 //! Private chats: who wrote last, where a `/reply` goes, and the way back to the rooms.
 
-use lanchat_model::LOBBY;
+use std::collections::BTreeMap;
+
+use lanchat_model::{LOBBY, Seq};
+use lanchat_protocol::RoomState;
 
 use super::Session;
 use crate::view::clip;
 
-/// Who wrote in private last. By the time of the messages: those of several chats are delivered in the order of the chats.
+/// Who wrote in private last. What is delivered as it is said is later than all before it. What was missed comes in the
+/// order of the chats, so there the times decide; nowhere else, for the clock of a server may have been wrong for a while.
 #[derive(Debug, Default)]
 pub(super) struct Correspondent {
-    /// The time of the message, as on the wire, and its chat.
-    latest: Option<(String, String)>,
+    /// The chat, and the time of the message, as on the wire: empty if it came before the connection was there. `None`:
+    /// it was said while that was there.
+    latest: Option<(String, Option<String>)>,
     /// Whether somebody else became the latest since a line was read.
     changed: bool,
+    /// Up to where the chats are delivered that were missed. Bounded by the rooms of an account.
+    missed: BTreeMap<String, Seq>,
 }
 
 impl Correspondent {
+    /// Delivery of `rooms` starts: what was missed comes first.
+    pub(super) fn attached(&mut self, rooms: &[RoomState]) {
+        let chats = rooms.iter().filter(|room| room.room.starts_with('@'));
+        self.missed = chats.map(|chat| (chat.room.clone(), chat.head)).collect();
+        if let Some((_, time)) = &mut self.latest {
+            *time = Some(String::new());
+        }
+    }
+
     /// Somebody wrote in the chat `room`. Says whether that is the latest message.
-    fn wrote(&mut self, room: &str, ts: &str) -> bool {
-        // Times of one server have one form, so that they can be compared as they stand (PROTOCOL §2).
-        if self.latest.as_ref().is_some_and(|(latest, _)| ts < latest.as_str()) {
+    fn wrote(&mut self, room: &str, seq: Seq, ts: &str) -> bool {
+        let was_missed = self.missed.get(room).is_some_and(|head| seq <= *head);
+        let time = was_missed.then(|| ts.to_owned());
+        if was_missed
+            // Times of one server have one form, so that they can be compared as they stand (PROTOCOL §2).
+            && self.latest.as_ref().is_some_and(|(_, latest)| latest.as_deref().is_none_or(|latest| ts < latest))
+        {
             return false;
         }
-        self.changed |= self.latest.as_ref().is_some_and(|(_, before)| before != room);
-        self.latest = Some((ts.to_owned(), room.to_owned()));
+        self.changed |= self.latest.as_ref().is_some_and(|(before, _)| before != room);
+        self.latest = Some((room.to_owned(), time));
         true
     }
 
@@ -38,8 +58,8 @@ impl Correspondent {
 
 impl Session {
     /// Notes a private message of somebody else.
-    pub(super) fn note_correspondent(&mut self, room: &str, ts: &str) {
-        if self.correspondent.wrote(room, ts)
+    pub(super) fn note_correspondent(&mut self, room: &str, seq: Seq, ts: &str) {
+        if self.correspondent.wrote(room, seq, ts)
             && let Some(terminal) = self.output.terminal()
         {
             terminal.set_correspondent(room.trim_start_matches('@'));
@@ -53,7 +73,7 @@ impl Session {
     /// # Errors
     /// Why it goes nowhere.
     pub(super) fn addressee(&self) -> Result<String, String> {
-        let Some((_, room)) = &self.correspondent.latest else {
+        let Some((room, _)) = &self.correspondent.latest else {
             return Err("Nobody has written to you in private yet. /msg NAME TEXT writes to somebody.".into());
         };
         if self.correspondent.changed && !self.scripted {
@@ -93,15 +113,46 @@ impl Session {
 mod tests {
     use super::*;
 
+    fn seq(n: u64) -> Seq {
+        Seq::try_from(n).unwrap()
+    }
+
+    /// Missed up to the third message of each of these chats.
+    fn back(correspondent: &mut Correspondent, chats: &[&str]) {
+        let state = |chat: &&str| RoomState {
+            room: (*chat).to_owned(),
+            head: seq(3),
+            mark: Seq::ZERO,
+            from: Seq::ZERO,
+            members: 2,
+        };
+        correspondent.attached(&chats.iter().map(state).collect::<Vec<_>>());
+    }
+
     #[test]
     fn the_latest_message_counts_in_whatever_order_chats_are_delivered() {
         let mut correspondent = Correspondent::default();
-        assert!(correspondent.wrote("@zoe", "2026-11-21T10:00:02.000Z"));
-        assert!(!correspondent.wrote("@bob", "2026-11-21T10:00:01.000Z"), "older");
+        back(&mut correspondent, &["@zoe", "@bob", "@carol"]);
+        assert!(correspondent.wrote("@zoe", seq(1), "2026-11-21T10:00:02.000Z"));
+        assert!(!correspondent.wrote("@bob", seq(1), "2026-11-21T10:00:01.000Z"), "older");
         assert!(!correspondent.changed, "only one was ever the latest");
-        assert!(correspondent.wrote("@carol", "2026-11-21T10:00:03.000Z"));
+        assert!(correspondent.wrote("@carol", seq(1), "2026-11-21T10:00:03.000Z"));
         assert!(correspondent.changed);
         correspondent.line_read();
-        assert!(correspondent.wrote("@carol", "2026-11-21T10:00:04.000Z") && !correspondent.changed);
+        assert!(correspondent.wrote("@carol", seq(2), "2026-11-21T10:00:04.000Z") && !correspondent.changed);
+    }
+
+    /// A server whose clock was ahead for a while, as one without a battery may be.
+    #[test]
+    fn a_clock_that_was_wrong_decides_nothing_about_what_is_said_now() {
+        let mut correspondent = Correspondent::default();
+        back(&mut correspondent, &["@zoe"]);
+        assert!(correspondent.wrote("@zoe", seq(4), "2036-01-01T00:00:00.000Z"));
+        assert!(correspondent.wrote("@bob", seq(1), "2026-11-21T10:00:00.000Z"), "it is right again");
+        assert!(!correspondent.wrote("@zoe", seq(3), "2036-01-01T00:00:00.000Z"), "that was before");
+        assert_eq!(correspondent.latest.as_ref().map(|(room, _)| room.as_str()), Some("@bob"));
+        assert!(correspondent.wrote("@zoe", seq(5), "2036-01-01T00:00:01.000Z"));
+        back(&mut correspondent, &["@zoe", "@bob"]);
+        assert!(correspondent.wrote("@bob", seq(2), "2026-11-21T10:00:01.000Z"), "missed, so it is later");
     }
 }
