@@ -220,6 +220,30 @@ fn a_server_that_moved_and_one_that_is_new_are_found_under_300_fake_adverts() {
     assert_eq!((&found[0]["server_id"], &found[0]["known"]), (&Value::from(id), &Value::from(false)));
 }
 
+/// What an advert claims is known to everybody: somebody who copies it takes nothing away from it.
+#[test]
+fn a_server_is_found_whose_id_and_name_somebody_else_advertises_at_other_hosts() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(3, Addressing::Both) else { return };
+    let [office_host, client, forger] = lan.hosts() else { panic!("three hosts") };
+    // Behind those that are made up, in whatever way addresses are sorted.
+    office_host.ip("address delete 10.77.0.1/24 dev lan0");
+    office_host.ip("address add 10.77.0.250/24 dev lan0");
+    let _server = office(office_host);
+    let id = discovered(client, &Home::new())[0]["server_id"].clone();
+    let advert = |n: u16| FakeAdvert {
+        server_id: id.as_str().expect("an id").to_owned(),
+        name: "office".into(),
+        address: format!("10.77.0.{n}"),
+        port: PORT,
+    };
+    let adverts: Vec<FakeAdvert> = (20..120).map(advert).collect();
+    let Some(_adverts) = FakeAdverts::from(forger, &adverts) else { return };
+    let found = discovered(client, &Home::new());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["server_id"], id);
+}
+
 /// Issue 10, number 4: an advert leads to hosts of the link, and to each of them once.
 #[test]
 fn an_advert_leads_nowhere_but_to_a_host_of_the_link_and_there_once() {

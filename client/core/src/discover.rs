@@ -26,6 +26,15 @@ pub struct Discovered {
     pub port: u16,
     /// Every address it may have, the likeliest first; at most `limits::CANDIDATES_MAX`.
     pub addresses: Vec<SocketAddr>,
+    /// The host that says so, by the address that the advert came from.
+    pub heard_from: IpAddr,
+}
+
+impl Discovered {
+    /// Whether this is an address that the advert itself came from.
+    pub(crate) fn is_own(&self, address: SocketAddr) -> bool {
+        address.ip() == self.heard_from
+    }
 }
 
 /// What a look around finds, as it comes.
@@ -35,17 +44,17 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// The next server, or one that came before with more addresses: same id and same name. `None`
+    /// The next server, or one that came before with more addresses: same id and same name, said by the same host. `None`
     /// once the window is over. Cancel safe.
     pub async fn next(&mut self) -> Option<Discovered> {
         self.found.recv().await
     }
 
-    /// All servers of the window, each once, by name.
+    /// All servers of the window, by name; each once for every host that says it.
     pub async fn all(mut self) -> Vec<Discovered> {
         let mut servers = BTreeMap::new();
         while let Some(found) = self.next().await {
-            servers.insert((found.name.clone(), found.server_id), found);
+            servers.insert((found.name.clone(), found.server_id, found.heard_from), found);
         }
         servers.into_values().collect()
     }
@@ -110,8 +119,9 @@ struct Seen {
     due: Option<Instant>,
 }
 
-/// One server is one id with one name: a copied id under another name is a server of its own.
-type Key = (ServerId, String);
+/// One server is one id with one name, said by one host: a copied id under another name is a server of its own, and what a
+/// host says of somebody else's server takes none of the room that there is for what that one says of itself.
+type Key = (ServerId, String, IpAddr);
 
 impl Seen {
     /// Whether so much is new that it is told before anything else is heard: what is not told is never forgotten.
@@ -121,7 +131,7 @@ impl Seen {
 
     /// Puts an advert with what is known of the same server.
     fn merge(&mut self, found: Discovered) {
-        let key = (found.server_id, found.name.clone());
+        let key = (found.server_id, found.name.clone(), found.heard_from);
         let grown = match self.servers.get_mut(&key) {
             None => {
                 if self.servers.len() >= limits::DISCOVERED_MAX
@@ -137,7 +147,7 @@ impl Seen {
             Some(known) => {
                 let before = known.addresses.len();
                 known.addresses.extend(found.addresses);
-                arrange(&mut known.addresses);
+                arrange(&mut known.addresses, known.heard_from);
                 known.addresses.len() > before
             }
         };
@@ -163,17 +173,17 @@ fn read(advert: &Advert, interfaces: &[u32]) -> Option<Discovered> {
     let port = advert.port;
     let candidates = |ip: &IpAddr| candidates(*ip, port, advert.interface, interfaces);
     let mut addresses: Vec<SocketAddr> = advert.addresses.iter().flat_map(candidates).collect();
-    arrange(&mut addresses);
+    arrange(&mut addresses, advert.from);
     if port == 0 || addresses.is_empty() {
         return None;
     }
-    Some(Discovered { server_id, name, versions, port, addresses })
+    Some(Discovered { server_id, name, versions, port, addresses, heard_from: advert.from })
 }
 
-/// IPv4 first, link-local and loopback last: the fewer traps a kind of address has, the earlier it
-/// is tried. Each once, at most `limits::CANDIDATES_MAX`.
-fn arrange(addresses: &mut Vec<SocketAddr>) {
-    addresses.sort_by_key(|address| (kind(address.ip()), *address));
+/// What the advert came from first. Then IPv4, link-local and loopback last: the fewer traps a kind of address has, the
+/// earlier it is tried. Each once, at most `limits::CANDIDATES_MAX`.
+fn arrange(addresses: &mut Vec<SocketAddr>, heard_from: IpAddr) {
+    addresses.sort_by_key(|address| (address.ip() != heard_from, kind(address.ip()), *address));
     addresses.dedup();
     addresses.truncate(limits::CANDIDATES_MAX);
 }
@@ -227,6 +237,7 @@ mod tests {
             versions: vec![1],
             port: 7072,
             addresses,
+            heard_from: IpAddr::from([192, 0, 2, 200]),
         }
     }
 
@@ -244,6 +255,30 @@ mod tests {
         assert!(seen.due.is_none() && seen.take_news().is_empty());
         seen.merge(found(2, "lab", 1));
         assert_eq!(seen.take_news().len(), 1, "another id is another server");
+    }
+
+    /// Its id and its name are known to everybody.
+    #[test]
+    fn what_somebody_else_says_of_a_server_hides_nothing_that_it_says_itself() {
+        let mut seen = Seen::default();
+        for host in 0..100 {
+            seen.merge(found(1, "lab", host));
+        }
+        let own = Discovered { heard_from: IpAddr::from([192, 0, 2, 150]), ..found(1, "lab", 150) };
+        let address = own.addresses[0];
+        seen.merge(own);
+        for host in 0..100 {
+            seen.merge(found(1, "lab", host));
+        }
+        assert!(seen.take_news().iter().any(|found| found.addresses.contains(&address)), "it is asked");
+    }
+
+    #[test]
+    fn the_address_that_an_advert_came_from_is_tried_first_and_never_cut_off() {
+        let heard_from = IpAddr::from([192, 0, 2, 150]);
+        let mut addresses: Vec<_> = (0..=150).map(|host| SocketAddr::from(([192, 0, 2, host], 9))).collect();
+        arrange(&mut addresses, heard_from);
+        assert_eq!((addresses.len(), addresses[0].ip()), (limits::CANDIDATES_MAX, heard_from));
     }
 
     #[test]

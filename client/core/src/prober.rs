@@ -37,6 +37,9 @@ pub(crate) struct Prober {
     policy: Policy,
     /// Apart from the adverts, so that no flood of them takes a place.
     remembered: Lane,
+    /// Where an advert itself came from, apart from all else that adverts name: one message names as many addresses as fit
+    /// it, and comes from one.
+    own: Lane,
     advertised: Lane,
 }
 
@@ -47,7 +50,10 @@ impl Prober {
             // No key is expected, so that every server can say who it is.
             policy: Policy { expected: None, pins },
             remembered: Lane::new(limits::PROBES_REMEMBERED_MAX),
-            advertised: Lane::new(limits::PROBES_MAX - limits::PROBES_REMEMBERED_MAX),
+            own: Lane::new(limits::PROBES_OWN_MAX),
+            advertised: Lane::new(
+                limits::PROBES_MAX - limits::PROBES_REMEMBERED_MAX - limits::PROBES_OWN_MAX,
+            ),
         }
     }
 
@@ -56,12 +62,30 @@ impl Prober {
     pub(crate) fn ask(&mut self, address: SocketAddr, reason: Reason) {
         match reason {
             Reason::Remembered(_) => {
+                self.own.waiting.retain(|question| question.address != address);
                 self.advertised.waiting.retain(|question| question.address != address);
                 self.remembered.ask(address, reason);
             }
-            Reason::KnownAdvert | Reason::Advert if self.remembered.asked.contains(&address) => {}
+            Reason::KnownAdvert | Reason::Advert if self.is_asked_apart(address) => {}
             Reason::KnownAdvert | Reason::Advert => self.advertised.ask(address, reason),
         }
+    }
+
+    /// As [`Prober::ask`], of the address that an advert came from.
+    pub(crate) fn ask_own(&mut self, address: SocketAddr, reason: Reason) {
+        if self.is_asked_apart(address) {
+            return;
+        }
+        // Others may have named it before. If it has had its turns, that was it.
+        let before = self.advertised.waiting.len();
+        self.advertised.waiting.retain(|question| question.address != address);
+        if self.advertised.waiting.len() < before || !self.advertised.asked.contains(&address) {
+            self.own.ask(address, reason);
+        }
+    }
+
+    fn is_asked_apart(&self, address: SocketAddr) -> bool {
+        self.remembered.asked.contains(&address) || self.own.asked.contains(&address)
     }
 
     /// Whether there is reason to go on: a remembered address waits for room or has its second turn, or an advertised
@@ -70,13 +94,16 @@ impl Prober {
         self.remembered.clear();
         !self.remembered.waiting.is_empty()
             || self.remembered.running.iter().any(|running| running.question.turn > 0)
-            || self.advertised.waiting.iter().any(|question| question.turn == 0)
+            || [&self.own, &self.advertised]
+                .iter()
+                .any(|lane| lane.waiting.iter().any(|question| question.turn == 0))
     }
 
     /// The next answer; never, while nothing is asked. Cancel safe.
     pub(crate) async fn next(&mut self) -> Answer {
         tokio::select! {
             answer = self.remembered.next(&self.policy) => answer,
+            answer = self.own.next(&self.policy) => answer,
             answer = self.advertised.next(&self.policy) => answer,
         }
     }
@@ -240,7 +267,8 @@ mod tests {
         prober.ask(last, Reason::Advert);
         prober.ask(known, Reason::Remembered(ServerId::from_bytes([1; 16])));
         assert_eq!(prober.next().await.address, known);
-        assert!(prober.advertised.running.len() + prober.remembered.running.len() <= limits::PROBES_MAX);
+        let running = [&prober.advertised, &prober.own, &prober.remembered].map(|lane| lane.running.len());
+        assert!(running.iter().sum::<usize>() <= limits::PROBES_MAX);
         assert_eq!(prober.next().await.address, last);
     }
 
@@ -259,6 +287,22 @@ mod tests {
             assert_eq!(last, Some(address(unheard)));
             assert!(prober.advertised.waiting.iter().all(|question| question.address != address(unheard)));
         }
+    }
+
+    /// A host of the link can name any number of others.
+    #[tokio::test]
+    async fn what_others_named_before_keeps_no_server_from_being_asked_that_advertises_itself() {
+        let named = |n: usize| SocketAddr::from(([127, 9, (n >> 8) as u8, n as u8], 1));
+        let mut prober = prober();
+        (0..=limits::PROBED_ADDRESSES_MAX).for_each(|n| prober.ask(named(n), Reason::KnownAdvert));
+        let (own, also_named) = (closed().await, named(limits::PROBED_ADDRESSES_MAX - 9));
+        for address in [own, also_named, own] {
+            prober.ask_own(address, Reason::Advert);
+            prober.ask(address, Reason::KnownAdvert);
+        }
+        assert_eq!(prober.own.asked.len(), 2);
+        assert_eq!(prober.advertised.waiting.len(), limits::PROBED_ADDRESSES_MAX - 1, "each once");
+        assert!(prober.is_behind());
     }
 
     /// A server that greets late, before seven addresses of it that say nothing.

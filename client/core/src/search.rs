@@ -45,9 +45,9 @@ pub enum Sighting {
 /// A look around, for servers of any kind or for one.
 ///
 /// Remembered servers are asked first and have places of their own, so that no number of adverts keeps
-/// them from being found. Of an advert only the addresses on a link of this computer are asked, each
-/// once however many adverts name it, and at most `limits::PROBES_MAX` at a time. A server has only
-/// been asked who it is; nothing was sent to it.
+/// them from being found; so has the address that an advert came from, which is what a server says of itself. Of an
+/// advert only the addresses on a link of this computer are asked, each once however many adverts name it, and at most
+/// `limits::PROBES_MAX` at a time. A server has only been asked who it is; nothing was sent to it.
 pub struct Search {
     remembered: HashMap<ServerId, Server>,
     known: HashSet<ServerId>,
@@ -193,7 +193,11 @@ impl Search {
             if self.named.len() < limits::PROBED_ADDRESSES_MAX {
                 self.named.insert(address);
             }
-            self.prober.ask(address, reason);
+            if advert.is_own(address) {
+                self.prober.ask_own(address, reason);
+            } else {
+                self.prober.ask(address, reason);
+            }
             self.ready.extend(self.unnamed.remove(&address).map(Seen::Server));
         }
     }

@@ -231,6 +231,7 @@ async fn the_address_that_has_the_right_key_wins() {
         versions: vec![1],
         port: fake.address().port(),
         addresses: vec![closed, silent.local_addr().unwrap(), fake.address()],
+        heard_from: fake.address().ip(),
     };
     let target = Target::discovered(&found);
     let (probed, _peer) = tokio::join!(probe(&target, &home.home), fake.accept());
@@ -247,6 +248,7 @@ async fn an_advert_with_a_copied_id_is_refused() {
         versions: vec![1],
         port: fake.address().port(),
         addresses: vec![fake.address()],
+        heard_from: fake.address().ip(),
     };
     let target = Target::discovered(&found);
     let (outcome, peer) = tokio::join!(connect(&target, &home.home), fake.try_accept());

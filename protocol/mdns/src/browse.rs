@@ -34,6 +34,8 @@ pub struct Advert {
     pub addresses: Vec<IpAddr>,
     /// The index of the interface that it was heard on.
     pub interface: u32,
+    /// The address that it came from.
+    pub from: IpAddr,
 }
 
 /// Listens for adverts until it is dropped.
@@ -108,7 +110,7 @@ async fn look(interface: &Interface, sender: mpsc::Sender<Advert>) {
             sleep(ERROR_WAIT).await;
             continue;
         };
-        for advert in adverts(&buffer[..received.bytes], interface.index) {
+        for advert in adverts(&buffer[..received.bytes], interface.index, received.from.ip()) {
             if sender.send(advert).await.is_err() {
                 return;
             }
@@ -125,7 +127,7 @@ fn question() -> Vec<u8> {
 
 /// The servers that a message tells all about. Whoever advertises one says its name, its place and its addresses in the
 /// same message (RFC 6763 §12), so that nothing has to be kept until the rest comes.
-pub(crate) fn adverts(bytes: &[u8], interface: u32) -> Vec<Advert> {
+pub(crate) fn adverts(bytes: &[u8], interface: u32, from: IpAddr) -> Vec<Advert> {
     if !is_response(bytes) || !bytes.windows(MARK.len()).any(|bytes| bytes.eq_ignore_ascii_case(MARK)) {
         return Vec::new();
     }
@@ -148,7 +150,7 @@ pub(crate) fn adverts(bytes: &[u8], interface: u32) -> Vec<Advert> {
         })?;
         let addresses = all().filter(|record| record.name == place.target).filter_map(address);
         let addresses: Vec<IpAddr> = addresses.take(limits::MDNS_ADDRESSES_MAX).collect();
-        (!addresses.is_empty()).then_some(Advert { txt, port: place.port, addresses, interface })
+        (!addresses.is_empty()).then_some(Advert { txt, port: place.port, addresses, interface, from })
     };
     instances.take(limits::MDNS_INSTANCES_MAX).filter_map(advert).collect()
 }
@@ -172,6 +174,8 @@ mod tests {
     use crate::Service;
     use crate::records::{ALL, Records};
 
+    const FROM: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
     fn records() -> Records {
         let service = Service {
             instance: "attic".into(),
@@ -186,14 +190,15 @@ mod tests {
     #[test]
     fn an_advert_is_read_from_one_message() {
         for bytes in [records().response(ALL), records().response(crate::records::PTR_SET)] {
-            let found = adverts(&bytes, 3);
+            let found = adverts(&bytes, 3, FROM);
             assert_eq!(found.len(), 1);
             assert_eq!((found[0].port, found[0].interface, found[0].addresses.len()), (7072, 3, 2));
+            assert_eq!(found[0].from, FROM);
             assert_eq!(found[0].txt, [("name".to_owned(), "attic".to_owned())]);
         }
-        assert!(adverts(&records().goodbye(), 3).is_empty());
-        assert!(adverts(&records().probe(), 3).is_empty());
-        assert!(adverts(&question(), 3).is_empty());
+        assert!(adverts(&records().goodbye(), 3, FROM).is_empty());
+        assert!(adverts(&records().probe(), 3, FROM).is_empty());
+        assert!(adverts(&question(), 3, FROM).is_empty());
     }
 
     /// Whatever is cut off or changed: no panic, and no more than fits.
@@ -201,11 +206,11 @@ mod tests {
     fn damage_is_nothing() {
         let whole = records().response(ALL);
         for at in 0..whole.len() {
-            adverts(&whole[..at], 1);
+            adverts(&whole[..at], 1, FROM);
             for value in [0, 1, 0x3f, 0xc0, 0xff] {
                 let mut changed = whole.clone();
                 changed[at] = value;
-                assert!(adverts(&changed, 1).len() <= 1);
+                assert!(adverts(&changed, 1, FROM).len() <= 1);
             }
         }
     }

@@ -20,7 +20,7 @@ const SAID_MAX: usize = 12;
 /// A message: a browser takes no more of it than it may, and a responder, in whatever phase it is, says a bounded number of
 /// whole messages for it.
 pub fn message(bytes: &[u8]) {
-    let found = adverts(bytes, 1);
+    let found = adverts(bytes, 1, [192, 0, 2, 1].into());
     assert!(found.len() <= limits::MDNS_INSTANCES_MAX, "{} servers", found.len());
     for advert in found {
         assert!(!advert.addresses.is_empty() && advert.addresses.len() <= limits::MDNS_ADDRESSES_MAX);
@@ -200,6 +200,6 @@ mod tests {
         let addresses = (0..limits::MDNS_ADDRESSES_MAX as u16).map(|n| [0xfd00, 0, 0, 0, 0, 0, 0, n].into());
         let records = Records::new(&service, addresses.collect());
         let said = records.response(ALL);
-        assert_eq!(adverts(&said, 1).len(), 1, "{} bytes", said.len());
+        assert_eq!(adverts(&said, 1, [192, 0, 2, 1].into()).len(), 1, "{} bytes", said.len());
     }
 }

@@ -450,9 +450,11 @@ pub const DISCOVER_SETTLE: Duration = Duration::from_millis(150);
 pub const DISCOVERED_MAX: usize = 256;
 /// Addresses that one search asks at the same time who they are. When full the others wait: an advert may name any
 /// number, and what they are is not known before they answer.
-pub const PROBES_MAX: usize = 16;
-/// Those of the probes that are for remembered servers, and those alone: adverts have the rest.
+pub const PROBES_MAX: usize = 20;
+/// Those of the probes that are for remembered servers, and those alone.
 pub const PROBES_REMEMBERED_MAX: usize = 4;
+/// Those of the probes that are for addresses that an advert itself came from. The rest is for what else adverts name.
+pub const PROBES_OWN_MAX: usize = 4;
 /// How long an address has to answer while others wait for its place. When it is over, the one that was asked first
 /// makes room: a local server answers faster, and an address that says nothing keeps nobody waiting.
 pub const PROBE_TURN: Duration = Duration::from_millis(500);
@@ -461,7 +463,8 @@ pub const PROBE_TURN: Duration = Duration::from_millis(500);
 pub const PROBE_TURNS_MAX: u32 = 2;
 /// How long an address has to answer in any case.
 pub const PROBE_MAX: Duration = DISCOVER_WINDOW;
-/// Addresses that one search asks in its life for adverts, and as many for remembered servers. When full the rest is ignored.
+/// Addresses that one search asks in its life for adverts, as many where adverts came from, and as many for remembered
+/// servers. When full the rest is ignored.
 pub const PROBED_ADDRESSES_MAX: usize = 4096;
 /// How long a search goes on beyond its window while adverts wait to be looked at: nearly a second for each 32 of them.
 pub const SEARCH_MAX: Duration = Duration::from_secs(15);
