@@ -13,7 +13,7 @@ use crate::mailbox::{Outcome, Waiting};
 use crate::port::{Appended, MembershipRecord};
 use crate::room::{Piece, Read};
 use crate::seats::{Live, Seat};
-use crate::session::{LatestCursor, Session};
+use crate::session::{LatestCursor, RoomNews, Session};
 
 impl Session {
     /// Starts delivery: subscribe, then read the heads, then page, then follow. An entry that is committed in between is
@@ -84,8 +84,9 @@ impl Session {
         let gone: Vec<RoomId> =
             self.seats.iter().map(|seat| seat.room).filter(|room| !rooms.contains(room)).collect();
         for room in gone {
+            let cursor = self.seats.seat(room).and_then(|seat| seat.live.as_ref()).map(|live| live.cursor);
             let view = self.lose_seat(room);
-            self.announced.extend(view.map(Event::RoomGone));
+            self.announced.extend(view.map(|view| RoomNews::Gone(view, cursor)));
         }
         let (known, fresh): (Vec<_>, Vec<_>) =
             records.into_iter().partition(|record| self.seats.seat(record.room.id).is_some());
@@ -106,7 +107,7 @@ impl Session {
         self.raise_heads(&records);
         for room in fresh.into_iter().map(|record| record.room.id) {
             let state = self.start_at(room, None, limits::JOIN_TAIL_DEFAULT);
-            self.announced.extend(state.map(Event::Room));
+            self.announced.extend(state.map(RoomNews::Here));
         }
         Ok(())
     }
@@ -177,7 +178,7 @@ impl Session {
             Box::pin(self.reconcile()).await?;
         }
         // Before the entries: a peer is told of a room first.
-        events.append(&mut self.announced);
+        events.extend(self.announced.drain(..).map(RoomNews::into_event));
         self.read_rooms(&mut events).await?;
         if std::mem::take(&mut self.waiting.latest_changed) {
             self.read_latest(&mut events);

@@ -5,11 +5,11 @@ use lanchat_model::{AccountName, ClientId, Password, RoomId, RoomName, Seq, Type
 use crate::command::{Post, RoomView};
 use crate::entry::Body;
 use crate::error::{Error, Refusal};
-use crate::event::{Event, LogoutReason, Member, Reply, RoomSummary};
+use crate::event::{LogoutReason, Member, Reply, RoomSummary};
 use crate::hub::Purpose;
 use crate::password::Asker;
 use crate::port::{Appended, Away, Draft, NewPassword, Opened, RoomRecord, TokenLeft};
-use crate::session::Session;
+use crate::session::{RoomNews, Session};
 use crate::token::Token;
 
 impl Session {
@@ -86,11 +86,8 @@ impl Session {
         let view = RoomView::Group(name.clone());
         // A seat may be one that was lost a moment ago, on another device.
         self.reconcile().await?;
-        if let Some(seat) = self.seats.find(&view) {
-            let from = seat.live.as_ref().map_or(seat.head(), |live| live.cursor);
-            let state = seat.state(from);
-            self.leave_unsaid(&view);
-            return Ok(Reply::Room(state));
+        if self.seats.find(&view).is_some() {
+            return self.entered(&view, tail);
         }
         if let Err(refused) = name.check_new()
             && self.hub.store.group(name.clone()).await?.is_none()
@@ -108,17 +105,26 @@ impl Session {
             Appended::NotAMember | Appended::IdReused => return Err(Error::fault(&"a join was not taken")),
         }
         self.reconcile().await?;
-        self.leave_unsaid(&view);
-        Ok(Reply::Room(self.start_at(room.id, None, tail).ok_or(Refusal::NotAMember)?))
+        self.entered(&view, tail)
+    }
+
+    /// The answer to a `join`, which says what is to be announced of the room. Whoever was not told that the room is there
+    /// starts as asked; for whoever was not told that it was gone the cursor goes on.
+    fn entered(&mut self, view: &RoomView, tail: u64) -> Result<Reply, Error> {
+        let seat = self.seat(view)?;
+        let (room, told) = (seat.room, seat.live.as_ref().map(|live| live.cursor));
+        let cursor = match self.announced.iter().find(|news| news.room() == view) {
+            Some(RoomNews::Gone(_, cursor)) => *cursor,
+            Some(RoomNews::Here(_)) => None,
+            None => told,
+        };
+        self.leave_unsaid(view);
+        Ok(Reply::Room(self.start_at(room, cursor, tail).ok_or(Refusal::NotAMember)?))
     }
 
     /// Drops what is to be announced of a room: the answer to a request says it.
     fn leave_unsaid(&mut self, view: &RoomView) {
-        self.announced.retain(|event| match event {
-            Event::Room(state) => state.room != *view,
-            Event::RoomGone(gone) => gone != view,
-            _ => true,
-        });
+        self.announced.retain(|news| news.room() != view);
     }
 
     pub(crate) async fn leave(&mut self, name: RoomName) -> Result<Reply, Error> {

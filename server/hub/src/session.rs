@@ -5,13 +5,13 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use lanchat_model::{AccountId, AccountName, DeviceId, RoomId, limits};
+use lanchat_model::{AccountId, AccountName, DeviceId, RoomId, Seq, limits};
 use tokio::time::{Instant, sleep};
 
 use crate::answers::AnswerPlace;
 use crate::command::{Command, RoomView};
 use crate::error::{Error, Refusal};
-use crate::event::{Event, Notice, Reply, Welcome};
+use crate::event::{Event, Notice, Reply, RoomState, Welcome};
 use crate::hub::Inner;
 use crate::mailbox::{Mailbox, Waiting};
 use crate::port::{Account, MembershipRecord, RoomKind, TokenHash};
@@ -40,7 +40,7 @@ pub struct Session {
     /// Rooms to read from, in turn. Bounded by the seats: each is listed once.
     pub(crate) dirty: VecDeque<RoomId>,
     /// Rooms that came and went, to be told before anything else. Bounded by the seats: it is emptied by every batch.
-    pub(crate) announced: Vec<Event>,
+    pub(crate) announced: Vec<RoomNews>,
     /// Where presence and typing were read up to, once delivery has begun.
     pub(crate) latest: Option<LatestCursor>,
     /// Posts whose outcome has not been delivered. At most `limits::UNACKED_PER_SESSION_MAX`, by the listener's leave.
@@ -51,6 +51,33 @@ pub struct Session {
     on_purpose: bool,
     /// Whether presence counts it.
     arrived: bool,
+}
+
+/// What is to be told of a room that came or went.
+#[derive(Debug)]
+pub(crate) enum RoomNews {
+    /// The session has it.
+    Here(RoomState),
+    /// The session has it no longer. How far it was handed out.
+    Gone(RoomView, Option<Seq>),
+}
+
+impl RoomNews {
+    /// The room that it is of.
+    pub(crate) fn room(&self) -> &RoomView {
+        match self {
+            Self::Here(state) => &state.room,
+            Self::Gone(room, _) => room,
+        }
+    }
+
+    /// As the peer is told.
+    pub(crate) fn into_event(self) -> Event {
+        match self {
+            Self::Here(state) => Event::Room(state),
+            Self::Gone(room, _) => Event::RoomGone(room),
+        }
+    }
 }
 
 /// How often a session begins delivery anew.

@@ -171,6 +171,55 @@ async fn a_room_that_is_left_and_entered_again_before_a_session_is_told_goes_on(
     assert_eq!(of_rooms(&drain(&mut phone).await), [Some(view)]);
 }
 
+/// A `join` of a session that was not told yet what another device did to the room (PROTOCOL §5).
+#[tokio::test(start_paused = true)]
+async fn a_join_starts_where_its_session_was_told_that_the_room_is() {
+    let (hub, _) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    let (mut phone, _) = log_in(&hub, "ana").await;
+    attach(&mut phone).await;
+    let [den, attic] = ["den", "attic"].map(|name| name.parse::<RoomName>().unwrap());
+    let join = |room: &RoomName| Command::Join { room: room.clone(), tail: 0 };
+    for number in 0..3 {
+        bob.submit(join(&den)).await.unwrap();
+        bob.submit(post(RoomView::Group(den.clone()), number, "x")).await.unwrap();
+    }
+    drain(&mut bob).await;
+    let from_of = |reply: Reply| {
+        let Reply::Room(state) = reply else { panic!("no room") };
+        (state.from.get(), state.head.get())
+    };
+    let seqs = |events: &[Event]| -> Vec<u64> {
+        assert!(!events.iter().any(|event| matches!(event, Event::Room(_) | Event::RoomGone(_))));
+        events.iter().flat_map(Event::entries).map(|entry| entry.seq.get()).collect()
+    };
+
+    // Not told that it is there: it starts as asked.
+    drain(&mut phone).await;
+    ana.submit(join(&den)).await.unwrap();
+    assert_eq!(from_of(phone.submit(join(&den)).await.unwrap()), (5, 5));
+    assert!(seqs(&drain(&mut phone).await).is_empty());
+
+    // Not told that it was left: it goes on, also when another request has noticed that first.
+    for (is_noticed, head) in [(false, 8), (true, 11)] {
+        drain(&mut ana).await;
+        ana.submit(Command::Leave { room: den.clone() }).await.unwrap();
+        bob.submit(post(RoomView::Group(den.clone()), head.into(), "gone?")).await.unwrap();
+        drain(&mut bob).await;
+        if is_noticed {
+            phone.submit(join(&attic)).await.unwrap();
+        }
+        let (from, at) = from_of(phone.submit(join(&den)).await.unwrap());
+        assert_eq!((from, at), (head - 3, head));
+        let events = drain(&mut phone).await;
+        assert!(
+            seqs(&events).ends_with(&[head - 2, head - 1, head]),
+            "left, what was said meanwhile, and joined"
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn away_and_back_are_stored_before_they_are_answered() {
     let (hub, store) = hub().await;
