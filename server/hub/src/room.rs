@@ -76,7 +76,7 @@ impl Room {
     }
 
     /// Takes in entries that were just committed together, and wakes the readers that were not told since they last
-    /// read: so many as it returns. Called by the sequencer, in commit order.
+    /// read, so many as it returns. Called by the sequencer, in commit order.
     pub(crate) fn advance(&self, entries: &[Arc<Entry>]) -> usize {
         let mut state = self.lock();
         let state = &mut *state;
@@ -89,9 +89,7 @@ impl Room {
             state.head = run.last();
             state.tail.push(run);
         }
-        if state.head == known {
-            return 0;
-        }
+        // Also when the head was known: whoever read it from the store between commit and this call told nobody else.
         let mut woken = 0;
         for (_, reader) in &mut state.readers {
             if !reader.told {
@@ -103,7 +101,8 @@ impl Room {
         woken
     }
 
-    /// Learns of a head that was read from the store: entries that were committed before the room was in memory.
+    /// Learns of a head that was read from the store: of entries that were committed before the room was in memory, or that
+    /// [`Room::advance`] is about to bring. Wakes nobody.
     pub(crate) fn raise_head(&self, head: Seq) {
         let mut state = self.lock();
         if head > state.head {

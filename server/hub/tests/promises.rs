@@ -277,3 +277,21 @@ async fn a_mark_is_cut_to_the_head_as_it_is_also_before_delivery_begins() {
     }
     assert_eq!(marked, [(4, 7), (7, 7)], "two arrivals and five lines");
 }
+
+/// Whoever attaches between a commit and the word of it has read the head already. The others are told all the same.
+#[tokio::test(start_paused = true)]
+async fn who_attaches_between_a_commit_and_its_word_keeps_it_from_nobody() {
+    let (hub, store) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let (mut bob, _) = register(&hub, "bob").await;
+    let (mut carol, _) = register(&hub, "carol").await;
+    attach(&mut bob).await;
+    drain(&mut bob).await;
+    let gate = store.hold();
+    ana.submit(post(lobby(), 1, "hello")).await.unwrap();
+    assert!(texts(&drain(&mut bob).await).is_empty(), "the store has it, and has not said so");
+    store.let_pass();
+    attach(&mut carol).await;
+    gate.open();
+    assert_eq!(texts(&drain(&mut bob).await), [(lobby(), 4, "hello".to_owned())]);
+}

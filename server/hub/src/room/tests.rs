@@ -132,3 +132,16 @@ fn runs_and_the_tail_are_bounded() {
     assert_eq!(read(&room, reader, entry(99).seq), None, "the oldest have left");
     assert_eq!(read(&room, reader, entry(most).seq).map(|found| found.len()), Some(100));
 }
+
+/// Somebody who attaches may read the head between the commit and the word of it. The others are still to be told.
+#[test]
+fn readers_are_told_of_entries_whose_head_somebody_knew_already() {
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (session, account, mailbox) = reader(&registry, 1);
+    let key = room.attach(session, account, &mailbox);
+    room.raise_head(entry(2).seq);
+    assert!(dirty(&mailbox).is_empty());
+    assert_eq!(room.advance(&[entry(1), entry(2)]), 1);
+    assert_eq!(dirty(&mailbox), [RoomId(1)]);
+    assert_eq!(read(&room, (session, key), Seq::ZERO), None, "the store has it");
+}

@@ -372,7 +372,8 @@ impl Log for MemoryStore {
             return full();
         }
         state.batches.push(drafts.len());
-        answer(drafts.into_iter().map(|draft| state.append(draft)).collect())
+        let appended = drafts.into_iter().map(|draft| state.append(draft)).collect();
+        answer_behind(state.gate.clone(), appended)
     }
 
     fn read_after(&self, room: RoomId, after: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>> {
