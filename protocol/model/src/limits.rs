@@ -90,6 +90,8 @@ pub const JOIN_TAIL_MAX: u64 = 1000;
 pub const RING_ENTRIES_MAX: usize = 1024;
 /// Bodies in a room's in-memory tail, added up.
 pub const RING_BYTES_MAX: usize = 1024 * 1024;
+/// The same of all rooms together; encoded, they take about as much again. When full, the tails written longest ago go.
+pub const RINGS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Entries that were committed together and are handed out as one piece, as bytes on the wire: about one TLS record
 /// (RFC 8446 §5.1).
@@ -182,6 +184,8 @@ pub const PASSWD_PERMITS: usize = 1;
 pub const HASH_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Changes of presence kept for sessions that have not read them: one per account, latest value.
 pub const PRESENCE_ACCOUNTS_MAX: usize = 65_536;
+/// Changes of presence, and as many typing marks, that a session is handed at a time; the others stay where they are kept.
+pub const LATEST_PIECE_MAX: usize = 256;
 /// Typing marks kept: one per room and account, latest value. When full the oldest goes.
 pub const TYPING_MARKS_MAX: usize = 4096;
 

@@ -44,6 +44,11 @@ impl AccountPlaces {
         self.kinds().posts.take().await
     }
 
+    /// Whether posts of the account wait to be on disk.
+    pub(crate) fn has_posts(&self) -> bool {
+        self.0.get().is_some_and(|kinds| kinds.posts.are_taken())
+    }
+
     /// Waits for the turn to change what the account says of itself, as `away` and `back` do: one at a time, so that what is
     /// stored last is what is told last. Cancel safe.
     ///

@@ -23,6 +23,7 @@ pub mod port;
 mod presence;
 mod registry;
 mod requests;
+mod rings;
 mod room;
 mod seats;
 mod sequencer;

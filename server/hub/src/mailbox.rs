@@ -1,6 +1,7 @@
 //! Where the rest of the hub leaves word for one session: "look there", never the thing itself.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -47,6 +48,8 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     inside: Mutex<Inside>,
+    /// Whether the session was told that it is logged out.
+    is_over: AtomicBool,
     /// Shared with the other sessions of the account.
     pub(crate) of_account: Arc<AccountPlaces>,
 }
@@ -60,8 +63,20 @@ struct Inside {
 
 impl Mailbox {
     /// The mailbox of one session more of an account.
-    pub(crate) fn beside(other: &Self) -> Self {
-        Self { inside: Mutex::default(), of_account: Arc::clone(&other.of_account) }
+    pub(crate) fn of(of_account: Arc<AccountPlaces>) -> Self {
+        Self { of_account, ..Self::default() }
+    }
+
+    /// Tells the session that it is logged out, and why first. From now on it does nothing more, however much its peer has
+    /// asked for already.
+    pub(crate) fn log_out(&self, why: LogoutReason) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.leave(|waiting| _ = waiting.logged_out.get_or_insert(why));
+    }
+
+    /// Whether the session was told that it is logged out.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
     }
 
     /// Leaves word and wakes the session.

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 /// back without a lock: each post does it.
 #[derive(Debug)]
 pub(crate) struct Places {
+    count: usize,
     free: AtomicUsize,
     waiting: AtomicUsize,
     /// Places that were given back while somebody waited: they go to whoever waits longest.
@@ -19,6 +20,7 @@ impl Places {
     /// So many places, all of them free.
     pub(crate) fn new(count: usize) -> Arc<Self> {
         Arc::new(Self {
+            count,
             free: AtomicUsize::new(count),
             waiting: AtomicUsize::new(0),
             handed_on: Semaphore::const_new(0),
@@ -37,6 +39,11 @@ impl Places {
             }
         }
         Place(Arc::clone(self))
+    }
+
+    /// Whether one of them is taken.
+    pub(crate) fn are_taken(&self) -> bool {
+        self.free.load(Ordering::SeqCst) < self.count
     }
 
     fn take_free(&self) -> bool {

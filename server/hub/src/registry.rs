@@ -3,12 +3,14 @@
 //! Lock order: registry, then room, then mailbox. Never two rooms at once, and no lock across an await.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use lanchat_model::{AccountId, DeviceId, RoomId, Seq, limits};
 
+use crate::account_places::AccountPlaces;
 use crate::event::LogoutReason;
 use crate::mailbox::Mailbox;
+use crate::rings::Rings;
 use crate::room::{ReaderKey, Room};
 
 /// A session, for as long as this process lives.
@@ -31,6 +33,7 @@ impl Drop for Place {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     state: Mutex<State>,
+    rings: Arc<Rings>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +47,9 @@ struct State {
     logouts: u64,
     /// Rooms with at least one reader: bounded by sessions × rooms per account.
     rooms: HashMap<RoomId, Arc<Room>>,
+    /// Accounts whose last session ended while posts of theirs were waiting: these count against whoever comes back.
+    /// Bounded by those posts: see [`State::left_behind`].
+    left: HashMap<AccountId, Weak<AccountPlaces>>,
 }
 
 impl Registry {
@@ -92,11 +98,12 @@ impl Registry {
             drop(state);
             return None;
         }
-        let beside = state.of(account).next().map(|(_, (_, mailbox))| Mailbox::beside(mailbox));
+        let beside = state.of(account).next().map(|(_, (_, mailbox))| Arc::clone(&mailbox.of_account));
+        let of_account = beside.or_else(|| state.left.remove(&account)?.upgrade());
         // From here on the place is given up by `exit`.
         place.0 = None;
         state.last += 1;
-        let (id, mailbox) = (SessionId(state.last), Arc::new(beside.unwrap_or_default()));
+        let (id, mailbox) = (SessionId(state.last), Arc::new(Mailbox::of(of_account.unwrap_or_default())));
         state.sessions.insert((account, id), (device, Arc::clone(&mailbox)));
         Some((id, mailbox))
     }
@@ -112,8 +119,11 @@ impl Registry {
         for (room, key) in rooms {
             state.detach(session, room, key);
         }
-        if state.sessions.remove(&(account, session)).is_some() {
+        if let Some((_, mailbox)) = state.sessions.remove(&(account, session)) {
             state.count -= 1;
+            if mailbox.of_account.has_posts() && state.of(account).next().is_none() {
+                state.left_behind(account, &mailbox.of_account);
+            }
         }
     }
 
@@ -139,7 +149,7 @@ impl Registry {
         head: Seq,
     ) -> (Arc<Room>, ReaderKey) {
         let mut state = self.lock();
-        let room = state.rooms.entry(room).or_insert_with(|| Arc::new(Room::new(room, head)));
+        let room = state.rooms.entry(room).or_insert_with(|| Arc::new(Room::new(room, head, &self.rings)));
         let key = room.attach(session, account, mailbox);
         (Arc::clone(room), key)
     }
@@ -152,6 +162,30 @@ impl Registry {
     /// The room, if somebody reads it.
     pub(crate) fn room(&self, room: RoomId) -> Option<Arc<Room>> {
         self.lock().rooms.get(&room).cloned()
+    }
+
+    /// Keeps the tails of all rooms together within `limits::RINGS_BYTES_MAX`: those that were written longest ago go. To be
+    /// called whenever one was written. It looks at every room only after a quarter of the bound was written since the last
+    /// time.
+    pub(crate) fn trim_tails(&self) {
+        if !self.rings.is_full() {
+            return;
+        }
+        let rooms: Vec<Arc<Room>> = self.lock().rooms.values().cloned().collect();
+        let mut tails: Vec<_> = rooms.iter().filter_map(|room| Some((room.written()?, room))).collect();
+        tails.sort_unstable_by_key(|(written, _)| *written);
+        for (_, room) in tails {
+            if self.rings.has_room() {
+                return;
+            }
+            room.forget_tail();
+        }
+    }
+
+    /// What the tails of all rooms hold, in bytes.
+    #[cfg(test)]
+    pub(crate) fn tail_bytes(&self) -> usize {
+        self.rings.bytes()
     }
 
     /// The accounts that read a room.
@@ -180,7 +214,7 @@ impl Registry {
         state.logouts += 1;
         for (id, (_, mailbox)) in state.of(account).filter(|(id, (device, _))| ends(*id, *device)) {
             tracing::debug!(session = id.0, ?why, "logged out");
-            mailbox.leave(|waiting| _ = waiting.logged_out.get_or_insert(why));
+            mailbox.log_out(why);
         }
     }
 
@@ -204,10 +238,42 @@ impl State {
         self.sessions.range(all).map(|((_, id), session)| (*id, session))
     }
 
+    /// Remembers what an account has under way, whose last session has ended.
+    fn left_behind(&mut self, account: AccountId, places: &Arc<AccountPlaces>) {
+        if self.left.len() >= limits::SEQUENCER_INBOX_MAX {
+            // What is left is no more than the posts that wait.
+            self.left.retain(|_, places| places.strong_count() > 0);
+        }
+        self.left.insert(account, Arc::downgrade(places));
+    }
+
     /// A room that nobody reads leaves memory; its log is in the store.
     fn detach(&mut self, session: SessionId, room: RoomId, key: ReaderKey) {
         if self.rooms.get(&room).is_some_and(|found| found.detach(session, key)) {
             self.rooms.remove(&room);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enter(registry: &Arc<Registry>) -> (SessionId, Arc<Mailbox>) {
+        let place = registry.reserve(usize::MAX).unwrap();
+        registry.enter(AccountId(1), DeviceId(1), usize::MAX, place).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_an_account_has_under_way_counts_after_its_sessions_are_gone() {
+        let registry = Arc::new(Registry::default());
+        let (first, mailbox) = enter(&registry);
+        let post = mailbox.of_account.post().await;
+        registry.exit(AccountId(1), first, std::iter::empty());
+        let (second, next) = enter(&registry);
+        assert!(Arc::ptr_eq(&mailbox.of_account, &next.of_account), "its share is the same");
+        drop(post);
+        registry.exit(AccountId(1), second, std::iter::empty());
+        assert!(registry.lock().left.is_empty(), "nothing is under way");
     }
 }

@@ -10,12 +10,14 @@ use crate::entry::{Entry, Run};
 use crate::failpoint;
 use crate::mailbox::Mailbox;
 use crate::registry::SessionId;
+use crate::rings::Rings;
 
 /// A room that at least one session is attached to.
 #[derive(Debug)]
 pub(crate) struct Room {
     pub(crate) id: RoomId,
     state: Mutex<State>,
+    rings: Arc<Rings>,
 }
 
 #[derive(Debug)]
@@ -23,13 +25,16 @@ struct State {
     /// The last position that was committed, as far as this process knows.
     head: Seq,
     tail: Tail,
+    /// When the tail was written last, by [`Rings::writing`].
+    written: u64,
     /// Who is to be woken, in one run of memory: waking all is what a room does most. Bounded by the sessions of the
     /// server.
     readers: Slab<Reader>,
 }
 
 /// The last entries, without holes, ending at the head. Bounded by `limits::RING_ENTRIES_MAX` and
-/// `limits::RING_BYTES_MAX`; the oldest leave first, and who needs those reads the store.
+/// `limits::RING_BYTES_MAX`; the oldest leave first, and who needs those reads the store. All tails together are bounded by
+/// `limits::RINGS_BYTES_MAX`.
 #[derive(Debug, Default)]
 struct Tail {
     runs: VecDeque<Arc<Run>>,
@@ -70,17 +75,16 @@ pub(crate) enum Read {
 }
 
 impl Room {
-    pub(crate) fn new(id: RoomId, head: Seq) -> Self {
-        let state = State { head, tail: Tail::default(), readers: Slab::new() };
-        Self { id, state: Mutex::new(state) }
+    pub(crate) fn new(id: RoomId, head: Seq, rings: &Arc<Rings>) -> Self {
+        let state = State { head, tail: Tail::default(), written: 0, readers: Slab::new() };
+        Self { id, state: Mutex::new(state), rings: Arc::clone(rings) }
     }
 
     /// Takes in entries that were just committed together, and wakes the readers that were not told since they last
     /// read, so many as it returns. Called by the sequencer, in commit order.
     pub(crate) fn advance(&self, entries: &[Arc<Entry>]) -> usize {
         let mut state = self.lock();
-        let state = &mut *state;
-        let known = state.head;
+        let (known, held) = (state.head, state.tail.bytes);
         for run in runs(entries.iter().filter(|entry| entry.seq > known)) {
             if run.first() != state.head.next() {
                 // Something between was committed before this room was in memory. The store has it.
@@ -89,26 +93,39 @@ impl Room {
             state.head = run.last();
             state.tail.push(run);
         }
-        // Also when the head was known: whoever read it from the store between commit and this call told nobody else.
-        let mut woken = 0;
-        for (_, reader) in &mut state.readers {
-            if !reader.told {
-                reader.told = true;
-                reader.mailbox.leave(|waiting| waiting.dirty.push(self.id));
-                woken += 1;
-            }
+        if state.head == known {
+            return 0;
         }
-        woken
+        self.rings.resized(held, state.tail.bytes);
+        state.written = self.rings.writing();
+        state.wake(self.id)
     }
 
-    /// Learns of a head that was read from the store: of entries that were committed before the room was in memory, or that
-    /// [`Room::advance`] is about to bring. Wakes nobody.
+    /// Learns of a head that was read from the store: of entries that were committed before the room was in memory, or a
+    /// moment ago and not taken in yet. [`Room::advance`] will find nothing new in those, so their readers are woken here.
     pub(crate) fn raise_head(&self, head: Seq) {
         let mut state = self.lock();
         if head > state.head {
             state.head = head;
-            state.tail = Tail::default();
+            self.forget(&mut state);
+            state.wake(self.id);
         }
+    }
+
+    /// When the tail was written last, by [`Rings::writing`]; `None`: it is empty.
+    pub(crate) fn written(&self) -> Option<u64> {
+        let state = self.lock();
+        (state.tail.bytes > 0).then_some(state.written)
+    }
+
+    /// Forgets the tail: who needs it reads the store.
+    pub(crate) fn forget_tail(&self) {
+        self.forget(&mut self.lock());
+    }
+
+    fn forget(&self, state: &mut State) {
+        self.rings.resized(state.tail.bytes, 0);
+        state.tail = Tail::default();
     }
 
     /// The last position.
@@ -182,7 +199,27 @@ impl Room {
     }
 }
 
+impl Drop for Room {
+    fn drop(&mut self) {
+        let held = self.lock().tail.bytes;
+        self.rings.resized(held, 0);
+    }
+}
+
 impl State {
+    /// Wakes the readers that were not told since they last read: so many as it returns.
+    fn wake(&mut self, room: RoomId) -> usize {
+        let mut woken = 0;
+        for (_, reader) in &mut self.readers {
+            if !reader.told {
+                reader.told = true;
+                reader.mailbox.leave(|waiting| waiting.dirty.push(room));
+                woken += 1;
+            }
+        }
+        woken
+    }
+
     /// The reader in a place, if it still is this session.
     fn reader(&mut self, session: SessionId, key: ReaderKey) -> Option<&mut Reader> {
         self.readers.get_mut(key.0).filter(|reader| reader.session == session)

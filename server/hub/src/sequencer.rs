@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, yield_now};
 use crate::backlog::{Backlog, Queued};
 use crate::command::RoomView;
 use crate::entry::{Body, Entry};
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::failpoint;
 use crate::mailbox::{Mailbox, Outcome};
 use crate::places::Place;
@@ -58,6 +58,10 @@ impl Sequencer {
         room: RoomView,
     ) -> Result<(), Error> {
         let place = mailbox.of_account.post().await;
+        // It may have waited long.
+        if mailbox.is_over() {
+            return Err(Refusal::BadToken.into());
+        }
         self.admit(Admission { draft, asker: Asker::Author { mailbox, room, place } }).await
     }
 
@@ -159,13 +163,16 @@ fn publish<'a>(registry: &Registry, batch: impl Iterator<Item = (&'a Appended, A
         rooms.entry(entry.room).or_default().push(Arc::clone(entry));
     }
     let grown = rooms.iter().filter_map(|(room, entries)| Some((registry.room(*room)?, entries)));
-    grown.map(|(room, entries)| room.advance(entries)).sum()
+    let woken = grown.map(|(room, entries)| room.advance(entries)).sum();
+    registry.trim_tails();
+    woken
 }
 
 /// Shows an entry that the store committed by another way than the sequencer: the one of a registration.
 pub(crate) fn show(registry: &Registry, entry: &Arc<Entry>) {
     if let Some(room) = registry.room(entry.room) {
         room.advance(std::slice::from_ref(entry));
+        registry.trim_tails();
     }
 }
 

@@ -1,11 +1,12 @@
 //! Tests of [`Room`].
 
-use lanchat_model::{AccountName, ClientId, Timestamp};
+use lanchat_model::{AccountName, ClientId, MessageText, Timestamp};
 
 use super::*;
 use crate::entry::Body;
 use crate::mailbox::Waiting;
 use crate::registry::Registry;
+use crate::sequencer::show;
 
 fn entry(seq: u64) -> Arc<Entry> {
     Arc::new(Entry {
@@ -44,7 +45,7 @@ fn read(room: &Room, reader: (SessionId, ReaderKey), cursor: Seq) -> Option<Vec<
 
 #[test]
 fn who_is_expelled_reads_nothing_even_with_an_old_cursor() {
-    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO, &Arc::default()));
     let readers = [reader(&registry, 1), reader(&registry, 2)];
     let [one, other] = readers
         .each_ref()
@@ -58,7 +59,7 @@ fn who_is_expelled_reads_nothing_even_with_an_old_cursor() {
 
 #[test]
 fn who_has_the_place_of_one_expelled_is_not_taken_for_it() {
-    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO, &Arc::default()));
     let (ana, bob) = (reader(&registry, 1), reader(&registry, 2));
     let anas = room.attach(ana.0, ana.1, &ana.2);
     room.expel(ana.1);
@@ -71,7 +72,7 @@ fn who_has_the_place_of_one_expelled_is_not_taken_for_it() {
 
 #[test]
 fn a_reader_is_told_once_until_it_reads() {
-    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO, &Arc::default()));
     let (session, account, mailbox) = reader(&registry, 1);
     let key = room.attach(session, account, &mailbox);
     for seq in 1..=2 {
@@ -84,8 +85,49 @@ fn a_reader_is_told_once_until_it_reads() {
 }
 
 #[test]
+fn readers_are_told_of_a_head_that_somebody_read_before_it_was_shown() {
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO, &Arc::default()));
+    let (session, account, mailbox) = reader(&registry, 1);
+    let key = room.attach(session, account, &mailbox);
+    // Committed, and read from the store by another session before the sequencer shows it.
+    room.raise_head(entry(1).seq);
+    assert_eq!(room.advance(&[entry(1)]), 0, "it is no news any more");
+    assert_eq!(dirty(&mailbox), [RoomId(1)]);
+    assert_eq!(read(&room, (session, key), Seq::ZERO), None, "the store has it");
+}
+
+#[test]
+fn all_tails_together_are_bounded_and_the_oldest_go() {
+    let registry = Arc::new(Registry::default());
+    let (session, account, mailbox) = reader(&registry, 1);
+    let last = i64::try_from(2 * limits::RINGS_BYTES_MAX / limits::RING_BYTES_MAX).unwrap();
+    let rooms: Vec<_> =
+        (1..=last).map(|id| registry.attach(session, account, &mailbox, RoomId(id), Seq::ZERO)).collect();
+    let long = Body::Message {
+        text: MessageText::parse(&"x".repeat(limits::MESSAGE_BYTES_MAX)).unwrap(),
+        action: false,
+    };
+    let count = (limits::RING_BYTES_MAX / limits::MESSAGE_BYTES_MAX) as u64;
+    for id in 1..=last {
+        for seq in 1..=count {
+            let entry = Entry { room: RoomId(id), body: long.clone(), ..Entry::clone(&entry(seq)) };
+            show(&registry, &Arc::new(entry));
+            assert!(registry.tail_bytes() <= limits::RINGS_BYTES_MAX);
+        }
+    }
+    let found = |at: usize| read(&rooms[at].0, (session, rooms[at].1), entry(count - 1).seq);
+    assert_eq!(found(0), None, "the store has it");
+    assert_eq!(found(rooms.len() - 1), Some(vec![count]));
+
+    let read = rooms.iter().map(|(room, key)| (room.id, *key));
+    registry.exit(account, session, read.collect::<Vec<_>>().into_iter());
+    drop(rooms);
+    assert_eq!(registry.tail_bytes(), 0);
+}
+
+#[test]
 fn a_hole_before_an_entry_sends_readers_to_the_store() {
-    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO, &Arc::default()));
     let (session, account, mailbox) = reader(&registry, 1);
     let reader = (session, room.attach(session, account, &mailbox));
     room.advance(&[entry(1)]);
@@ -96,7 +138,7 @@ fn a_hole_before_an_entry_sends_readers_to_the_store() {
 
 #[test]
 fn what_was_committed_together_is_one_piece_but_for_who_came_in_between() {
-    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO, &Arc::default()));
     let (session, account, mailbox) = reader(&registry, 1);
     let reader = (session, room.attach(session, account, &mailbox));
     room.advance(&[entry(1), entry(2), entry(3)]);
@@ -117,7 +159,7 @@ fn what_was_committed_together_is_one_piece_but_for_who_came_in_between() {
 
 #[test]
 fn runs_and_the_tail_are_bounded() {
-    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO, &Arc::default()));
     let (session, account, mailbox) = reader(&registry, 1);
     let reader = (session, room.attach(session, account, &mailbox));
     let most = limits::RING_ENTRIES_MAX as u64;
