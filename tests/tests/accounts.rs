@@ -266,6 +266,34 @@ fn a_new_password_logs_the_other_devices_out() {
 }
 
 #[test]
+fn whoever_is_logged_out_is_served_nothing_more_of_what_was_asked_before() {
+    const ASKED: usize = 60;
+    let server = TestServer::start();
+    let mut ana = TestPeer::connect(server.address());
+    let own = token(&ana.register("ana"));
+    let mut thief = TestPeer::connect(server.address());
+    assert_eq!(thief.request(json!({"type": "resume", "token": own}))["type"], "welcome");
+    // After the first few, each of these has to wait for a second.
+    let asked =
+        (0..ASKED).map(|number| format!("{}\n", json!({"type": "attach", "id": format!("a{number}")})));
+    thief.write_bytes(asked.collect::<String>().as_bytes());
+    thief.expect("attached");
+    let changed = ana.request(json!({"type": "passwd", "old": PASSWORD, "new": "a better password"}));
+    assert_eq!(changed["type"], "ok");
+    let mut attached = 1;
+    let told = loop {
+        let frame = thief.next_frame().expect("it is told why before the end");
+        match frame["type"].as_str() {
+            Some("attached") => attached += 1,
+            Some("error") => break frame,
+            _ => {}
+        }
+    };
+    assert_eq!((&told["code"], &told["fatal"]), (&json!("logged_out"), &json!(true)), "{told}");
+    assert!(attached < ASKED, "all was answered");
+}
+
+#[test]
 fn a_new_password_puts_out_who_has_a_copy_of_the_token_of_the_same_device() {
     let server = TestServer::start();
     let mut ana = TestPeer::connect(server.address());

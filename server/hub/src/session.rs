@@ -14,6 +14,7 @@ use crate::error::{Error, Refusal};
 use crate::event::{Event, Notice, Reply, RoomState, Welcome};
 use crate::hub::Inner;
 use crate::mailbox::{Mailbox, Waiting};
+use crate::places;
 use crate::port::{Account, MembershipRecord, RoomKind, TokenHash};
 use crate::registry::{Place, SessionId};
 use crate::seats::{Seat, Seats};
@@ -93,8 +94,11 @@ impl Attaches {
         let now = Instant::now();
         let even = self.even.map_or(now, |even| even.max(now));
         self.even = Some(even + limits::ATTACH_EVERY);
-        let ahead = even - now;
-        sleep(ahead.saturating_sub(limits::ATTACH_EVERY * (limits::ATTACHES_FREE - 1))).await;
+        let wait = (even - now).saturating_sub(limits::ATTACH_EVERY * (limits::ATTACHES_FREE - 1));
+        // The clock of the runtime makes a millisecond of no wait at all.
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
     }
 }
 
@@ -191,20 +195,20 @@ impl Session {
             Command::Mark { room, seq } => self.mark(&room, seq).await,
             Command::Attach { epoch, cursors, tail } => {
                 self.attaches.wait().await;
-                let _turn = self.mailbox.of_account.reading().await?;
+                let _turn = self.turn_to_read().await?;
                 self.attach(epoch, cursors, tail).await
             }
             Command::Join { room, tail } => {
-                let _turn = self.mailbox.of_account.reading().await?;
+                let _turn = self.turn_to_read().await?;
                 self.join(room, tail).await
             }
             Command::Leave { room } => self.leave(room).await,
             Command::Rooms => {
-                let _turn = self.mailbox.of_account.reading().await?;
+                let _turn = self.turn_to_read().await?;
                 self.rooms().await
             }
             Command::Members { room } => {
-                let _turn = self.mailbox.of_account.reading().await?;
+                let _turn = self.turn_to_read().await?;
                 self.members(room).await
             }
             Command::History { room, before, limit } => self.history(room, before, limit).await,
@@ -226,10 +230,29 @@ impl Session {
     pub async fn place_for(&self, command: &Command) -> Result<Option<AnswerPlace>, Error> {
         match command {
             Command::Rooms | Command::Members { .. } | Command::History { .. } => {
-                self.hub.answers.place(&self.mailbox.of_account).await.map(Some)
+                let place = self.hub.answers.place(&self.mailbox.of_account).await?;
+                self.check_is_on()?;
+                Ok(Some(place))
             }
             _ => Ok(None),
         }
+    }
+
+    async fn turn_to_read(&self) -> Result<Option<places::Place>, Error> {
+        let turn = self.mailbox.of_account.reading().await?;
+        self.check_is_on()?;
+        Ok(turn)
+    }
+
+    /// Whoever has waited may be logged out meanwhile.
+    fn check_is_on(&self) -> Result<(), Error> {
+        if self.is_over() { Err(Refusal::BadToken.into()) } else { Ok(()) }
+    }
+
+    /// Whether the device was logged out: nothing more is to be taken from the peer, nor is it to be waited for.
+    /// [`Session::next_batch`] says why.
+    pub fn is_over(&self) -> bool {
+        self.mailbox.is_over()
     }
 
     /// Whether another post may be submitted. While not, the listener leaves the socket unread.

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use lanchat_hub::{AnswerPlace, Command, Session, Source};
+use lanchat_hub::{AnswerPlace, Command, Error, Reply, Session, Source};
 use lanchat_model::limits;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, info};
@@ -110,6 +110,11 @@ impl Pump {
     /// Whether more requests may be taken: a session with too many posts under way is left unread.
     fn has_credit(&self) -> bool {
         self.session.as_ref().is_none_or(Session::has_credit)
+    }
+
+    /// Whether the session was logged out: its peer is told, and served no more.
+    fn is_over(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::is_over)
     }
 
     /// When to look at the clock next. The alarm is not moved whenever something is sent: it may ring early, and is
@@ -230,10 +235,10 @@ impl Pump {
         Ok(())
     }
 
-    /// Takes the requests that are whole, while there is credit. After so many, so long ones, or a full write buffer, it lets
+    /// Takes the requests that are whole, while there is credit; of a session that is logged out, none. After so many, so long ones, or a full write buffer, it lets
     /// others go first: the runtime counts reads, and one read may bring hundreds of requests that need no waiting.
     async fn take_requests(&mut self) -> io::Result<ControlFlow<()>> {
-        while self.has_input && self.has_credit() {
+        while self.has_input && self.has_credit() && !self.is_over() {
             let flow = match self.dialect.next_inbound(&mut self.out) {
                 Inbound::Incomplete => {
                     self.has_input = false;
@@ -280,7 +285,7 @@ impl Pump {
         Ok(match (request, &mut self.session) {
             (Request::Command { tag, command: Command::Post(post) }, Some(session)) => {
                 let result = session.post(post).await;
-                self.dialect.reply(&tag, result, &mut self.out)
+                self.reply(&tag, result)
             }
             (Request::Command { tag, command }, Some(session)) => {
                 // These may wait for seconds: what was answered before them leaves first.
@@ -291,12 +296,19 @@ impl Pump {
                 // Boxed: an answer that may be long, and its place, are the business of few.
                 let place = match Box::pin(session.place_for(&command)).await {
                     Ok(place) => place,
-                    Err(busy) => return Ok(self.dialect.reply(&tag, Err(busy), &mut self.out)),
+                    Err(busy) => return Ok(self.reply(&tag, Err(busy))),
                 };
                 let result = Box::pin(session.submit(command)).await;
-                let flow = self.dialect.reply(&tag, result, &mut self.out);
+                let flow = self.reply(&tag, result);
                 while self.dialect.go_on(&mut self.out) {
-                    let is_overdue = || place.as_ref().is_some_and(AnswerPlace::is_overdue);
+                    if self.is_over() {
+                        // In the middle of an answer nothing else can be said: it learns why when it comes back.
+                        return Err(io::ErrorKind::ConnectionAborted.into());
+                    }
+                    let is_overdue = || {
+                        self.session.as_ref().is_some_and(Session::is_over)
+                            || place.as_ref().is_some_and(AnswerPlace::is_overdue)
+                    };
                     self.stream.write_before(&mut self.out, is_overdue).await?;
                     self.last_sent = Instant::now();
                     // A peer that takes all at once is no reason to keep the others waiting.
@@ -325,6 +337,15 @@ impl Pump {
         })
     }
 
+    /// Answers a request. One that a session which is logged out did not get to is not answered, as those behind it: its
+    /// peer may ask again after a login.
+    fn reply(&mut self, tag: &str, result: Result<Reply, Error>) -> Flow {
+        if result.is_err() && self.is_over() {
+            return Flow::Continue;
+        }
+        self.dialect.reply(tag, result, &mut self.out)
+    }
+
     /// A peer that takes nothing does not keep its place by that.
     async fn flush_to_newcomer(&mut self) -> io::Result<()> {
         let Some(newcomer) = &self.newcomer else { return Ok(()) };
@@ -338,7 +359,10 @@ impl Pump {
     async fn flush(&mut self) -> io::Result<()> {
         if !self.out.is_empty() {
             match &self.newcomer {
-                None => self.stream.write(&mut self.out).await?,
+                None => {
+                    let is_over = || self.session.as_ref().is_some_and(Session::is_over);
+                    self.stream.write_before(&mut self.out, is_over).await?;
+                }
                 Some(_) => Box::pin(self.flush_to_newcomer()).await?,
             }
             self.last_sent = Instant::now();

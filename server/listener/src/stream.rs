@@ -123,10 +123,11 @@ impl Stream {
         self.write_before(out, || false).await
     }
 
-    /// As [`Stream::write`], for what is held in memory that others wait for.
+    /// As [`Stream::write`], for a peer that is not waited for without end: others wait for what it does not take, or it is
+    /// logged out.
     ///
     /// # Errors
-    /// Also `TimedOut` when the peer did not take all of it before `is_overdue`.
+    /// Also `TimedOut` when `is_overdue` and the peer has not taken all of it a moment later.
     pub(crate) async fn write_before(
         &mut self,
         out: &mut Vec<u8>,
@@ -247,9 +248,12 @@ async fn patiently<T>(
         return done;
     }
     let began = Instant::now();
-    while began.elapsed() < limits::WRITE_STALL_MAX && !is_overdue() {
+    loop {
         if let Ok(done) = timeout(OVERDUE_EVERY, poll_fn(&mut work)).await {
             return done;
+        }
+        if began.elapsed() >= limits::WRITE_STALL_MAX || is_overdue() {
+            break;
         }
     }
     Err(ErrorKind::TimedOut.into())
