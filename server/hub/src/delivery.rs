@@ -241,6 +241,7 @@ impl Session {
         Ok(bytes)
     }
 
+    /// Reads the latest values in pieces, as the logs: what is left is read when this is written.
     fn read_latest(&mut self, events: &mut Vec<Event>) {
         let Some(cursor) = &mut self.latest else { return };
         let notice = self.hub.writing.notice();
@@ -253,6 +254,9 @@ impl Session {
         events.extend(news.map(Event::Presence));
         let (marks, version) = self.hub.typing.since(cursor.typing);
         cursor.typing = version;
+        if cursor.typing < self.hub.typing.version() || cursor.presence < self.hub.presence.version() {
+            self.mailbox.leave(|waiting| waiting.latest_changed = true);
+        }
         for (room, name) in marks {
             // Rooms that are not ours are none of ours; our own typing is no news.
             if let Some(seat) = self.seats.seat(room).filter(|_| name != self.name) {

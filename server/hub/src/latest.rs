@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
+use lanchat_model::limits;
+
 /// A map whose changes are numbered.
 #[derive(Debug)]
 pub(crate) struct Latest<K, V> {
@@ -46,9 +48,17 @@ impl<K: Clone + Eq + Hash, V> Latest<K, V> {
         self.values.get(key).map(|(_, value)| value)
     }
 
-    /// Keys that changed after `version`, in the order of their last change.
-    pub(crate) fn since(&self, version: u64) -> impl Iterator<Item = (&K, &V)> {
-        self.order.range(version + 1..).filter_map(|(_, key)| Some((key, self.value(key)?)))
+    /// The first `limits::LATEST_PIECE_MAX` keys that changed after `version`, in the order of their last change, and the
+    /// version to ask for next: that of the last of them, or [`Latest::version`] if there are no more.
+    pub(crate) fn since(&self, version: u64) -> (impl Iterator<Item = (&K, &V)>, u64) {
+        let most = limits::LATEST_PIECE_MAX;
+        let mut behind = self.order.range(version + 1..).map(|(version, _)| *version).skip(most - 1);
+        let next = match (behind.next(), behind.next()) {
+            (Some(last), Some(_)) => last,
+            _ => self.version,
+        };
+        let piece = self.order.range(version + 1..).take(most);
+        (piece.filter_map(|(_, key)| Some((key, self.value(key)?))), next)
     }
 }
 
@@ -64,8 +74,26 @@ mod tests {
         map.put("bob", 2);
         map.put("ana", 3);
         map.put("bob", 4);
-        assert_eq!(map.since(seen).collect::<Vec<_>>(), [(&"ana", &3), (&"bob", &4)]);
-        assert_eq!(map.since(map.version()).count(), 0);
+        assert_eq!(map.since(seen).0.collect::<Vec<_>>(), [(&"ana", &3), (&"bob", &4)]);
+        assert_eq!(map.since(map.version()).0.count(), 0);
+    }
+
+    #[test]
+    fn a_reader_sees_everything_in_pieces() {
+        for keys in [1, limits::LATEST_PIECE_MAX, limits::LATEST_PIECE_MAX + 1, 3 * limits::LATEST_PIECE_MAX]
+        {
+            let mut map = Latest::new(keys);
+            (0..keys).for_each(|key| map.put(key, ()));
+            let (mut seen, mut version) = (Vec::new(), 0);
+            while version < map.version() {
+                let (piece, next) = map.since(version);
+                let piece: Vec<_> = piece.map(|(key, ())| *key).collect();
+                assert!(piece.len() <= limits::LATEST_PIECE_MAX && next > version);
+                seen.extend(piece);
+                version = next;
+            }
+            assert_eq!(seen, (0..keys).collect::<Vec<_>>());
+        }
     }
 
     #[test]
@@ -74,6 +102,6 @@ mod tests {
         for (value, key) in ["a", "b", "a", "c"].into_iter().enumerate() {
             map.put(key, value);
         }
-        assert_eq!(map.since(0).map(|(key, _)| *key).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(map.since(0).0.map(|(key, _)| *key).collect::<Vec<_>>(), ["a", "c"]);
     }
 }

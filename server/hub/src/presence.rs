@@ -52,8 +52,16 @@ struct Record {
     display_name: DisplayName,
     away: Option<Away>,
     sessions: usize,
+    /// Boxed: of nearly all who are here no session has ended.
+    ended: Option<Box<Ended>>,
+}
+
+/// What is known of sessions that have ended, of an account that is here.
+#[derive(Debug, Default)]
+struct Ended {
+    /// When the last one of all was lost.
     lost_at: Option<Instant>,
-    /// When something last came from a session that has ended, and when that was for people.
+    /// When something last came from one of them, and when that was for people.
     heard: Option<(Instant, Timestamp)>,
 }
 
@@ -73,7 +81,8 @@ impl Presence {
             state.lost.push_back((now, account.id));
             // They were lost with the server; what is stored is when they were heard of before.
             let heard = account.last_seen.map(|at| (now, at));
-            let record = Record { sessions: 0, lost_at: Some(now), heard, ..Record::of(&account) };
+            let ended = Some(Box::new(Ended { lost_at: Some(now), heard }));
+            let record = Record { sessions: 0, ended, ..Record::of(&account) };
             state.here.insert(account.id, record);
         }
         let presence = Arc::new(Self { state: Mutex::new(state), registry, changed: Notify::new() });
@@ -87,7 +96,7 @@ impl Presence {
         let known = state.here.get_mut(&account.id);
         if let Some(record) = known {
             record.sessions += 1;
-            record.lost_at = None;
+            record.ended.iter_mut().for_each(|ended| ended.lost_at = None);
             return;
         }
         let record = Record::of(account);
@@ -103,7 +112,8 @@ impl Presence {
         let mut state = self.lock();
         let Some(record) = state.here.get_mut(&account) else { return };
         record.sessions = record.sessions.saturating_sub(1);
-        record.heard = record.heard.max(Some((heard, wall_at(heard))));
+        let ended = record.ended.get_or_insert_default();
+        ended.heard = ended.heard.max(Some((heard, wall_at(heard))));
         if record.sessions > 0 {
             return;
         }
@@ -111,7 +121,7 @@ impl Presence {
             self.gone(state, account, Instant::now());
         } else {
             let now = Instant::now();
-            record.lost_at = Some(now);
+            ended.lost_at = Some(now);
             let at = record.last_seen();
             state.lost.push_back((now, account));
             // A server that stops before the grace is over knows when it starts again.
@@ -160,23 +170,24 @@ impl Presence {
         self.lock().feed.version()
     }
 
-    /// What changed after `version`, if anything did, and the version to ask for next.
+    /// What changed after `version`, if anything did, and the version to ask for next: as [`Latest::since`] says.
     pub(crate) fn since(&self, version: u64) -> (Option<Arc<PresenceNews>>, u64) {
         let mut state = self.lock();
         let now = state.feed.version();
         if version >= now {
             return (None, now);
         }
+        let (piece, next) = state.feed.since(version);
         if let Some((span, news)) = &state.told
-            && *span == (version, now)
+            && *span == (version, next)
         {
-            return (Some(Arc::clone(news)), now);
+            return (Some(Arc::clone(news)), next);
         }
-        let changes = state.feed.since(version).map(|(name, shown)| (name.clone(), shown.clone())).collect();
+        let changes = piece.map(|(name, shown)| (name.clone(), shown.clone())).collect();
         let news =
             Arc::new(PresenceNews { changes, connected: state.here.len() as u64, form: WireForm::default() });
-        state.told = Some(((version, now), Arc::clone(&news)));
-        (Some(news), now)
+        state.told = Some(((version, next), Arc::clone(&news)));
+        (Some(news), next)
     }
 
     /// Ends the grace of those who did not come back, and tells what has lasted. The next moment to look, if there is one.
@@ -197,7 +208,7 @@ impl Presence {
                 return Some(due);
             }
             state.lost.pop_front();
-            if state.here.get(&account).is_some_and(|record| record.lost_at == Some(lost_at)) {
+            if state.here.get(&account).is_some_and(|record| record.lost_at() == Some(lost_at)) {
                 self.gone(state, account, lost_at);
             }
         }
@@ -274,14 +285,18 @@ impl Record {
             display_name: account.display_name.clone(),
             away: account.away.clone(),
             sessions: 1,
-            lost_at: None,
-            heard: None,
+            ended: None,
         }
     }
 
     /// When something last came from it: of one of whom nothing is known, now.
     fn last_seen(&self) -> Timestamp {
-        self.heard.map_or_else(now, |(_, at)| at)
+        self.ended.as_ref().and_then(|ended| ended.heard).map_or_else(now, |(_, at)| at)
+    }
+
+    /// When its last session was lost, if it has none.
+    fn lost_at(&self) -> Option<Instant> {
+        self.ended.as_ref().and_then(|ended| ended.lost_at)
     }
 
     fn state(&self) -> PresenceState {

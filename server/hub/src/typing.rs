@@ -37,12 +37,12 @@ impl TypingBoard {
         self.lock().version()
     }
 
-    /// Marks after `version` that are still worth showing, and the version to ask for next.
+    /// Marks after `version` that are still worth showing, and the version to ask for next: as [`Latest::since`] says.
     pub(crate) fn since(&self, version: u64) -> (Vec<(RoomId, AccountName)>, u64) {
         let (marks, now) = (self.lock(), Instant::now());
         let fresh = |at: &Instant| now.duration_since(*at) < limits::TYPING_SHOWN;
-        let found = marks.since(version).filter(|(_, at)| fresh(at)).map(|(key, _)| key.clone()).collect();
-        (found, marks.version())
+        let (piece, next) = marks.since(version);
+        (piece.filter(|(_, at)| fresh(at)).map(|(key, _)| key.clone()).collect(), next)
     }
 
     fn lock(&self) -> MutexGuard<'_, Latest<(RoomId, AccountName), Instant>> {
