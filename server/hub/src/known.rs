@@ -25,13 +25,15 @@ pub(crate) struct KnownSources {
 type NameHash = NonZero<u32>;
 type SourceHash = NonZero<u32>;
 
-/// Where one account logged in from.
+/// Where one account logged in from. Small: every account that logs in has one, and nearly all have a single source.
 #[derive(Debug, Default)]
 struct Whereabouts {
     /// The number of its last login.
     last: u64,
-    /// The one that was used last comes first.
-    sources: [Option<SourceHash>; limits::KNOWN_SOURCES_PER_ACCOUNT_MAX],
+    /// The source that was used last.
+    source: Option<SourceHash>,
+    /// Those before it, the last one first.
+    earlier: Option<Box<[Option<SourceHash>; limits::KNOWN_SOURCES_PER_ACCOUNT_MAX - 1]>>,
 }
 
 impl KnownSources {
@@ -64,7 +66,7 @@ impl KnownSources {
     /// Whether this account has logged in from there.
     pub(crate) fn is_at(&self, account: &AccountName, source: &Source) -> bool {
         let of_account = self.accounts.get(&self.hash(account));
-        of_account.is_some_and(|of_account| of_account.sources.contains(&Some(self.hash(source))))
+        of_account.is_some_and(|of_account| of_account.all().any(|known| known == self.hash(source)))
     }
 
     /// Whether anybody has.
@@ -77,11 +79,7 @@ impl KnownSources {
         let first =
             self.accounts.iter().min_by_key(|(_, of_account)| of_account.last).map(|(account, _)| *account);
         let forgotten = first.and_then(|account| self.accounts.remove(&account));
-        forgotten
-            .into_iter()
-            .flat_map(|of_account| of_account.sources)
-            .flatten()
-            .for_each(|source| self.forget(source));
+        forgotten.iter().flat_map(Whereabouts::all).for_each(|source| self.forget(source));
     }
 
     fn hash(&self, of: &impl Hash) -> NonZero<u32> {
@@ -101,14 +99,25 @@ impl KnownSources {
 }
 
 impl Whereabouts {
+    fn all(&self) -> impl Iterator<Item = SourceHash> {
+        self.source
+            .into_iter()
+            .chain(self.earlier.iter().flat_map(|earlier| earlier.iter().flatten().copied()))
+    }
+
     /// Puts a source in front, and returns the one that goes for it: itself where it was, the last one when there are too
     /// many.
     fn use_now(&mut self, source: SourceHash) -> Option<SourceHash> {
-        let before = self.sources.iter().position(|known| *known == Some(source));
-        let end = before.unwrap_or(limits::KNOWN_SOURCES_PER_ACCOUNT_MAX - 1);
-        let (moved, _) = self.sources.split_at_mut(end + 1);
+        let before = self.source.replace(source)?;
+        if before == source {
+            return Some(source);
+        }
+        let earlier = self.earlier.get_or_insert_default();
+        let place = earlier.iter().position(|known| *known == Some(source));
+        let end = place.map_or(earlier.len(), |place| place + 1);
+        let (moved, _) = earlier.split_at_mut(end);
         moved.rotate_right(1);
-        moved.first_mut().and_then(|first| first.replace(source))
+        moved.first_mut().and_then(|first| first.replace(before))
     }
 }
 

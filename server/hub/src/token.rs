@@ -43,7 +43,13 @@ impl Token {
 
     /// What the device keeps: 96 hex digits.
     pub(crate) fn expose(&self) -> String {
-        self.series.iter().flatten().chain(&self.own).map(|byte| format!("{byte:02x}")).collect()
+        let mut text = String::with_capacity(2 * (SERIES_BYTES + OWN_BYTES));
+        for byte in self.series.iter().flatten().chain(&self.own) {
+            text.extend(
+                [byte >> 4, byte & 0xf].iter().filter_map(|digit| char::from_digit((*digit).into(), 16)),
+            );
+        }
+        text
     }
 
     /// Reads what a device kept: 96 hex digits, or 64 of an earlier version. `None`: it is no token.
