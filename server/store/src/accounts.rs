@@ -25,8 +25,7 @@ impl Accounts for SqliteStore {
 
     fn mistaken_for(&self, name: AccountName) -> Answer<'_, Option<AccountName>> {
         self.read(move |conn| {
-            let mut statement = conn
-                .prepare_cached("SELECT name FROM accounts WHERE looks = ?2 ORDER BY name <> ?1 LIMIT 1")?;
+            let mut statement = conn.prepare_cached(MISTAKEN_FOR)?;
             statement.query_row([name.as_str(), name.looks().as_str()], |row| parsed(row, 0)).optional()
         })
     }
@@ -130,6 +129,19 @@ macro_rules! select_account {
 }
 use select_account;
 
+/// A name as it looks at a glance, as `AccountName::looks` makes it. The expression that is indexed, sign by sign.
+macro_rules! looks {
+    () => {
+        "replace(replace(replace(replace(trim(
+             replace(replace(replace(replace(replace(replace(replace(name, '_', '.'), '-', '.'),
+             '..', '.'), '..', '.'), '..', '.'), '..', '.'), '..', '.'), '.'),
+             '0', 'o'), '1', 'l'), 'rn', 'm'), 'vv', 'w')"
+    };
+}
+
+const MISTAKEN_FOR: &str =
+    concat!("SELECT name FROM accounts WHERE ", looks!(), " = ?2 ORDER BY name <> ?1 LIMIT 1");
+
 fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
     let reason = row.get_ref(8)?.as_str_or_null()?;
     let reason = reason.map(AwayReason::stored).transpose().map_err(|error| invalid(8, Type::Text, error))?;
@@ -153,11 +165,13 @@ fn register(
     device: &NewDevice,
     now: Moment,
 ) -> rusqlite::Result<Option<Registered>> {
-    let mut statement = conn.prepare_cached(
+    let mut statement = conn.prepare_cached(concat!(
         "INSERT INTO accounts (name, display_name, phc, admin, created_ms)
-         SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE looks = ?6)
-         RETURNING id, generation",
-    )?;
+         SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE ",
+        looks!(),
+        " = ?6)
+         RETURNING id, generation"
+    ))?;
     let values = params![
         account.name.as_str(),
         account.display_name.as_str(),
@@ -198,4 +212,21 @@ fn register(
 /// The account of this row.
 pub(crate) fn account_by_id(conn: &Connection, id: AccountId) -> rusqlite::Result<Account> {
     conn.prepare_cached(select_account!("WHERE id = ?1"))?.query_row([id.0], account_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::migrate::{MIGRATIONS, migrate};
+
+    #[test]
+    fn how_a_name_looks_is_looked_up_in_its_index() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn, Path::new(""), MIGRATIONS).unwrap();
+        let plan = format!("EXPLAIN QUERY PLAN {MISTAKEN_FOR}");
+        let how: String = conn.query_row(&plan, ["ana", "ana"], |row| row.get("detail")).unwrap();
+        assert!(how.contains("USING INDEX accounts_by_looks"), "{how}");
+    }
 }
