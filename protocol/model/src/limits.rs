@@ -139,6 +139,8 @@ pub const BATCH_DRAFTS_PER_ACCOUNT_MAX: usize = 2 * UNACKED_PER_SESSION_MAX;
 pub const BATCH_BYTES_PER_ACCOUNT_MAX: usize = UNACKED_PER_SESSION_MAX * MESSAGE_BYTES_MAX;
 /// Drafts in one transaction: bounds the memory of a batch and the time that a shutdown waits for it.
 pub const BATCH_DRAFTS_MAX: usize = 1024;
+/// The same in bytes, so that very many accounts keep nobody waiting for their longest messages: twice the share of one.
+pub const BATCH_BYTES_MAX: usize = 2 * BATCH_BYTES_PER_ACCOUNT_MAX;
 /// Readers that get their turn each time the sequencer steps back for those it woke. The runtime polls about 60 tasks
 /// before it comes back to one that stepped back; more than it does would wake the sequencer in between, and cut the next
 /// batch short.
@@ -148,6 +150,8 @@ pub const READERS_PER_TURN: usize = 48;
 pub const REQUESTS_PER_TURN: u32 = 2 * UNACKED_PER_SESSION_MAX as u32;
 /// Bytes of one connection before it lets others go first: one line of the longest.
 pub const READ_BYTES_PER_TURN: usize = FRAME_BYTES_MAX;
+/// What a record of TLS counts at least in that: to decrypt one byte costs as much.
+pub const RECORD_BYTES_MIN: usize = 256;
 /// Jobs that wait for the store's writer thread. When full, the caller waits.
 pub const WRITER_INBOX_MAX: usize = 1024;
 /// How long the store's writer holds back what nobody waits for, so that it is in the commit of something else.
@@ -228,6 +232,8 @@ pub const LOGIN_MAX: Duration = Duration::from_secs(120);
 /// Requests of one connection, whatever they are, before it has a session: more than a person types in [`LOGIN_MAX`]. Then
 /// it is closed, so that whoever wants more work of the server without an account pays for a handshake, in turns by source.
 pub const REQUESTS_BEFORE_LOGIN_MAX: u32 = 64;
+/// The same in bytes, blank lines and all, counted as [`READ_BYTES_PER_TURN`] is.
+pub const BYTES_BEFORE_LOGIN_MAX: usize = REQUESTS_BEFORE_LOGIN_MAX as usize * FRAME_BYTES_BEFORE_LOGIN_MAX;
 /// A server that has sent nothing for this long sends `ping`. A client that hears nothing for 2.5 times as long takes the
 /// link for dead; a server leaves that to TCP (keep-alive, [`WRITE_STALL_MAX`]).
 pub const KEEPALIVE: Duration = Duration::from_secs(30);

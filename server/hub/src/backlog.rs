@@ -57,7 +57,7 @@ impl<T: Queued> Backlog<T> {
         &mut self.0
     }
 
-    /// The next batch: at most `limits::BATCH_DRAFTS_MAX`, and of each account its share. What is not in it stays, in order.
+    /// The next batch: at most `limits::BATCH_DRAFTS_MAX` and `limits::BATCH_BYTES_MAX`, and of each account its share. What is not in it stays, in order.
     pub(crate) fn next_batch(&mut self) -> Vec<T> {
         if self.0.len() <= limits::BATCH_DRAFTS_MAX && self.is_modest() {
             // The order stays: the drafts of a room mostly come together, and are written together.
@@ -94,8 +94,14 @@ impl<T: Queued> Backlog<T> {
                 },
             }
         }
-        let mut turns = rounds.into_iter().flatten();
-        let batch = turns.by_ref().take(limits::BATCH_DRAFTS_MAX).collect();
+        let mut turns = rounds.into_iter().flatten().peekable();
+        let (mut batch, mut bytes): (Vec<T>, usize) = (Vec::new(), 0);
+        while batch.len() < limits::BATCH_DRAFTS_MAX
+            && let Some(next) = turns.next_if(|next| bytes + next.weight() <= limits::BATCH_BYTES_MAX)
+        {
+            bytes += next.weight();
+            batch.push(next);
+        }
         self.0.extend(turns.chain(left));
         batch
     }
@@ -163,6 +169,27 @@ mod tests {
         let numbers = |batch: Vec<Draft>| batch.iter().map(|draft| (draft.0, draft.1)).collect::<Vec<_>>();
         assert_eq!(numbers(waiting.next_batch()), [(1, 0), (2, 0), (1, 1)]);
         assert_eq!(numbers(waiting.next_batch()), [(1, 2), (1, 3)]);
+    }
+
+    #[test]
+    fn very_many_accounts_make_no_long_batch() {
+        let accounts = 40;
+        let mut waiting =
+            backlog((0..8 * accounts).map(|number| {
+                (number % accounts, usize::try_from(number).unwrap(), limits::MESSAGE_BYTES_MAX)
+            }));
+        waiting.end().push((accounts, 0, 1));
+        let (mut batches, mut waited) = (Vec::new(), None);
+        while waiting.len() > 0 {
+            let batch = waiting.next_batch();
+            assert!(batch.iter().map(Queued::weight).sum::<usize>() <= limits::BATCH_BYTES_MAX);
+            if batch.iter().any(|draft| draft.0 == accounts) {
+                waited.get_or_insert(batches.len());
+            }
+            batches.push(batch.len());
+        }
+        assert_eq!(waited, Some(0), "one line is in the first: {batches:?}");
+        assert_eq!(batches.iter().sum::<usize>(), 8 * 40 + 1);
     }
 
     #[test]
