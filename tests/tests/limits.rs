@@ -84,6 +84,12 @@ fn before_login_a_connection_asks_so_often_and_is_closed() {
         assert_eq!(peer.next_frame().expect("an answer")["id"], number.to_string());
     }
     assert_is_sent_away(&mut peer);
+    // Blank lines are no requests, and cost as much: each is a record of its own.
+    let mut peer = TestPeer::connect(server.address());
+    for _ in 0..=limits::BYTES_BEFORE_LOGIN_MAX / limits::RECORD_BYTES_MIN {
+        peer.write_bytes(b"\n");
+    }
+    assert_is_sent_away(&mut peer);
     // Whoever logs in in time asks as often as it likes.
     let mut peer = TestPeer::connect(server.address());
     for _ in 1..limits::REQUESTS_BEFORE_LOGIN_MAX {

@@ -30,7 +30,7 @@ pub(crate) struct Pump {
     pub(crate) has_input: bool,
     /// Requests since it last let others go first.
     pub(crate) taken: u32,
-    /// Bytes that came since then.
+    /// Bytes that came since then, each record at least as `limits::RECORD_BYTES_MIN`.
     pub(crate) received: usize,
     /// What is to be written. Written as soon as it exceeds `limits::WRITE_BUFFER_BYTES_MAX`, and before every wait.
     pub(crate) out: Vec<u8>,
@@ -44,13 +44,15 @@ pub(crate) struct Newcomer {
     login_deadline: Instant,
     /// Requests so far.
     asked: u32,
+    /// Bytes so far, counted as those of [`Pump::received`].
+    heard: usize,
     /// Whether its place is gone, and one more look was taken at what it says.
     was_reprieved: bool,
 }
 
 impl Newcomer {
     pub(crate) fn new(place: Place, login_deadline: Instant) -> Box<Self> {
-        Box::new(Self { place, login_deadline, asked: 0, was_reprieved: false })
+        Box::new(Self { place, login_deadline, asked: 0, heard: 0, was_reprieved: false })
     }
 }
 
@@ -133,9 +135,11 @@ impl Pump {
     ) -> Poll<io::Result<Wake>> {
         let mut wake = Wake::default();
         if self.has_credit() {
-            let Self { stream, dialect, received, .. } = self;
+            let Self { stream, dialect, received, newcomer, .. } = self;
             let take = |bytes: &[u8]| {
-                *received += bytes.len();
+                let cost = bytes.len().max(limits::RECORD_BYTES_MIN);
+                *received += cost;
+                newcomer.iter_mut().for_each(|newcomer| newcomer.heard += cost);
                 dialect.receive(bytes);
             };
             if let Poll::Ready(is_open) = stream.poll_read(cx, take) {
@@ -269,11 +273,13 @@ impl Pump {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Counts a request of a connection without a session, and tells it when that was the last one.
+    /// Counts a request of a connection without a session, and tells it when that was the last one; or that it has sent more
+    /// than all of them could be, in lines that are none.
     fn has_asked_enough(&mut self) -> bool {
-        let Some(newcomer) = self.newcomer.as_mut().filter(|_| self.has_input) else { return false };
-        newcomer.asked += 1;
-        let is_enough = newcomer.asked >= limits::REQUESTS_BEFORE_LOGIN_MAX;
+        let Some(newcomer) = &mut self.newcomer else { return false };
+        newcomer.asked += u32::from(self.has_input);
+        let is_enough = newcomer.asked >= limits::REQUESTS_BEFORE_LOGIN_MAX
+            || newcomer.heard > limits::BYTES_BEFORE_LOGIN_MAX;
         if is_enough {
             self.dialect.close(Closing::TooManyRequests, &mut self.out);
         }
