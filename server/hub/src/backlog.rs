@@ -57,7 +57,8 @@ impl<T: Queued> Backlog<T> {
         &mut self.0
     }
 
-    /// The next batch: at most `limits::BATCH_DRAFTS_MAX` and `limits::BATCH_BYTES_MAX`, and of each account its share. What is not in it stays, in order.
+    /// The next batch: at most `limits::BATCH_DRAFTS_MAX` and `limits::BATCH_BYTES_MAX`, and of each account its share. What
+    /// is not in it stays, in order.
     pub(crate) fn next_batch(&mut self) -> Vec<T> {
         if self.0.len() <= limits::BATCH_DRAFTS_MAX && self.is_modest() {
             // The order stays: the drafts of a room mostly come together, and are written together.

@@ -239,8 +239,9 @@ impl Pump {
         Ok(())
     }
 
-    /// Takes the requests that are whole, while there is credit; of a session that is logged out, none. After so many, so long ones, or a full write buffer, it lets
-    /// others go first: the runtime counts reads, and one read may bring hundreds of requests that need no waiting.
+    /// Takes the requests that are whole, while there is credit; of a session that is logged out, none. After so many, so
+    /// long ones, or a full write buffer, it lets others go first: the runtime counts reads, and one read may bring hundreds of
+    /// requests that need no waiting.
     async fn take_requests(&mut self) -> io::Result<ControlFlow<()>> {
         while self.has_input && self.has_credit() && !self.is_over() {
             let flow = match self.dialect.next_inbound(&mut self.out) {
