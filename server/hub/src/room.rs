@@ -93,22 +93,21 @@ impl Room {
             state.head = run.last();
             state.tail.push(run);
         }
-        if state.head == known {
-            return 0;
+        if state.head > known {
+            self.rings.resized(held, state.tail.bytes);
+            state.written = self.rings.writing();
         }
-        self.rings.resized(held, state.tail.bytes);
-        state.written = self.rings.writing();
+        // Also when the head was known: whoever read it from the store between commit and this call told nobody else.
         state.wake(self.id)
     }
 
-    /// Learns of a head that was read from the store: of entries that were committed before the room was in memory, or a
-    /// moment ago and not taken in yet. [`Room::advance`] will find nothing new in those, so their readers are woken here.
+    /// Learns of a head that was read from the store: of entries that were committed before the room was in memory, or that
+    /// [`Room::advance`] is about to bring. Wakes nobody.
     pub(crate) fn raise_head(&self, head: Seq) {
         let mut state = self.lock();
         if head > state.head {
             state.head = head;
             self.forget(&mut state);
-            state.wake(self.id);
         }
     }
 

@@ -85,18 +85,6 @@ fn a_reader_is_told_once_until_it_reads() {
 }
 
 #[test]
-fn readers_are_told_of_a_head_that_somebody_read_before_it_was_shown() {
-    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO, &Arc::default()));
-    let (session, account, mailbox) = reader(&registry, 1);
-    let key = room.attach(session, account, &mailbox);
-    // Committed, and read from the store by another session before the sequencer shows it.
-    room.raise_head(entry(1).seq);
-    assert_eq!(room.advance(&[entry(1)]), 0, "it is no news any more");
-    assert_eq!(dirty(&mailbox), [RoomId(1)]);
-    assert_eq!(read(&room, (session, key), Seq::ZERO), None, "the store has it");
-}
-
-#[test]
 fn all_tails_together_are_bounded_and_the_oldest_go() {
     let registry = Arc::new(Registry::default());
     let (session, account, mailbox) = reader(&registry, 1);
@@ -178,7 +166,7 @@ fn runs_and_the_tail_are_bounded() {
 /// Somebody who attaches may read the head between the commit and the word of it. The others are still to be told.
 #[test]
 fn readers_are_told_of_entries_whose_head_somebody_knew_already() {
-    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO));
+    let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO, &Arc::default()));
     let (session, account, mailbox) = reader(&registry, 1);
     let key = room.attach(session, account, &mailbox);
     room.raise_head(entry(2).seq);
