@@ -289,17 +289,16 @@ impl Pump {
 
     /// Posts go the short way. All else is rare, and boxed, so that the way of a post stays short.
     async fn serve(&mut self, request: Request) -> io::Result<Flow> {
+        if let Request::Command { command: Command::Attach { .. } | Command::Join { .. }, .. } = &request {
+            // These may wait for seconds: what was answered before them leaves first.
+            self.flush().await?;
+        }
         Ok(match (request, &mut self.session) {
             (Request::Command { tag, command: Command::Post(post) }, Some(session)) => {
                 let result = session.post(post).await;
                 self.reply(&tag, result)
             }
             (Request::Command { tag, command }, Some(session)) => {
-                // These may wait for seconds: what was answered before them leaves first.
-                if matches!(command, Command::Attach { .. } | Command::Join { .. }) && !self.out.is_empty() {
-                    Box::pin(self.stream.write(&mut self.out)).await?;
-                    self.last_sent = Instant::now();
-                }
                 // Boxed: an answer that may be long, and its place, are the business of few.
                 let place = match Box::pin(session.place_for(&command)).await {
                     Ok(place) => place,
