@@ -126,21 +126,29 @@ pub const ATTACH_EVERY: Duration = Duration::from_secs(1);
 pub const READING_WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long a request waits for its place before it is told `busy`.
 pub const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
-/// Drafts that wait for the sequencer, and as many again that it has taken in and not yet committed. When full, `submit`
-/// waits.
-pub const SEQUENCER_INBOX_MAX: usize = 4096;
+/// What drafts that wait to be on disk may hold in memory beyond what each account has of its own ([`QUEUE_BYTES_OWN_MAX`]), all
+/// accounts together. When used up, whoever has more under way waits, and its connection is left unread.
+pub const QUEUE_BYTES_MAX: usize = 16 * BATCH_BYTES_ALONE_MAX;
+/// What the drafts of one account may hold there in any case: one of the longest messages, or some short ones. So whoever says
+/// a line now and then waits behind nobody.
+pub const QUEUE_BYTES_OWN_MAX: usize = MESSAGE_BYTES_MAX;
+/// What a draft counts there at least: what is kept beside its text.
+pub const QUEUE_BYTES_PER_DRAFT_MIN: usize = 1024;
+/// Drafts that wait for the sequencer, and as many again that it has taken in and not yet committed: what as many sessions as
+/// there are by default may hand in by [`QUEUE_BYTES_OWN_MAX`]. When full, `submit` waits.
+pub const SEQUENCER_INBOX_MAX: usize = CLIENTS_DEFAULT * QUEUE_BYTES_OWN_MAX / QUEUE_BYTES_PER_DRAFT_MIN;
 /// Posts of one account that wait to be on disk, of all its sessions: eight full windows. When full, its next post waits,
 /// and its connection is left unread.
 pub const POSTS_PER_ACCOUNT_MAX: usize = 8 * UNACKED_PER_SESSION_MAX;
 /// Drafts of one account in one transaction, so that nobody else waits for many of them: two full windows. A single
 /// session never has more.
 pub const BATCH_DRAFTS_PER_ACCOUNT_MAX: usize = 2 * UNACKED_PER_SESSION_MAX;
-/// The same in bytes: one full window of the longest messages.
-pub const BATCH_BYTES_PER_ACCOUNT_MAX: usize = UNACKED_PER_SESSION_MAX * MESSAGE_BYTES_MAX;
+/// Bytes of a transaction that is all of one account, with nobody else waiting: one full window of the longest messages.
+pub const BATCH_BYTES_ALONE_MAX: usize = UNACKED_PER_SESSION_MAX * MESSAGE_BYTES_MAX;
 /// Drafts in one transaction: bounds the memory of a batch and the time that a shutdown waits for it.
 pub const BATCH_DRAFTS_MAX: usize = 1024;
-/// The same in bytes, so that very many accounts keep nobody waiting for their longest messages: twice the share of one.
-pub const BATCH_BYTES_MAX: usize = 2 * BATCH_BYTES_PER_ACCOUNT_MAX;
+/// The same in bytes when several accounts wait, so that nobody waits long for the longest messages of others.
+pub const BATCH_BYTES_MAX: usize = BATCH_BYTES_ALONE_MAX / 2;
 /// Readers that get their turn each time the sequencer steps back for those it woke. The runtime polls about 60 tasks
 /// before it comes back to one that stepped back; more than it does would wake the sequencer in between, and cut the next
 /// batch short.

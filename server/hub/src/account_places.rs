@@ -1,5 +1,6 @@
 //! What one account may have under way at a time, all its sessions together.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use lanchat_model::limits;
@@ -17,6 +18,8 @@ pub(crate) struct AccountPlaces(OnceLock<Box<Kinds>>);
 struct Kinds {
     answers: Arc<Places>,
     posts: Arc<Places>,
+    /// What posts have taken of `limits::QUEUE_BYTES_OWN_MAX`.
+    queued: AtomicUsize,
     /// One place each: a turn.
     reading: Arc<Places>,
     changing: Arc<Places>,
@@ -27,6 +30,7 @@ impl Default for Kinds {
         Self {
             answers: Places::new(limits::ANSWERS_PER_ACCOUNT_MAX),
             posts: Places::new(limits::POSTS_PER_ACCOUNT_MAX),
+            queued: AtomicUsize::new(0),
             reading: Places::new(1),
             changing: Places::new(1),
         }
@@ -42,6 +46,20 @@ impl AccountPlaces {
     /// Takes a place for a post that waits to be on disk, when there is one. Cancel safe.
     pub(crate) async fn post(&self) -> Place {
         self.kinds().posts.take().await
+    }
+
+    /// Takes bytes of the account's own part of the queue in front of the disk, if it has so many left there or all of it.
+    pub(crate) fn take_queued(&self, bytes: usize) -> bool {
+        let more = |taken: usize| {
+            let all = taken.checked_add(bytes)?;
+            (taken == 0 || all <= limits::QUEUE_BYTES_OWN_MAX).then_some(all)
+        };
+        self.kinds().queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Gives back what [`AccountPlaces::take_queued`] took.
+    pub(crate) fn give_back_queued(&self, bytes: usize) {
+        self.kinds().queued.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Whether posts of the account wait to be on disk.

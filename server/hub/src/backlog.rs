@@ -1,15 +1,19 @@
-//! What waits for the next commit, and whose turn it is: each account has a share of a batch, and its first draft comes before
-//! anybody's second one.
+//! What waits for the next commit, and whose turn it is: each account has a share of a batch, hosts take turns, and on a host
+//! the first draft of each account comes before anybody's second one.
 
 use std::collections::HashMap;
 
 use lanchat_model::{AccountId, limits};
 
+use crate::source::Source;
+
 /// A draft, as far as turns are concerned.
 pub(crate) trait Queued {
     /// Whose it is.
     fn author(&self) -> AccountId;
-    /// What it counts against its author's share, in bytes.
+    /// Where it came from.
+    fn source(&self) -> Source;
+    /// What it takes of a batch, in bytes.
     fn weight(&self) -> usize;
 }
 
@@ -23,27 +27,26 @@ impl<T> Default for Backlog<T> {
     }
 }
 
-/// What an account has in the batch that is being made.
-#[derive(Default)]
-struct Share {
-    drafts: usize,
-    bytes: usize,
-    /// The next one did not fit: nor does what came after it, for the order is kept.
-    is_used_up: bool,
+/// Drafts by the round that they are in: the first one of everybody, the second one, and so on.
+struct Rounds<T>(Vec<Vec<T>>);
+
+impl<T> Default for Rounds<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
 }
 
-impl Share {
-    /// Takes a draft in, and tells how many of its author come before it.
-    fn take(&mut self, weight: usize) -> Option<usize> {
-        let fits = self.drafts < limits::BATCH_DRAFTS_PER_ACCOUNT_MAX
-            && (self.drafts == 0 || self.bytes + weight <= limits::BATCH_BYTES_PER_ACCOUNT_MAX);
-        if self.is_used_up || !fits {
-            self.is_used_up = true;
-            return None;
+impl<T> Rounds<T> {
+    /// Puts a draft into a round, all those before which have one already: whoever is in one was in all before it.
+    fn put(&mut self, round: usize, draft: T) {
+        match self.0.get_mut(round) {
+            Some(others) => others.push(draft),
+            None => self.0.push(vec![draft]),
         }
-        self.bytes += weight;
-        self.drafts += 1;
-        Some(self.drafts - 1)
+    }
+
+    fn in_order(self) -> impl Iterator<Item = T> {
+        self.0.into_iter().flatten()
     }
 }
 
@@ -70,7 +73,11 @@ impl<T: Queued> Backlog<T> {
     /// Whether it is no more than the share of one account, or nobody has more than a window of it, which is what one session
     /// may have.
     fn is_modest(&self) -> bool {
-        if self.0.iter().map(Queued::weight).sum::<usize>() > limits::BATCH_BYTES_PER_ACCOUNT_MAX {
+        let mut authors = self.0.iter().map(Queued::author);
+        let first = authors.next();
+        let others_wait = authors.any(|author| Some(author) != first);
+        let most = if others_wait { limits::BATCH_BYTES_MAX } else { limits::BATCH_BYTES_ALONE_MAX };
+        if self.0.iter().map(Queued::weight).sum::<usize>() > most {
             return false;
         }
         let mut counts: HashMap<AccountId, usize> = HashMap::new();
@@ -83,19 +90,26 @@ impl<T: Queued> Backlog<T> {
     }
 
     fn take_turns(&mut self) -> Vec<T> {
-        let mut shares: HashMap<AccountId, Share> = HashMap::new();
-        let (mut rounds, mut left): (Vec<Vec<T>>, Vec<T>) = (Vec::new(), Vec::new());
+        let mut shares: HashMap<AccountId, usize> = HashMap::new();
+        let (mut of_accounts, mut left) = (Rounds::default(), Vec::new());
         for draft in self.0.drain(..) {
-            match shares.entry(draft.author()).or_default().take(draft.weight()) {
-                None => left.push(draft),
-                Some(round) => match rounds.get_mut(round) {
-                    Some(others) => others.push(draft),
-                    // Rounds begin in order: whoever is in one was in all before it.
-                    None => rounds.push(vec![draft]),
-                },
+            let share = shares.entry(draft.author()).or_default();
+            if *share < limits::BATCH_DRAFTS_PER_ACCOUNT_MAX {
+                of_accounts.put(*share, draft);
+                *share += 1;
+            } else {
+                left.push(draft);
             }
         }
-        let mut turns = rounds.into_iter().flatten().peekable();
+        // One host may have very many accounts.
+        let mut counts: HashMap<Source, usize> = HashMap::new();
+        let mut of_sources = Rounds::default();
+        for draft in of_accounts.in_order() {
+            let count = counts.entry(draft.source()).or_default();
+            of_sources.put(*count, draft);
+            *count += 1;
+        }
+        let mut turns = of_sources.in_order().peekable();
         let (mut batch, mut bytes): (Vec<T>, usize) = (Vec::new(), 0);
         while batch.len() < limits::BATCH_DRAFTS_MAX
             && let Some(next) = turns.next_if(|next| bytes + next.weight() <= limits::BATCH_BYTES_MAX)
@@ -118,6 +132,11 @@ mod tests {
     impl Queued for Draft {
         fn author(&self) -> AccountId {
             AccountId(self.0)
+        }
+
+        /// Each host has ten thousand accounts.
+        fn source(&self) -> Source {
+            Source(format!("host {}", self.0 / 10_000).into())
         }
 
         fn weight(&self) -> usize {
@@ -164,11 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn long_drafts_use_a_share_up_sooner_and_nothing_overtakes() {
-        let half = limits::BATCH_BYTES_PER_ACCOUNT_MAX / 2;
-        let mut waiting = backlog([(1, 0, half), (1, 1, half), (1, 2, half), (1, 3, 1), (2, 0, 1)]);
+    fn long_drafts_use_a_batch_up_sooner_and_nothing_overtakes() {
+        let half = limits::BATCH_BYTES_MAX / 2;
+        let mut waiting =
+            backlog([(1, 0, half), (1, 1, half), (1, 2, half), (1, 3, 1), (2, 0, 1), (2, 1, 1)]);
         let numbers = |batch: Vec<Draft>| batch.iter().map(|draft| (draft.0, draft.1)).collect::<Vec<_>>();
-        assert_eq!(numbers(waiting.next_batch()), [(1, 0), (2, 0), (1, 1)]);
+        assert_eq!(numbers(waiting.next_batch()), [(1, 0), (2, 0)]);
+        assert_eq!(numbers(waiting.next_batch()), [(1, 1), (2, 1)]);
         assert_eq!(numbers(waiting.next_batch()), [(1, 2), (1, 3)]);
     }
 
@@ -179,18 +200,28 @@ mod tests {
             backlog((0..8 * accounts).map(|number| {
                 (number % accounts, usize::try_from(number).unwrap(), limits::MESSAGE_BYTES_MAX)
             }));
-        waiting.end().push((accounts, 0, 1));
+        let elsewhere = 10_000;
+        waiting.end().push((elsewhere, 0, 1));
         let (mut batches, mut waited) = (Vec::new(), None);
         while waiting.len() > 0 {
             let batch = waiting.next_batch();
             assert!(batch.iter().map(Queued::weight).sum::<usize>() <= limits::BATCH_BYTES_MAX);
-            if batch.iter().any(|draft| draft.0 == accounts) {
+            if batch.iter().any(|draft| draft.0 == elsewhere) {
                 waited.get_or_insert(batches.len());
             }
             batches.push(batch.len());
         }
         assert_eq!(waited, Some(0), "one line is in the first: {batches:?}");
         assert_eq!(batches.iter().sum::<usize>(), 8 * 40 + 1);
+    }
+
+    #[test]
+    fn however_many_accounts_a_host_has_another_ones_line_is_next() {
+        let accounts = 500;
+        let mut waiting = backlog((0..accounts).map(|account| (account, 0, limits::MESSAGE_BYTES_MAX)));
+        waiting.end().push((10_000, 0, limits::MESSAGE_BYTES_MAX));
+        let batch = waiting.next_batch();
+        assert_eq!(batch.iter().position(|draft| draft.0 == 10_000), Some(1), "{batch:?}");
     }
 
     #[test]

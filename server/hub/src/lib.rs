@@ -21,6 +21,7 @@ mod password;
 mod places;
 pub mod port;
 mod presence;
+mod queue;
 mod registry;
 mod requests;
 mod rings;

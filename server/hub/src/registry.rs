@@ -240,7 +240,7 @@ impl State {
 
     /// Remembers what an account has under way, whose last session has ended.
     fn left_behind(&mut self, account: AccountId, places: &Arc<AccountPlaces>) {
-        if self.left.len() >= limits::SEQUENCER_INBOX_MAX {
+        if self.left.len() >= limits::CLIENTS_DEFAULT {
             // What is left is no more than the posts that wait.
             self.left.retain(|_, places| places.strong_count() > 0);
         }

@@ -33,7 +33,7 @@ impl Session {
             None => Box::pin(self.room_without_seat(&view)).await?,
         };
         let draft = self.draft(room, client_id, body);
-        self.sequencer.post(draft, self.mailbox.clone(), view).await?;
+        self.sequencer.post(draft, &self.source, self.mailbox.clone(), view).await?;
         self.unacked += 1;
         Ok(Reply::Admitted)
     }
@@ -60,7 +60,7 @@ impl Session {
         if self.hub.store.private(self.account, other.id).await?.is_none() {
             // Behind the other posts of its author, as the post itself will be.
             let nowhere = self.draft(RoomId::NONE, client_id, body.clone());
-            if let Appended::IdReused = self.sequencer.append(nowhere).await? {
+            if let Appended::IdReused = self.sequencer.append(nowhere, &self.source).await? {
                 return Err(Refusal::IdReused.into());
             }
         }
@@ -99,7 +99,8 @@ impl Session {
             Opened::TooManyRooms => return Err(Refusal::TooManyRooms.into()),
             Opened::TooManyMade(wait) => return Err(Refusal::TooManyMade(wait).into()),
         };
-        match self.sequencer.append(self.membership_draft(room.id, Body::Joined)?).await? {
+        let joined = self.membership_draft(room.id, Body::Joined)?;
+        match self.sequencer.append(joined, &self.source).await? {
             Appended::TooManyRooms => return Err(Refusal::TooManyRooms.into()),
             Appended::Fresh(_) | Appended::Again(_) | Appended::Unchanged => {}
             Appended::NotAMember | Appended::IdReused => return Err(Error::fault(&"a join was not taken")),
@@ -133,7 +134,7 @@ impl Session {
         }
         let view = RoomView::Group(name);
         let room = self.seat(&view)?.room;
-        self.sequencer.append(self.membership_draft(room, Body::Left)?).await?;
+        self.sequencer.append(self.membership_draft(room, Body::Left)?, &self.source).await?;
         self.lose_seat(room);
         self.leave_unsaid(&view);
         Ok(Reply::Done)

@@ -13,30 +13,34 @@ use crate::entry::{Body, Entry};
 use crate::error::{Error, Refusal};
 use crate::failpoint;
 use crate::mailbox::{Mailbox, Outcome};
-use crate::places::Place;
 use crate::port::{Appended, Draft, Store};
+use crate::queue::{Queue, QueuePlace};
 use crate::registry::Registry;
+use crate::source::Source;
 use crate::writing::Writing;
 
 /// A draft on its way into a log, and who wants to know what became of it.
 #[derive(Debug)]
 struct Admission {
     draft: Draft,
+    source: Source,
     asker: Asker,
 }
 
 #[derive(Debug)]
 pub(crate) enum Asker {
     /// A session that posted and goes on.
-    Author { mailbox: Arc<Mailbox>, room: RoomView, place: Place },
+    Author { mailbox: Arc<Mailbox>, room: RoomView, place: QueuePlace },
     /// A session that waits for its membership to change.
     Waiting(oneshot::Sender<Result<Appended, Error>>),
 }
 
-/// The way into the sequencer. When its inbox of `limits::SEQUENCER_INBOX_MAX` drafts is full, callers wait.
+/// The way into the sequencer. When its inbox of `limits::SEQUENCER_INBOX_MAX` drafts is full, callers wait; posts already
+/// when there is no place for them in the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Sequencer {
     inbox: mpsc::Sender<Admission>,
+    queue: Queue,
 }
 
 impl Sequencer {
@@ -47,28 +51,31 @@ impl Sequencer {
         writing: Arc<Writing>,
     ) -> (Self, JoinHandle<()>) {
         let (inbox, admissions) = mpsc::channel(limits::SEQUENCER_INBOX_MAX);
-        (Self { inbox }, tokio::spawn(run(store, registry, writing, admissions)))
+        (Self { inbox, queue: Queue::new() }, tokio::spawn(run(store, registry, writing, admissions)))
     }
 
     /// Admits a post. Resolves when it has its place in the queue; what became of it is left in the mailbox.
     pub(crate) async fn post(
         &self,
         draft: Draft,
+        source: &Source,
         mailbox: Arc<Mailbox>,
         room: RoomView,
     ) -> Result<(), Error> {
-        let place = mailbox.of_account.post().await;
+        let place = self.queue.place(&mailbox.of_account, draft.body.weight()).await?;
         // It may have waited long.
         if mailbox.is_over() {
             return Err(Refusal::BadToken.into());
         }
-        self.admit(Admission { draft, asker: Asker::Author { mailbox, room, place } }).await
+        let source = source.clone();
+        self.admit(Admission { draft, source, asker: Asker::Author { mailbox, room, place } }).await
     }
 
     /// Has a membership entry committed, in order with the posts.
-    pub(crate) async fn append(&self, draft: Draft) -> Result<Appended, Error> {
+    pub(crate) async fn append(&self, draft: Draft, source: &Source) -> Result<Appended, Error> {
         let (answer, answered) = oneshot::channel();
-        self.admit(Admission { draft, asker: Asker::Waiting(answer) }).await?;
+        let source = source.clone();
+        self.admit(Admission { draft, source, asker: Asker::Waiting(answer) }).await?;
         answered.await.map_err(|gone| Error::fault(&gone))?
     }
 
@@ -132,6 +139,10 @@ async fn take_in(admissions: &mut mpsc::Receiver<Admission>, backlog: &mut Backl
 impl Queued for Admission {
     fn author(&self) -> AccountId {
         self.draft.author
+    }
+
+    fn source(&self) -> Source {
+        self.source.clone()
     }
 
     fn weight(&self) -> usize {

@@ -6,15 +6,20 @@ mod memory_store;
 mod people;
 
 use lanchat_hub::port::Log;
-use lanchat_hub::{Command, Credentials, Hub, HubOptions, Post, RoomView};
+use lanchat_hub::{Command, Credentials, Hub, HubOptions, Post, RoomView, Source};
 use lanchat_model::{ClientId, MessageText, RoomId, RoomName, Seq, limits};
 use memory_store::MemoryStore;
 use people::{here, newcomer};
-use tokio::time::timeout;
+use tokio::task::{JoinSet, unconstrained};
+use tokio::time::{sleep, timeout};
 
 fn post(number: usize) -> Command {
+    post_of(number, "x")
+}
+
+fn post_of(number: usize, text: &str) -> Command {
     let client_id = ClientId::from_bytes((number as u128).to_be_bytes());
-    let (room, text) = (RoomView::Group(RoomName::lobby()), MessageText::parse("x").unwrap());
+    let (room, text) = (RoomView::Group(RoomName::lobby()), MessageText::parse(text).unwrap());
     Command::Post(Post { room, client_id, text, action: false })
 }
 
@@ -30,15 +35,18 @@ async fn somebody_elses_line_is_in_the_next_batch_and_ahead_of_a_flood() {
         let resume = Credentials::Resume { token: welcome.token.clone() };
         flood.push(hub.authenticate(resume, &here()).await.unwrap().0);
     }
-    // The sequencer gets its turn when somebody waits: not yet, and not in so few steps.
-    let mut number = 0;
-    for session in &mut flood {
-        while session.has_credit() {
-            session.submit(post(number)).await.unwrap();
-            number += 1;
+    // The sequencer gets its turn when somebody waits: not yet.
+    unconstrained(async {
+        let mut number = 0;
+        for session in &mut flood {
+            while session.has_credit() {
+                session.submit(post(number)).await.unwrap();
+                number += 1;
+            }
         }
-    }
-    bob.submit(post(number)).await.unwrap();
+        bob.submit(post(number)).await.unwrap();
+    })
+    .await;
     bob.ready().await;
     for session in &mut flood {
         while session.has_unacked() {
@@ -56,4 +64,47 @@ async fn somebody_elses_line_is_in_the_next_batch_and_ahead_of_a_flood() {
         });
     // Behind the entries of two registrations, and one line of eve's.
     assert!(place.is_some_and(|place| place <= 4), "{place:?}");
+}
+
+/// More accounts than the queue in front of the disk has space for, each with full windows of the longest messages.
+#[tokio::test(start_paused = true)]
+async fn whoever_says_a_line_waits_behind_no_queue_of_others() {
+    const ACCOUNTS: usize = 2 * limits::QUEUE_BYTES_MAX / limits::BATCH_BYTES_ALONE_MAX;
+    let store = MemoryStore::new();
+    let hub = Hub::open(store.clone(), HubOptions::default()).await.unwrap();
+    let (mut bob, _) = hub.authenticate(newcomer("bob"), &Source("127.0.0.2".into())).await.unwrap();
+    let long = "x".repeat(limits::MESSAGE_BYTES_MAX);
+    let mut flood = Vec::new();
+    for account in 0..ACCOUNTS {
+        // As many as one address may make in a while.
+        let source = Source(format!("10.0.{account}.1").into());
+        flood.push(hub.authenticate(newcomer(&format!("eve{account}")), &source).await.unwrap().0);
+    }
+    let disk = store.hold();
+    let mut posting = JoinSet::new();
+    for (account, mut session) in flood.into_iter().enumerate() {
+        let long = long.clone();
+        posting.spawn(async move {
+            let first = account * limits::UNACKED_PER_SESSION_MAX;
+            for number in first..first + limits::UNACKED_PER_SESSION_MAX {
+                session.submit(post_of(number, &long)).await.unwrap();
+            }
+            session
+        });
+    }
+    // The clock moves when nobody else can: the queue is full.
+    sleep(limits::REQUEST_MAX).await;
+    assert!(posting.try_join_next().is_none() || posting.len() > ACCOUNTS / 4, "most of them wait");
+    let before = store.batches().len();
+    let line = bob.submit(post(ACCOUNTS * limits::UNACKED_PER_SESSION_MAX));
+    timeout(limits::REQUEST_MAX, line)
+        .await
+        .expect("there is a place for the first line of everybody")
+        .unwrap();
+    store.let_pass();
+    disk.open();
+    bob.ready().await;
+    let drafts: usize = store.batches()[before..].iter().sum();
+    let longest = limits::BATCH_BYTES_MAX / limits::MESSAGE_BYTES_MAX;
+    assert!(drafts <= 2 * longest, "his line was on disk after {drafts} of others");
 }
