@@ -53,7 +53,7 @@ pub struct Scene {
 impl Scene {
     /// The accounts.
     pub fn members(&self) -> Vec<Member> {
-        (0..self.members).map(|number| Member { name: name(number), token: hex(&token(number)) }).collect()
+        (0..self.members).map(|number| Member { name: name(number), token: shown(token(number)) }).collect()
     }
 
     /// Makes the data directory. The folder exists.
@@ -166,8 +166,9 @@ async fn register(
         phc: phc.clone(),
         admin: false,
     };
-    let hash = Sha256::digest(token(number));
-    let token = TokenRecord { hash: hash.into(), series: Sha256::digest(hash).into() };
+    let (series, own) = token(number);
+    let hash = Sha256::new().chain_update(series).chain_update(own).finalize();
+    let token = TokenRecord { hash: hash.into(), series: Sha256::digest(series).into() };
     let device = NewDevice { label: None, token };
     let registered = store.register(account, device).await?.context("a name that is free")?;
     Ok((name, registered.account.id))
@@ -212,8 +213,15 @@ pub fn pair_room(number: usize) -> String {
 }
 
 /// A token that opens the account of a throw-away server on the loopback interface, and nothing else.
-fn token(number: usize) -> [u8; 32] {
-    Sha256::digest(number.to_le_bytes()).into()
+fn token(number: usize) -> ([u8; 16], [u8; 32]) {
+    let own: [u8; 32] = Sha256::digest(number.to_le_bytes()).into();
+    // As random as the other one: where it stands in an index matters.
+    let series: [u8; 32] = Sha256::digest(own).into();
+    (std::array::from_fn(|at| series[at]), own)
+}
+
+fn shown((series, own): ([u8; 16], [u8; 32])) -> String {
+    hex(&series) + &hex(&own)
 }
 
 /// An id that no load uses.
