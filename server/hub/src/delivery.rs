@@ -249,12 +249,13 @@ impl Session {
             cursor.notice = notice;
             events.push(Event::Notice(notice));
         }
-        let (news, version) = self.hub.presence.since(cursor.presence);
-        cursor.presence = version;
+        let (news, presence) = self.hub.presence.since(cursor.presence);
+        cursor.presence = presence.next;
         events.extend(news.map(Event::Presence));
-        let (marks, version) = self.hub.typing.since(cursor.typing);
-        cursor.typing = version;
-        if cursor.typing < self.hub.typing.version() || cursor.presence < self.hub.presence.version() {
+        let (marks, typing) = self.hub.typing.since(cursor.typing);
+        cursor.typing = typing.next;
+        // What changes from now on is told when it is time: whoever asked for it here would be told of each change by itself.
+        if !(presence.is_last && typing.is_last) {
             self.mailbox.leave(|waiting| waiting.latest_changed = true);
         }
         for (room, name) in marks {

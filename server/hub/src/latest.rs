@@ -8,6 +8,17 @@ use std::hash::Hash;
 
 use lanchat_model::limits;
 
+/// Some of the changes, by their versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// What the reader has.
+    pub(crate) after: u64,
+    /// What it has then, and asks after next.
+    pub(crate) next: u64,
+    /// Nothing has changed beyond it.
+    pub(crate) is_last: bool,
+}
+
 /// A map whose changes are numbered.
 #[derive(Debug)]
 pub(crate) struct Latest<K, V> {
@@ -48,17 +59,23 @@ impl<K: Clone + Eq + Hash, V> Latest<K, V> {
         self.values.get(key).map(|(_, value)| value)
     }
 
-    /// The first `limits::LATEST_PIECE_MAX` keys that changed after `version`, in the order of their last change, and the
-    /// version to ask for next: that of the last of them, or [`Latest::version`] if there are no more.
-    pub(crate) fn since(&self, version: u64) -> (impl Iterator<Item = (&K, &V)>, u64) {
-        let most = limits::LATEST_PIECE_MAX;
-        let mut behind = self.order.range(version + 1..).map(|(version, _)| *version).skip(most - 1);
-        let next = match (behind.next(), behind.next()) {
-            (Some(last), Some(_)) => last,
-            _ => self.version,
+    /// Where a piece ends that begins after `version`: at the last change, if there were not many. Others end at the same
+    /// versions for everybody, so that readers who began apart soon ask for the same.
+    pub(crate) fn piece(&self, version: u64) -> Piece {
+        const MOST: u64 = limits::LATEST_PIECE_MAX as u64;
+        let next = if self.version.saturating_sub(version) <= MOST {
+            self.version
+        } else {
+            let first = self.order.range(version + 1..).next().map_or(self.version, |(first, _)| *first);
+            first.next_multiple_of(MOST).min(self.version)
         };
-        let piece = self.order.range(version + 1..).take(most);
-        (piece.filter_map(|(_, key)| Some((key, self.value(key)?))), next)
+        Piece { after: version, next, is_last: next == self.version }
+    }
+
+    /// What is in a piece, in the order of the last change: at most `limits::LATEST_PIECE_MAX` keys.
+    pub(crate) fn read(&self, piece: Piece) -> impl Iterator<Item = (&K, &V)> {
+        let Piece { after, next, .. } = piece;
+        self.order.range(after + 1..=next.max(after + 1)).filter_map(|(_, key)| Some((key, self.value(key)?)))
     }
 }
 
@@ -74,8 +91,8 @@ mod tests {
         map.put("bob", 2);
         map.put("ana", 3);
         map.put("bob", 4);
-        assert_eq!(map.since(seen).0.collect::<Vec<_>>(), [(&"ana", &3), (&"bob", &4)]);
-        assert_eq!(map.since(map.version()).0.count(), 0);
+        assert_eq!(map.read(map.piece(seen)).collect::<Vec<_>>(), [(&"ana", &3), (&"bob", &4)]);
+        assert_eq!(map.read(map.piece(map.version())).count(), 0);
     }
 
     #[test]
@@ -84,16 +101,27 @@ mod tests {
         {
             let mut map = Latest::new(keys);
             (0..keys).for_each(|key| map.put(key, ()));
-            let (mut seen, mut version) = (Vec::new(), 0);
-            while version < map.version() {
-                let (piece, next) = map.since(version);
-                let piece: Vec<_> = piece.map(|(key, ())| *key).collect();
-                assert!(piece.len() <= limits::LATEST_PIECE_MAX && next > version);
-                seen.extend(piece);
-                version = next;
+            let (mut seen, mut piece) = (Vec::new(), map.piece(0));
+            loop {
+                let read: Vec<_> = map.read(piece).map(|(key, ())| *key).collect();
+                assert!((1..=limits::LATEST_PIECE_MAX).contains(&read.len()) && piece.next > piece.after);
+                seen.extend(read);
+                if piece.is_last {
+                    break;
+                }
+                piece = map.piece(piece.next);
             }
             assert_eq!(seen, (0..keys).collect::<Vec<_>>());
+            assert_eq!(piece.next, map.version());
         }
+    }
+
+    #[test]
+    fn readers_who_began_apart_ask_for_the_same_from_the_second_piece_on() {
+        let mut map = Latest::new(usize::MAX);
+        (0..3 * limits::LATEST_PIECE_MAX).for_each(|key| map.put(key, ()));
+        assert_eq!(map.piece(map.piece(3).next), map.piece(map.piece(77).next));
+        assert_ne!(map.piece(3), map.piece(77));
     }
 
     #[test]
@@ -102,6 +130,6 @@ mod tests {
         for (value, key) in ["a", "b", "a", "c"].into_iter().enumerate() {
             map.put(key, value);
         }
-        assert_eq!(map.since(0).0.map(|(key, _)| *key).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(map.read(map.piece(0)).map(|(key, _)| *key).collect::<Vec<_>>(), ["a", "c"]);
     }
 }

@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 
 use crate::entry::WireForm;
 use crate::event::{PresenceNews, PresenceState};
-use crate::latest::Latest;
+use crate::latest::{Latest, Piece};
 use crate::port::{Account, Away, PresenceRecord, Store};
 use crate::registry::Registry;
 
@@ -38,8 +38,9 @@ struct State {
     feed: Latest<AccountName, PresenceState>,
     /// Decides which changes reach the feed, and when.
     teller: Teller,
-    /// What was read last, and from which version to which: the next reader most likely asks for the same.
-    told: Option<((u64, u64), Arc<PresenceNews>)>,
+    /// What was read last, and from which version to which: the next reader most likely asks for one of these. At most
+    /// `limits::LATEST_READ_MAX`; the oldest goes.
+    told: VecDeque<((u64, u64), Arc<PresenceNews>)>,
     /// Losses by age; each account that is here and has no session is in it at least once, with its last loss.
     lost: VecDeque<(Instant, AccountId)>,
     /// What the store does not know yet: the latest value per account, emptied by the keeper.
@@ -75,7 +76,7 @@ impl Presence {
     ) -> (Arc<Self>, JoinHandle<()>) {
         let feed = Latest::new(limits::PRESENCE_ACCOUNTS_MAX);
         let (here, lost, unsaved) = (HashMap::new(), VecDeque::new(), BTreeMap::new());
-        let mut state = State { here, feed, teller: Teller::default(), told: None, lost, unsaved };
+        let mut state = State { here, feed, teller: Teller::default(), told: VecDeque::new(), lost, unsaved };
         let now = Instant::now();
         for account in were_here {
             state.lost.push_back((now, account.id));
@@ -170,24 +171,26 @@ impl Presence {
         self.lock().feed.version()
     }
 
-    /// What changed after `version`, if anything did, and the version to ask for next: as [`Latest::since`] says.
-    pub(crate) fn since(&self, version: u64) -> (Option<Arc<PresenceNews>>, u64) {
+    /// What changed after `version`, if anything did, in pieces.
+    pub(crate) fn since(&self, version: u64) -> (Option<Arc<PresenceNews>>, Piece) {
         let mut state = self.lock();
-        let now = state.feed.version();
-        if version >= now {
-            return (None, now);
+        let piece = state.feed.piece(version);
+        if piece.next <= version {
+            return (None, piece);
         }
-        let (piece, next) = state.feed.since(version);
-        if let Some((span, news)) = &state.told
-            && *span == (version, next)
-        {
-            return (Some(Arc::clone(news)), next);
+        let span = (version, piece.next);
+        if let Some((_, news)) = state.told.iter().find(|(told, _)| *told == span) {
+            return (Some(Arc::clone(news)), piece);
         }
-        let changes = piece.map(|(name, shown)| (name.clone(), shown.clone())).collect();
+        let read = state.feed.read(piece);
+        let changes = read.map(|(name, shown)| (name.clone(), shown.clone())).collect();
         let news =
             Arc::new(PresenceNews { changes, connected: state.here.len() as u64, form: WireForm::default() });
-        state.told = Some(((version, next), Arc::clone(&news)));
-        (Some(news), next)
+        if state.told.len() >= limits::LATEST_READ_MAX {
+            state.told.pop_front();
+        }
+        state.told.push_back((span, Arc::clone(&news)));
+        (Some(news), piece)
     }
 
     /// Ends the grace of those who did not come back, and tells what has lasted. The next moment to look, if there is one.

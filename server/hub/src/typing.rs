@@ -6,7 +6,7 @@ use std::time::Duration;
 use lanchat_model::{AccountName, RoomId, limits};
 use tokio::time::Instant;
 
-use crate::latest::Latest;
+use crate::latest::{Latest, Piece};
 
 /// A mark that repeats one this young says nothing new.
 const REPEAT_AFTER: Duration = Duration::from_secs(1);
@@ -37,12 +37,12 @@ impl TypingBoard {
         self.lock().version()
     }
 
-    /// Marks after `version` that are still worth showing, and the version to ask for next: as [`Latest::since`] says.
-    pub(crate) fn since(&self, version: u64) -> (Vec<(RoomId, AccountName)>, u64) {
+    /// Marks after `version` that are still worth showing, in pieces.
+    pub(crate) fn since(&self, version: u64) -> (Vec<(RoomId, AccountName)>, Piece) {
         let (marks, now) = (self.lock(), Instant::now());
         let fresh = |at: &Instant| now.duration_since(*at) < limits::TYPING_SHOWN;
-        let (piece, next) = marks.since(version);
-        (piece.filter(|(_, at)| fresh(at)).map(|(key, _)| key.clone()).collect(), next)
+        let piece = marks.piece(version);
+        (marks.read(piece).filter(|(_, at)| fresh(at)).map(|(key, _)| key.clone()).collect(), piece)
     }
 
     fn lock(&self) -> MutexGuard<'_, Latest<(RoomId, AccountName), Instant>> {

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use lanchat_hub::port::Accounts;
-use lanchat_hub::{Command, Credentials, Event, Hub, HubOptions, PresenceState, Reply, Session};
+use lanchat_hub::{
+    Command, Credentials, Event, Hub, HubOptions, PresenceNews, PresenceState, Reply, Session,
+};
 use lanchat_model::limits;
 use memory_store::MemoryStore;
 use people::{PASSWORD, here, newcomer};
@@ -211,4 +213,35 @@ async fn last_seen_outlives_a_stop_of_the_server() {
     let told = told_of(&mut ana, "ci").await;
     assert_eq!(told, [PresenceState::Offline(kept.last_seen)]);
     assert!((5000..5000 + 600).contains(&seconds_since_seen(&told)), "{told:?}");
+}
+
+/// The next piece of presence that is handed out.
+async fn news(reader: &mut Session) -> Arc<PresenceNews> {
+    loop {
+        timeout(limits::PRESENCE_WAIT_MAX * 2, reader.ready()).await.unwrap();
+        for event in reader.next_batch().await.unwrap() {
+            if let Event::Presence(news) = event {
+                return news;
+            }
+        }
+    }
+}
+
+/// When everybody comes at once, encoding what is told anew for each of them takes the square of their number.
+#[tokio::test(start_paused = true)]
+async fn what_is_told_in_a_crowd_is_made_once_for_all_who_stand_at_the_same_place() {
+    let (hub, _) = hub().await;
+    let mut first = [enter(&hub, newcomer("ana")).await, enter(&hub, login("ana")).await];
+    for session in &mut first {
+        while timeout(limits::PRESENCE_WAIT_MAX * 2, session.ready()).await.is_ok() {
+            session.next_batch().await.unwrap();
+        }
+    }
+    let mut second = enter(&hub, newcomer("bob")).await;
+    let _third = enter(&hub, newcomer("cyd")).await;
+    let [one, other] = &mut first;
+    let told = news(one).await;
+    assert_eq!(told.changes.len(), 2);
+    assert_eq!(news(&mut second).await.changes.len(), 1, "it began later");
+    assert!(Arc::ptr_eq(&told, &news(other).await));
 }
