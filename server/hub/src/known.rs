@@ -1,7 +1,7 @@
 //! Where accounts have logged in from: their owners are not slowed there by the guesses of others, and places are kept for
 //! these sources in front of the login.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::num::NonZero;
 
@@ -15,7 +15,8 @@ use crate::source::Source;
 pub(crate) struct KnownSources {
     hasher: RandomState,
     logins: u64,
-    accounts: HashMap<NameHash, Whereabouts>,
+    /// A tree: a hash table that has just grown is half empty.
+    accounts: BTreeMap<NameHash, Whereabouts>,
     /// How many accounts each source is known of: never 0.
     holders: HashMap<SourceHash, u32>,
 }

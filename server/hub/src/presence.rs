@@ -2,7 +2,7 @@
 //!
 //! Not a log: the latest value per account, kept for the next start of the server, announced only when it lasts.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -34,7 +34,8 @@ pub(crate) struct Presence {
 #[derive(Debug)]
 struct State {
     /// Accounts that others are told to be here: with a session, or without one for less than `limits::FLAP`.
-    here: HashMap<AccountId, Record>,
+    /// A tree: a hash table that has just grown is half empty.
+    here: BTreeMap<AccountId, Record>,
     feed: Latest<AccountName, PresenceState>,
     /// Decides which changes reach the feed, and when.
     teller: Teller,
@@ -75,7 +76,7 @@ impl Presence {
         were_here: Vec<Account>,
     ) -> (Arc<Self>, JoinHandle<()>) {
         let feed = Latest::new(limits::PRESENCE_ACCOUNTS_MAX);
-        let (here, lost, unsaved) = (HashMap::new(), VecDeque::new(), BTreeMap::new());
+        let (here, lost, unsaved) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
         let mut state = State { here, feed, teller: Teller::default(), told: VecDeque::new(), lost, unsaved };
         let now = Instant::now();
         for account in were_here {

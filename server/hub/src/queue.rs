@@ -10,8 +10,8 @@ use crate::account_places::AccountPlaces;
 use crate::error::Error;
 use crate::places::Place;
 
-/// What is left of `limits::QUEUE_BYTES_MAX`. Cheap to clone.
-#[derive(Clone, Debug)]
+/// What is left of `limits::QUEUE_BYTES_MAX`.
+#[derive(Debug)]
 pub(crate) struct Queue(Arc<Semaphore>);
 
 /// The place of one post in the queue; given back when dropped.

@@ -38,7 +38,10 @@ pub(crate) enum Asker {
 /// The way into the sequencer. When its inbox of `limits::SEQUENCER_INBOX_MAX` drafts is full, callers wait; posts already
 /// when there is no place for them in the queue.
 #[derive(Clone, Debug)]
-pub(crate) struct Sequencer {
+pub(crate) struct Sequencer(Arc<WayIn>);
+
+#[derive(Debug)]
+struct WayIn {
     inbox: mpsc::Sender<Admission>,
     queue: Queue,
 }
@@ -51,7 +54,10 @@ impl Sequencer {
         writing: Arc<Writing>,
     ) -> (Self, JoinHandle<()>) {
         let (inbox, admissions) = mpsc::channel(limits::SEQUENCER_INBOX_MAX);
-        (Self { inbox, queue: Queue::new() }, tokio::spawn(run(store, registry, writing, admissions)))
+        (
+            Self(Arc::new(WayIn { inbox, queue: Queue::new() })),
+            tokio::spawn(run(store, registry, writing, admissions)),
+        )
     }
 
     /// Admits a post. Resolves when it has its place in the queue; what became of it is left in the mailbox.
@@ -62,7 +68,7 @@ impl Sequencer {
         mailbox: Arc<Mailbox>,
         room: RoomView,
     ) -> Result<(), Error> {
-        let place = self.queue.place(&mailbox.of_account, draft.body.weight()).await?;
+        let place = self.0.queue.place(&mailbox.of_account, draft.body.weight()).await?;
         // It may have waited long.
         if mailbox.is_over() {
             return Err(Refusal::BadToken.into());
@@ -80,7 +86,7 @@ impl Sequencer {
     }
 
     async fn admit(&self, admission: Admission) -> Result<(), Error> {
-        self.inbox.send(admission).await.map_err(|_| Error::fault(&"the sequencer has stopped"))
+        self.0.inbox.send(admission).await.map_err(|_| Error::fault(&"the sequencer has stopped"))
     }
 }
 

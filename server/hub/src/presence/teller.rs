@@ -3,7 +3,7 @@
 //! Whoever comes and goes all the time, as a job does that says one line and leaves, or changes `away` as fast as it can,
 //! is told of as what lasts. Pure: the time is given.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use lanchat_model::{AccountId, AccountName, limits};
@@ -20,7 +20,7 @@ pub(crate) type Told = (AccountName, PresenceState);
 #[derive(Debug, Default)]
 pub(crate) struct Teller {
     /// Those that came, and have done nothing since: when. Nearly all, so this is all there is about them.
-    arrivals: HashMap<AccountId, Instant>,
+    arrivals: BTreeMap<AccountId, Instant>,
     /// All others.
     accounts: HashMap<AccountId, Lately>,
     /// Those of `accounts`, by their last change.
