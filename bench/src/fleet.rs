@@ -166,6 +166,20 @@ impl Fleet {
         send(peer, &mut self.sealed, lines)
     }
 
+    /// Sends lines on a connection, each byte of them in a TLS record of its own.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn send_bytes(&mut self, id: usize, mut lines: &[u8]) -> Result<()> {
+        let Some(Some(peer)) = self.peers.get_mut(id) else { bail!("connection {id} is gone") };
+        while !lines.is_empty() {
+            let (taken, length) = tls::seal_bytes(&mut peer.tls, lines, &mut self.sealed)?;
+            peer.socket.send(self.sealed.get(..length).unwrap_or_default())?;
+            lines = lines.get(taken..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
     /// Closes a connection without a word.
     pub fn close(&mut self, id: usize) {
         if let Some(slot) = self.peers.get_mut(id) {

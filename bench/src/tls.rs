@@ -18,6 +18,9 @@ pub const SEAL_BYTES_MAX: usize = 64 * 1024;
 /// Memory that [`seal`] needs for so much: each record of 16 KiB grows by less than 256 bytes.
 pub const SEALED_BYTES_MAX: usize = SEAL_BYTES_MAX + (SEAL_BYTES_MAX / (16 * 1024) + 1) * 256;
 
+/// Memory that a record of one byte needs at most.
+const SEALED_BYTE_MAX: usize = 256;
+
 /// How a client that knows the server's key speaks with it.
 pub fn config(to: Destination) -> Arc<ClientConfig> {
     let policy = Policy { expected: Some(to.fingerprint), ..Policy::default() };
@@ -130,4 +133,21 @@ pub fn seal<R: Records>(tls: &mut R, plain: &[u8], sealed: &mut [u8]) -> Result<
         ConnectionState::WriteTraffic(mut traffic) => Ok(traffic.encrypt(plain, sealed)?),
         other => bail!("TLS cannot encrypt now: {other:?}"),
     }
+}
+
+/// Encrypts bytes of plaintext one by one, as many as there is room for: each is a record of its own. Tells how many
+/// of them there were, and how many bytes of `sealed` are to be sent.
+///
+/// # Errors
+/// As [`seal`].
+pub fn seal_bytes<R: Records>(tls: &mut R, plain: &[u8], sealed: &mut [u8]) -> Result<(usize, usize)> {
+    let (mut taken, mut used) = (0, 0);
+    for byte in plain.chunks(1) {
+        let Some(place) = sealed.get_mut(used..).filter(|place| place.len() >= SEALED_BYTE_MAX) else {
+            break;
+        };
+        used += seal(tls, byte, place)?;
+        taken += 1;
+    }
+    Ok((taken, used))
 }

@@ -56,7 +56,7 @@ fn strangers_who_say_nothing() -> Result<()> {
 
 #[test]
 fn strangers_who_make_work() -> Result<()> {
-    play(&["reconnects", "garbage", "registrations", "bad-tokens", "guesses-many"])
+    play(&["reconnects", "garbage", "registrations", "bad-tokens", "records", "guesses-many"])
 }
 
 #[test]

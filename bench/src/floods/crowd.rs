@@ -51,6 +51,11 @@ pub trait Script {
     /// the kernel has taken them.
     fn ask(&mut self, seat: usize, out: &mut Vec<u8>) -> u32;
 
+    /// Whether each byte of what is asked is a TLS record of its own.
+    fn is_in_records_of_a_byte(&self) -> bool {
+        false
+    }
+
     /// Whether it has asked all that it may.
     fn is_done(&self) -> bool {
         false
@@ -204,7 +209,12 @@ impl<S: Script> Desk<S> {
             }
             lines.clear();
             let answers = self.script.ask(number, &mut lines);
-            if fleet.send(seat.id, &lines).is_ok() {
+            let sent = if self.script.is_in_records_of_a_byte() {
+                fleet.send_bytes(seat.id, &lines)
+            } else {
+                fleet.send(seat.id, &lines)
+            };
+            if sent.is_ok() {
                 seat.state = State::Asking(answers);
                 self.tally.done += u64::from(answers.max(1));
                 has_asked = true;

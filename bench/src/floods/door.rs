@@ -19,6 +19,11 @@ const TOKENS: usize = 60;
 /// Lines that are sent in one go.
 const LINES: usize = 16;
 
+/// Connections of the one host that sends blank lines.
+const EACH_OF_RECORDS: usize = 64;
+/// Blank lines that are sent in one go.
+const BLANK_LINES: usize = 1024;
+
 /// What strangers do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
@@ -33,6 +38,8 @@ pub enum Deed {
     /// The same from as many connections as a server has places before a login, each of which is never without one that
     /// is worked on.
     ResumeMany,
+    /// They send blank lines, each in a TLS record of its own.
+    Records,
 }
 
 /// The flood.
@@ -41,7 +48,8 @@ pub struct Strangers(pub Deed);
 
 /// One for each deed.
 pub fn all() -> Vec<Box<dyn Flood>> {
-    let deeds = [Deed::Reconnect, Deed::Garbage, Deed::Register, Deed::Resume, Deed::ResumeMany];
+    let deeds =
+        [Deed::Reconnect, Deed::Garbage, Deed::Register, Deed::Resume, Deed::ResumeMany, Deed::Records];
     deeds.into_iter().map(|deed| Box::new(Strangers(deed)) as Box<dyn Flood>).collect()
 }
 
@@ -53,6 +61,7 @@ impl Flood for Strangers {
             Deed::Register => "registrations",
             Deed::Resume => "bad-tokens",
             Deed::ResumeMany => "bad-tokens-many",
+            Deed::Records => "records",
         };
         name.to_owned()
     }
@@ -64,12 +73,15 @@ impl Flood for Strangers {
             Deed::Register => "register a new account each",
             Deed::Resume => "resume by tokens that are none, half of them like that of a known device",
             Deed::ResumeMany => "resume by tokens that are none, many in one go",
+            Deed::Records => "send blank lines, each in a TLS record of its own",
         };
-        format!("5 hosts, {} connections: they {what}; as fast as one core can", self.0.connections())
+        let hosts =
+            if self.0.hosts() == 1 { "1 host".to_owned() } else { format!("{} hosts", self.0.hosts()) };
+        format!("{hosts}, {} connections: they {what}; as fast as one core can", self.0.connections())
     }
 
     fn rage(&self, field: &Field) -> Result<Tally> {
-        let seats = field.seats(Family::Ipv4, ATTACKERS, self.0.addresses(), EACH);
+        let seats = field.seats(Family::Ipv4, self.0.hosts(), self.0.addresses(), self.0.each());
         let entry = if self.0 == Deed::Reconnect { Entry::Passing } else { Entry::Stranger };
         let token = field.members.get(DEVICE).map(|device| device.token.clone()).unwrap_or_default();
         let plan = Plan { family: Family::Ipv4, seats, entry, rate: None };
@@ -78,13 +90,22 @@ impl Flood for Strangers {
 }
 
 impl Deed {
+    fn hosts(self) -> usize {
+        if self == Self::Records { 1 } else { ATTACKERS }
+    }
+
     /// Addresses that each host uses.
     fn addresses(self) -> usize {
         if self == Self::ResumeMany { usize::from(ADDRESSES) } else { 1 }
     }
 
+    /// Connections of each address.
+    fn each(self) -> usize {
+        if self == Self::Records { EACH_OF_RECORDS } else { EACH }
+    }
+
     fn connections(self) -> usize {
-        ATTACKERS * self.addresses() * EACH
+        self.hosts() * self.addresses() * self.each()
     }
 }
 
@@ -131,7 +152,15 @@ impl Script for Stranger {
                 }
                 TOKENS as u32
             }
+            Deed::Records => {
+                out.resize(out.len() + BLANK_LINES, b'\n');
+                0
+            }
         }
+    }
+
+    fn is_in_records_of_a_byte(&self) -> bool {
+        self.deed == Deed::Records
     }
 
     fn answer(&mut self, _seat: usize, kind: Kind) -> Then {
