@@ -61,12 +61,17 @@ fn strangers_who_make_work() -> Result<()> {
 
 #[test]
 fn one_account_that_asks() -> Result<()> {
-    play(&["history-unread", "lists", "posts", "large-posts", "posts-outside"])
+    play(&["history-unread", "lists", "posts", "large-posts", "posts-outside", "rooms-full"])
 }
 
 #[test]
 fn one_account_that_does() -> Result<()> {
     play(&["join-and-leave", "away-45", "come-and-go", "typing", "passwd"])
+}
+
+#[test]
+fn many_accounts() -> Result<()> {
+    play(&["accounts-large"])
 }
 
 #[test]

@@ -60,9 +60,9 @@ pub fn all() -> Vec<Box<dyn Flood>> {
 
 /// Sessions of the one account, from one host.
 pub fn plan(field: &Field, sessions: usize, is_deaf: bool, rate: Option<u32>) -> Plan {
-    let token = field.members.get(CULPRIT).map(|culprit| culprit.token.clone()).unwrap_or_default();
+    let tokens = field.members.iter().skip(CULPRIT).take(1).map(|culprit| culprit.token.clone()).collect();
     let seats = field.seats(Family::Ipv4, 1, 1, sessions);
-    Plan { family: Family::Ipv4, seats, entry: Entry::Session { token, is_deaf }, rate }
+    Plan { family: Family::Ipv4, seats, entry: Entry::Sessions { tokens, is_deaf }, rate }
 }
 
 impl Deed {

@@ -12,7 +12,7 @@ use crate::wire::{Kind, kind, text_of, write_resume};
 
 /// Connections that one turn begins at most.
 const BEGUN_PER_TURN_MAX: usize = 64;
-/// Sessions of one account that are on their way in.
+/// Sessions that are on their way in.
 const ENTERING_MAX: usize = 8;
 /// After a refusal at the door, and when the system gives no socket.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -26,14 +26,26 @@ pub enum Entry {
     Passing,
     /// They hear the server's hello, and do not log in.
     Stranger,
-    /// They resume by this token, one after the other, each with what the last one was given. If they are deaf they
-    /// read nothing from then on.
-    Session {
-        /// The token of the account.
-        token: String,
+    /// They resume by these tokens in turn; those of one account one after the other, each with what the last one was
+    /// given. If they are deaf they read nothing from then on.
+    Sessions {
+        /// The tokens of the accounts.
+        tokens: Vec<String>,
         /// Whether they never read.
         is_deaf: bool,
     },
+}
+
+impl Entry {
+    /// Keeps the token that a seat was given, if the line has one.
+    fn renew(&mut self, seat: usize, line: &[u8]) {
+        let Self::Sessions { tokens, .. } = self else { return };
+        let accounts = tokens.len().max(1);
+        if let (Some(token), Some(newest)) = (tokens.get_mut(seat % accounts), text_of(line, br#""token":""#))
+        {
+            *token = String::from_utf8_lossy(newest).into_owned();
+        }
+    }
 }
 
 /// What a connection does after an answer.
@@ -149,7 +161,7 @@ impl<S: Script> Desk<S> {
     /// Begins connections for seats that have none.
     fn take_seats(&mut self, field: &Field, family: Family, fleet: &mut Fleet) -> Result<()> {
         let now = Instant::now();
-        let is_session = matches!(self.entry, Entry::Session { .. });
+        let is_session = matches!(self.entry, Entry::Sessions { .. });
         let mut coming =
             self.count(|state| matches!(state, State::Coming | State::AtHello | State::Entering));
         let mut begun = 0;
@@ -181,18 +193,23 @@ impl<S: Script> Desk<S> {
         self.seats.iter().filter(|seat| which(seat.state)).count()
     }
 
-    /// Lets the next session in, when nobody is on the way: a token is good for one.
+    /// Lets the next session of each account in that has nobody on the way: a token is good for one.
     fn enter(&mut self, fleet: &mut Fleet) {
-        let Entry::Session { token, .. } = &self.entry else { return };
-        if self.seats.iter().any(|seat| seat.state == State::Entering) {
-            return;
-        }
-        if let Some(seat) = self.seats.iter_mut().find(|seat| seat.state == State::AtHello) {
-            let mut line = Vec::new();
-            write_resume(token, &mut line);
-            // A connection that is gone is noticed where it is read.
-            let _ = fleet.send(seat.id, &line);
-            seat.state = State::Entering;
+        let Entry::Sessions { tokens, .. } = &self.entry else { return };
+        let accounts = tokens.len();
+        for (account, token) in tokens.iter().enumerate() {
+            let mut own = self.seats.iter().skip(account).step_by(accounts);
+            if own.any(|seat| seat.state == State::Entering) {
+                continue;
+            }
+            let mut own = self.seats.iter_mut().skip(account).step_by(accounts);
+            if let Some(seat) = own.find(|seat| seat.state == State::AtHello) {
+                let mut line = Vec::new();
+                write_resume(token, &mut line);
+                // A connection that is gone is noticed where it is read.
+                let _ = fleet.send(seat.id, &line);
+                seat.state = State::Entering;
+            }
         }
     }
 
@@ -240,7 +257,7 @@ impl<S: Script> Handler for Desk<S> {
 
     fn line(&mut self, id: usize, line: &[u8], _now: Instant, _out: &mut Vec<u8>) {
         let kind = kind(line);
-        let is_session = matches!(self.entry, Entry::Session { .. });
+        let is_session = matches!(self.entry, Entry::Sessions { .. });
         let Some((number, seat)) = self.seat(id) else { return };
         match (kind, seat.state) {
             (Kind::Hello, State::Coming) => {
@@ -248,13 +265,9 @@ impl<S: Script> Handler for Desk<S> {
             }
             (Kind::Welcome, State::Entering) => {
                 seat.state = State::Asking(0);
-                if let (Entry::Session { token, is_deaf }, Some(newest)) =
-                    (&mut self.entry, text_of(line, br#""token":""#))
-                {
-                    *token = String::from_utf8_lossy(newest).into_owned();
-                    if *is_deaf {
-                        self.deafened.push(id);
-                    }
+                self.entry.renew(number, line);
+                if matches!(self.entry, Entry::Sessions { is_deaf: true, .. }) {
+                    self.deafened.push(id);
                 }
             }
             (Kind::Error, State::Coming | State::AtHello | State::Entering) => {
@@ -269,10 +282,8 @@ impl<S: Script> Handler for Desk<S> {
                 seat.state = State::Asking(open.saturating_sub(1));
                 self.told(kind, line);
                 // A new password brings a new token (PROTOCOL §4).
-                if let (Entry::Session { token, .. }, Some(newest), true) =
-                    (&mut self.entry, text_of(line, br#""token":""#), line.starts_with(br#"{"type":"ok""#))
-                {
-                    *token = String::from_utf8_lossy(newest).into_owned();
+                if line.starts_with(br#"{"type":"ok""#) {
+                    self.entry.renew(number, line);
                 }
                 if self.script.answer(number, kind) == Then::Leave {
                     self.leaving.push(id);
