@@ -77,6 +77,9 @@ pub const MEMBERS_PAGE_MAX: usize = 1000;
 pub const HISTORY_PAGE_MAX: usize = 200;
 /// Entries that one read of the store returns to a session that is behind.
 pub const REPLAY_PAGE_MAX: usize = 200;
+/// The same in bytes, as [`PAGE_BYTES_MAX`] counts them: not much more than such a session is handed at a time. What is beyond it
+/// would be read once more.
+pub const REPLAY_PAGE_BYTES_MAX: usize = REPLAY_PAGE_MAX * ENTRY_OVERHEAD_BYTES_MAX + WRITE_BUFFER_BYTES_MAX;
 /// Entries in one page as they are on the wire, escapes included: an eighth of [`SERVER_FRAME_BYTES_MAX`], because it is
 /// what a peer that asks and does not read costs. A page has one entry in any case, and none is nearly as long.
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
@@ -148,7 +151,7 @@ pub const BATCH_BYTES_ALONE_MAX: usize = UNACKED_PER_SESSION_MAX * MESSAGE_BYTES
 /// Drafts in one transaction: bounds the memory of a batch and the time that a shutdown waits for it.
 pub const BATCH_DRAFTS_MAX: usize = 1024;
 /// The same in bytes when several accounts wait, so that nobody waits long for the longest messages of others.
-pub const BATCH_BYTES_MAX: usize = BATCH_BYTES_ALONE_MAX / 2;
+pub const BATCH_BYTES_MAX: usize = BATCH_BYTES_ALONE_MAX / 4;
 /// Readers that get their turn each time the sequencer steps back for those it woke. The runtime polls about 60 tasks
 /// before it comes back to one that stepped back; more than it does would wake the sequencer in between, and cut the next
 /// batch short.

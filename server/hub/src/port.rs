@@ -381,10 +381,11 @@ pub trait Log: Send + Sync {
     /// Appends drafts in order, in one transaction, and answers for each, in order. `seq` is taken in the
     /// transaction; a [`Body::Joined`] makes the membership and a [`Body::Left`] ends it. An error: none is kept.
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>>;
-    /// Entries after a position, oldest first: at most `limit`, and at most `limits::PAGE_BYTES_MAX` by
+    /// Entries after a position, oldest first: at most `limit`, and at most `limits::REPLAY_PAGE_BYTES_MAX` by
     /// [`Entry::wire_bytes_max`], but at least one if there is one.
     fn read_after(&self, room: RoomId, after: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>>;
-    /// Entries before a position, oldest first, bounded in the same way: the *latest* of those before it.
+    /// Entries before a position, oldest first, bounded in the same way by `limits::PAGE_BYTES_MAX`: the *latest* of those
+    /// before it.
     fn read_before(&self, room: RoomId, before: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>>;
 }
 

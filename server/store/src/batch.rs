@@ -14,6 +14,10 @@ use crate::log::{columns, stored};
 use crate::rooms::{enter, has_space, has_space_for_group, is_empty, is_group, is_member, leave};
 use crate::row::{seq, seq_value};
 
+/// Texts that are longer stand beside the logs: with all else of an entry they would not fit what SQLite keeps of a row in a
+/// page of 4 KiB, 1002 bytes (fileformat2.html §1.6).
+const TEXT_BYTES_IN_LOG_MAX: usize = 800;
+
 /// A batch of drafts on its way into the logs, inside a transaction: while it lasts nobody else writes, so that heads and
 /// memberships change by its own doing alone. Both maps are bounded by the drafts of the batch.
 pub(crate) struct Batch<'c> {
@@ -30,8 +34,8 @@ impl<'c> Batch<'c> {
     pub(crate) fn begin(conn: &'c Connection, at: Timestamp) -> rusqlite::Result<Self> {
         // A resend finds the first post by the unique index that keeps it from being a second one.
         let insert = conn.prepare_cached(
-            "INSERT INTO entries (room, seq, sender, client_id, at_ms, kind, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (client_id, sender) DO NOTHING",
+            "INSERT INTO entries (room, seq, sender, client_id, at_ms, kind, body, long)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (client_id, sender) DO NOTHING",
         )?;
         Ok(Self { conn, at, heads: HashMap::new(), members: HashMap::new(), insert })
     }
@@ -104,8 +108,13 @@ impl<'c> Batch<'c> {
             Slot::Vacant(unknown) => unknown.insert(head_of(self.conn, *room)?),
         };
         let (place, (kind, text)) = (head.next(), columns(body)?);
-        let values = params![room.0, seq_value(place), author.0, client_id.as_bytes(), self.at.0, kind, text];
+        let apart = text.filter(|text| text.len() > TEXT_BYTES_IN_LOG_MAX);
+        let long = apart.map(|text| keep_apart(self.conn, text)).transpose()?;
+        let text = text.filter(|_| long.is_none());
+        let id = client_id.as_bytes();
+        let values = params![room.0, seq_value(place), author.0, id, self.at.0, kind, text, long];
         if self.insert.execute(values)? == 0 {
+            long.map(|long| drop_long(self.conn, long)).transpose()?;
             return Ok(None);
         }
         *head = place;
@@ -126,6 +135,15 @@ impl<'c> Batch<'c> {
             Slot::Vacant(unknown) => Ok(*unknown.insert(is_member(self.conn, room, account)?)),
         }
     }
+}
+
+/// Puts a text beside the logs, and returns what an entry names it by.
+fn keep_apart(conn: &Connection, text: &str) -> rusqlite::Result<i64> {
+    conn.prepare_cached("INSERT INTO long_texts (text) VALUES (?1)")?.insert([text])
+}
+
+fn drop_long(conn: &Connection, long: i64) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM long_texts WHERE id = ?1")?.execute([long]).map(drop)
 }
 
 /// The last position of a log.

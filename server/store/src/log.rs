@@ -23,14 +23,14 @@ impl Log for SqliteStore {
             // Wrong in a test build: a page that begins one too late.
             let after = if failpoint::on("store::page_off_by_one") { after.next() } else { after };
             let oldest_first = select_entry!("WHERE room = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");
-            read(conn, oldest_first, room, after, limit)
+            read(conn, oldest_first, (room, after), limit, limits::REPLAY_PAGE_BYTES_MAX)
         })
     }
 
     fn read_before(&self, room: RoomId, before: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>> {
         self.read(move |conn| {
             let latest_first = select_entry!("WHERE room = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3");
-            let mut page = read(conn, latest_first, room, before, limit)?;
+            let mut page = read(conn, latest_first, (room, before), limit, limits::PAGE_BYTES_MAX)?;
             page.reverse();
             Ok(page)
         })
@@ -41,7 +41,8 @@ impl Log for SqliteStore {
 macro_rules! select_entry {
     ($rest:literal) => {
         concat!(
-            "SELECT room, seq, client_id, accounts.name, at_ms, kind, body
+            "SELECT room, seq, client_id, accounts.name, at_ms, kind,
+                 iif(long IS NULL, body, (SELECT text FROM long_texts WHERE id = long))
              FROM entries JOIN accounts ON accounts.id = entries.sender ",
             $rest
         )
@@ -59,14 +60,14 @@ pub(crate) fn stored(
     statement.query_row(params![author.0, client_id.as_bytes()], entry_of).optional()
 }
 
-/// A page, in the order of the statement: at most `limit` entries and `limits::PAGE_BYTES_MAX` on the
-/// wire, but one entry in any case. Rows beyond the page are not read.
+/// A page, in the order of the statement: at most `limit` entries and `bytes_max` on the wire, but one entry in any case. Rows
+/// beyond the page are not read.
 fn read(
     conn: &Connection,
     sql: &str,
-    room: RoomId,
-    from: Seq,
+    (room, from): (RoomId, Seq),
     limit: usize,
+    bytes_max: usize,
 ) -> rusqlite::Result<Vec<Arc<Entry>>> {
     let mut statement = conn.prepare_cached(sql)?;
     let rows = statement.query_map([room.0, seq_value(from), limit_value(limit)], entry_of)?;
@@ -74,7 +75,7 @@ fn read(
     for entry in rows {
         let entry = entry?;
         bytes += entry.wire_bytes_max();
-        if bytes > limits::PAGE_BYTES_MAX && !page.is_empty() {
+        if bytes > bytes_max && !page.is_empty() {
             break;
         }
         page.push(Arc::new(entry));

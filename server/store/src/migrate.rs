@@ -34,6 +34,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "0004_rooms_made", sql: include_str!("../../../migrations/0004_rooms_made.sql") },
     Migration { name: "0005_token_series", sql: include_str!("../../../migrations/0005_token_series.sql") },
     Migration { name: "0006_looks", sql: include_str!("../../../migrations/0006_looks.sql") },
+    Migration { name: "0007_long_texts", sql: include_str!("../../../migrations/0007_long_texts.sql") },
 ];
 
 /// Applies the steps that the database lacks. Keeps a copy of a database that is not new before the

@@ -56,6 +56,7 @@ conformance! {
         a_resend_is_answered_as_the_first_time
         a_resend_in_the_same_batch_is_one_entry
         an_id_stands_for_one_post_of_one_author
+        texts_of_all_lengths_are_kept_as_they_were_posted
         only_members_write
         pages_are_bounded_in_entries
         pages_are_bounded_in_bytes

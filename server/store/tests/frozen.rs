@@ -18,13 +18,14 @@ use tempfile::TempDir;
 const THEN: Timestamp = Timestamp(1_763_694_100_000);
 
 /// The same content in every schema there was, oldest first.
-const FROZEN: [&str; 6] = [
+const FROZEN: [&str; 7] = [
     include_str!("fixtures/v1.sql"),
     include_str!("fixtures/v2.sql"),
     include_str!("fixtures/v3.sql"),
     include_str!("fixtures/v4.sql"),
     include_str!("fixtures/v5.sql"),
     include_str!("fixtures/v6.sql"),
+    include_str!("fixtures/v7.sql"),
 ];
 
 /// A folder with a database of an earlier schema.
