@@ -16,8 +16,8 @@ use crate::fault::{Severity, severity};
 /// copied is written anew from its beginning, and a commit that makes no file longer costs the disk less.
 const PAGES_CALM_MAX: i32 = 1000;
 /// The same while much is written, which is less than [`CALM_AFTER`] since the last copy: 16 MiB. The ends of the logs are
-/// written again and again, and the longer the journal, the more often each of them is copied only once. Where most pages are
-/// new ones, as with long messages, that saves nothing, and a long copy keeps everybody waiting.
+/// written again and again, and the longer the journal, the more often each of them is copied only once. Where a third of the
+/// pages are new ones, as with long messages, that saves little, and a long copy keeps everybody waiting.
 const PAGES_BUSY_MAX: i32 = 4000;
 /// How long a journal takes to fill when not much is written.
 const CALM_AFTER: Duration = Duration::from_secs(1);
@@ -60,13 +60,11 @@ impl Journal {
     /// proves nothing.
     pub(crate) fn keep_short(&mut self) -> Result<(), String> {
         let is_calm = || self.copied_at.is_none_or(|at| at.elapsed() >= CALM_AFTER);
-        let is_mostly_new = |pages| self.new_pages() >= pages / 2;
+        let many_are_new = |pages| self.new_pages() >= pages / 3;
         let mode = match self.pages.load(Ordering::Relaxed) {
             pages if pages >= PAGES_HARD_MAX => CheckpointMode::RESTART,
             pages if pages >= PAGES_BUSY_MAX => CheckpointMode::PASSIVE,
-            pages if pages >= PAGES_CALM_MAX && (is_calm() || is_mostly_new(pages)) => {
-                CheckpointMode::PASSIVE
-            }
+            pages if pages >= PAGES_CALM_MAX && (is_calm() || many_are_new(pages)) => CheckpointMode::PASSIVE,
             _ => return Ok(()),
         };
         self.copied_at = Some(Instant::now());
