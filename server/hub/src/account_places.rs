@@ -19,7 +19,7 @@ struct Kinds {
     answers: Arc<Places>,
     posts: Arc<Places>,
     /// What posts have taken of `limits::QUEUE_BYTES_OWN_MAX`.
-    queued: AtomicUsize,
+    queued: Arc<AtomicUsize>,
     /// One place each: a turn.
     reading: Arc<Places>,
     changing: Arc<Places>,
@@ -30,7 +30,7 @@ impl Default for Kinds {
         Self {
             answers: Places::new(limits::ANSWERS_PER_ACCOUNT_MAX),
             posts: Places::new(limits::POSTS_PER_ACCOUNT_MAX),
-            queued: AtomicUsize::new(0),
+            queued: Arc::default(),
             reading: Places::new(1),
             changing: Places::new(1),
         }
@@ -49,17 +49,14 @@ impl AccountPlaces {
     }
 
     /// Takes bytes of the account's own part of the queue in front of the disk, if it has so many left there or all of it.
-    pub(crate) fn take_queued(&self, bytes: usize) -> bool {
+    pub(crate) fn take_queued(&self, bytes: usize) -> Option<OwnBytes> {
         let more = |taken: usize| {
             let all = taken.checked_add(bytes)?;
             (taken == 0 || all <= limits::QUEUE_BYTES_OWN_MAX).then_some(all)
         };
-        self.kinds().queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
-    }
-
-    /// Gives back what [`AccountPlaces::take_queued`] took.
-    pub(crate) fn give_back_queued(&self, bytes: usize) {
-        self.kinds().queued.fetch_sub(bytes, Ordering::Relaxed);
+        let queued = &self.kinds().queued;
+        let taken = queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.is_ok().then(|| OwnBytes(Arc::clone(queued), bytes))
     }
 
     /// Whether posts of the account wait to be on disk.
@@ -93,6 +90,17 @@ impl AccountPlaces {
 
     fn kinds(&self) -> &Kinds {
         self.0.get_or_init(Box::default)
+    }
+}
+
+/// Bytes of an account's own part of the queue; given back when dropped. It holds the count alone: who counts the sessions of
+/// an account by its places counts no posts.
+#[derive(Debug)]
+pub(crate) struct OwnBytes(Arc<AtomicUsize>, usize);
+
+impl Drop for OwnBytes {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 

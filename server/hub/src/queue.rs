@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lanchat_model::limits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::account_places::AccountPlaces;
+use crate::account_places::{AccountPlaces, OwnBytes};
 use crate::error::Error;
 use crate::places::Place;
 
@@ -25,7 +25,7 @@ pub(crate) struct QueuePlace {
 /// Whose bytes a post has taken.
 #[derive(Debug)]
 enum Bytes {
-    OfAccount(Arc<AccountPlaces>, usize),
+    OfAccount { _own: OwnBytes },
     OfAll { _permit: OwnedSemaphorePermit },
 }
 
@@ -38,29 +38,17 @@ impl Queue {
     ///
     /// # Errors
     /// None but a fault: the queue is never closed.
-    pub(crate) async fn place(
-        &self,
-        of_account: &Arc<AccountPlaces>,
-        weight: usize,
-    ) -> Result<QueuePlace, Error> {
+    pub(crate) async fn place(&self, of_account: &AccountPlaces, weight: usize) -> Result<QueuePlace, Error> {
         let post = of_account.post().await;
         // No body is nearly as heavy as the queue; one that were would wait for all of it, not for ever.
         let bytes = weight.clamp(limits::QUEUE_BYTES_PER_DRAFT_MIN, limits::QUEUE_BYTES_MAX);
-        let bytes = if of_account.take_queued(bytes) {
-            Bytes::OfAccount(Arc::clone(of_account), bytes)
+        let bytes = if let Some(own) = of_account.take_queued(bytes) {
+            Bytes::OfAccount { _own: own }
         } else {
             let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
             let permit = Arc::clone(&self.0).acquire_many_owned(permits).await;
             Bytes::OfAll { _permit: permit.map_err(|closed| Error::fault(&closed))? }
         };
         Ok(QueuePlace { _post: post, _bytes: bytes })
-    }
-}
-
-impl Drop for Bytes {
-    fn drop(&mut self) {
-        if let Self::OfAccount(account, bytes) = self {
-            account.give_back_queued(*bytes);
-        }
     }
 }
