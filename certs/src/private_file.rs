@@ -94,7 +94,7 @@ impl PrivateFileError {
     }
 }
 
-/// Opens a file to lock, 0600 whatever the umask, and makes it if there is none.
+/// Opens a file to lock, 0600 whatever the umask, and makes it if there is none. What is written goes to its beginning.
 ///
 /// The lock that the caller takes ends when the file is dropped, also when the process dies. The file itself stays:
 /// removing it would race with the next one who locks it.
@@ -103,7 +103,8 @@ impl PrivateFileError {
 /// When the system refuses; the caller adds the path.
 pub fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = File::options();
-    options.create(true).append(true);
+    // Windows locks and cuts no file that was opened to append to.
+    options.create(true).read(true).write(true).truncate(false);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;

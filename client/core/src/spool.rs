@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use lanchat_certs::Fingerprint;
@@ -119,7 +119,8 @@ impl Spool {
 
     /// Empties it: everything is settled. Blocks.
     pub(crate) fn clear(&mut self) -> Result<(), HomeError> {
-        self.file.set_len(0).map_err(failed("empty", &self.path))?;
+        let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
+        emptied.map_err(failed("empty", &self.path))?;
         self.bytes = 0;
         self.begin()
     }
@@ -195,7 +196,7 @@ fn files_of(folder: &Path, server: &str) -> Result<Vec<PathBuf>, HomeError> {
 /// The file, if its program is gone. What no program of ours wrote is left alone: something else than a file could keep its
 /// reader for ever.
 fn lock(path: &Path) -> Option<File> {
-    let file = File::options().read(true).append(true).open(path).ok()?;
+    let file = File::options().read(true).write(true).open(path).ok()?;
     file.metadata().ok().filter(|found| found.is_file() && found.len() <= limits::OUTBOX_FILE_BYTES_MAX)?;
     file.try_lock().ok()?;
     // Its program may have removed it just now.
@@ -297,6 +298,17 @@ mod tests {
     fn left(folder: &Path, account: &str) -> Vec<String> {
         let leftovers = Leftovers::adopt(folder, &owner(account), 100).unwrap();
         leftovers.posts.into_values().map(|post| post.message).collect()
+    }
+
+    #[test]
+    fn one_that_was_emptied_begins_at_its_beginning() {
+        let home = tempfile::tempdir().unwrap();
+        let mut spool = Spool::create(home.path(), &owner("ana")).unwrap();
+        let begun = fs::read(&spool.path).unwrap();
+        spool.append(&line(1), &[]).unwrap();
+        spool.clear().unwrap();
+        spool.append(&line(2), &[]).unwrap();
+        assert_eq!(fs::read(&spool.path).unwrap(), [begun, line(2)].concat());
     }
 
     #[test]

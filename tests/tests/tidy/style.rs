@@ -23,6 +23,16 @@ fn files_are_short_enough_to_read() {
     expect_none("split these:", &long.collect::<Vec<_>>());
 }
 
+/// Windows has no right to lock a file that was opened to append to, nor to cut it; wine has.
+#[test]
+fn no_file_that_is_locked_or_cut_is_opened_to_append_to() {
+    let both = rust_files().into_iter().filter(|file| {
+        let has = |word: &str| file.text().contains(word);
+        !file.path.starts_with("tests/") && has("append(true)") && (has("set_len(") || has("try_lock"))
+    });
+    expect_none("open these to write to:", &both.map(|file| file.path).collect::<Vec<_>>());
+}
+
 #[test]
 fn comments_fit_a_screen() {
     let wide = rust_files().into_iter().flat_map(|file| {
