@@ -47,6 +47,29 @@ fn discovered(host: &Host, home: &Home) -> Vec<Value> {
     list.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 
+/// Whoever answers for names in this network says where one leads. If a server of the name is known it is meant.
+#[test]
+fn a_name_that_the_system_resolves_leads_to_no_other_server_than_the_one_that_is_known_by_it() {
+    let Some(lan) = Lan::new(2, Addressing::Both) else { return };
+    let [known_host, client] = lan.hosts() else { panic!("two hosts") };
+    let home = Home::new();
+    let mut known = TestServer::start_as(ServerSpec::on(&known_host.place(), "localhost"));
+    let address = known_host.ipv4();
+    assert_eq!(script(client, &home, &["--server", &address], "register").0, 0);
+    // What `localhost` resolves to, where the client is.
+    let stranger = TestServer::start_as(ServerSpec::on(&client.place(), "stranger"));
+    for is_there in [true, false] {
+        if !is_there {
+            known.stop();
+        }
+        let (code, _, complaints) = script(client, &home, &["--server", "localhost"], "login");
+        assert_eq!(code, EXIT_TRUST, "{complaints}");
+        assert!(complaints.contains("NOT the server of this name that you know"), "{complaints}");
+    }
+    assert!(!stranger.stores(b"a word for the office"));
+    assert_eq!(script(client, &Home::new(), &["--server", "localhost"], "register").0, 0, "it leads there");
+}
+
 /// The known server is off, and somebody else is there, with the account and the password of a script.
 fn rogue(name: &str) -> Option<(Lan, TestServer, Home)> {
     let lan = Lan::new(3, Addressing::Both)?;

@@ -2,8 +2,8 @@
 #![cfg(unix)]
 
 use lanchat_tests::{
-    FakeIdentity, FakeServer, Home, Launch, PASSWORD, Pipe, Place, Process, Proxy, Terminal, TestPeer,
-    TestServer, lanchat,
+    FakeIdentity, FakeServer, Home, Launch, PASSWORD, Pipe, Place, Process, Proxy, ServerSpec, Terminal,
+    TestPeer, TestServer, lanchat,
 };
 
 /// The exit code of a client that refuses a server's key.
@@ -167,6 +167,40 @@ fn a_script_that_knows_several_servers_names_the_one_it_means() {
         }
     }
     assert_eq!(run(&["--server", &server.address().to_string()], "for this one\n").0, 0);
+}
+
+/// What a server is called is its own word, also of one that is known: it gets nothing that is meant for another one.
+#[test]
+fn a_known_server_that_takes_the_name_of_another_one_gets_nothing_that_is_for_that_one() {
+    let (home, data) = (Home::new(), tempfile::tempdir().unwrap());
+    let called = |name: &str| ServerSpec { name: name.to_owned(), ..ServerSpec::default() };
+    let mut workshop = TestServer::start_as(called("workshop"));
+    let mut cafe = TestServer::start_as(called("cafe").on_data(data.path()));
+    let run = |arguments: &[&str], input: &str| {
+        Process::run(&Launch::new(lanchat()).home(&home).args(arguments), input)
+    };
+    for server in [&workshop, &cafe] {
+        let address = server.address().to_string();
+        let (code, _, complaints) = run(&["--server", &address], &format!("/register ana {PASSWORD}\n"));
+        assert_eq!(code, 0, "{complaints}");
+    }
+    assert_eq!(run(&["--server", "workshop"], "for the workshop\n").0, 0);
+    workshop.stop();
+    let address = cafe.address();
+    cafe.stop();
+    let renamed = ServerSpec { listen: Some(address), ..called("workshop").on_data(data.path()) };
+    let renamed = TestServer::start_as(renamed);
+    for _ in 0..2 {
+        let (code, _, complaints) = run(&["--server", "workshop"], "for the workshop alone\n");
+        assert_eq!(code, EXIT_TRUST, "{complaints}");
+        assert!(
+            complaints.contains("ANOTHER one") && complaints.contains(&address.to_string()),
+            "{complaints}"
+        );
+        // From here on it is also remembered by the name that it took.
+        assert_eq!(run(&["--server", &address.to_string()], "for this one\n").0, 0);
+    }
+    assert!(!renamed.stores(b"for the workshop alone"));
 }
 
 /// A server calls itself as it likes, and none of that begins a row: it could say there that it is verified.

@@ -2,7 +2,7 @@
 //! nothing, so it leads where an advert leads and no further (ADR 7): to a server that is known, to the only one for
 //! somebody who knows none, and to any other if a person says so.
 
-use lanchat_client::{Home, Target, probe};
+use lanchat_client::{Home, Probe, Server, Target, probe};
 use lanchat_model::limits;
 
 use super::ask::{ask, yes_or_no};
@@ -10,7 +10,7 @@ use super::{Around, Found, list_of, look_around};
 use crate::cli::{ChatArgs, Named};
 use crate::exit::{Failure, Reason};
 use crate::sanitize::quoted;
-use crate::trust::say;
+use crate::trust::{namesake, say};
 use crate::view::clip;
 
 /// The server that was named on the command line.
@@ -26,23 +26,26 @@ pub(crate) async fn named(named: Named, home: &Home, args: &ChatArgs) -> Result<
             None => return Ok(target),
         },
     };
+    let asks = args.has_person();
+    let is_called = |other: &str| other.trim().to_lowercase() == name.trim().to_lowercase();
+    let servers = home.servers()?;
+    let remembered: Vec<&Server> = servers.iter().filter(|server| is_called(&server.name)).collect();
     // A name that the system resolves means that computer, as it always did.
     if let Some(target) = target
         && resolves(&name).await
+        && is_meant(&target, &remembered, home).await?
     {
         return Ok(target);
     }
-    let asks = args.has_person();
-    let is_called = |other: &str| other.trim().to_lowercase() == name.trim().to_lowercase();
     if asks {
         say(&format!("Looking for a server called {}…", quoted(&clip(&name))))?;
     }
     // The one of this name that is known, if it is where it was, saves a look around.
-    let servers = home.servers()?;
-    let mut remembered = servers.iter().filter(|server| is_called(&server.name)).map(Target::remembered);
-    if let (Some(target), None) = (remembered.next(), remembered.next()) {
-        let there = tokio::time::timeout(limits::DISCOVER_WINDOW, probe(&target, home)).await;
-        if there.is_ok_and(|probed| probed.is_ok()) {
+    if let [server] = *remembered
+        && namesake(&home.pins()?, server.id, &server.name).is_none()
+    {
+        let target = Target::remembered(server);
+        if reached(&target, home).await.is_some() {
             return Ok(target);
         }
     }
@@ -64,18 +67,50 @@ pub(crate) async fn named(named: Named, home: &Home, args: &ChatArgs) -> Result<
     }
 }
 
-/// The only server of the name: one that is new is gone to as if it had been found without its name.
-async fn go_to(found: Found, around: &Around, args: &ChatArgs, asks: bool) -> Result<Target, Failure> {
-    if found.known {
-        return Ok(found.target);
+/// Whether the computer of a name is meant by it. If a server of this name is known it is meant, and no other one: whoever
+/// answers for a name in this network says where it leads.
+///
+/// # Errors
+/// [`Reason::Untrusted`] when another server answers there.
+async fn is_meant(target: &Target, remembered: &[&Server], home: &Home) -> Result<bool, Failure> {
+    if remembered.is_empty() {
+        return Ok(true);
     }
+    let Some(probed) = reached(target, home).await else { return Ok(false) };
+    if remembered.iter().any(|server| server.id == probed.server_id) {
+        return Ok(true);
+    }
+    let address = probed.address;
+    let words = format!(
+        "The server at {address} is NOT the server of this name that you know. If you mean this one: lanchat --server \
+         {address}"
+    );
+    Err(Failure::new(Reason::Untrusted, words))
+}
+
+/// The server at a place, if one answers soon. Nothing secret is sent to it.
+async fn reached(target: &Target, home: &Home) -> Option<Probe> {
+    let probed = tokio::time::timeout(limits::DISCOVER_WINDOW, probe(target, home)).await;
+    probed.ok()?.ok()
+}
+
+/// The only server of the name: one that is new is gone to as if it had been found without its name. Also one that is known
+/// may call itself as another one does that is known, and is not there.
+async fn go_to(found: Found, around: &Around, args: &ChatArgs, asks: bool) -> Result<Target, Failure> {
     let (called, address) = (found.called(), &found.address);
     if found.namesake {
+        let which = match found.known {
+            true => "known to you, but so is ANOTHER one whose name looks the same and which",
+            false => "NOT the server of this name that you know, which",
+        };
         let words = format!(
-            "The server called {called} at {address} is NOT the server of this name that you know, which does not \
-             answer. If you mean this one: lanchat --server {address}"
+            "The server called {called} at {address} is {which} does not answer. If you mean this one: lanchat --server \
+             {address}"
         );
         return Err(Failure::new(Reason::Untrusted, words));
+    }
+    if found.known {
+        return Ok(found.target);
     }
     if !around.knows_any || args.first_contact {
         return Ok(found.target);
