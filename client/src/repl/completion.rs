@@ -11,8 +11,8 @@ const OFFERS_MAX: usize = 20;
 
 /// What can stand in place of the word that `left` ends with, and where that word starts.
 pub(crate) fn complete(left: &str, words: &Words) -> (usize, Vec<Pair>) {
-    let start = left.rfind(char::is_whitespace).map_or(0, |at| at + 1);
-    let word = left.get(start..).unwrap_or_default();
+    let start = left.char_indices().rfind(|(_, c)| c.is_whitespace()).map_or(0, |(at, c)| at + c.len_utf8());
+    let word = &left[start..];
     let verb =
         left.strip_prefix('/').and_then(|command| command.split_whitespace().next()).unwrap_or_default();
     let people = || words.people.iter().map(String::as_str);
@@ -49,6 +49,20 @@ mod tests {
             people: ["ana", "andy", "bob"].map(String::from).into(),
         };
         complete(left, &words).1.into_iter().map(|pair| pair.replacement).collect()
+    }
+
+    /// Such as the blank of a Japanese keyboard, and the one that does not break.
+    #[test]
+    fn a_word_begins_behind_a_blank_of_several_bytes() {
+        let words =
+            Words { rooms: ["lobby"].map(String::from).into(), people: ["bob"].map(String::from).into() };
+        for blank in ["\u{3000}", "\u{a0}", "\u{2003}"] {
+            for typed in ["/join", "hi", ""] {
+                let left = format!("{typed}{blank}");
+                assert_eq!(complete(&left, &words).0, left.len(), "{left:?}");
+            }
+        }
+        assert_eq!(offers("/join\u{3000}d"), ["dev "]);
     }
 
     #[test]
