@@ -80,6 +80,24 @@ fn a_reply_needs_somebody_who_wrote() {
     assert_eq!(from_ana(&mut bob), ["hello"]);
 }
 
+/// Whoever wrote to another account gets no answer from this one.
+#[test]
+fn a_reply_answers_nobody_who_wrote_to_another_account() {
+    let (server, home) = (TestServer::start(), Home::new());
+    let mut terminal = ana_at(&server, &home);
+    let mut bob = TestPeer::registered(server.address(), "bob");
+    bob.send("@ana", "for ana alone");
+    terminal.wait_for_text("bob  for ana alone");
+    terminal.register("zoe");
+    terminal.enter("/reply whom");
+    terminal.wait_for_text("Nobody has written to you in private yet.");
+    let frames = bob.barrier();
+    assert!(
+        !frames.iter().any(|frame| frame["username"] == "zoe" && frame["type"] == "message"),
+        "{frames:?}"
+    );
+}
+
 /// Without a line editor nobody can tell when a line was begun.
 #[test]
 fn a_reply_without_an_editor_asks_again_when_somebody_else_has_written() {

@@ -193,7 +193,13 @@ impl Shared {
 
     /// Sets who is logged in; empty for nobody.
     pub(crate) fn set_account(&self, account: &str) {
-        account.clone_into(&mut self.lock().account);
+        let mut screen = self.lock();
+        if screen.account != account {
+            // Whoever wrote to another account gets no answer from this one.
+            screen.correspondent.clear();
+            screen.addressee.clear();
+        }
+        account.clone_into(&mut screen.account);
     }
 
     /// Who is logged in; empty for nobody.
