@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use lanchat_model::Seq;
+
 use crate::asides::Asides;
 use crate::repl::Terminal;
 use crate::sanitize;
@@ -57,6 +59,32 @@ impl Output {
     pub(crate) fn frame(&self, line: &str) {
         if let Self::Json(pipe) = self {
             pipe.spool.push([sanitize::json(line)]);
+        }
+    }
+
+    /// Notes that a room is seen up to `seq`, as soon as what was shown is there to be seen: in a pipe, once it is written.
+    pub(crate) fn mark(&self, room: &str, seq: Seq) -> Vec<(String, Seq)> {
+        match self {
+            Self::Terminal(_) => vec![(room.to_owned(), seq)],
+            Self::Plain(pipe) | Self::Json(pipe) => {
+                pipe.spool.mark(room, seq);
+                pipe.spool.seen()
+            }
+        }
+    }
+
+    /// What is seen by now of what was noted.
+    pub(crate) fn seen(&self) -> Vec<(String, Seq)> {
+        match self {
+            Self::Terminal(_) => Vec::new(),
+            Self::Plain(pipe) | Self::Json(pipe) => pipe.spool.seen(),
+        }
+    }
+
+    /// Waits until all that was shown is written, or nothing more is. Cancel safe.
+    pub(crate) async fn all_written(&self) {
+        if let Self::Plain(pipe) | Self::Json(pipe) = self {
+            pipe.spool.all_written().await;
         }
     }
 
@@ -117,11 +145,13 @@ impl Pipe {
                 if rows.is_empty() {
                     return;
                 }
+                let count = rows.len();
                 let text: String = rows.into_iter().flat_map(|row| [row, "\n".to_owned()]).collect();
                 if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
                     source.close();
                     return;
                 }
+                source.wrote(count);
             }
         })?;
         Ok(Self { spool, thread, asides: Asides::start()? })

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use lanchat_model::limits;
+use lanchat_model::{Seq, limits};
 use tokio::sync::Notify;
 
 /// A queue of rows. Filling it never blocks; whoever fills it waits for [`Spool::room`] before it
@@ -15,6 +15,7 @@ pub(crate) struct Spool {
     state: Mutex<State>,
     filled: Condvar,
     emptied: Notify,
+    written: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -23,6 +24,11 @@ struct State {
     /// Of all rows.
     bytes: usize,
     closed: bool,
+    /// Rows that were ever put in, and those of them that were written.
+    pushed: u64,
+    written: u64,
+    /// Up to where a room is seen once so many rows are written. Bounded by the rows, and emptied as they are written.
+    marks: VecDeque<(u64, String, Seq)>,
 }
 
 impl State {
@@ -43,6 +49,7 @@ impl Spool {
             for row in rows {
                 state.bytes += row.len();
                 state.rows.push_back(row);
+                state.pushed += 1;
             }
         }
         drop(state);
@@ -74,6 +81,49 @@ impl Spool {
         rows
     }
 
+    /// Says that so many rows were written.
+    pub(crate) fn wrote(&self, rows: usize) {
+        self.lock().written += rows as u64;
+        self.written.notify_waiters();
+    }
+
+    /// Notes that a room is seen up to `seq` once all is written that was put in by now. Not behind [`Spool::close`]: what goes
+    /// nowhere is seen by nobody.
+    pub(crate) fn mark(&self, room: &str, seq: Seq) {
+        let mut state = self.lock();
+        if !state.closed {
+            let behind = state.pushed;
+            state.marks.push_back((behind, room.to_owned(), seq));
+        }
+    }
+
+    /// Takes the marks of what is written.
+    pub(crate) fn seen(&self) -> Vec<(String, Seq)> {
+        let mut state = self.lock();
+        let written = state.written;
+        std::iter::from_fn(|| state.marks.pop_front_if(|(behind, ..)| *behind <= written))
+            .map(|(_, room, seq)| (room, seq))
+            .collect()
+    }
+
+    /// Waits until all that was put in is written, or nothing more is. Cancel safe.
+    pub(crate) async fn all_written(&self) {
+        loop {
+            let written = self.written.notified();
+            tokio::pin!(written);
+            // Before the look, so that no word between the two is missed.
+            written.as_mut().enable();
+            let (closed, is_done) = {
+                let state = self.lock();
+                (state.closed, state.written == state.pushed)
+            };
+            if closed || is_done {
+                return;
+            }
+            written.await;
+        }
+    }
+
     /// Waits until there is room for more. Cancel safe.
     pub(crate) async fn room(&self) {
         loop {
@@ -90,6 +140,7 @@ impl Spool {
         self.lock().closed = true;
         self.filled.notify_one();
         self.emptied.notify_one();
+        self.written.notify_waiters();
     }
 
     /// Whether [`Spool::close`] was called.
@@ -111,6 +162,27 @@ mod tests {
         spool.push(["late".to_owned()]);
         assert_eq!(spool.wait(), ["c"]);
         assert!(spool.wait().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_written_is_not_seen() {
+        let (spool, seq) = (Spool::default(), |seq: u64| Seq::try_from(seq).unwrap());
+        spool.push(["a", "b"].map(String::from));
+        spool.mark("lobby", seq(1));
+        spool.push(["c".to_owned()]);
+        spool.mark("dev", seq(7));
+        assert_eq!(spool.wait().len(), 3);
+        assert_eq!(spool.seen(), [], "it was taken, and may never be written");
+        spool.wrote(2);
+        assert_eq!(spool.seen(), [("lobby".to_owned(), seq(1))]);
+        spool.wrote(1);
+        spool.all_written().await;
+        assert_eq!(spool.seen(), [("dev".to_owned(), seq(7))]);
+        spool.push(["d".to_owned()]);
+        spool.close();
+        spool.mark("lobby", seq(2));
+        spool.all_written().await;
+        assert_eq!(spool.seen(), [], "nobody reads any more");
     }
 
     #[tokio::test]

@@ -6,6 +6,9 @@ use lanchat_tests::{
     Home, Launch, PASSWORD, Pipe, Place, Process, Proxy, Signal, TestPeer, TestServer, TinyDisk, lanchat,
 };
 
+/// The exit code of a script that leaves while the server does not answer.
+const EXIT_LOST: i32 = 5;
+
 #[test]
 fn a_client_killed_between_send_and_ack_leaves_each_line_exactly_once() {
     let server = TestServer::start();
@@ -42,6 +45,34 @@ fn a_client_killed_between_send_and_ack_leaves_each_line_exactly_once() {
     let (code, _, said) = again();
     assert_eq!(code, 0, "{said}");
     assert!(!said.contains("from last time"), "nothing is left: {said}");
+}
+
+/// A script that leaves while the server is silent has nowhere else the lines that could not be written down.
+#[test]
+fn what_could_not_be_kept_is_told_whole_at_the_end() {
+    let server = TestServer::start();
+    let proxy = Proxy::to(server.address());
+    let (home, state, address) = (Home::new(), tempfile::tempdir().unwrap(), proxy.address().to_string());
+    let launch = || {
+        let launch = Launch::new(lanchat()).home(&home).arg("--home").arg(state.path());
+        launch.args(["--plain", "--server", &address])
+    };
+    let (code, _, said) = Process::run(&launch(), &format!("/register ana {PASSWORD}\n"));
+    assert_eq!(code, 0, "{said}");
+    let outbox = state.path().join("outbox");
+    let _ = std::fs::remove_dir_all(&outbox);
+    std::fs::write(&outbox, "in the way").unwrap();
+    let mut bob = TestPeer::registered(server.address(), "bob");
+    let mut ana = Pipe::launch(&launch());
+    ana.enter("ready");
+    ana.find("ready");
+    bob.expect_where("message", |frame| frame["message"] == "ready");
+    proxy.mute();
+    ana.enter("the whole of it");
+    assert_eq!(bob.expect("message")["message"], "the whole of it");
+    assert_eq!(ana.finish(), EXIT_LOST);
+    let said = ana.complaints();
+    assert!(said.contains("They could NOT be kept:\n  lobby: “the whole of it”"), "{said}");
 }
 
 /// `lanchat` with its home on a small disk.
@@ -89,7 +120,7 @@ fn a_disk_that_is_full_at_the_start_keeps_nobody_from_talking() {
     disk.fill(0);
     for line in ["third", "fourth"] {
         let said = say(&disk, &address, &format!("{line}\n"));
-        assert!(said.contains("are lost if this program crashes"), "{said}");
+        assert!(said.contains("are lost if this program ends"), "{said}");
         assert!(!said.contains("from last time"), "it has arrived: {said}");
         hears(line);
     }

@@ -252,7 +252,7 @@ impl Client {
         }
         let places = Arc::clone(&self.shared.places);
         let place = places.acquire_owned().await.map_err(|_| SendError::Stopped)?;
-        let post = Command::Post(Post { id, room: room.to_string(), line, place });
+        let post = Command::Post(Post { id, room: room.to_string(), line, place, was_sent: false });
         if self.commands.send(post).await.is_err() {
             self.shared.stopped().await;
             return Err(SendError::Stopped);

@@ -329,6 +329,13 @@ impl Driver {
         self.tell(Event::Refused { id, room, code, reason });
     }
 
+    /// Takes a post out of the game that the server may have and has not answered for.
+    fn leave_open(&mut self, post: Post) {
+        self.shared.refused.fetch_add(1, Ordering::Relaxed);
+        let Post { id, room, .. } = post;
+        self.tell(Event::Unanswered { id, room });
+    }
+
     /// Sends what was seen, once it can be.
     fn send_marks(&mut self) {
         let (Phase::Ready, Some(wire)) = (self.phase, self.link.wire()) else { return self.marks.postpone() };

@@ -143,6 +143,14 @@ pub enum Event {
         /// Why, and what to do, for people.
         reason: Sentence,
     },
+    /// The session has ended before the server answered for an own message, which may be on its disk or not. It is not sent
+    /// again.
+    Unanswered {
+        /// Which.
+        id: ClientId,
+        /// Its room.
+        room: String,
+    },
     /// An own message was not taken yet, because the server has a fault, such as a full disk. It is
     /// kept, and sent again.
     Deferred {
@@ -236,6 +244,7 @@ impl fmt::Debug for Event {
             Self::Refused { id, room, code, .. } => {
                 f.debug_tuple("Refused").field(id).field(room).field(code).finish()
             }
+            Self::Unanswered { id, room } => f.debug_tuple("Unanswered").field(id).field(room).finish(),
             Self::Deferred { id, room, code, .. } => {
                 f.debug_tuple("Deferred").field(id).field(room).field(code).finish()
             }

@@ -18,6 +18,8 @@ pub(crate) struct Post {
     /// `limits::OUTBOX_MAX`.
     #[expect(dead_code, reason = "held for its drop")]
     pub(crate) place: OwnedSemaphorePermit,
+    /// Whether the server may have it.
+    pub(crate) was_sent: bool,
 }
 
 impl fmt::Debug for Post {
@@ -54,7 +56,8 @@ impl Outbox {
         if self.on_wire >= window.min(self.kept) || self.held.is_some() {
             return None;
         }
-        let post = self.posts.get(self.on_wire)?;
+        let post = self.posts.get_mut(self.on_wire)?;
+        post.was_sent = true;
         self.on_wire += 1;
         Some(post)
     }
@@ -74,7 +77,8 @@ impl Outbox {
     /// that wait, and holds all of them until then. Gives its room; `None`: it is settled already,
     /// or none of ours.
     pub(crate) fn defer(&mut self, id: ClientId, until: Instant) -> Option<String> {
-        let post = self.settle(id)?;
+        let mut post = self.settle(id)?;
+        post.was_sent = false;
         // It is not, and it is on disk still.
         self.settled.pop();
         self.kept += 1;
@@ -160,7 +164,13 @@ mod tests {
 
     fn post(n: u8, places: &Arc<Semaphore>) -> Post {
         let place = Arc::clone(places).try_acquire_owned().unwrap();
-        Post { id: ClientId::from_bytes([n; 16]), room: "lobby".into(), line: vec![n], place }
+        Post {
+            id: ClientId::from_bytes([n; 16]),
+            room: "lobby".into(),
+            line: vec![n],
+            place,
+            was_sent: false,
+        }
     }
 
     #[test]

@@ -314,11 +314,38 @@ impl Session {
         self.notice(&words);
     }
 
+    /// Nobody knows whether an own message has arrived.
+    pub(super) fn unanswered(&mut self, id: ClientId, room: &str) {
+        self.refusals += 1;
+        let text = self.unacked.remove(&id).map(|post| post.text).unwrap_or_default();
+        self.complain(&format!(
+            "Your message to {} may have arrived or not: “{}”. You were logged out before the server answered for it. \
+             Look whether it is there before you send it again.",
+            clip(room),
+            self.shown(&text)
+        ));
+    }
+
     /// An own message was refused by the server.
     pub(super) fn refused(&mut self, id: ClientId, room: &str, reason: &str) {
         self.refusals += 1;
         let text = self.unacked.remove(&id).map(|post| post.text).unwrap_or_default();
         self.complain(&unsent(room, &self.shown(&text), reason));
+    }
+
+    /// What becomes of own messages that the server has not acknowledged when the program ends.
+    pub(super) fn left_behind(&self) -> String {
+        let count = self.unacked.len();
+        let words = format!("The server does not answer: {count} of your messages may not have reached it.");
+        match (self.unkept, count) {
+            (false, 1) => format!("{words} It is kept, and sent when you come back."),
+            (false, _) => format!("{words} They are kept, and sent when you come back."),
+            (true, _) => {
+                let line = |post: &Unacked| format!("  {}: “{}”", clip(&post.room), self.shown(&post.text));
+                let lines: Vec<_> = self.unacked.values().map(line).collect();
+                format!("{words} They could NOT be kept:\n{}", lines.join("\n"))
+            }
+        }
     }
 
     /// An own text that was not sent. Of a script nobody has another copy: it is told whole.

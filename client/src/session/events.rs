@@ -62,14 +62,17 @@ impl Session {
                 self.note_refusal(&room, code);
                 self.refused(id, &room, &reason.to_string());
             }
+            Event::Unanswered { id, room } => self.unanswered(id, &room),
             Event::Deferred { id, .. } => self.deferred(id),
             Event::SentAgain { posts } => self.sent_again(posts),
-            Event::LoginNotKept { reason } => self.notice(&format!(
-                "You are logged in, but will need your password again next time: {reason}"
-            )),
-            Event::NotKept { reason } => self.notice(&format!(
-                "Your messages are sent, but those that have not arrived are lost if this program crashes: {reason}"
-            )),
+            Event::LoginNotKept { reason } => self
+                .notice(&format!("You are logged in, but will need your password again next time: {reason}")),
+            Event::NotKept { reason } => {
+                self.unkept = true;
+                self.notice(&format!(
+                    "Your messages are sent, but those that have not arrived are lost if this program ends: {reason}"
+                ));
+            }
             Event::Reset { room, reason } => self.reset(room.as_deref(), &reason),
             Event::Stopped { error } => return Some(given_up(error)),
             // Every attempt to come back, and what a newer library may tell: not worth a line.
@@ -190,13 +193,19 @@ impl Session {
         if is_shown {
             self.note_shown(room);
         }
-        if let Some(client) = &self.client {
-            client.seen(room, seq);
-        }
+        let seen = self.output.mark(room, seq);
+        self.tell_seen(seen);
         if let Some((_, shown)) = self.due.get_mut(room) {
             *shown = seq.max(*shown);
         } else if self.due.len() < limits::ROOMS_PER_ACCOUNT_MAX {
             self.due.insert(room.to_owned(), (Seq::ZERO, seq));
+        }
+    }
+
+    /// Tells the server what was seen: never what may still be lost.
+    pub(super) fn tell_seen(&self, seen: Vec<(String, Seq)>) {
+        if let Some(client) = &self.client {
+            seen.iter().for_each(|(room, seq)| client.seen(room, *seq));
         }
     }
 

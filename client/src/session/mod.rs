@@ -156,6 +156,8 @@ pub(crate) struct Session {
     missed: Option<Meant>,
     /// Own messages without an answer; bounded by the outbox.
     unacked: BTreeMap<ClientId, Unacked>,
+    /// Whether they are in no file: they are gone with the program.
+    unkept: bool,
     typists: Typists,
     /// Who there is, on its way, for completion.
     learning: Learning,
@@ -222,6 +224,7 @@ impl Session {
             asked: None,
             missed: None,
             unacked: BTreeMap::new(),
+            unkept: false,
             typists: Typists::default(),
             learning: Learning::default(),
             shown: BTreeMap::new(),
@@ -325,6 +328,8 @@ impl Session {
             End::Failed(_) => end,
             end => self.linger(&client, &mut events).await.map_or(end, End::Failed),
         };
+        let _ = tokio::time::timeout(limits::ACK_PATIENCE, self.output.all_written()).await;
+        self.tell_seen(self.output.seen());
         self.client = None;
         self.forget_all();
         drop(events);
@@ -354,12 +359,7 @@ impl Session {
             }
         }
         let lost = if sent { 0 } else { self.unacked.len() };
-        let kept = if lost == 1 { "It is" } else { "They are" };
-        let words = format!(
-            "The server does not answer: {lost} of your messages may not have reached it. {kept} kept, and sent when you \
-             come back."
-        );
-        (lost > 0).then(|| Failure::new(Reason::Lost, words))
+        (lost > 0).then(|| Failure::new(Reason::Lost, self.left_behind()))
     }
 
     /// Nothing of the session that ended is left.
@@ -369,6 +369,7 @@ impl Session {
         self.backlog = Backlog::default();
         self.due.clear();
         self.unacked.clear();
+        self.unkept = false;
         self.shown.clear();
         self.learning = Learning::default();
         self.correspondent.clear();
@@ -409,6 +410,7 @@ impl Session {
     fn tick(&mut self) {
         let overdue = self.backlog.overdue(Instant::now());
         overdue.iter().for_each(|frame| self.show(frame));
+        self.tell_seen(self.output.seen());
         self.show_prompt();
         if let Some(zone) = self.view.follow_zone() {
             self.notice(&zone);

@@ -133,7 +133,7 @@ impl Driver {
         for (id, post) in posts {
             // No more were taken over than there are places.
             let Some(place) = free.as_mut().and_then(|free| free.split(1)) else { break };
-            self.outbox.push(Post { id, room: post.room.clone(), line: line(&post), place });
+            self.outbox.push(Post { id, room: post.room.clone(), line: line(&post), place, was_sent: true });
             unsent.push(Unsent { id, room: post.room, message: post.message });
         }
         self.outbox.keep(unsent.len());

@@ -269,6 +269,10 @@ impl Driver {
         let unsent: Vec<_> = self.outbox.drain().collect();
         self.end_keeping().await;
         for post in unsent {
+            if post.was_sent {
+                self.leave_open(post);
+                continue;
+            }
             let words = "You were logged out before it was sent. Log in and send it again.".to_owned();
             self.refuse(post, ErrorCode::LoggedOut, Sentence::Ours(words));
         }
