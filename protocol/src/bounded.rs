@@ -162,6 +162,10 @@ pub(crate) fn cursors<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Str
                 if cursors.insert(room, seq).is_some() {
                     return Err(A::Error::custom("a room has two cursors"));
                 }
+                // At once: a line has room for thousands.
+                if cursors.len() > limits::CURSORS_MAX {
+                    return Err(A::Error::custom("there are more cursors than an account has rooms"));
+                }
             }
             Ok(cursors)
         }

@@ -232,6 +232,17 @@ fn a_room_has_one_cursor() {
     assert_eq!(code_of(line), ErrorCode::BadFrame);
 }
 
+/// A line has room for thousands.
+#[test]
+fn too_many_cursors_are_refused_while_they_are_read() {
+    let attach = |count: usize| {
+        let cursors: Vec<_> = (0..count).map(|room| format!("\"r{room}\":1")).collect();
+        format!(r#"{{"type":"attach","id":"1","cursors":{{{}}}}}"#, cursors.join(","))
+    };
+    assert!(ClientFrame::decode(attach(limits::CURSORS_MAX).as_bytes()).is_ok());
+    assert_eq!(code_of(attach(limits::CURSORS_MAX + 1).as_bytes()), ErrorCode::BadFrame);
+}
+
 /// PROTOCOL §2: the limit counts every byte of the line, also the `\r` that is dropped.
 #[test]
 fn a_carriage_return_counts_and_one_is_dropped() {

@@ -240,14 +240,17 @@ impl fmt::Debug for TypedPassword {
 
 /// The mapping rules of `OpaqueString` (RFC 8265 §4.2.2): spaces of other scripts are spaces, then form C; width and case
 /// stay. Its list of allowed characters is left out: it goes by the version of Unicode, and a password that was accepted
-/// must stay one.
+/// must stay one. Whatever could be no password in any form is left as it is: there is no end to what may stand in one line.
 fn normalised(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() {
+    if text.is_ascii() || text.len() > NORMALISED_BYTES_MAX {
         return Cow::Borrowed(text);
     }
     let spaced = text.chars().map(|c| if is_space(c) { ' ' } else { c });
     Cow::Owned(spaced.nfc().collect())
 }
+
+/// No text is shorter than a third of itself in form C (UAX #15 §14): this is longer than whatever becomes a password.
+const NORMALISED_BYTES_MAX: usize = 4 * limits::PASSWORD_BYTES_MAX;
 
 /// General category `Zs` but for U+0020.
 fn is_space(c: char) -> bool {
