@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::clock::{Clock, Lived, LivedClock, wall};
 use crate::error::OpenError;
 use crate::fault::refusal;
-use crate::migrate::{MIGRATIONS, migrate};
+use crate::migrate::{MIGRATIONS, beside, migrate};
 use crate::open::{open_reader, open_writer, turn_journal_on};
 use crate::reader::Readers;
 use crate::rooms::remove_never_entered;
@@ -59,20 +59,15 @@ impl SqliteStore {
         uptime: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let path = dir.join(FILE_NAME);
+        // A stop in order empties the journal.
+        let was_killed = std::fs::metadata(beside(&path, "-wal")).is_ok_and(|journal| journal.len() > 0);
         let mut conn = open_writer(&path)?;
         migrate(&mut conn, &path, MIGRATIONS)?;
         turn_journal_on(&conn, &path)?;
         if let Err(error) = remove_never_entered(&conn) {
             tracing::warn!(%error, "rooms that nobody ever entered stay until the next start");
         }
-        // What was stamped after the last stop in order was lived through too.
-        let (epoch, lived) = conn
-            .query_row(
-                "SELECT epoch, max(lived_ms, coalesce((SELECT max(used_ms) FROM devices), 0)) FROM meta",
-                [],
-                |row| Ok((row.get(0)?, Lived(row.get(1)?))),
-            )
-            .map_err(|error| refusal(&path, &error))?;
+        let (epoch, lived) = read_meta(&conn, was_killed).map_err(|error| refusal(&path, &error))?;
         let connections = (0..limits::READERS_MAX).map(|_| open_reader(&path)).collect::<Result<_, _>>()?;
         let no_thread = |source| OpenError::Io { path: path.clone(), source };
         let readers = Readers::start(connections).map_err(no_thread)?;
@@ -136,6 +131,18 @@ impl SqliteStore {
     ) -> Answer<'_, T> {
         Box::pin(self.readers.run(work))
     }
+}
+
+/// The epoch, and for how long the server has lived. Of a server that was killed, what was stamped after its last stop in order
+/// was lived through too; to look for that takes memory and time by the number of devices.
+fn read_meta(conn: &Connection, was_killed: bool) -> rusqlite::Result<(String, Lived)> {
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Lived(row.get(1)?)));
+    let (epoch, Lived(stopped)) = conn.query_row("SELECT epoch, lived_ms FROM meta", [], read)?;
+    if !was_killed {
+        return Ok((epoch, Lived(stopped)));
+    }
+    let stamped: Option<i64> = conn.query_row("SELECT max(used_ms) FROM devices", [], |row| row.get(0))?;
+    Ok((epoch, Lived(stopped.max(stamped.unwrap_or(0)))))
 }
 
 impl Store for SqliteStore {
