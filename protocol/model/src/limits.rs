@@ -150,6 +150,9 @@ pub const BATCH_DRAFTS_PER_ACCOUNT_MAX: usize = 2 * UNACKED_PER_SESSION_MAX;
 pub const BATCH_BYTES_ALONE_MAX: usize = UNACKED_PER_SESSION_MAX * MESSAGE_BYTES_MAX;
 /// Drafts in one transaction: bounds the memory of a batch and the time that a shutdown waits for it.
 pub const BATCH_DRAFTS_MAX: usize = 1024;
+/// The same when more wait than that, or somebody has more than a window waiting: each draft is a page of its own that changes,
+/// and whoever comes waits for the batch under way and its own.
+pub const BATCH_DRAFTS_IN_TURN_MAX: usize = 128;
 /// The same in bytes when several accounts wait, so that nobody waits long for the longest messages of others.
 pub const BATCH_BYTES_MAX: usize = BATCH_BYTES_ALONE_MAX / 4;
 /// Readers that get their turn each time the sequencer steps back for those it woke. The runtime polls about 60 tasks
@@ -161,8 +164,9 @@ pub const READERS_PER_TURN: usize = 48;
 pub const REQUESTS_PER_TURN: u32 = 2 * UNACKED_PER_SESSION_MAX as u32;
 /// Bytes of one connection before it lets others go first: one line of the longest.
 pub const READ_BYTES_PER_TURN: usize = FRAME_BYTES_MAX;
-/// What a record of TLS counts at least in that: to decrypt one byte costs as much.
-pub const RECORD_BYTES_MIN: usize = 256;
+/// What a byte of TLS that brings no text counts in that. A record has 22 of them, an update of keys 27: to decrypt one byte
+/// costs as much as 256, and there is no end to records that bring nothing.
+pub const TLS_BYTE_COST: usize = 12;
 /// Jobs that wait for the store's writer thread. When full, the caller waits.
 pub const WRITER_INBOX_MAX: usize = 1024;
 /// How long the store's writer holds back what nobody waits for, so that it is in the commit of something else.
@@ -180,10 +184,16 @@ pub const DISK_MARGIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub const DISK_MARGIN_SHARE: u64 = 100;
 /// Bytes that are encoded before one write to a socket; more waits in the log, as a cursor.
 pub const WRITE_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// What connections hold, all together, because their peers do not take it or have sent half a line. Whoever has held longest
+/// is let go when it is more.
+pub const STALLED_BYTES_MAX: usize = 24 * 1024 * 1024;
+/// What a connection holds of that and nobody counts.
+pub const STALLED_BYTES_MIN: usize = 4 * 1024;
 /// Without a byte of progress in this time a write is given up, and the connection closed. It resumes by cursor.
 pub const WRITE_STALL_MAX: Duration = Duration::from_secs(60);
-/// Password hashes at work, at most, whatever the number of cores: each takes 19 MiB.
-pub const HASH_PERMITS_MAX: usize = 4;
+/// Password hashes at work, at most, whatever the number of cores: each takes 19 MiB, and so does a change of a password
+/// beside them. All of them are less than a flood may make a server grow by, 64 MiB.
+pub const HASH_PERMITS_MAX: usize = 2;
 /// Logins that wait for a hash, in each lane (those who logged in from there before, and all others). When full the
 /// network that has the most waiting loses one, of the source that asked most lately: `busy`.
 pub const HASH_QUEUE_MAX: usize = 64;

@@ -1,7 +1,7 @@
 //! What waits for the next commit, and whose turn it is: each account has a share of a batch, hosts take turns, and on a host
 //! the first draft of each account comes before anybody's second one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use lanchat_model::{AccountId, limits};
 
@@ -17,109 +17,137 @@ pub(crate) trait Queued {
     fn weight(&self) -> usize;
 }
 
-/// Drafts in the order in which they came. Bounded by its user.
+/// Drafts in the order in which they came, until there are too many of them; then by account. Bounded by its user.
 #[derive(Debug)]
-pub(crate) struct Backlog<T>(Vec<T>);
+pub(crate) struct Backlog<T> {
+    arrived: Vec<T>,
+    /// What was there when turns had to be taken, and was not taken yet: older than all that has arrived since.
+    waiting: HashMap<AccountId, Line<T>>,
+    /// How many drafts those are.
+    count: usize,
+}
+
+/// The drafts of one account, in order. Never empty.
+#[derive(Debug)]
+struct Line<T> {
+    source: Source,
+    drafts: VecDeque<T>,
+    weight: usize,
+}
 
 impl<T> Default for Backlog<T> {
     fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-/// Drafts by the round that they are in: the first one of everybody, the second one, and so on.
-struct Rounds<T>(Vec<Vec<T>>);
-
-impl<T> Default for Rounds<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T> Rounds<T> {
-    /// Puts a draft into a round, all those before which have one already: whoever is in one was in all before it.
-    fn put(&mut self, round: usize, draft: T) {
-        match self.0.get_mut(round) {
-            Some(others) => others.push(draft),
-            None => self.0.push(vec![draft]),
-        }
-    }
-
-    fn in_order(self) -> impl Iterator<Item = T> {
-        self.0.into_iter().flatten()
+        Self { arrived: Vec::new(), waiting: HashMap::new(), count: 0 }
     }
 }
 
 impl<T: Queued> Backlog<T> {
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.arrived.len() + self.count
     }
 
     /// Where drafts are put, behind those that are there.
     pub(crate) fn end(&mut self) -> &mut Vec<T> {
-        &mut self.0
+        &mut self.arrived
     }
 
-    /// The next batch: at most `limits::BATCH_DRAFTS_MAX` and `limits::BATCH_BYTES_MAX`, and of each account its share. What
-    /// is not in it stays, in order.
+    /// The next batch: at most `limits::BATCH_DRAFTS_MAX` and `limits::BATCH_BYTES_MAX`, and of each account its share; fewer
+    /// when more wait, by turns. What is not in it stays, in the order of its account.
     pub(crate) fn next_batch(&mut self) -> Vec<T> {
-        if self.0.len() <= limits::BATCH_DRAFTS_MAX && self.is_modest() {
+        if self.waiting.is_empty() && self.arrived.len() <= limits::BATCH_DRAFTS_MAX && self.is_modest() {
             // The order stays: the drafts of a room mostly come together, and are written together.
-            return std::mem::take(&mut self.0);
+            return std::mem::take(&mut self.arrived);
         }
-        self.take_turns()
+        self.count += self.arrived.len();
+        for draft in self.arrived.drain(..) {
+            let line = self.waiting.entry(draft.author()).or_insert_with(|| Line {
+                source: draft.source(),
+                drafts: VecDeque::new(),
+                weight: 0,
+            });
+            line.weight += weight_in_queue(&draft);
+            line.drafts.push_back(draft);
+        }
+        let batch = self.take_turns();
+        self.count -= batch.len();
+        batch
     }
 
     /// Whether it is no more than the share of one account, or nobody has more than a window of it, which is what one session
     /// may have.
     fn is_modest(&self) -> bool {
-        let mut authors = self.0.iter().map(Queued::author);
+        let drafts = &self.arrived;
+        let mut authors = drafts.iter().map(Queued::author);
         let first = authors.next();
         let others_wait = authors.any(|author| Some(author) != first);
         let most = if others_wait { limits::BATCH_BYTES_MAX } else { limits::BATCH_BYTES_ALONE_MAX };
-        if self.0.iter().map(Queued::weight).sum::<usize>() > most {
+        if drafts.iter().map(Queued::weight).sum::<usize>() > most {
             return false;
         }
         let mut counts: HashMap<AccountId, usize> = HashMap::new();
-        self.0.len() <= limits::BATCH_DRAFTS_PER_ACCOUNT_MAX
-            || self.0.iter().all(|draft| {
+        drafts.len() <= limits::BATCH_DRAFTS_PER_ACCOUNT_MAX
+            || drafts.iter().all(|draft| {
                 let count = counts.entry(draft.author()).or_default();
                 *count += 1;
                 *count <= limits::UNACKED_PER_SESSION_MAX
             })
     }
 
+    /// Takes one draft of each host in turn, and of its accounts in turn: a host may have very many accounts.
     fn take_turns(&mut self) -> Vec<T> {
-        let mut shares: HashMap<AccountId, usize> = HashMap::new();
-        let (mut of_accounts, mut left) = (Rounds::default(), Vec::new());
-        for draft in self.0.drain(..) {
-            let share = shares.entry(draft.author()).or_default();
-            if *share < limits::BATCH_DRAFTS_PER_ACCOUNT_MAX {
-                of_accounts.put(*share, draft);
-                *share += 1;
-            } else {
-                left.push(draft);
-            }
-        }
-        // One host may have very many accounts.
-        let mut counts: HashMap<Source, usize> = HashMap::new();
-        let mut of_sources = Rounds::default();
-        for draft in of_accounts.in_order() {
-            let count = counts.entry(draft.source()).or_default();
-            of_sources.put(*count, draft);
-            *count += 1;
-        }
-        let mut turns = of_sources.in_order().peekable();
+        let (mut hosts, mut shares) = (self.accounts_by_host(), HashMap::<AccountId, usize>::new());
         let (mut batch, mut bytes): (Vec<T>, usize) = (Vec::new(), 0);
-        while batch.len() < limits::BATCH_DRAFTS_MAX
-            && let Some(next) = turns.next_if(|next| bytes + next.weight() <= limits::BATCH_BYTES_MAX)
+        while batch.len() < limits::BATCH_DRAFTS_IN_TURN_MAX
+            && let Some(mut accounts) = hosts.pop_front()
         {
-            bytes += next.weight();
-            batch.push(next);
+            let Some(account) = accounts.pop_front() else { continue };
+            let first = self.waiting.get(&account).and_then(|line| line.drafts.front());
+            bytes += first.map_or(0, Queued::weight);
+            if bytes > limits::BATCH_BYTES_MAX && !batch.is_empty() {
+                break;
+            }
+            batch.extend(self.take_from(account));
+            let share = shares.entry(account).or_default();
+            *share += 1;
+            if *share < limits::BATCH_DRAFTS_PER_ACCOUNT_MAX && self.waiting.contains_key(&account) {
+                accounts.push_back(account);
+            }
+            hosts.push_back(accounts);
         }
-        self.0.extend(turns.chain(left));
         batch
     }
+
+    /// The accounts of each host. Those that have little waiting come first, and so do their hosts: somebody who floods may have
+    /// very many addresses too.
+    fn accounts_by_host(&self) -> VecDeque<VecDeque<AccountId>> {
+        let mut lines: Vec<_> = self.waiting.iter().collect();
+        lines.sort_unstable_by_key(|(account, line)| (line.weight, **account));
+        let (mut hosts, mut places) = (VecDeque::<VecDeque<AccountId>>::new(), HashMap::new());
+        for (account, line) in lines {
+            let place = *places.entry(&line.source).or_insert(hosts.len());
+            match hosts.get_mut(place) {
+                Some(accounts) => accounts.push_back(*account),
+                None => hosts.push_back([*account].into()),
+            }
+        }
+        hosts
+    }
+
+    /// Takes the first draft of a line.
+    fn take_from(&mut self, account: AccountId) -> Option<T> {
+        let line = self.waiting.get_mut(&account)?;
+        let draft = line.drafts.pop_front()?;
+        line.weight -= weight_in_queue(&draft);
+        if line.drafts.is_empty() {
+            self.waiting.remove(&account);
+        }
+        Some(draft)
+    }
+}
+
+/// What a draft counts where it waits, however short it is.
+fn weight_in_queue(draft: &impl Queued) -> usize {
+    draft.weight().max(limits::QUEUE_BYTES_PER_DRAFT_MIN)
 }
 
 #[cfg(test)]
@@ -145,7 +173,7 @@ mod tests {
     }
 
     fn backlog(drafts: impl IntoIterator<Item = Draft>) -> Backlog<Draft> {
-        Backlog(drafts.into_iter().collect())
+        Backlog { arrived: drafts.into_iter().collect(), ..Backlog::default() }
     }
 
     #[test]
@@ -188,9 +216,9 @@ mod tests {
         let mut waiting =
             backlog([(1, 0, half), (1, 1, half), (1, 2, half), (1, 3, 1), (2, 0, 1), (2, 1, 1)]);
         let numbers = |batch: Vec<Draft>| batch.iter().map(|draft| (draft.0, draft.1)).collect::<Vec<_>>();
-        assert_eq!(numbers(waiting.next_batch()), [(1, 0), (2, 0)]);
-        assert_eq!(numbers(waiting.next_batch()), [(1, 1), (2, 1)]);
-        assert_eq!(numbers(waiting.next_batch()), [(1, 2), (1, 3)]);
+        assert_eq!(numbers(waiting.next_batch()), [(2, 0), (1, 0), (2, 1)]);
+        assert_eq!(numbers(waiting.next_batch()), [(1, 1), (1, 2)]);
+        assert_eq!(numbers(waiting.next_batch()), [(1, 3)]);
     }
 
     #[test]
@@ -224,15 +252,26 @@ mod tests {
         assert_eq!(batch.iter().position(|draft| draft.0 == 10_000), Some(1), "{batch:?}");
     }
 
+    /// An account of its own for each, at an address of its own.
+    #[test]
+    fn whoever_has_little_waiting_is_first_wherever_the_others_come_from() {
+        let flood = (0..100).map(|account| (account * 10_000, 0, limits::MESSAGE_BYTES_MAX));
+        let mut waiting = backlog(flood);
+        waiting.end().push((1_000_000, 0, 20));
+        assert_eq!(waiting.next_batch()[0].0, 1_000_000);
+    }
+
     #[test]
     fn very_many_accounts_take_turns() {
-        let accounts = limits::BATCH_DRAFTS_MAX as i64;
-        let mut waiting = backlog((0..2 * accounts).map(|number| (number % accounts, number as usize, 1)));
-        for _ in 0..2 {
+        let accounts = limits::BATCH_DRAFTS_IN_TURN_MAX as i64;
+        let rounds = 2 * limits::BATCH_DRAFTS_MAX as i64 / accounts;
+        let mut waiting =
+            backlog((0..rounds * accounts).map(|number| (number % accounts, number as usize, 1)));
+        for _ in 0..rounds / 2 {
             let mut authors: Vec<_> = waiting.next_batch().iter().map(|draft| draft.0).collect();
             authors.sort_unstable();
             assert_eq!(authors, (0..accounts).collect::<Vec<_>>());
         }
-        assert_eq!(waiting.len(), 0);
+        assert_eq!(waiting.len(), limits::BATCH_DRAFTS_MAX);
     }
 }

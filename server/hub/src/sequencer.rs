@@ -115,7 +115,8 @@ async fn run(
                     failpoint::crash("hub::before_ack");
                     asker.answer(client_id, Ok(result));
                 }
-                let_go_first(woken).await;
+                // A session is woken once, however many of its rooms have something.
+                let_go_first(woken.min(registry.count())).await;
             }
             Err(error) => {
                 // One fault id for the whole batch: one cause, one line in the log.
