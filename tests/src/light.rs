@@ -76,7 +76,15 @@ impl Light {
     /// # Errors
     /// When the connection has ended.
     pub async fn say(&mut self, frame: &Value) -> Result<(), Error> {
-        self.stream.write_all(format!("{frame}\n").as_bytes()).await?;
+        self.write(format!("{frame}\n").as_bytes()).await
+    }
+
+    /// Writes bytes as they are.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.stream.write_all(bytes).await?;
         self.stream.flush().await
     }
 

@@ -224,6 +224,14 @@ impl TestPeer {
         let _ = self.tls.write_all(bytes).and_then(|()| self.tls.flush());
     }
 
+    /// Updates the keys of TLS so often, and says nothing.
+    pub fn update_keys(&mut self, count: usize) {
+        for _ in 0..count {
+            let _ = self.tls.conn.refresh_traffic_keys();
+        }
+        let _ = self.tls.flush();
+    }
+
     /// Reads one frame from the socket; `None` at its end.
     fn read(&mut self) -> Option<Value> {
         loop {

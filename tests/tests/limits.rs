@@ -5,6 +5,9 @@ use lanchat_model::limits;
 use lanchat_tests::{PASSWORD, ServerSpec, TestPeer, TestServer, new_id};
 use serde_json::{Value, json};
 
+/// What a record of TLS has beside its text.
+const RECORD_BYTES: usize = 22;
+
 #[test]
 fn hello_tells_the_bounds_that_are_kept() {
     let server = TestServer::start();
@@ -86,7 +89,7 @@ fn before_login_a_connection_asks_so_often_and_is_closed() {
     assert_is_sent_away(&mut peer);
     // Blank lines are no requests, and cost as much: each is a record of its own.
     let mut peer = TestPeer::connect(server.address());
-    for _ in 0..=limits::BYTES_BEFORE_LOGIN_MAX / limits::RECORD_BYTES_MIN {
+    for _ in 0..=limits::BYTES_BEFORE_LOGIN_MAX / limits::TLS_BYTE_COST / RECORD_BYTES {
         peer.write_bytes(b"\n");
     }
     assert_is_sent_away(&mut peer);
@@ -99,6 +102,19 @@ fn before_login_a_connection_asks_so_often_and_is_closed() {
     for _ in 0..limits::REQUESTS_BEFORE_LOGIN_MAX {
         assert_eq!(peer.request(json!({"type": "ping"}))["type"], "pong");
     }
+}
+
+/// Records that bring nothing are work too: updates of keys, as many as TLS takes between two records.
+#[test]
+fn before_login_a_connection_has_so_much_work_done_by_tls_and_is_closed() {
+    const UPDATES: usize = 30;
+    let server = TestServer::start();
+    let mut peer = TestPeer::connect(server.address());
+    for _ in 0..=limits::BYTES_BEFORE_LOGIN_MAX / limits::TLS_BYTE_COST / RECORD_BYTES / UPDATES {
+        peer.update_keys(UPDATES);
+        peer.write_bytes(b"\n");
+    }
+    assert_is_sent_away(&mut peer);
 }
 
 /// Told what a client tries again for.

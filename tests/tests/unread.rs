@@ -72,6 +72,35 @@ async fn answers_that_nobody_reads_cost_little_and_keep_nobody_waiting() {
     drop(greedy);
 }
 
+/// Whoever sends half a line holds memory too: all of them together so much, and the oldest are let go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_lines_cost_little_however_many_send_them() {
+    const HALF: usize = limits::FRAME_BYTES_MAX - 1024;
+    const SESSIONS: usize = limits::STALLED_BYTES_MAX / HALF + 60;
+    let server = TestServer::start();
+    let mut tokens = Vec::new();
+    for number in 0..SESSIONS.div_ceil(limits::SESSIONS_BY_TOKEN_MAX) {
+        tokens.push(Light::register(server.address(), &format!("half{number}")).await.1);
+    }
+    let before = resident(&server);
+    let mut halves = Vec::new();
+    for number in 0..SESSIONS {
+        let mut light = Light::connect(server.address(), Ipv4Addr::LOCALHOST).await.expect("a server");
+        let token = &tokens[number % tokens.len()];
+        light.say(&json!({"type": "resume", "id": "r", "token": token})).await.expect("a server");
+        light.expect("welcome").await.expect("a session");
+        light.write(&[b'x'; HALF]).await.expect("the server takes it in");
+        halves.push(light);
+    }
+    assert!(halves[0].next_line().await.is_err(), "the first one was let go");
+    let last = halves.last_mut().expect("there are some");
+    last.write(b"\n").await.expect("the last one is there");
+    assert_eq!(last.expect("error").await.expect("an answer")["code"], "bad_frame");
+    let growth = resident(&server).saturating_sub(before);
+    report(&format!("half lines: {SESSIONS} sessions, {growth} KiB more"));
+    assert!(growth < GROWTH_MAX_KIB, "{growth} KiB more for half lines");
+}
+
 /// Puts messages into the lobby that an earlier release took. `false`: nothing can.
 fn poison(data: &std::path::Path, count: usize) -> bool {
     let Some(python) = interpreter() else { return false };

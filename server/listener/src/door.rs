@@ -18,6 +18,8 @@ pub trait Dialect: Send {
     fn greet(&mut self, online: u64, out: &mut Vec<u8>);
     /// Takes in bytes from the peer.
     fn receive(&mut self, bytes: &[u8]);
+    /// How many bytes wait for the rest of what the peer asks.
+    fn held(&self) -> usize;
     /// The next thing that the peer asked. Called until it is [`Inbound::Incomplete`].
     fn next_inbound(&mut self, out: &mut Vec<u8>) -> Inbound;
     /// Says what became of an attempt to log in.

@@ -7,6 +7,7 @@ mod door;
 mod herd;
 mod listener;
 mod pump;
+mod stalled;
 mod stream;
 mod turns;
 

@@ -21,6 +21,7 @@ use crate::admission::{Anteroom, Place, source_of};
 use crate::door::Door;
 use crate::herd::Herd;
 use crate::pump::{Newcomer, Pump};
+use crate::stalled::Stalled;
 use crate::stream::Stream;
 use crate::turns::Turns;
 
@@ -87,6 +88,7 @@ impl Listener {
             anteroom: Arc::default(),
             turns: Turns::new((cores / 2).clamp(1, limits::HANDSHAKES_AT_WORK_MAX)),
             lingering: Semaphore::new(limits::LINGERING_MAX),
+            stalled: Arc::default(),
             herd: Herd::default(),
             shutdown,
         });
@@ -107,6 +109,7 @@ pub(crate) struct Entrance {
     turns: Arc<Turns>,
     /// A permit for each connection without a session that is closed slowly, so that its peer reads why.
     pub(crate) lingering: Semaphore,
+    pub(crate) stalled: Arc<Stalled>,
     pub(crate) herd: Herd,
     /// Looked at by connections without a session; a session is told by the hub.
     pub(crate) shutdown: CancellationToken,
@@ -234,6 +237,7 @@ impl Entrance {
             received: 0,
             out: Vec::new(),
             last_sent: Instant::now(),
+            half: None,
         }))
     }
 }

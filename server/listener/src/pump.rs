@@ -15,6 +15,7 @@ use tracing::{debug, info};
 use crate::admission::Place;
 use crate::door::{Closing, Dialect, Flow, Inbound, Request};
 use crate::listener::Entrance;
+use crate::stalled::Hold;
 use crate::stream::Stream;
 
 /// A connection behind its TLS handshake.
@@ -30,11 +31,13 @@ pub(crate) struct Pump {
     pub(crate) has_input: bool,
     /// Requests since it last let others go first.
     pub(crate) taken: u32,
-    /// Bytes that came since then, each record at least as `limits::RECORD_BYTES_MIN`.
+    /// Bytes that came since then, those of TLS itself counted `limits::TLS_BYTE_COST` times.
     pub(crate) received: usize,
     /// What is to be written. Written as soon as it exceeds `limits::WRITE_BUFFER_BYTES_MAX`, and before every wait.
     pub(crate) out: Vec<u8>,
     pub(crate) last_sent: Instant,
+    /// What it has of a request that is not whole. Boxed: hardly any connection has much of one.
+    pub(crate) half: Option<Box<Hold>>,
 }
 
 /// A connection that has no session yet.
@@ -101,7 +104,12 @@ impl Pump {
             if self.take_requests().await?.is_break() {
                 return Ok(());
             }
+            let is_long = self.out.len() >= limits::WRITE_BUFFER_BYTES_MAX / 2;
             self.flush().await?;
+            if is_long {
+                // A peer that takes all at once is no reason to keep the others waiting: there may be much more for it.
+                tokio::task::yield_now().await;
+            }
             let wake = poll_fn(|cx| self.poll_wake(cx, alarm.as_mut(), shut_down.as_mut())).await?;
             if self.act_on(wake).await?.is_break() {
                 return Ok(());
@@ -136,14 +144,17 @@ impl Pump {
         let mut wake = Wake::default();
         if self.has_credit() {
             let Self { stream, dialect, received, newcomer, .. } = self;
+            let mut cost = 0;
             let take = |bytes: &[u8]| {
-                let cost = bytes.len().max(limits::RECORD_BYTES_MIN);
-                *received += cost;
-                newcomer.iter_mut().for_each(|newcomer| newcomer.heard += cost);
+                cost += bytes.len();
                 dialect.receive(bytes);
             };
-            if let Poll::Ready(is_open) = stream.poll_read(cx, take) {
-                wake.received = Some(is_open?);
+            if let Poll::Ready(came) = stream.poll_read(cx, take) {
+                let came = came?;
+                cost += came.wrapping * limits::TLS_BYTE_COST;
+                *received += cost;
+                newcomer.iter_mut().for_each(|newcomer| newcomer.heard += cost);
+                wake.received = Some(came.is_open);
                 self.has_input = true;
                 // Also an end in order is something that came from the peer.
                 if let Some(session) = &mut self.session {
@@ -172,7 +183,26 @@ impl Pump {
             }
             alarm.as_mut().reset(self.next_alarm());
         }
-        if wake == Wake::default() { Poll::Pending } else { Poll::Ready(Ok(wake)) }
+        if wake != Wake::default() {
+            return Poll::Ready(Ok(wake));
+        }
+        self.poll_half(cx).map(Err)
+    }
+
+    /// Counts what is there of a request that is not whole. Resolves when others need the memory, and the connection goes.
+    fn poll_half(&mut self, cx: &Context<'_>) -> Poll<io::Error> {
+        let bytes = self.dialect.held() + self.stream.held();
+        match &self.half {
+            Some(half) => half.resize(bytes),
+            None => self.half = self.entrance.stalled.hold(bytes).map(Box::new),
+        }
+        if bytes < limits::STALLED_BYTES_MIN {
+            self.half = None;
+        }
+        match &self.half {
+            Some(half) => half.poll_let_go(cx).map(|()| io::ErrorKind::TimedOut.into()),
+            None => Poll::Pending,
+        }
     }
 
     async fn act_on(&mut self, wake: Wake) -> io::Result<ControlFlow<()>> {
@@ -289,8 +319,10 @@ impl Pump {
 
     /// Posts go the short way. All else is rare, and boxed, so that the way of a post stays short.
     async fn serve(&mut self, request: Request) -> io::Result<Flow> {
-        if let Request::Command { command: Command::Attach { .. } | Command::Join { .. }, .. } = &request {
-            // These may wait for seconds: what was answered before them leaves first.
+        if let Request::Command { command, .. } = &request
+            && may_wait(command)
+        {
+            // For seconds: what was answered before them leaves first.
             self.flush().await?;
         }
         Ok(match (request, &mut self.session) {
@@ -315,7 +347,7 @@ impl Pump {
                         self.session.as_ref().is_some_and(Session::is_over)
                             || place.as_ref().is_some_and(AnswerPlace::is_overdue)
                     };
-                    self.stream.write_before(&mut self.out, is_overdue).await?;
+                    self.stream.write_before(&mut self.out, &self.entrance.stalled, is_overdue).await?;
                     self.last_sent = Instant::now();
                     // A peer that takes all at once is no reason to keep the others waiting.
                     tokio::task::yield_now().await;
@@ -367,7 +399,7 @@ impl Pump {
             match &self.newcomer {
                 None => {
                     let is_over = || self.session.as_ref().is_some_and(Session::is_over);
-                    self.stream.write_before(&mut self.out, is_over).await?;
+                    self.stream.write_before(&mut self.out, &self.entrance.stalled, is_over).await?;
                 }
                 Some(_) => Box::pin(self.flush_to_newcomer()).await?,
             }
@@ -375,4 +407,16 @@ impl Pump {
         }
         Ok(())
     }
+}
+
+/// Whether a command may wait for others before it is done.
+fn may_wait(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Attach { .. }
+            | Command::Join { .. }
+            | Command::History { .. }
+            | Command::Members { .. }
+            | Command::Rooms
+    )
 }

@@ -20,6 +20,7 @@ mod scratch;
 mod tests;
 
 use crate::listener::abort;
+use crate::stalled::{Hold, Stalled};
 use records::Records;
 use scratch::{PIECE_BYTES_MAX, lend_incoming, lend_outgoing};
 
@@ -29,6 +30,15 @@ const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 const OVERDUE_EVERY: Duration = Duration::from_secs(1);
 /// What is kept of an output buffer while its connection is idle: a line of chat fits. Most connections are idle.
 const KEPT_BYTES: usize = 512;
+
+/// What one read of the socket brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// `false`: the peer has closed its side, and nothing came.
+    pub(crate) is_open: bool,
+    /// Bytes that were worked on and are no text: what records are wrapped in, those that are empty, updates of keys.
+    pub(crate) wrapping: usize,
+}
 
 /// The socket of one connection. Its bytes pass through memory that all connections of a thread share; it keeps to
 /// itself only what is not whole, or what its peer does not take.
@@ -89,8 +99,8 @@ impl Stream {
         self.records.alpn()
     }
 
-    /// Gives the next bytes to `take`, once there are some: those of all records that came in whole. `false`: the peer
-    /// has closed its side.
+    /// Reads from the socket once, and gives the text of all records that are whole now to `take`, which may be none: what
+    /// the peer sends without end would else be read without end.
     ///
     /// # Errors
     /// As the socket says, and `InvalidData` when the peer breaks TLS.
@@ -98,20 +108,21 @@ impl Stream {
         &mut self,
         cx: &mut Context<'_>,
         mut take: impl FnMut(&[u8]),
-    ) -> Poll<io::Result<bool>> {
+    ) -> Poll<io::Result<Received>> {
         if !self.early.is_empty() {
             take(&mem::take(&mut self.early));
-            return Poll::Ready(Ok(true));
+            return Poll::Ready(Ok(Received { is_open: true, wrapping: 0 }));
         }
-        let mut received = false;
-        // It ends with a record that is whole, or when the socket has no more: nothing is Pending but by its word.
-        while !received && !self.records.peer_closed {
-            ready!(self.poll_receive(cx, |bytes| {
-                received |= !bytes.is_empty();
-                take(bytes);
-            }))?;
+        if self.records.peer_closed {
+            return Poll::Ready(Ok(Received { is_open: false, wrapping: 0 }));
         }
-        Poll::Ready(Ok(received))
+        let mut text = 0;
+        let used = ready!(self.poll_receive(cx, |bytes| {
+            text += bytes.len();
+            take(bytes);
+        }))?;
+        let is_open = text > 0 || !self.records.peer_closed;
+        Poll::Ready(Ok(Received { is_open, wrapping: used.saturating_sub(text) }))
     }
 
     /// Writes all of `out` and empties it. What was encrypted is taken from `out` at once: dropped in between, it is
@@ -120,23 +131,40 @@ impl Stream {
     /// # Errors
     /// `TimedOut` when the peer took nothing for `limits::WRITE_STALL_MAX`; else as the socket says.
     pub(crate) async fn write(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
-        self.write_before(out, || false).await
+        while !(out.is_empty() && self.records.unsent.is_empty()) {
+            patiently(|cx| self.poll_write(cx, out), || None, || false).await?;
+        }
+        Ok(())
     }
 
-    /// As [`Stream::write`], for a peer that is not waited for without end: others wait for what it does not take, or it is
-    /// logged out.
+    /// As [`Stream::write`], for a peer that is not waited for without end: it holds what is not taken as one of many, others
+    /// wait for it, or it is logged out.
     ///
     /// # Errors
-    /// Also `TimedOut` when `is_overdue` and the peer has not taken all of it a moment later.
+    /// Also `TimedOut` when others need what it holds, and when `is_overdue` and the peer has not taken all of it a moment
+    /// later.
     pub(crate) async fn write_before(
         &mut self,
         out: &mut Vec<u8>,
+        stalled: &Arc<Stalled>,
         is_overdue: impl Fn() -> bool,
     ) -> io::Result<()> {
+        let mut began = None;
         while !(out.is_empty() && self.records.unsent.is_empty()) {
-            patiently(|cx| self.poll_write(cx, out), &is_overdue).await?;
+            // Whoever takes a little each time is waited for all the same.
+            let since = *began.get_or_insert_with(Instant::now);
+            if since.elapsed() >= OVERDUE_EVERY && is_overdue() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            let bytes = out.len() + self.records.unsent.len();
+            patiently(|cx| self.poll_write(cx, out), || stalled.hold(bytes), &is_overdue).await?;
         }
         Ok(())
+    }
+
+    /// How many bytes are held of records that are not whole.
+    pub(crate) fn held(&self) -> usize {
+        self.records.held()
     }
 
     /// Closes in order: TLS's close_notify, then TCP. Best effort, briefly.
@@ -165,8 +193,8 @@ impl Stream {
         let _ = self.poll_flush(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// Reads from the socket once.
-    fn poll_receive(&mut self, cx: &mut Context<'_>, take: impl FnMut(&[u8])) -> Poll<io::Result<()>> {
+    /// Reads from the socket once, and tells how many bytes of records were worked on.
+    fn poll_receive(&mut self, cx: &mut Context<'_>, take: impl FnMut(&[u8])) -> Poll<io::Result<usize>> {
         let result = lend_incoming(|memory| {
             let mut fresh = ReadBuf::new(memory);
             ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut fresh))?;
@@ -174,7 +202,7 @@ impl Stream {
                 // A peer that closes without TLS's close_notify has closed all the same; frames end with a newline, so
                 // a cut frame is never taken for a whole one.
                 self.records.peer_closed = true;
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(0));
             }
             Poll::Ready(self.records.receive(fresh.filled_mut(), take))
         });
@@ -242,14 +270,19 @@ impl Stream {
 /// Resolves as `work` does, or with `TimedOut`. Most peers take all at once: only for the others is a clock set up.
 async fn patiently<T>(
     mut work: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+    hold: impl FnOnce() -> Option<Hold>,
     is_overdue: impl Fn() -> bool,
 ) -> io::Result<T> {
     if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work(cx))).await {
         return done;
     }
-    let began = Instant::now();
+    let (hold, began) = (hold(), Instant::now());
     loop {
-        if let Ok(done) = timeout(OVERDUE_EVERY, poll_fn(&mut work)).await {
+        let step = poll_fn(|cx| match &hold {
+            Some(hold) if hold.poll_let_go(cx).is_ready() => Poll::Ready(Err(ErrorKind::TimedOut.into())),
+            _ => work(cx),
+        });
+        if let Ok(done) = timeout(OVERDUE_EVERY, step).await {
             return done;
         }
         if began.elapsed() >= limits::WRITE_STALL_MAX || is_overdue() {

@@ -149,6 +149,10 @@ impl Dialect for NativeDialect {
         self.lines.push(bytes);
     }
 
+    fn held(&self) -> usize {
+        self.lines.pending()
+    }
+
     fn next_inbound(&mut self, out: &mut Vec<u8>) -> Inbound {
         let decoded = match self.lines.next_line(self.line_limit()) {
             Ok(None) => return Inbound::Incomplete,

@@ -53,17 +53,22 @@ impl Records {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
+    /// How many bytes are held until they are whole.
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// The protocol that both sides agreed on (RFC 7301).
     pub(super) fn alpn(&self) -> Option<&[u8]> {
         self.tls.as_ref()?.alpn_protocol()
     }
 
     /// Takes in bytes from the peer, and decrypts them in place. The plaintext of all records that are whole goes to
-    /// `take`; what is to be answered goes to `unsent`.
+    /// `take`; what is to be answered goes to `unsent`. Returns how many bytes are done with.
     ///
     /// # Errors
     /// `InvalidData` when the peer breaks TLS. The alert is in `unsent`, and nothing else will be.
-    pub(super) fn receive(&mut self, fresh: &mut [u8], take: impl FnMut(&[u8])) -> io::Result<()> {
+    pub(super) fn receive(&mut self, fresh: &mut [u8], take: impl FnMut(&[u8])) -> io::Result<usize> {
         let tls = self.tls.as_mut().ok_or(ErrorKind::NotConnected)?;
         let in_place = self.held.is_empty();
         if !in_place {
@@ -82,7 +87,7 @@ impl Records {
             // What comes after a close_notify is to be ignored (RFC 8446 §6.1).
             self.peer_closed = true;
             self.held = Vec::new();
-            return Ok(());
+            return Ok(opened.used);
         }
         if in_place {
             self.held = fresh.get(opened.used..).unwrap_or_default().to_vec();
@@ -96,7 +101,7 @@ impl Records {
             self.give_up();
             return Err(io::Error::new(ErrorKind::InvalidData, "a handshake message is too long"));
         }
-        Ok(())
+        Ok(opened.used)
     }
 
     /// Encrypts `plain` into `sealed`, and tells how many bytes of it are to be sent: all of them, and before anything

@@ -67,9 +67,13 @@ async fn connected() -> (Stream, TlsStream<TcpStream>) {
 /// What comes next; `None`: the peer has closed.
 async fn read(stream: &mut Stream) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    let open = poll_fn(|cx| stream.poll_read(cx, |plain| bytes.extend_from_slice(plain))).await?;
-    assert_eq!(open, !bytes.is_empty());
-    Ok(open.then_some(bytes))
+    loop {
+        let came = poll_fn(|cx| stream.poll_read(cx, |plain| bytes.extend_from_slice(plain))).await?;
+        if !bytes.is_empty() || !came.is_open {
+            assert_eq!(came.is_open, !bytes.is_empty());
+            return Ok(came.is_open.then_some(bytes));
+        }
+    }
 }
 
 /// Bytes of which none is like its neighbours, so that a lost or doubled piece is seen.
@@ -115,6 +119,37 @@ async fn a_mebibyte_goes_both_ways_though_the_peer_reads_slowly() {
     };
     let ((), (), bytes) = tokio::join!(echo, write, read);
     assert!(bytes == text(LONG));
+}
+
+/// Others wait for a peer that takes a little each time, too.
+#[tokio::test]
+async fn a_peer_that_reads_slowly_is_let_go_when_it_is_overdue() {
+    let (mut server, mut client) = connected().await;
+    let (mut out, stalled) = (text(LONG), Arc::default());
+    let reading = async {
+        let mut piece = [0; 4096];
+        while client.read(&mut piece).await.is_ok_and(|count| count > 0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let writing = server.write_before(&mut out, &stalled, || true);
+    let written = tokio::select! {
+        written = writing => written,
+        () = reading => unreachable!("the server stays"),
+    };
+    assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
+}
+
+/// A peer that only updates its keys would else be read without end.
+#[tokio::test]
+async fn what_brings_no_text_is_read_once_and_counted() {
+    let (mut server, mut client) = connected().await;
+    for _ in 0..20 {
+        client.get_mut().1.refresh_traffic_keys().unwrap();
+    }
+    client.flush().await.unwrap();
+    let came = poll_fn(|cx| server.poll_read(cx, |text| assert!(text.is_empty()))).await.unwrap();
+    assert!(came.is_open && came.wrapping > 20, "{came:?}");
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ impl Pair {
     fn receive(&mut self, bytes: &[u8], size: usize) -> io::Result<()> {
         let heard = &mut self.heard;
         bytes.chunks(size).try_for_each(|piece| {
-            self.records.receive(&mut piece.to_vec(), |plain| heard.extend_from_slice(plain))
+            self.records.receive(&mut piece.to_vec(), |plain| heard.extend_from_slice(plain)).map(drop)
         })
     }
 
