@@ -27,6 +27,7 @@ use offer::{Asked, offer};
 pub(crate) struct Found {
     pub(crate) target: Target,
     id: ServerId,
+    key: Fingerprint,
     name: String,
     /// The name as the server gives it, for programs.
     raw_name: String,
@@ -39,6 +40,8 @@ pub(crate) struct Found {
     namesake: bool,
     /// Another server of this list has a name that looks the same.
     twin: bool,
+    /// Another server of this list claims the same id, with another key: one of them is not what it says.
+    is_claimed_twice: bool,
     /// How many servers of the same host stand before it: a host with many does not fill the list.
     turn: usize,
     ip: IpAddr,
@@ -53,6 +56,7 @@ impl Found {
         Self {
             target,
             id: probe.server_id,
+            key: probe.fingerprint,
             name: clip(&probe.hello.name),
             raw_name: probe.hello.name.clone(),
             address: probe.address.to_string(),
@@ -61,11 +65,17 @@ impl Found {
             usual: probe.decision == Decision::Match && usual == Some(probe.server_id),
             namesake: namesake(pins, probe.server_id, &probe.hello.name).is_some(),
             twin: false,
+            is_claimed_twice: false,
             turn: 0,
             ip: probe.address.ip(),
             used: usize::MAX,
             account: None,
         }
+    }
+
+    /// Whom it claims to be, and the key that it has: anybody can claim an id.
+    fn identity(&self) -> (ServerId, Fingerprint) {
+        (self.id, self.key)
     }
 
     /// Its name, and who this device is there.
@@ -85,6 +95,9 @@ impl Found {
 
     /// What is known of it, and a warning.
     fn trust(&self) -> (&'static str, Option<&'static str>) {
+        if self.is_claimed_twice && !self.known {
+            return ("new", Some("ANOTHER server here says that it is this one: compare the six words"));
+        }
         match (self.known, self.namesake, self.twin) {
             (true, true, _) => ("known", Some("you know ANOTHER server whose name looks the same")),
             (true, false, _) => ("known", None),
@@ -251,7 +264,7 @@ struct Around {
 impl Around {
     /// Whether there is a server that was not there before.
     fn has_more_than(&self, before: &Self) -> bool {
-        let is_new = |found: &Found| before.found.iter().all(|other| other.id != found.id);
+        let is_new = |found: &Found| before.found.iter().all(|other| other.identity() != found.identity());
         self.found.iter().any(is_new) || self.busy.is_some() && before.busy.is_none()
     }
 }
@@ -263,20 +276,22 @@ async fn look_around(home: &Home, hurry: bool) -> Result<Around, Failure> {
     let usual = usual(&servers, &pins);
     let mut search = Search::start(home)?;
     let knows_any = search.knows_any();
-    let mut found: BTreeMap<ServerId, Found> = BTreeMap::new();
+    // By the key too, or whoever claims the id of another server would stand in its place.
+    let mut found: BTreeMap<(ServerId, Fingerprint), Found> = BTreeMap::new();
     let (mut others, mut busy) = (Vec::new(), BTreeSet::new());
     while let Some(sighting) = search.next().await {
         match sighting {
             Sighting::Server(probe) => {
                 let full = found.len() >= limits::DISCOVERED_MAX && probe.decision != Decision::Match;
                 // Of the addresses that it answers at, one that can be read out and typed.
-                let better = match found.get(&probe.server_id) {
+                let identity = (probe.server_id, probe.fingerprint);
+                let better = match found.get(&identity) {
                     Some(before) => before.ip.is_ipv6() && probe.address.is_ipv4(),
                     None => !full,
                 };
                 if better {
                     let target = search.target(&probe);
-                    found.insert(probe.server_id, Found::new(target, &probe, &pins, usual));
+                    found.insert(identity, Found::new(target, &probe, &pins, usual));
                 }
                 // Who knows a server waits for it, whoever else is quicker to answer.
                 let known = probe.decision == Decision::Match;
@@ -296,12 +311,13 @@ async fn look_around(home: &Home, hurry: bool) -> Result<Around, Failure> {
     }
     found.values_mut().for_each(|found| found.recall(&servers));
     let last = servers.into_iter().find(|server| usual == Some(server.id));
+    let is_found = |id| found.keys().any(|(found, _)| *found == id);
     let knows_others = found.values().any(|found| found.known);
-    let absent = last.as_ref().filter(|last| knows_others && !found.contains_key(&last.id));
+    let absent = last.as_ref().filter(|last| knows_others && !is_found(last.id));
     let absent = absent.map(|last| does_not_answer(last, busy.contains(&last.id)));
     let busy = last.filter(|last| busy.contains(&last.id));
     // Of a server that was found nobody needs to know where else it is not.
-    others.retain(|(known, _)| !found.contains_key(known));
+    others.retain(|(known, _)| !is_found(*known));
     let others = others.into_iter().map(|(_, words)| words).chain(absent).collect();
     Ok(Around { found: sorted(found.into_values().collect()), others, busy, knows_any })
 }
@@ -335,6 +351,9 @@ fn sorted(mut found: Vec<Found>) -> Vec<Found> {
         let twin = found.iter().take(limits::SERVERS_LISTED_MAX).enumerate().any(twin);
         found[at].twin = twin;
     }
+    let mut claims: HashMap<ServerId, usize> = HashMap::new();
+    found.iter().for_each(|server| *claims.entry(server.id).or_default() += 1);
+    found.iter_mut().for_each(|server| server.is_claimed_twice = claims[&server.id] > 1);
     found
 }
 

@@ -1,6 +1,7 @@
 //! Strangers who advertise: they may be found, and lead nobody away, stop nobody, and hide nobody.
 #![cfg(target_os = "linux")]
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use lanchat_tests::{
@@ -68,6 +69,32 @@ fn a_name_that_the_system_resolves_leads_to_no_other_server_than_the_one_that_is
     }
     assert!(!stranger.stores(b"a word for the office"));
     assert_eq!(script(client, &Home::new(), &["--server", "localhost"], "register").0, 0, "it leads there");
+}
+
+/// The id of a server is in its adverts, and anybody can write it into a certificate.
+#[test]
+fn who_claims_the_id_of_a_new_server_does_not_stand_in_its_place() {
+    let _alone = alone();
+    let Some(lan) = Lan::new(3, Addressing::Both) else { return };
+    let [office_host, client, rogue_host] = lan.hosts() else { panic!("three hosts") };
+    let office = office(office_host);
+    let data = tempfile::tempdir().expect("a temporary folder can be made");
+    let data = data.path().join("data");
+    let mut rogue = TestServer::start_as(ServerSpec::on(&rogue_host.place(), "cellar").on_data(&data));
+    assert_eq!(rogue.stop(), 0);
+    let id = discovered(client, &Home::new())[0]["server_id"].as_str().expect("an id").to_owned();
+    std::fs::write(data.join("identity/server.id"), format!("{id}\n")).expect("it can be written");
+    rogue.start_again();
+
+    let found = discovered(client, &Home::new());
+    let names: BTreeSet<&str> = found.iter().filter_map(|found| found["name"].as_str()).collect();
+    assert_eq!(names, BTreeSet::from(["cellar", "office"]), "{found:?}");
+    let home = Home::new();
+    let (code, _, complaints) = script(client, &home, &["--plain"], "register");
+    assert_ne!(code, 0, "{complaints}");
+    assert!(complaints.contains("says that it is this one"), "{complaints}");
+    assert_eq!(trusted(client, &home), 0, "nobody has chosen");
+    assert!(!rogue.stores(b"a word for the office") && !office.stores(b"a word for the office"));
 }
 
 /// The known server is off, and somebody else is there, with the account and the password of a script.
