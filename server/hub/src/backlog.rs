@@ -54,9 +54,9 @@ impl<T: Queued> Backlog<T> {
     /// The next batch: at most `limits::BATCH_DRAFTS_MAX` and `limits::BATCH_BYTES_MAX`, and of each account its share; fewer
     /// when more wait, by turns. What is not in it stays, in the order of its account.
     pub(crate) fn next_batch(&mut self) -> Vec<T> {
-        if self.waiting.is_empty() && self.arrived.len() <= limits::BATCH_DRAFTS_MAX && self.is_modest() {
+        if self.len() <= limits::BATCH_DRAFTS_MAX && self.is_modest() {
             // The order stays: the drafts of a room mostly come together, and are written together.
-            return std::mem::take(&mut self.arrived);
+            return self.take_all();
         }
         self.count += self.arrived.len();
         for draft in self.arrived.drain(..) {
@@ -76,21 +76,31 @@ impl<T: Queued> Backlog<T> {
     /// Whether it is no more than the share of one account, or nobody has more than a window of it, which is what one session
     /// may have.
     fn is_modest(&self) -> bool {
-        let drafts = &self.arrived;
-        let mut authors = drafts.iter().map(Queued::author);
+        let drafts = || self.waiting.values().flat_map(|line| &line.drafts).chain(&self.arrived);
+        let mut authors = drafts().map(Queued::author);
         let first = authors.next();
         let others_wait = authors.any(|author| Some(author) != first);
         let most = if others_wait { limits::BATCH_BYTES_MAX } else { limits::BATCH_BYTES_ALONE_MAX };
-        if drafts.iter().map(Queued::weight).sum::<usize>() > most {
+        if drafts().map(Queued::weight).sum::<usize>() > most {
             return false;
         }
         let mut counts: HashMap<AccountId, usize> = HashMap::new();
-        drafts.len() <= limits::BATCH_DRAFTS_PER_ACCOUNT_MAX
-            || drafts.iter().all(|draft| {
+        self.len() <= limits::BATCH_DRAFTS_PER_ACCOUNT_MAX
+            || drafts().all(|draft| {
                 let count = counts.entry(draft.author()).or_default();
                 *count += 1;
                 *count <= limits::UNACKED_PER_SESSION_MAX
             })
+    }
+
+    fn take_all(&mut self) -> Vec<T> {
+        let arrived = std::mem::take(&mut self.arrived);
+        if self.count == 0 {
+            return arrived;
+        }
+        self.count = 0;
+        let waiting = self.waiting.drain().flat_map(|(_, line)| line.drafts);
+        waiting.chain(arrived).collect()
     }
 
     /// Takes one draft of each host in turn, and of its accounts in turn: a host may have very many accounts.
@@ -217,8 +227,7 @@ mod tests {
             backlog([(1, 0, half), (1, 1, half), (1, 2, half), (1, 3, 1), (2, 0, 1), (2, 1, 1)]);
         let numbers = |batch: Vec<Draft>| batch.iter().map(|draft| (draft.0, draft.1)).collect::<Vec<_>>();
         assert_eq!(numbers(waiting.next_batch()), [(2, 0), (1, 0), (2, 1)]);
-        assert_eq!(numbers(waiting.next_batch()), [(1, 1), (1, 2)]);
-        assert_eq!(numbers(waiting.next_batch()), [(1, 3)]);
+        assert_eq!(numbers(waiting.next_batch()), [(1, 1), (1, 2), (1, 3)], "nobody else waits");
     }
 
     #[test]
@@ -272,6 +281,6 @@ mod tests {
             authors.sort_unstable();
             assert_eq!(authors, (0..accounts).collect::<Vec<_>>());
         }
-        assert_eq!(waiting.len(), limits::BATCH_DRAFTS_MAX);
+        assert_eq!(waiting.next_batch().len(), limits::BATCH_DRAFTS_MAX, "no more than that need no turns");
     }
 }
