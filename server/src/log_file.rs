@@ -1,7 +1,7 @@
 //! A log in a file of bounded size, for a server that has no terminal and no journal to write to.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use lanchat_model::limits;
@@ -36,6 +36,7 @@ impl LogFile {
         } else {
             // Somebody holds one of the names: the bound matters more than the old lines.
             self.file.set_len(0)?;
+            self.file.rewind()?;
         }
         self.bytes = 0;
         Ok(())
@@ -61,10 +62,13 @@ impl Write for LogFile {
 
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.append(true).create(true);
+    // Windows cuts no file that was opened to append to.
+    options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let mut file = options.open(path)?;
+    file.seek(SeekFrom::End(0))?;
+    Ok(file)
 }
 
 #[cfg(test)]
