@@ -73,6 +73,14 @@ impl Output {
         }
     }
 
+    /// Forgets what was noted: the account or the history is another one.
+    pub(crate) fn forget_marks(&self) {
+        match self {
+            Self::Terminal(_) => {}
+            Self::Plain(pipe) | Self::Json(pipe) => pipe.spool.forget_marks(),
+        }
+    }
+
     /// What is seen by now of what was noted.
     pub(crate) fn seen(&self) -> Vec<(String, Seq)> {
         match self {

@@ -97,6 +97,11 @@ impl Spool {
         }
     }
 
+    /// Forgets the marks that wait: the positions mean nothing any more.
+    pub(crate) fn forget_marks(&self) {
+        self.lock().marks.clear();
+    }
+
     /// Takes the marks of what is written.
     pub(crate) fn seen(&self) -> Vec<(String, Seq)> {
         let mut state = self.lock();
@@ -179,6 +184,11 @@ mod tests {
         spool.all_written().await;
         assert_eq!(spool.seen(), [("dev".to_owned(), seq(7))]);
         spool.push(["d".to_owned()]);
+        spool.mark("lobby", seq(8));
+        spool.forget_marks();
+        assert_eq!(spool.wait().len(), 1);
+        spool.wrote(1);
+        assert_eq!(spool.seen(), [], "it was of another account");
         spool.close();
         spool.mark("lobby", seq(2));
         spool.all_written().await;

@@ -127,6 +127,7 @@ impl Session {
                 self.notice(&sentence(reason));
             }
         }
+        self.output.forget_marks();
     }
 
     fn framed(&mut self, frame: &ServerFrame) {
@@ -243,12 +244,10 @@ impl Session {
     fn opened(&mut self, room: &RoomState, again: bool) {
         self.view.open(room, again);
         self.expect_of(room);
-        // Nothing of it comes, so this is where what is new starts, also for the next session.
-        if room.from >= room.head
-            && room.head > Seq::ZERO
-            && let Some(client) = &self.client
-        {
-            client.seen(&room.room, room.head);
+        // Nothing of it comes, so this is where what is new starts, also for the next session; behind what waits to be written.
+        if room.from >= room.head && room.head > Seq::ZERO {
+            let seen = self.output.mark(&room.room, room.head);
+            self.tell_seen(seen);
         }
         self.words_stale = true;
     }

@@ -272,8 +272,7 @@ impl Session {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stop = crate::signals::asked_to_stop();
         tokio::pin!(stop);
-        let mut deadline = None;
-        let mut burst = 0;
+        let (mut deadline, mut burst) = (None, 0);
         let end = loop {
             if self.is_over(pending.is_none()) {
                 break self.outcome();
@@ -328,13 +327,18 @@ impl Session {
             End::Failed(_) => end,
             end => self.linger(&client, &mut events).await.map_or(end, End::Failed),
         };
-        let _ = tokio::time::timeout(limits::ACK_PATIENCE, self.output.all_written()).await;
-        self.tell_seen(self.output.seen());
+        self.tell_last_seen().await;
         self.client = None;
         self.forget_all();
         drop(events);
         client.close().await;
         end
+    }
+
+    /// Tells what is written now, and in a moment.
+    async fn tell_last_seen(&mut self) {
+        let _ = tokio::time::timeout(limits::ACK_PATIENCE, self.output.all_written()).await;
+        self.tell_seen(self.output.seen());
     }
 
     /// Waits for what was sent just now, while what comes is still shown. A failure: some of it is
@@ -370,6 +374,7 @@ impl Session {
         self.due.clear();
         self.unacked.clear();
         self.unkept = false;
+        self.output.forget_marks();
         self.shown.clear();
         self.learning = Learning::default();
         self.correspondent.clear();
