@@ -52,14 +52,15 @@ fn a_client_killed_between_send_and_ack_leaves_each_line_exactly_once() {
 fn what_could_not_be_kept_is_told_whole_at_the_end() {
     let server = TestServer::start();
     let proxy = Proxy::to(server.address());
-    let (home, state, address) = (Home::new(), tempfile::tempdir().unwrap(), proxy.address().to_string());
+    let (home, folder, address) = (Home::new(), tempfile::tempdir().unwrap(), proxy.address().to_string());
+    let state = folder.path().join("state");
     let launch = || {
-        let launch = Launch::new(lanchat()).home(&home).arg("--home").arg(state.path());
+        let launch = Launch::new(lanchat()).home(&home).arg("--home").arg(&state);
         launch.args(["--plain", "--server", &address])
     };
     let (code, _, said) = Process::run(&launch(), &format!("/register ana {PASSWORD}\n"));
     assert_eq!(code, 0, "{said}");
-    let outbox = state.path().join("outbox");
+    let outbox = state.join("outbox");
     let _ = std::fs::remove_dir_all(&outbox);
     std::fs::write(&outbox, "in the way").unwrap();
     let mut bob = TestPeer::registered(server.address(), "bob");
@@ -70,7 +71,8 @@ fn what_could_not_be_kept_is_told_whole_at_the_end() {
     proxy.mute();
     ana.enter("the whole of it");
     assert_eq!(bob.expect("message")["message"], "the whole of it");
-    assert_eq!(ana.finish(), EXIT_LOST);
+    ana.signal(Signal::Terminate);
+    assert_eq!(ana.process().wait(), EXIT_LOST);
     let said = ana.complaints();
     assert!(said.contains("They could NOT be kept:\n  lobby: “the whole of it”"), "{said}");
 }

@@ -172,10 +172,11 @@ fn a_script_that_knows_several_servers_names_the_one_it_means() {
 /// What a server is called is its own word, also of one that is known: it gets nothing that is meant for another one.
 #[test]
 fn a_known_server_that_takes_the_name_of_another_one_gets_nothing_that_is_for_that_one() {
-    let (home, data) = (Home::new(), tempfile::tempdir().unwrap());
+    let (home, folder) = (Home::new(), tempfile::tempdir().unwrap());
+    let data = folder.path().join("data");
     let called = |name: &str| ServerSpec { name: name.to_owned(), ..ServerSpec::default() };
     let mut workshop = TestServer::start_as(called("workshop"));
-    let mut cafe = TestServer::start_as(called("cafe").on_data(data.path()));
+    let mut cafe = TestServer::start_as(called("cafe").on_data(&data));
     let run = |arguments: &[&str], input: &str| {
         Process::run(&Launch::new(lanchat()).home(&home).args(arguments), input)
     };
@@ -188,7 +189,7 @@ fn a_known_server_that_takes_the_name_of_another_one_gets_nothing_that_is_for_th
     workshop.stop();
     let address = cafe.address();
     cafe.stop();
-    let renamed = ServerSpec { listen: Some(address), ..called("workshop").on_data(data.path()) };
+    let renamed = ServerSpec { listen: Some(address), ..called("workshop").on_data(&data) };
     let renamed = TestServer::start_as(renamed);
     for _ in 0..2 {
         let (code, _, complaints) = run(&["--server", "workshop"], "for the workshop alone\n");

@@ -88,6 +88,8 @@ fn a_reply_answers_nobody_who_wrote_to_another_account() {
     let mut bob = TestPeer::registered(server.address(), "bob");
     bob.send("@ana", "for ana alone");
     terminal.wait_for_text("bob  for ana alone");
+    terminal.enter("/logout");
+    terminal.wait_for_text("lanchat> ");
     terminal.register("zoe");
     terminal.enter("/reply whom");
     terminal.wait_for_text("Nobody has written to you in private yet.");
