@@ -16,10 +16,10 @@ use crate::program::{Profile, build_server};
 use crate::report::{Company, Machine, alone_in, folder};
 use crate::seed::hash_password;
 
-/// The shortest and the longest time without a flood before one: a quarter of the flood.
-const IDLE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(15)];
+/// The shortest and the longest time without a flood before one, else a quarter of the flood. All floods are to take an hour.
+const IDLE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(6)];
 /// The same after a flood, until the memory is looked at again.
-const AFTER: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(10)];
+const AFTER: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(4)];
 /// The longest flood.
 const FLOOD_MAX: Duration = Duration::from_secs(3600);
 
