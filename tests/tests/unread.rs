@@ -92,6 +92,9 @@ async fn half_lines_cost_little_however_many_send_them() {
         light.write(&[b'x'; HALF]).await.expect("the server takes it in");
         halves.push(light);
     }
+    // The last ones see to it once the first ones have held for so long.
+    tokio::time::sleep(limits::STALLED_TIME_MIN).await;
+    halves.last_mut().expect("there are some").write(b"x").await.expect("the last one is there");
     assert!(halves[0].next_line().await.is_err(), "the first one was let go");
     let last = halves.last_mut().expect("there are some");
     last.write(b"\n").await.expect("the last one is there");

@@ -184,9 +184,14 @@ pub const DISK_MARGIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub const DISK_MARGIN_SHARE: u64 = 100;
 /// Bytes that are encoded before one write to a socket; more waits in the log, as a cursor.
 pub const WRITE_BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// What connections hold, all together, because their peers do not take it or have sent half a line. Whoever has held longest
-/// is let go when it is more.
-pub const STALLED_BYTES_MAX: usize = 24 * 1024 * 1024;
+/// What connections hold, all together, because their peers do not take it or have sent half a line. When it is more, whoever
+/// has held longest is let go, if that is [`STALLED_TIME_MIN`].
+pub const STALLED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// A connection that makes progress, be it slowly, begins anew with each step.
+pub const STALLED_TIME_MIN: Duration = Duration::from_secs(2);
+/// Beyond this also those go that have held for a shorter time. A crowd behind a slow link fits: what the kernel takes for each
+/// of them is not counted.
+pub const STALLED_BYTES_HARD_MAX: usize = STALLED_BYTES_MAX / 2 * 3;
 /// What a connection holds of that and nobody counts.
 pub const STALLED_BYTES_MIN: usize = 4 * 1024;
 /// Without a byte of progress in this time a write is given up, and the connection closed. It resumes by cursor.

@@ -343,12 +343,7 @@ impl Pump {
                         // In the middle of an answer nothing else can be said: it learns why when it comes back.
                         return Err(io::ErrorKind::ConnectionAborted.into());
                     }
-                    let is_overdue = || {
-                        self.session.as_ref().is_some_and(Session::is_over)
-                            || place.as_ref().is_some_and(AnswerPlace::is_overdue)
-                    };
-                    self.stream.write_before(&mut self.out, &self.entrance.stalled, is_overdue).await?;
-                    self.last_sent = Instant::now();
+                    self.write_out(place.as_ref()).await?;
                     // A peer that takes all at once is no reason to keep the others waiting.
                     tokio::task::yield_now().await;
                 }
@@ -394,13 +389,23 @@ impl Pump {
         }
     }
 
+    /// Writes what is to be said to somebody who is logged in, and holds a `place` for an answer or none. While it is not taken
+    /// it is held together with what there is of a request.
+    async fn write_out(&mut self, place: Option<&AnswerPlace>) -> io::Result<()> {
+        self.half = None;
+        let beside = self.dialect.held() + self.stream.held();
+        let Self { stream, out, session, entrance, .. } = self;
+        let is_overdue =
+            || session.as_ref().is_some_and(Session::is_over) || place.is_some_and(AnswerPlace::is_overdue);
+        stream.write_before(out, |bytes| entrance.stalled.hold(bytes + beside), is_overdue).await?;
+        self.last_sent = Instant::now();
+        Ok(())
+    }
+
     async fn flush(&mut self) -> io::Result<()> {
         if !self.out.is_empty() {
             match &self.newcomer {
-                None => {
-                    let is_over = || self.session.as_ref().is_some_and(Session::is_over);
-                    self.stream.write_before(&mut self.out, &self.entrance.stalled, is_over).await?;
-                }
+                None => return self.write_out(None).await,
                 Some(_) => Box::pin(self.flush_to_newcomer()).await?,
             }
             self.last_sent = Instant::now();

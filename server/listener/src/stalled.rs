@@ -1,13 +1,15 @@
 //! What connections hold because their peers do not take it, or have not sent the rest of it: bounded for all of them together.
-//! Whoever has held longest is let go when others need the memory. It comes back and reads on from its cursor.
+//! Whoever has made no progress for longest is let go when others need the memory. It comes back and reads on from its cursor.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use lanchat_model::limits;
+use tokio::time::Instant;
 
-/// What all connections hold: at most `limits::STALLED_BYTES_MAX`.
+/// What all connections hold. Beyond `limits::STALLED_BYTES_MAX` those are let go that have held for `limits::STALLED_TIME_MIN`:
+/// a crowd behind a slow link makes progress. Beyond `limits::STALLED_BYTES_HARD_MAX` anybody.
 #[derive(Debug, Default)]
 pub(crate) struct Stalled(Mutex<Inside>);
 
@@ -22,6 +24,7 @@ struct Inside {
 #[derive(Debug)]
 struct Held {
     bytes: usize,
+    since: Instant,
     /// The task that holds.
     waker: Option<Waker>,
 }
@@ -43,7 +46,7 @@ impl Stalled {
         let mut inside = self.lock();
         let age = inside.next;
         inside.next += 1;
-        inside.by_age.insert(age, Held { bytes: 0, waker: None });
+        inside.by_age.insert(age, Held { bytes: 0, since: Instant::now(), waker: None });
         inside.resize(age, bytes);
         drop(inside);
         Some(Hold { of: Arc::clone(self), age })
@@ -59,9 +62,16 @@ impl Inside {
         let Some(held) = self.by_age.get_mut(&age) else { return };
         self.bytes = self.bytes - held.bytes + bytes;
         held.bytes = bytes;
+        self.let_go();
+    }
+
+    fn let_go(&mut self) {
         while self.bytes > limits::STALLED_BYTES_MAX
-            && let Some((_, oldest)) = self.by_age.pop_first()
+            && let Some(oldest) = self.by_age.first_entry()
+            && (self.bytes > limits::STALLED_BYTES_HARD_MAX
+                || oldest.get().since.elapsed() >= limits::STALLED_TIME_MIN)
         {
+            let oldest = oldest.remove();
             self.bytes -= oldest.bytes;
             if let Some(waker) = oldest.waker {
                 waker.wake();
@@ -79,6 +89,7 @@ impl Hold {
     /// Resolves when the connection is to be let go. One task at a time: the last one is woken.
     pub(crate) fn poll_let_go(&self, cx: &Context<'_>) -> Poll<()> {
         let mut inside = self.of.lock();
+        inside.let_go();
         let Some(held) = inside.by_age.get_mut(&self.age) else { return Poll::Ready(()) };
         held.waker = Some(cx.waker().clone());
         Poll::Pending
@@ -104,10 +115,11 @@ mod tests {
         hold.poll_let_go(&Context::from_waker(Waker::noop())).is_ready()
     }
 
-    #[test]
-    fn whoever_holds_longest_goes_when_all_together_hold_too_much() {
+    #[tokio::test(start_paused = true)]
+    async fn whoever_holds_longest_goes_when_all_together_hold_too_much() {
         let stalled = Arc::<Stalled>::default();
         let mut holds: Vec<_> = (0..8).filter_map(|_| stalled.hold(EIGHTH)).collect();
+        tokio::time::advance(limits::STALLED_TIME_MIN).await;
         assert_eq!(holds.iter().filter(|hold| is_let_go(hold)).count(), 0);
         drop(holds.remove(3));
         holds.extend(stalled.hold(EIGHTH));
@@ -119,6 +131,18 @@ mod tests {
         assert_eq!(gone, [true, true, true, false, false, false, false, false, false]);
         drop(holds);
         assert_eq!(stalled.lock().bytes, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_that_makes_progress_stays_up_to_a_bound() {
+        let stalled = Arc::<Stalled>::default();
+        let most = limits::STALLED_BYTES_HARD_MAX / EIGHTH;
+        let mut holds: Vec<_> = (0..most).filter_map(|_| stalled.hold(EIGHTH)).collect();
+        assert!(!holds.iter().any(is_let_go));
+        holds.extend(stalled.hold(EIGHTH));
+        assert!(is_let_go(&holds[0]) && !is_let_go(&holds[1]));
+        tokio::time::advance(limits::STALLED_TIME_MIN).await;
+        assert_eq!(holds.iter().filter(|hold| !is_let_go(hold)).count(), 8, "nobody made any");
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod scratch;
 mod tests;
 
 use crate::listener::abort;
-use crate::stalled::{Hold, Stalled};
+use crate::stalled::Hold;
 use records::Records;
 use scratch::{PIECE_BYTES_MAX, lend_incoming, lend_outgoing};
 
@@ -137,8 +137,8 @@ impl Stream {
         Ok(())
     }
 
-    /// As [`Stream::write`], for a peer that is not waited for without end: it holds what is not taken as one of many, others
-    /// wait for it, or it is logged out.
+    /// As [`Stream::write`], for a peer that is not waited for without end: others wait for it, or it is logged out. While it
+    /// takes nothing it has a `hold` on what is not taken, so many bytes.
     ///
     /// # Errors
     /// Also `TimedOut` when others need what it holds, and when `is_overdue` and the peer has not taken all of it a moment
@@ -146,7 +146,7 @@ impl Stream {
     pub(crate) async fn write_before(
         &mut self,
         out: &mut Vec<u8>,
-        stalled: &Arc<Stalled>,
+        hold: impl Fn(usize) -> Option<Hold>,
         is_overdue: impl Fn() -> bool,
     ) -> io::Result<()> {
         let mut began = None;
@@ -156,8 +156,8 @@ impl Stream {
             if since.elapsed() >= OVERDUE_EVERY && is_overdue() {
                 return Err(ErrorKind::TimedOut.into());
             }
-            let bytes = out.len() + self.records.unsent.len();
-            patiently(|cx| self.poll_write(cx, out), || stalled.hold(bytes), &is_overdue).await?;
+            let bytes = out.capacity() + self.records.unsent.capacity();
+            patiently(|cx| self.poll_write(cx, out), || hold(bytes), &is_overdue).await?;
         }
         Ok(())
     }
