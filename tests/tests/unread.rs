@@ -5,12 +5,14 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::time::Duration;
 
 use lanchat_model::limits;
 use lanchat_tests::{
     Light, PASSWORD, ServerSpec, TestPeer, TestServer, interpreter, new_id, report, skipped,
 };
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 /// As many as ended a server of 512 MiB once.
 const GREEDY: usize = 162;
@@ -18,6 +20,8 @@ const GREEDY_ACCOUNTS: usize = 6;
 /// Requests of each: what is answered is several times as long as what sockets hold.
 const REQUESTS: usize = 64;
 const GROWTH_MAX_KIB: u64 = 64 * 1024;
+/// How often somebody is looked after who is waited for.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The memory of the server that is really there, in KiB.
 fn resident(server: &TestServer) -> u64 {
@@ -92,11 +96,17 @@ async fn half_lines_cost_little_however_many_send_them() {
         light.write(&[b'x'; HALF]).await.expect("the server takes it in");
         halves.push(light);
     }
-    // The last ones see to it once the first ones have held for so long.
-    tokio::time::sleep(limits::STALLED_TIME_MIN).await;
-    halves.last_mut().expect("there are some").write(b"x").await.expect("the last one is there");
-    assert!(halves[0].next_line().await.is_err(), "the first one was let go");
-    let last = halves.last_mut().expect("there are some");
+    let [first, .., last] = &mut halves[..] else { panic!("there are some") };
+    // What the last one sends has the first ones let go, once they have held for so long.
+    let is_gone = async {
+        loop {
+            last.write(b"x").await.expect("the last one is there");
+            if let Ok(line) = timeout(AGAIN, first.next_line()).await {
+                return line.is_err();
+            }
+        }
+    };
+    assert!(timeout(limits::STALLED_TIME_MIN * 10, is_gone).await.expect("the first one is let go"));
     last.write(b"\n").await.expect("the last one is there");
     assert_eq!(last.expect("error").await.expect("an answer")["code"], "not_json");
     let growth = resident(&server).saturating_sub(before);
