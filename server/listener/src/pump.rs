@@ -192,17 +192,16 @@ impl Pump {
     /// Counts what is there of a request that is not whole. Resolves when others need the memory, and the connection goes.
     fn poll_half(&mut self, cx: &Context<'_>) -> Poll<io::Error> {
         let bytes = self.dialect.held() + self.stream.held();
+        if bytes < limits::STALLED_BYTES_MIN {
+            self.half = None;
+            return Poll::Pending;
+        }
         match &self.half {
             Some(half) => half.resize(bytes),
             None => self.half = self.entrance.stalled.hold(bytes).map(Box::new),
         }
-        if bytes < limits::STALLED_BYTES_MIN {
-            self.half = None;
-        }
-        match &self.half {
-            Some(half) => half.poll_let_go(cx).map(|()| io::ErrorKind::TimedOut.into()),
-            None => Poll::Pending,
-        }
+        let half = self.half.as_ref();
+        half.map_or(Poll::Pending, |half| half.poll_let_go(cx).map(|()| io::ErrorKind::TimedOut.into()))
     }
 
     async fn act_on(&mut self, wake: Wake) -> io::Result<ControlFlow<()>> {

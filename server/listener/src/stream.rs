@@ -131,10 +131,7 @@ impl Stream {
     /// # Errors
     /// `TimedOut` when the peer took nothing for `limits::WRITE_STALL_MAX`; else as the socket says.
     pub(crate) async fn write(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
-        while !(out.is_empty() && self.records.unsent.is_empty()) {
-            patiently(|cx| self.poll_write(cx, out), || None, || false).await?;
-        }
-        Ok(())
+        self.write_before(out, |_| None, || false).await
     }
 
     /// As [`Stream::write`], for a peer that is not waited for without end: others wait for it, or it is logged out. While it
