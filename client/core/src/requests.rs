@@ -55,7 +55,8 @@ impl Request {
         matches!(self.asker, Asker::LogIn { .. })
     }
 
-    fn is_given_up(&self) -> bool {
+    /// Whether its asker waits no longer.
+    pub(crate) fn is_given_up(&self) -> bool {
         match &self.asker {
             Asker::User(reply) => reply.is_closed(),
             Asker::LogIn { reply, .. } => reply.is_closed(),

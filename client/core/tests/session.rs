@@ -11,7 +11,7 @@ use lanchat_client::{AttachPolicy, Client, Event, Options, RequestError, Secret,
 use lanchat_model::Seq;
 use lanchat_protocol::{ErrorCode, ServerFrame};
 use serde_json::{Value, json};
-use support::{Fake, TestHome, ack, attached, entries, logged_in, message, next_of, room, within};
+use support::{Fake, TestHome, ack, attached, entries, logged_in, meet, message, next_of, room, within};
 
 fn lobby(head: u64, from: u64) -> Value {
     json!([room("lobby", head, from)])
@@ -271,7 +271,7 @@ async fn requests_outlive_a_loss_unless_that_could_do_harm() {
 #[tokio::test]
 async fn a_refused_login_is_told_and_the_next_one_may_succeed_on_a_new_connection() {
     let (fake, home) = (Fake::start().await, TestHome::new());
-    let (connection, mut peer) = support::meet(&fake, &home.home).await;
+    let (connection, mut peer) = meet(&fake, &home.home).await;
     let trusted = connection.unwrap().trust(&home.home).unwrap();
     let (client, _events) = Client::start(trusted, home.home.clone(), Options::default());
     assert!(matches!(client.rooms().await, Err(RequestError::NotLoggedIn)));
@@ -290,6 +290,34 @@ async fn a_refused_login_is_told_and_the_next_one_may_succeed_on_a_new_connectio
         peer
     });
     assert!(outcome.is_ok());
+}
+
+#[tokio::test]
+async fn a_login_that_was_given_up_begins_no_session_and_the_next_one_does() {
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (connection, mut late) = meet(&fake, &home.home).await;
+    let trusted = connection.unwrap().trust(&home.home).unwrap();
+    let (client, mut events) = Client::start(trusted, home.home.clone(), Options::default());
+    let password = Secret("correct horse".into());
+    let given_up = tokio::select! {
+        _ = client.login("ana", &password) => panic!("nobody has answered"),
+        login = late.expect("login") => login,
+    };
+    late.send(json!({"type": "welcome", "id": given_up["id"], "username": "ana", "display_name": "Ana",
+        "admin": false, "token": "token-1", "version": 1, "epoch": "e1", "online": 1, "rooms": lobby(0, 0)}))
+        .await;
+    assert_eq!(late.next().await, None, "the connection of a session that nobody began ends");
+
+    let again = client.clone();
+    let next = tokio::spawn(async move { again.login("ana", &password).await });
+    let mut peer = fake.accept().await;
+    peer.welcome("login", "token-2", lobby(0, 0)).await;
+    assert_eq!(next.await.unwrap().unwrap().username, "ana");
+    let told = next_of(&mut events, "the login", |event| matches!(event, Event::LoggedIn { .. })).await;
+    let Event::LoggedIn { session, .. } = told else { unreachable!() };
+    assert_eq!(session.username, "ana");
+    let kept = std::fs::read_to_string(home.path().join("servers.json")).unwrap();
+    assert!(kept.contains("token-2") && !kept.contains("token-1"), "{kept}");
 }
 
 #[tokio::test]

@@ -124,6 +124,11 @@ impl Driver {
                 _ => self.stop(ConnectError::UnsupportedVersion { theirs: vec![welcome.version] }),
             };
         }
+        if request.as_ref().is_some_and(Request::is_given_up) {
+            // Whoever asked was told that nobody answers. A session that nobody knows of would have nothing delivered.
+            self.requests.unsend();
+            return self.lost(Sentence::Ours("the login was answered too late".to_owned()), None);
+        }
         let used = match request.as_ref().map(|request| &request.asker) {
             Some(Asker::LogIn { token, .. }) => token.clone(),
             _ => self.account.as_ref().map(|account| account.token.clone()),
