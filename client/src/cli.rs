@@ -16,7 +16,7 @@ Exit codes:
   1  a flag, a setting or the folder of keys and logins is not right
   2  no server was found, or the one that you named does not answer
   3  the server is not the one that you trusted
-  4  the login failed
+  4  the login failed, or was ended elsewhere
   5  the connection is lost for good
   6  something that you sent was refused
 

@@ -6,6 +6,7 @@ use lanchat_protocol::{Hello, Presence, Registration, Room, RoomState, ServerFra
 use tokio::time::Instant;
 
 use super::{End, Session, given_up};
+use crate::exit::{Failure, Reason};
 use crate::sanitize::quoted;
 use crate::view::{clip, position, sentence};
 
@@ -49,7 +50,7 @@ impl Session {
                     self.opened(&room, true);
                 }
             }
-            Event::LoggedOut { reason } => self.logged_out(&reason),
+            Event::LoggedOut { reason } => return self.logged_out(&reason),
             Event::Frame { frame, line } => {
                 self.output.frame(&line);
                 self.framed(&frame);
@@ -106,11 +107,17 @@ impl Session {
         }
     }
 
-    fn logged_out(&mut self, reason: &Sentence) {
+    fn logged_out(&mut self, reason: &Sentence) -> Option<End> {
+        let only_reads = self.ended && self.stays() && !self.wishes.hosting;
         self.offline = false;
         self.notice(&reason.to_string());
-        self.notice("Type /login to log in again.");
         self.forget_all();
+        if only_reads {
+            let words = "Nobody is logged in here any more, so nothing more comes. Log in again: /login NAME.";
+            return Some(End::Failed(Failure::new(Reason::LoginFailed, words)));
+        }
+        self.notice("Type /login to log in again.");
+        None
     }
 
     /// The server's history is another one: start over with what comes.

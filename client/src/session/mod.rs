@@ -390,9 +390,10 @@ impl Session {
         self.ended && idle && self.settled && self.is_shown() && !self.stays()
     }
 
-    /// Whether there is something to stay for when the input has ended: a reader.
+    /// Whether there is something to stay for when the input has ended: a reader to whom something comes, or others.
     fn stays(&self) -> bool {
-        self.wishes.follow && !self.output.is_broken()
+        let is_served = self.wishes.hosting || !self.view.own().is_empty();
+        self.wishes.follow && is_served && !self.output.is_broken()
     }
 
     /// Whether everything that is on the server is on the screen.
