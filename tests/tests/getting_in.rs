@@ -1,7 +1,10 @@
 //! What somebody is told who is not logged in any more, or cannot be; and that no login is replaced unasked.
 #![cfg(unix)]
 
-use lanchat_tests::{Home, Launch, PASSWORD, Process, ServerSpec, Terminal, TestServer, lanchat};
+use lanchat_tests::{
+    Home, Launch, PASSWORD, Pipe, Place, Process, ServerSpec, Terminal, TestPeer, TestServer, lanchat,
+};
+use serde_json::json;
 
 /// The exit code of a client that nobody could be logged in with.
 const EXIT_LOGIN: i32 = 4;
@@ -118,4 +121,66 @@ fn a_script_does_not_replace_its_login_by_a_registration() {
     assert!(complaints.contains("You are ana"), "{complaints}");
     let (code, complaints) = script(&server, &home, &format!("/logout\n/register bob {PASSWORD}\nhello\n"));
     assert_eq!(code, 0, "{complaints}");
+}
+
+/// Changes the password of `peer`'s account, which logs out its other devices.
+fn change_password(peer: &mut TestPeer) {
+    let changed =
+        peer.request(json!({"type": "passwd", "old": PASSWORD, "new": "another-password", "renew": true}));
+    assert_eq!(changed["type"], "ok", "{changed}");
+}
+
+/// A reader hears nothing any more, and cannot log in: its input has ended.
+#[test]
+fn a_reader_that_is_logged_out_elsewhere_ends_and_says_so() {
+    for form in ["--plain", "--json"] {
+        let server = TestServer::start();
+        let mut phone = TestPeer::registered(server.address(), "ana");
+        let home = Home::new();
+        let address = server.address().to_string();
+        let mut reader = Pipe::start(&home, &Place::Here, &[form, "--follow", "--server", &address]);
+        reader.enter(&format!("/login ana {PASSWORD}"));
+        reader.enter("hello");
+        reader.find("hello");
+        reader.process().close_stdin();
+        phone.send("lobby", "still heard");
+        reader.find("still heard");
+        change_password(&mut phone);
+        assert_eq!(reader.process().wait(), EXIT_LOGIN, "{}", reader.complaints());
+        assert!(reader.complaints().contains("/login NAME"), "{}", reader.complaints());
+    }
+}
+
+/// A reader that logs out by itself has nothing to stay for.
+#[test]
+fn a_reader_that_logs_out_ends() {
+    let server = TestServer::start();
+    let home = Home::new();
+    let (code, _, complaints) = Process::run(
+        &launch(&server, &home).args(["--plain", "--follow"]),
+        &format!("/register ana {PASSWORD}\n/logout\n"),
+    );
+    assert_eq!(code, 0, "{complaints}");
+}
+
+/// Somebody types while another device logs out this one.
+#[test]
+fn a_line_that_is_finished_just_after_a_log_out_comes_back() {
+    let server = TestServer::start();
+    let mut phone = TestPeer::registered(server.address(), "ana");
+    let home = Home::new();
+    let (code, complaints) = script(&server, &home, &format!("/login ana {PASSWORD}\n"));
+    assert_eq!(code, 0, "{complaints}");
+    let mut terminal = Terminal::start(launch(&server, &home));
+    terminal.wait_for_text("lobby>");
+    terminal.press("a long story");
+    change_password(&mut phone);
+    terminal.wait_for_text("Type /login to log in again.");
+    terminal.enter("");
+    terminal.wait_for_text("the Up key brings back what you typed");
+    terminal.enter("/login ana another-password");
+    terminal.wait_for_text("lobby>");
+    terminal.press("\x1b[A");
+    terminal.enter("");
+    phone.expect_where("message", |frame| frame["message"] == "a long story");
 }

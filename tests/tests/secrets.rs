@@ -101,6 +101,9 @@ fn a_password_that_is_typed_is_neither_shown_nor_kept() {
     terminal.wait_for("waiting for the line in the lobby", |screen| {
         screen.contents().lines().any(|line| line.contains("ana") && line.contains("a line for the history"))
     });
+    // A slip of the finger makes it no login.
+    terminal.enter(&format!("/lgoin ana {OLD_PASSWORD}"));
+    terminal.wait_for_text("/login");
     terminal.enter("/quit");
     assert_eq!(terminal.wait_for_exit(), 0);
     let kept: Vec<String> =

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::history::InputHistory;
 use super::keyboard::Keyboard;
-use super::shared::{Mode, Shared};
+use super::shared::{Mode, Shared, Speaker};
 use crate::command::{self, Command, Input};
 use crate::input::Typed;
 use crate::signals::AWAKE;
@@ -94,8 +94,11 @@ struct Enter {
 
 impl Enter {
     fn accept(&self, line: &str) {
-        let memorable = !line.trim().is_empty() && is_memorable(line, self.shared.account().is_empty());
-        let looked_back = if memorable { self.history.accept(line) } else { self.history.looked_back() };
+        let looked_back = match memory_of(line, self.shared.speaker()) {
+            Memory::None => self.history.looked_back(),
+            Memory::UntilTheEnd => self.history.keep(line),
+            Memory::File => self.history.accept(line),
+        };
         let tired = self.count.fetch_add(1, Ordering::Relaxed) % LINES_PER_EDITOR == LINES_PER_EDITOR - 1;
         if looked_back || tired {
             self.shared.restart();
@@ -144,11 +147,30 @@ fn addressed<'a>(line: &'a str, to: &str) -> Cow<'a, str> {
     }
 }
 
-/// Whether a line may be kept. As long as nobody is logged in a line that is no command leads
-/// nowhere, and may be a password that was typed in the wrong place. A line with a login in it is never kept.
-fn is_memorable(line: &str, anonymous: bool) -> bool {
-    let reveals = line.lines().any(slash::reveals);
-    !reveals && (!anonymous || matches!(command::parse(line), Ok(Input::Command(_))))
+/// How long a line is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    /// Not at all.
+    None,
+    /// Until the program ends.
+    UntilTheEnd,
+    /// In the file.
+    File,
+}
+
+/// How long `line` may be remembered. A line with a login in it is not. As long as nobody is logged in a line that is no
+/// command leads nowhere, and may be a password that was typed in the wrong place. A command that there is not may be a
+/// login with a slip of the finger: no file has it.
+fn memory_of(line: &str, speaker: Speaker) -> Memory {
+    if line.trim().is_empty() || line.lines().any(slash::reveals) {
+        return Memory::None;
+    }
+    match (command::parse(line), speaker) {
+        (Ok(Input::Command(_)), _) => Memory::File,
+        (_, Speaker::Nobody) => Memory::None,
+        (Ok(_), Speaker::LoggedIn) => Memory::File,
+        (Ok(_), Speaker::LoggedOut) | (Err(_), _) => Memory::UntilTheEnd,
+    }
 }
 
 /// Whether the next Ctrl+C leaves.
@@ -179,7 +201,7 @@ impl Interrupt {
     /// Keeps the line for whoever did not mean to clear it. Says how to have it back.
     fn keep(&self, line: &str) -> &'static str {
         // The editor keeps what it clears, in memory alone: also what may be a password in the wrong place.
-        if line.trim().is_empty() || !is_memorable(line, self.shared.account().is_empty()) {
+        if memory_of(line, self.shared.speaker()) == Memory::None {
             return "Ctrl+Y";
         }
         if self.history.keep(line) {
@@ -228,14 +250,28 @@ mod tests {
 
     #[test]
     fn before_a_login_only_commands_are_remembered() {
-        assert!(is_memorable("/rooms", true));
+        assert_eq!(memory_of("/rooms", Speaker::Nobody), Memory::File);
         for line in ["s3cret-canary", "//s3cret", "/s3cret-canary"] {
-            assert!(!is_memorable(line, true), "{line}");
-            assert!(is_memorable(line, false), "{line}");
+            assert_eq!(memory_of(line, Speaker::Nobody), Memory::None, "{line}");
         }
-        for line in ["hi\n/login ana s3cret", "a\n\n(／／passwd old new)"] {
-            assert!(!is_memorable(line, false), "{line}");
+        for line in ["hi\n/login ana s3cret", "a\n\n(／／passwd old new)", " "] {
+            assert_eq!(memory_of(line, Speaker::LoggedIn), Memory::None, "{line}");
         }
+    }
+
+    #[test]
+    fn no_file_has_a_line_that_may_be_a_login_with_a_slip() {
+        for line in ["/paswd old s3cret", "/lgoin bob s3cret", "/registre carl s3cret"] {
+            assert_eq!(memory_of(line, Speaker::LoggedIn), Memory::UntilTheEnd, "{line}");
+        }
+        for line in ["hello", "//usr/bin", "/msg bob hi"] {
+            assert_eq!(memory_of(line, Speaker::LoggedIn), Memory::File, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_finished_just_after_a_log_out_is_remembered() {
+        assert_eq!(memory_of("a long story", Speaker::LoggedOut), Memory::UntilTheEnd);
     }
 
     #[test]

@@ -40,6 +40,17 @@ pub(crate) enum Mode {
     Waiting,
 }
 
+/// Who types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    /// Somebody who is logged in.
+    LoggedIn,
+    /// Somebody who was, and may not have noticed.
+    LoggedOut,
+    /// Nobody has logged in yet: what is no command may be a password in the wrong place.
+    Nobody,
+}
+
 /// What came of a command with a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -63,6 +74,8 @@ struct Screen {
     verdict: Option<Verdict>,
     /// Who is logged in; empty for nobody.
     account: String,
+    /// Somebody was logged in once.
+    met: bool,
     /// Why a line cannot be sent, shown below it, and the length of that line in bytes.
     complaint: Option<(String, usize)>,
     /// Who wrote in private last; empty for nobody.
@@ -199,7 +212,18 @@ impl Shared {
             screen.correspondent.clear();
             screen.addressee.clear();
         }
+        screen.met |= !account.is_empty();
         account.clone_into(&mut screen.account);
+    }
+
+    /// Whom a line that is typed now is for.
+    pub(crate) fn speaker(&self) -> Speaker {
+        let screen = self.lock();
+        match (screen.account.is_empty(), screen.met) {
+            (false, _) => Speaker::LoggedIn,
+            (true, true) => Speaker::LoggedOut,
+            (true, false) => Speaker::Nobody,
+        }
     }
 
     /// Who is logged in; empty for nobody.

@@ -50,10 +50,13 @@ impl Session {
         if !self.interactive {
             return Some(End::Failed(self.nobody_logged_in()));
         }
-        self.refuse(match self.closed {
-            true => "You are not logged in. /login NAME uses your account; this server takes no new ones.",
-            false => "You are not logged in. /register NAME makes an account, /login NAME uses one.",
-        });
+        let how = match (self.met, self.closed) {
+            // A line that was finished just after the log-out.
+            (true, _) => "/login NAME logs you in again; the Up key brings back what you typed.",
+            (false, true) => "/login NAME uses your account; this server takes no new ones.",
+            (false, false) => "/register NAME makes an account, /login NAME uses one.",
+        };
+        self.refuse(&format!("You are not logged in. {how}"));
         None
     }
 
