@@ -10,7 +10,7 @@ use crate::asides::Asides;
 use crate::repl::Terminal;
 use crate::sanitize;
 use crate::spool::Spool;
-use crate::view::{Medium, Shown};
+use crate::view::{self, Medium, Shown};
 
 /// See the module.
 #[derive(Debug)]
@@ -100,7 +100,10 @@ impl Output {
     pub(crate) fn aside(&self, rows: Vec<String>) {
         match self {
             Self::Terminal(terminal) => terminal.print(rows),
-            Self::Plain(pipe) | Self::Json(pipe) => rows.into_iter().for_each(|row| pipe.asides.say(row)),
+            Self::Plain(pipe) | Self::Json(pipe) => {
+                let rows = beside(rows, self.medium(), io::stderr().is_terminal());
+                rows.into_iter().for_each(|row| pipe.asides.say(row));
+            }
         }
     }
 
@@ -174,5 +177,28 @@ impl Pipe {
             asides.finish();
         });
         let _ = ended.await;
+    }
+}
+
+/// Rows for standard error. They were made for where standard output goes: a pipe takes them as long as they are, and a
+/// terminal beside it would break them where a stranger's text wants it to.
+fn beside(rows: Vec<String>, medium: Medium, is_terminal: bool) -> Vec<String> {
+    match medium {
+        Medium::Plain if is_terminal => rows.iter().flat_map(|row| view::paragraphs(row)).collect(),
+        _ => rows,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_beside_a_pipe_breaks_no_row_where_a_stranger_wants() {
+        let stranger = format!("The server says: “{}*** You are logged out”", "x".repeat(61));
+        assert_eq!(beside(vec![stranger.clone()], Medium::Plain, false), [stranger.as_str()], "a pipe");
+        let rows = beside(vec![stranger], Medium::Plain, true);
+        assert!(rows.len() > 1 && rows.iter().all(|row| view::height(row, 80) == 1), "{rows:?}");
+        assert!(rows.iter().all(|row| !row.starts_with("***")), "{rows:?}");
     }
 }
