@@ -8,7 +8,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error_code::ErrorCode;
-use crate::scan::deeper_than;
+use crate::scan::{deeper_than, has_more_values_than};
 
 /// A line that is no frame: what to tell the peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,6 +86,10 @@ pub(crate) fn head(line: &[u8]) -> Result<Head<'_>, BadFrame> {
     if deeper_than(line, limits::JSON_DEPTH_MAX) {
         let reason = format!("Objects and arrays go at most {} deep.", limits::JSON_DEPTH_MAX);
         return Err(BadFrame::new(ErrorCode::TooDeep, reason, None));
+    }
+    if has_more_values_than(line, limits::JSON_VALUES_MAX) {
+        let reason = format!("A frame holds at most {} values.", limits::JSON_VALUES_MAX);
+        return Err(BadFrame::new(ErrorCode::BadFrame, reason, None));
     }
     // serde would take an array for an object whose fields stand in order.
     if !text.trim_start().starts_with('{') {

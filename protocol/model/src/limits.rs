@@ -17,6 +17,8 @@ pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 pub const SERVER_FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Objects and arrays inside each other. Our own frames need three.
 pub const JSON_DEPTH_MAX: usize = 16;
+/// Values in one frame. The longest list of a server has 160,000; a line of 2 MiB could have a million, which take 145 MiB.
+pub const JSON_VALUES_MAX: usize = 262_144;
 /// The `id` of a request.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 /// A message body, in bytes of UTF-8: eight printed pages.
@@ -218,6 +220,8 @@ pub const PRESENCE_ACCOUNTS_MAX: usize = 65_536;
 pub const LATEST_PIECE_MAX: usize = 256;
 /// Such pieces that are kept as they were encoded: those who come in a crowd read one after the other, each at its own place.
 pub const LATEST_READ_MAX: usize = 4;
+/// Bytes of one connection that the kernel takes without having sent them: a peer that reads nothing costs little there.
+pub const SEND_UNSENT_MAX: u32 = 131_072;
 /// Typing marks kept: one per room and account, latest value. When full the oldest goes.
 pub const TYPING_MARKS_MAX: usize = 4096;
 
@@ -373,6 +377,8 @@ pub const PRESENCE_WAIT_MAX: Duration = Duration::from_millis(100);
 pub const TYPING_SHOWN: Duration = Duration::from_secs(6);
 /// A client marks typing at most this often.
 pub const TYPING_EVERY: Duration = Duration::from_secs(3);
+/// Rooms in which an account is marked as typing within a second; marks beyond that are passed over. A person types in one.
+pub const TYPING_ROOMS_MAX: usize = 2;
 
 // --- the server's log -----------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 //! Who is typing where: latest values that nobody stores.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,21 +16,47 @@ const REPEAT_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct TypingBoard {
     marks: Mutex<Latest<(RoomId, AccountName), Instant>>,
+    /// Since when, and in how many rooms, an account types: at most [`limits::TYPING_MARKS_MAX`]. When full, those of an
+    /// earlier second go; if there are none, nobody else is marked.
+    recent: Mutex<HashMap<AccountName, (Instant, usize)>>,
 }
 
 impl TypingBoard {
     pub(crate) fn new() -> Self {
-        Self { marks: Mutex::new(Latest::new(limits::TYPING_MARKS_MAX)) }
+        Self { marks: Mutex::new(Latest::new(limits::TYPING_MARKS_MAX)), recent: Mutex::default() }
     }
 
-    /// Marks somebody as typing. `false`: they were a moment ago, and nobody needs to be woken.
+    /// Marks somebody as typing. `false`: they were a moment ago, or type in more rooms than anybody does, and nobody needs
+    /// to be woken.
     pub(crate) fn mark(&self, room: RoomId, name: AccountName) -> bool {
-        let (mut marks, key, now) = (self.lock(), (room, name), Instant::now());
-        if marks.value(&key).is_some_and(|at| now.duration_since(*at) < REPEAT_AFTER) {
+        let now = Instant::now();
+        if !self.is_new(&(room, name.clone()), now) || !self.is_in_few_rooms(name.clone(), now) {
             return false;
         }
-        marks.put(key, now);
+        self.lock().put((room, name), now);
         true
+    }
+
+    fn is_new(&self, key: &(RoomId, AccountName), now: Instant) -> bool {
+        self.lock().value(key).is_none_or(|at| now.duration_since(*at) >= REPEAT_AFTER)
+    }
+
+    /// Counts a mark of an account. All readers of a room are woken for each, and an account may be in very many rooms.
+    fn is_in_few_rooms(&self, name: AccountName, now: Instant) -> bool {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = |since: &Instant| now.duration_since(*since) < REPEAT_AFTER;
+        if recent.len() >= limits::TYPING_MARKS_MAX && !recent.contains_key(&name) {
+            recent.retain(|_, (since, _)| is_recent(since));
+            if recent.len() >= limits::TYPING_MARKS_MAX {
+                return false;
+            }
+        }
+        let (since, rooms) = recent.entry(name).or_insert((now, 0));
+        if !is_recent(since) {
+            (*since, *rooms) = (now, 0);
+        }
+        *rooms += 1;
+        *rooms <= limits::TYPING_ROOMS_MAX
     }
 
     /// The version of the last mark: where a new reader starts.
@@ -64,5 +91,16 @@ mod tests {
         tokio::time::advance(limits::TYPING_SHOWN).await;
         assert!(board.since(0).0.is_empty());
         assert!(board.mark(RoomId(1), ana));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_types_in_many_rooms_at_once() {
+        let board = TypingBoard::new();
+        let ana: AccountName = "ana".parse().unwrap();
+        let marked = (1..=100).filter(|room| board.mark(RoomId(*room), ana.clone())).count();
+        assert_eq!(marked, limits::TYPING_ROOMS_MAX);
+        assert!(board.mark(RoomId(1), "bob".parse().unwrap()), "others have their own");
+        tokio::time::advance(REPEAT_AFTER).await;
+        assert!(board.mark(RoomId(100), ana), "and a second later it is another room");
     }
 }

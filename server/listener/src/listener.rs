@@ -257,6 +257,10 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
         &TcpKeepalive::new().with_time(limits::KEEPALIVE).with_interval(limits::KEEPALIVE / 3),
     )?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(limits::WRITE_STALL_MAX))?;
+    {
+        socket.set_tcp_user_timeout(Some(limits::WRITE_STALL_MAX))?;
+        // What a peer does not take waits here, where it is counted, and not in the kernel, which keeps 4 MiB for each.
+        socket.set_tcp_notsent_lowat(limits::SEND_UNSENT_MAX)?;
+    }
     Ok(())
 }

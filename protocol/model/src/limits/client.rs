@@ -15,6 +15,8 @@ pub const OUTBOX_FILE_BYTES_MAX: u64 = 2 * (OUTBOX_MAX * FRAME_BYTES_MAX) as u64
 pub const OUTBOX_FILES_MAX: usize = 256;
 /// Events between the client library and its user. When full the socket is left unread.
 pub const CLIENT_EVENTS_MAX: usize = 1024;
+/// The time that events in a row take before a key has its turn: some take long to show.
+pub const CLIENT_EVENTS_TURN: Duration = Duration::from_millis(50);
 /// Bytes of frames between the client library and its user. When full the socket is left unread.
 pub const CLIENT_EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Requests of one client that wait for their answers. When full, the next request waits.
