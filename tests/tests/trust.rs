@@ -204,6 +204,33 @@ fn a_known_server_that_takes_the_name_of_another_one_gets_nothing_that_is_for_th
     assert!(!renamed.stores(b"for the workshop alone"));
 }
 
+/// A name that a person typed leads to the server that it led to, whatever that one calls itself.
+#[test]
+fn a_name_that_was_typed_stays_with_the_server_that_it_led_to() {
+    let home = Home::new();
+    let mut server =
+        TestServer::start_as(ServerSpec { name: "pi-server".to_owned(), ..ServerSpec::default() });
+    let run = |arguments: &[&str], input: &str| {
+        Process::run(&Launch::new(lanchat()).home(&home).args(arguments), input)
+    };
+    let address = server.address().to_string();
+    let (code, _, complaints) = run(&["--server", &address], &format!("/register ana {PASSWORD}\n"));
+    assert_eq!(code, 0, "{complaints}");
+    // As if the network had known a computer of this name then; now it knows none.
+    let path = home.files().into_iter().find(|path| path.ends_with("servers.json")).unwrap();
+    let mut file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    file["servers"][0]["typed"] = serde_json::json!(["workshop:7072"]);
+    std::fs::write(&path, file.to_string()).unwrap();
+
+    let (code, _, complaints) = run(&["--server", "workshop"], "for the workshop\n");
+    assert_eq!(code, 0, "{complaints}");
+    assert!(server.stores(b"for the workshop"));
+    server.stop();
+    let (code, _, complaints) = run(&["--server", "workshop", "--first-contact"], "for nobody else\n");
+    assert_eq!(code, EXIT_NO_SERVER, "{complaints}");
+    assert!(complaints.contains("led you to the server") && complaints.contains("pi-server"), "{complaints}");
+}
+
 /// A server calls itself as it likes, and none of that begins a row: it could say there that it is verified.
 #[test]
 fn no_name_of_a_server_begins_a_row_of_the_list() {

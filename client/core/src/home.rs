@@ -19,7 +19,7 @@ use lanchat_protocol::Secret;
 
 use crate::error::HomeError;
 use crate::servers::{Login, Server, ServersFile};
-use crate::target::Place;
+use crate::target::{Place, Target};
 
 const PINS: &str = "pins.json";
 const SERVERS: &str = "servers.json";
@@ -132,6 +132,19 @@ impl Home {
     /// [`HomeError`] when the list cannot be read whole.
     pub fn server(&self, id: ServerId) -> Result<Option<Server>, HomeError> {
         Ok(self.servers()?.into_iter().find(|server| server.id == id))
+    }
+
+    /// The server that belongs to what a person typed: it was typed before and led there, and that server is still trusted.
+    ///
+    /// # Errors
+    /// [`HomeError`] when the list or the pins cannot be read whole.
+    pub fn bound_to(&self, typed: &Target) -> Result<Option<Server>, HomeError> {
+        let servers = self.read()?;
+        let Some(owner) = typed.places().iter().find_map(|place| servers.typed_for(place)) else {
+            return Ok(None);
+        };
+        let is_trusted = self.pins()?.get(owner).is_some();
+        Ok(servers.into_list().into_iter().find(|server| is_trusted && server.id == owner))
     }
 
     /// The server that a typed place belongs to, which stands for these addresses now.

@@ -30,6 +30,11 @@ pub(crate) async fn named(named: Named, home: &Home, args: &ChatArgs) -> Result<
     let is_called = |other: &str| other.trim().to_lowercase() == name.trim().to_lowercase();
     let servers = home.servers()?;
     let remembered: Vec<&Server> = servers.iter().filter(|server| is_called(&server.name)).collect();
+    if let Some(target) = &target
+        && let Some(server) = home.bound_to(target)?
+    {
+        return the_one(&server, &name, target, home).await;
+    }
     // A name that the system resolves means that computer, as it always did.
     if let Some(target) = target
         && resolves(&name).await
@@ -65,6 +70,28 @@ pub(crate) async fn named(named: Named, home: &Home, args: &ChatArgs) -> Result<
             Err(Failure::new(Reason::NoServer, words))
         }
     }
+}
+
+/// The server that a name led to before, and no other one, whatever answers by that name now.
+async fn the_one(server: &Server, name: &str, target: &Target, home: &Home) -> Result<Target, Failure> {
+    if resolves(name).await && is_meant(target, &[server], home).await? {
+        return Ok(target.clone());
+    }
+    let remembered = Target::remembered(server);
+    if reached(&remembered, home).await.is_some() {
+        return Ok(remembered);
+    }
+    let around = look_around(home, false).await?;
+    let found = around.found.into_iter().find(|found| found.known && found.id == server.id);
+    found.map(|found| found.target).ok_or_else(|| {
+        let words = format!(
+            "{} led you to the server {} before, which does not answer. It leads to no other one. If you mean \
+             another server, name its address: lanchat --server ADDRESS",
+            quoted(&clip(name)),
+            quoted(&clip(&server.name))
+        );
+        Failure::new(Reason::NoServer, words)
+    })
 }
 
 /// Whether the computer of a name is meant by it. If a server of this name is known it is meant, and no other one: whoever
