@@ -172,7 +172,7 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
     if slash::is_blank_line(line) {
         return Ok(Input::Blank);
     }
-    if line.lines().skip(1).any(slash::reveals) {
+    if slash::lines(line).skip(1).any(slash::reveals) {
         return Err(
             "One of these lines is a command with a password, so none was sent. Send the others without it."
                 .into(),

@@ -42,6 +42,11 @@ pub(crate) fn is_blank_line(line: &str) -> bool {
     line.chars().all(is_blank)
 }
 
+/// The lines of a text, by whatever ends them (Unicode UAX 14, the mandatory breaks): each may begin with a command.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'])
+}
+
 /// Whether `line` is a command with a password in it, or looks like one.
 pub(crate) fn reveals(line: &str) -> bool {
     match beginning(line) {

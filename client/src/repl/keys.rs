@@ -162,7 +162,7 @@ enum Memory {
 /// command leads nowhere, and may be a password that was typed in the wrong place. A command that there is not may be a
 /// login with a slip of the finger: no file has it.
 fn memory_of(line: &str, speaker: Speaker) -> Memory {
-    if line.trim().is_empty() || line.lines().any(slash::reveals) {
+    if line.trim().is_empty() || slash::lines(line).any(slash::reveals) {
         return Memory::None;
     }
     match (command::parse(line), speaker) {
@@ -254,7 +254,7 @@ mod tests {
         for line in ["s3cret-canary", "//s3cret", "/s3cret-canary"] {
             assert_eq!(memory_of(line, Speaker::Nobody), Memory::None, "{line}");
         }
-        for line in ["hi\n/login ana s3cret", "a\n\n(／／passwd old new)", " "] {
+        for line in ["hi\n/login ana s3cret", "a\n\n(／／passwd old new)", "hi\r/login ana s3cret", " "] {
             assert_eq!(memory_of(line, Speaker::LoggedIn), Memory::None, "{line}");
         }
     }

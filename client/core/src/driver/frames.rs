@@ -114,12 +114,6 @@ impl Driver {
 
     /// The answer to a request that has no other consequence than those of [`Outcome`].
     async fn answered(&mut self, mut frame: ServerFrame, mut line: String) {
-        if let ServerFrame::Done(done) = &mut frame
-            && let Some(token) = done.token.take()
-        {
-            line = without_token(line.as_bytes());
-            self.renew_token(token).await;
-        }
         let id = match &frame {
             ServerFrame::Done(done) => &done.id,
             ServerFrame::Rooms(rooms) => &rooms.id,
@@ -131,6 +125,15 @@ impl Driver {
         };
         // An answer to a request of the library itself is of no interest to anybody.
         let Some(request) = self.requests.take(id) else { return };
+        // A token that nobody asked for is none: each one that is kept is a file that is synced.
+        if let ServerFrame::Done(done) = &mut frame
+            && let Some(token) = done.token.take()
+        {
+            line = without_token(line.as_bytes());
+            if matches!(request.frame, ClientFrame::Passwd(_)) {
+                self.renew_token(token).await;
+            }
+        }
         let outcome = match (&frame, &request.frame) {
             (ServerFrame::Done(_), ClientFrame::Leave(Leave { room, .. })) => Outcome::Left(room.clone()),
             (ServerFrame::Done(_), ClientFrame::Logout(_)) => Outcome::LoggedOut,

@@ -125,9 +125,7 @@ impl Driver {
             };
         }
         if request.as_ref().is_some_and(Request::is_given_up) {
-            // Whoever asked was told that nobody answers. A session that nobody knows of would have nothing delivered.
-            self.requests.unsend();
-            return self.lost(Sentence::Ours("the login was answered too late".to_owned()), None);
+            return self.welcomed_too_late();
         }
         let used = match request.as_ref().map(|request| &request.asker) {
             Some(Asker::LogIn { token, .. }) => token.clone(),
@@ -179,6 +177,12 @@ impl Driver {
         } else {
             self.resumed(None);
         }
+    }
+
+    /// Whoever asked was told that nobody answers. A session that nobody knows of would have nothing delivered.
+    fn welcomed_too_late(&mut self) {
+        self.requests.unsend();
+        self.lost(Sentence::Ours("the login was answered too late".to_owned()), None);
     }
 
     /// What is wrong with a welcome that answers `request`, or the resume of this session.
