@@ -18,7 +18,7 @@ Exit codes:
   3  the server is not the one that you trusted
   4  the login failed, or was ended elsewhere
   5  the connection is lost for good
-  6  something that you sent was refused
+  6  something that you sent was refused, or not all of the input was read
 
 In a pipe, begin the input with /login NAME or /register NAME, and give the password
 with --password-file FILE. /login NAME PASSWORD works too, but whoever sees the input

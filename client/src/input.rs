@@ -28,6 +28,8 @@ pub(crate) enum Typed {
     Leave,
     /// The pipe has ended.
     End,
+    /// The pipe cannot be read on; why.
+    Unread(String),
     /// The terminal is gone; why.
     Broken(String),
 }
@@ -43,13 +45,10 @@ pub(crate) fn from_stdin(asks: bool) -> io::Result<mpsc::Receiver<Typed>> {
     let (typed, inputs) = mpsc::channel(limits::INPUT_LINES_MAX);
     let asks = asks && io::stdin().is_terminal();
     std::thread::Builder::new().name("stdin".into()).spawn(move || {
-        let mut source = BufReader::new(io::stdin());
+        let mut source = BufReader::new(Patient(io::stdin()));
         let encoding = mark(&mut source);
-        while let (Encoding::Utf8, Some(next)) = (encoding, read_line(&mut source)) {
-            let next = if asks { hidden::completed(next) } else { next };
-            if typed.blocking_send(next).is_err() {
-                return;
-            }
+        if encoding == Encoding::Utf8 && !read_all(&mut source, asks, &typed) {
+            return;
         }
         if encoding == Encoding::Utf16 {
             let words = "The input is UTF-16, so nothing of it was read. Save it as UTF-8; in PowerShell: \
@@ -61,6 +60,23 @@ pub(crate) fn from_stdin(asks: bool) -> io::Result<mpsc::Receiver<Typed>> {
         let _ = typed.blocking_send(Typed::End);
     })?;
     Ok(inputs)
+}
+
+/// Hands over lines to the end of the input. `false`: nothing more is to be said.
+fn read_all(source: &mut impl BufRead, asks: bool, typed: &mpsc::Sender<Typed>) -> bool {
+    loop {
+        let next = match read_line(source) {
+            Ok(Some(next)) if asks => hidden::completed(next),
+            Ok(Some(next)) => next,
+            Ok(None) => return true,
+            Err(error) => Typed::Unread(error.to_string()),
+        };
+        let is_last = matches!(next, Typed::Unread(_));
+        // An error says that the session has ended first.
+        if typed.blocking_send(next).is_err() || is_last {
+            return false;
+        }
+    }
 }
 
 /// How the input is written.
@@ -83,31 +99,53 @@ fn mark(source: &mut impl BufRead) -> Encoding {
     Encoding::Utf8
 }
 
-/// The next line, without its end. `None`: there is none, or the source is broken, which is an end
-/// too.
-fn read_line(source: &mut impl BufRead) -> Option<Typed> {
+/// Standard input, which whoever started us may have made one that does not wait: then we do.
+struct Patient(io::Stdin);
+
+impl Read for Patient {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(bytes) {
+                #[cfg(unix)]
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    use rustix::event::{PollFd, PollFlags, poll};
+
+                    // An error of it is one of the next read.
+                    let _ = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+/// The next line, without its end. `None`: there is none.
+///
+/// # Errors
+/// The source cannot be read: what is behind the line before is lost.
+fn read_line(source: &mut impl BufRead) -> io::Result<Option<Typed>> {
     let mut line = Vec::new();
     let limit = limits::INPUT_LINE_BYTES_MAX + 1;
-    let count = source.by_ref().take(limit as u64).read_until(b'\n', &mut line).ok()?;
+    let count = source.by_ref().take(limit as u64).read_until(b'\n', &mut line)?;
     if count == 0 {
-        return None;
+        return Ok(None);
     }
     if line.last() != Some(&b'\n') && count == limit {
         skip_line(source)?;
         let words = "A line of the input is too long: a message has at most 16 KiB. Split it.";
-        return Some(unreadable(&line, words));
+        return Ok(Some(unreadable(&line, words)));
     }
     while matches!(line.last(), Some(b'\n' | b'\r')) {
         line.pop();
     }
-    Some(match String::from_utf8(line) {
+    Ok(Some(match String::from_utf8(line) {
         Ok(line) if line.contains('\0') => unreadable(
             line.as_bytes(),
             "A line of the input holds NUL characters, as UTF-16 does, so it was not sent. Save it as UTF-8.",
         ),
         Ok(line) => Typed::Line(line),
         Err(error) => unreadable(error.as_bytes(), "A line of the input is not UTF-8, so it was not sent."),
-    })
+    }))
 }
 
 fn unreadable(line: &[u8], words: &'static str) -> Typed {
@@ -118,16 +156,16 @@ fn unreadable(line: &[u8], words: &'static str) -> Typed {
 }
 
 /// Reads on to the end of the line, keeping nothing.
-fn skip_line(source: &mut impl BufRead) -> Option<()> {
+fn skip_line(source: &mut impl BufRead) -> io::Result<()> {
     loop {
-        let buffer = source.fill_buf().ok()?;
+        let buffer = source.fill_buf()?;
         let (count, found) = match buffer.iter().position(|byte| *byte == b'\n') {
             Some(at) => (at + 1, true),
             None => (buffer.len(), buffer.is_empty()),
         };
         source.consume(count);
         if found {
-            return Some(());
+            return Ok(());
         }
     }
 }
@@ -138,7 +176,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Vec<Typed> {
         let mut source = BufReader::with_capacity(64, bytes);
-        std::iter::from_fn(|| read_line(&mut source)).collect()
+        std::iter::from_fn(|| read_line(&mut source).unwrap()).collect()
     }
 
     #[test]
@@ -164,8 +202,8 @@ mod tests {
         let line = |text: &str| Some(Typed::Line(text.into()));
         let mut source = BufReader::new(&b"\xef\xbb\xbf/login ana x\n\xef\xbb\xbfnext\n"[..]);
         assert_eq!(mark(&mut source), Encoding::Utf8);
-        assert_eq!(read_line(&mut source), line("/login ana x"));
-        assert_eq!(read_line(&mut source), line("\u{feff}next"));
+        assert_eq!(read_line(&mut source).unwrap(), line("/login ana x"));
+        assert_eq!(read_line(&mut source).unwrap(), line("\u{feff}next"));
         assert_eq!(mark(&mut BufReader::new(&b"\xff\xfe/\0l\0"[..])), Encoding::Utf16);
         assert_eq!(mark(&mut BufReader::new(&b""[..])), Encoding::Utf8);
         assert!(matches!(&read(b"/\0l\0o\0\n")[..], [Typed::UnreadableCommand(why)] if why.contains("NUL")));

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use lanchat_model::Seq;
 
 use crate::asides::Asides;
+use crate::exit::{Failure, Reason};
 use crate::repl::Terminal;
 use crate::sanitize;
 use crate::spool::Spool;
@@ -123,6 +124,13 @@ impl Output {
         }
     }
 
+    /// Why what was shown could not be written, if the reader has not just gone away.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        let (Self::Plain(pipe) | Self::Json(pipe)) = self else { return None };
+        let reason = pipe.spool.failure()?;
+        Some(Failure::new(Reason::Usage, format!("The output cannot be written: {reason}.")))
+    }
+
     /// Prints what waits, and ends.
     pub(crate) async fn close(self) {
         match self {
@@ -158,7 +166,11 @@ impl Pipe {
                 }
                 let count = rows.len();
                 let text: String = rows.into_iter().flat_map(|row| [row, "\n".to_owned()]).collect();
-                if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+                if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+                    // A reader that has enough goes away; anything else is a fault that somebody has to know of.
+                    if error.kind() != io::ErrorKind::BrokenPipe {
+                        source.fail(error.to_string());
+                    }
                     source.close();
                     return;
                 }

@@ -24,10 +24,13 @@ struct State {
     /// Of all rows.
     bytes: usize,
     closed: bool,
+    /// Why whoever prints them cannot go on.
+    failure: Option<String>,
     /// Rows that were ever put in, and those of them that were written.
     pushed: u64,
     written: u64,
-    /// Up to where a room is seen once so many rows are written. Bounded by the rows, and emptied as they are written.
+    /// Up to where a room is seen once so many rows are written: one per row and room, so that they are bounded by the rows
+    /// and by `limits::ROOMS_PER_ACCOUNT_MAX`. Emptied as rows are written.
     marks: VecDeque<(u64, String, Seq)>,
 }
 
@@ -93,7 +96,12 @@ impl Spool {
         let mut state = self.lock();
         if !state.closed {
             let behind = state.pushed;
-            state.marks.push_back((behind, room.to_owned(), seq));
+            // Behind the same row one per room is enough, so that they are bounded where no row comes between them.
+            let of_row = state.marks.iter_mut().rev().take_while(|(row, ..)| *row == behind);
+            match of_row.into_iter().find(|(_, other, _)| other == room) {
+                Some((_, _, marked)) => *marked = seq.max(*marked),
+                None => state.marks.push_back((behind, room.to_owned(), seq)),
+            }
         }
     }
 
@@ -109,6 +117,16 @@ impl Spool {
         std::iter::from_fn(|| state.marks.pop_front_if(|(behind, ..)| *behind <= written))
             .map(|(_, room, seq)| (room, seq))
             .collect()
+    }
+
+    /// Says why rows cannot be written.
+    pub(crate) fn fail(&self, reason: String) {
+        self.lock().failure = Some(reason);
+    }
+
+    /// Why rows could not be written.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.lock().failure.clone()
     }
 
     /// Waits until all that was put in is written, or nothing more is. Cancel safe.
@@ -222,5 +240,19 @@ mod tests {
         spool.push(["one more".to_owned()]);
         spool.close();
         spool.room().await;
+    }
+
+    #[test]
+    fn marks_without_rows_are_one_per_room() {
+        let spool = Spool::default();
+        let position = |seq: u64| Seq::try_from(seq).unwrap();
+        spool.push(["a row".to_owned()]);
+        for seq in 1..1000 {
+            spool.mark("lobby", position(seq));
+            spool.mark("garden", position(seq));
+        }
+        assert_eq!(spool.lock().marks.len(), 2);
+        spool.wrote(1);
+        assert_eq!(spool.seen(), [("lobby".to_owned(), position(999)), ("garden".to_owned(), position(999))]);
     }
 }

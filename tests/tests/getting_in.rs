@@ -140,8 +140,8 @@ fn a_reader_that_is_logged_out_elsewhere_ends_and_says_so() {
         let address = server.address().to_string();
         let mut reader = Pipe::start(&home, &Place::Here, &[form, "--follow", "--server", &address]);
         reader.enter(&format!("/login ana {PASSWORD}"));
-        reader.enter("hello");
-        reader.find("hello");
+        reader.enter("ready");
+        reader.find("ready");
         reader.process().close_stdin();
         phone.send("lobby", "still heard");
         reader.find("still heard");
@@ -179,8 +179,15 @@ fn a_line_that_is_finished_just_after_a_log_out_comes_back() {
     terminal.enter("");
     terminal.wait_for_text("the Up key brings back what you typed");
     terminal.enter("/login ana another-password");
-    terminal.wait_for_text("lobby>");
-    terminal.press("\x1b[A");
+    let at_the_prompt = |terminal: &Terminal, line: &str| {
+        terminal.wait_for(&format!("waiting for {line:?} at the prompt"), |screen| {
+            screen.contents().trim_end().lines().last().is_some_and(|row| row.trim_end().ends_with(line))
+        });
+    };
+    at_the_prompt(&terminal, "lobby>");
+    // Behind the login.
+    terminal.press("\x1b[A\x1b[A");
+    at_the_prompt(&terminal, "lobby> a long story");
     terminal.enter("");
     phone.expect_where("message", |frame| frame["message"] == "a long story");
 }

@@ -7,6 +7,7 @@ use lanchat_model::{LOBBY, RoomName, limits};
 use lanchat_protocol::ErrorCode;
 
 use super::answers::{Answer, Login, log_in};
+use super::entry::unread;
 use super::logins::{ask_for_name, change_password, is_remembered, log_out};
 use super::offline::is_repeatable;
 use super::{End, Meant, Pending, Session};
@@ -106,6 +107,7 @@ impl Session {
             Typed::Leave => return self.leave(),
             Typed::End if !self.met => return Some(End::Failed(self.nobody_logged_in())),
             Typed::End => self.ended = true,
+            Typed::Unread(reason) => return Some(unread(&format!("The input cannot be read: {reason}."))),
             Typed::Broken(reason) => {
                 return Some(End::Failed(Failure::new(
                     Reason::Usage,

@@ -4,6 +4,7 @@ use lanchat_client::Sentence;
 
 use super::{End, Session};
 use crate::exit::{Failure, Reason};
+use crate::input::Typed;
 use crate::view::clip;
 
 impl Session {
@@ -60,6 +61,16 @@ impl Session {
         None
     }
 
+    /// Somebody asks the program to stop. What a script has said before is sent; whoever said more is told so.
+    pub(super) fn told_to_stop(&mut self) -> End {
+        let waits = |typed: &Typed| !matches!(typed, Typed::End | Typed::Editing);
+        let next = self.peeked.take().or_else(|| self.typed.try_recv().ok());
+        match self.scripted && next.as_ref().is_some_and(waits) {
+            true => unread("The program was told to stop."),
+            false => End::Done,
+        }
+    }
+
     /// A script that brings no login.
     pub(super) fn nobody_logged_in(&self) -> Failure {
         let what = self.expired.as_deref().unwrap_or("Nobody is logged in here.");
@@ -78,4 +89,9 @@ impl Session {
         };
         Failure::new(Reason::LoginFailed, format!("{what} {how}"))
     }
+}
+
+/// The end of a script whose lines were not all read.
+pub(super) fn unread(why: &str) -> End {
+    End::Failed(Failure::new(Reason::Refused, format!("{why}\nThe lines behind that were not sent.")))
 }

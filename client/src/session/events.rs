@@ -113,7 +113,8 @@ impl Session {
         self.notice(&reason.to_string());
         self.forget_all();
         if only_reads {
-            let words = "Nobody is logged in here any more, so nothing more comes. Log in again: /login NAME.";
+            let words =
+                "Nobody is logged in here any more, so nothing more comes. Log in again: /login NAME.";
             return Some(End::Failed(Failure::new(Reason::LoginFailed, words)));
         }
         self.notice("Type /login to log in again.");

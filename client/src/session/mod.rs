@@ -42,7 +42,7 @@ use meant::Meant;
 use people::Learning;
 use private::Correspondent;
 use typists::Typists;
-use waiting::{answer_of, news, next, next_event};
+use waiting::{Burst, answer_of, news, next, next_event};
 
 /// How often the screen is brought up to date with the clock: who stopped typing, what waits too
 /// long.
@@ -272,7 +272,7 @@ impl Session {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stop = crate::signals::asked_to_stop();
         tokio::pin!(stop);
-        let (mut deadline, mut burst) = (None, 0);
+        let (mut deadline, mut burst) = (None, Burst::default());
         let end = loop {
             if self.is_over(pending.is_none()) {
                 break self.outcome();
@@ -288,24 +288,24 @@ impl Session {
             // before it. Many events in a row let the others in for once.
             let step = tokio::select! {
                 biased;
-                () = &mut stop => Some(End::Done),
+                () = &mut stop => Some(self.told_to_stop()),
                 _ = tick.tick() => { self.tick(); None }
-                event = next_event(&self.output, &mut events), if burst < limits::CLIENT_EVENTS_MAX => {
-                    burst += 1;
+                event = next_event(&self.output, &mut events), if burst.goes_on() => {
+                    burst.note();
                     event.map_or_else(|| Some(stopped()), |event| self.heard(event))
                 }
                 answer = answer_of(&mut pending) => {
-                    burst = 0;
+                    burst = Burst::default();
                     pending = None;
                     self.answered(&client, answer, &mut pending)
                 }
                 news = news(&mut self.wishes.news) => { self.notice(&news); None }
                 people = self.learning.next() => { self.learned(people); None }
                 typed = next(&mut self.peeked, &mut self.typed), if pending.is_none() && !self.ended => {
-                    burst = 0;
+                    burst = Burst::default();
                     self.typed(&client, typed, &mut pending)
                 }
-                () = std::future::ready(()), if burst > 0 => { burst = 0; None }
+                () = std::future::ready(()), if burst.has_begun() => { burst = Burst::default(); None }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     Some(self.outcome())
                 }
@@ -327,7 +327,7 @@ impl Session {
             End::Failed(_) => end,
             end => self.linger(&client, &mut events).await.map_or(end, End::Failed),
         };
-        self.tell_last_seen().await;
+        let end = self.end_of_output(end).await;
         self.client = None;
         self.forget_all();
         drop(events);
@@ -335,10 +335,14 @@ impl Session {
         end
     }
 
-    /// Tells what is written now, and in a moment.
-    async fn tell_last_seen(&mut self) {
+    /// Tells what is written now, and in a moment. What could not be written makes an end in peace a failure.
+    async fn end_of_output(&mut self, end: End) -> End {
         let _ = tokio::time::timeout(limits::ACK_PATIENCE, self.output.all_written()).await;
         self.tell_seen(self.output.seen());
+        match (end, self.output.failure()) {
+            (End::Done, Some(failure)) => End::Failed(failure),
+            (end, _) => end,
+        }
     }
 
     /// Waits for what was sent just now, while what comes is still shown. A failure: some of it is
