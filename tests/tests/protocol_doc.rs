@@ -136,11 +136,12 @@ fn errors_that_a_request_names_exist() {
 
 #[test]
 fn limits_in_the_document_are_those_of_the_code() {
-    let rows: [(&str, u64); 29] = [
+    let rows: [(&str, u64); 30] = [
         ("A line from a client before login, newline included", limits::FRAME_BYTES_BEFORE_LOGIN_MAX as u64),
         ("A line from a client after login, newline included", limits::FRAME_BYTES_MAX as u64),
         ("A line from a server, newline included", limits::SERVER_FRAME_BYTES_MAX as u64),
         ("Objects and arrays inside each other", limits::JSON_DEPTH_MAX as u64),
+        ("Values in one frame, names of fields not counted", limits::JSON_VALUES_MAX as u64),
         ("The `id` of a request", limits::REQUEST_ID_BYTES_MAX as u64),
         ("The text of a message", limits::MESSAGE_BYTES_MAX as u64),
         ("A reason for being away", limits::AWAY_REASON_BYTES_MAX as u64),

@@ -264,3 +264,19 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_peer_does_not_take_waits_where_it_is_counted() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap());
+        let (stream, _peer) = tokio::join!(listener.accept(), peer);
+        let (stream, _) = stream.unwrap();
+        tune(&stream).unwrap();
+        let unsent = SockRef::from(&stream).tcp_notsent_lowat().unwrap();
+        assert_eq!(unsent, limits::SEND_UNSENT_MAX);
+    }
+}
