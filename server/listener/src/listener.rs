@@ -271,7 +271,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_peer_does_not_take_waits_where_it_is_counted() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap());
         let (stream, _peer) = tokio::join!(listener.accept(), peer);
         let (stream, _) = stream.unwrap();
