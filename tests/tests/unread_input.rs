@@ -61,18 +61,18 @@ fn a_script_that_is_stopped_says_that_lines_were_not_sent() {
     assert!(process.stderr.text().contains("were not sent"), "{}", process.stderr.text());
 }
 
-/// Nobody gets what the script wrote.
+/// Nobody gets what was shown: a reader has failed, and whoever only says something is told.
 #[test]
 fn an_output_that_cannot_be_written_is_told() {
-    const EXIT_USAGE: i32 = 1;
     let (server, home) = (TestServer::start(), Home::new());
     registered(&server, &home);
-    for form in ["--plain", "--json"] {
-        let shell = r#"exec "$0" "$2" --server "$1" >/dev/full"#;
+    for (forms, expected) in [("--plain", 0), ("--json", 0), ("--plain --follow", 1), ("--json --follow", 1)]
+    {
+        let shell = r#"exec "$0" $2 --server "$1" >/dev/full"#;
         let launch = Launch::new("sh").home(&home).args(["-c", shell]).arg(lanchat());
-        let launch = launch.args([server.address().to_string().as_str(), form]);
+        let launch = launch.args([server.address().to_string().as_str(), forms]);
         let (code, _, complaints) = Process::run(&launch, "said all the same\n");
-        assert_eq!(code, EXIT_USAGE, "{complaints}");
+        assert_eq!(code, expected, "{forms}: {complaints}");
         assert!(complaints.contains("The output cannot be written"), "{complaints}");
     }
     assert!(server.stores(b"said all the same"));

@@ -335,13 +335,16 @@ impl Session {
         end
     }
 
-    /// Tells what is written now, and in a moment. What could not be written makes an end in peace a failure.
+    /// Tells what is written now, and in a moment. What could not be written is told; a reader has failed with it.
     async fn end_of_output(&mut self, end: End) -> End {
         let _ = tokio::time::timeout(limits::ACK_PATIENCE, self.output.all_written()).await;
         self.tell_seen(self.output.seen());
         match (end, self.output.failure()) {
-            (End::Done, Some(failure)) => End::Failed(failure),
-            (end, _) => end,
+            (End::Done, Some(failure)) if self.wishes.follow => End::Failed(failure),
+            (end, failure) => {
+                failure.into_iter().for_each(|failure| self.complain(&failure.words));
+                end
+            }
         }
     }
 
