@@ -97,8 +97,8 @@ impl Spool {
         if !state.closed {
             let behind = state.pushed;
             // Behind the same row one per room is enough, so that they are bounded where no row comes between them.
-            let of_row = state.marks.iter_mut().rev().take_while(|(row, ..)| *row == behind);
-            match of_row.into_iter().find(|(_, other, _)| other == room) {
+            let mut of_row = state.marks.iter_mut().rev().take_while(|(row, ..)| *row == behind);
+            match of_row.find(|(_, other, _)| other == room) {
                 Some((_, _, marked)) => *marked = seq.max(*marked),
                 None => state.marks.push_back((behind, room.to_owned(), seq)),
             }

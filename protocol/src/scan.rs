@@ -1,51 +1,39 @@
 //! A look at a line before it is parsed: how deep do its objects and arrays go, and how many values are there?
 
-/// Whether more than `limit` objects and arrays are open at once anywhere in `line`. Brackets inside strings do not
-/// count. Needs no memory, so that a hostile line is refused before anything is built from it.
-pub(crate) fn deeper_than(line: &[u8], limit: usize) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in line {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'"' => in_string = true,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > limit {
-            return true;
-        }
-    }
-    false
-}
-
-/// Whether there may be more than `limit` values in `line`: each may take many times its bytes once it is built. Needs no
-/// memory.
-pub(crate) fn has_more_values_than(line: &[u8], limit: usize) -> bool {
-    // A value takes a byte at least.
-    if line.len() <= limit {
-        return false;
-    }
-    let (mut values, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in line {
+/// The bytes of `line` that stand in no string. Needs no memory, so that a hostile line is refused before anything is
+/// built from it.
+fn outside_strings(line: &[u8]) -> impl Iterator<Item = u8> {
+    let (mut in_string, mut escaped) = (false, false);
+    line.iter().copied().filter(move |byte| {
+        let was_in_string = in_string;
         match byte {
             _ if escaped => escaped = false,
             b'\\' if in_string => escaped = true,
             b'"' => in_string = !in_string,
-            // Each begins one.
-            b'{' | b'[' | b',' if !in_string => values += 1,
             _ => {}
         }
-    }
-    values > limit
+        !was_in_string
+    })
+}
+
+/// Whether more than `limit` objects and arrays are open at once anywhere in `line`.
+pub(crate) fn deeper_than(line: &[u8], limit: usize) -> bool {
+    let mut depth = 0_usize;
+    outside_strings(line).any(|byte| {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > limit
+    })
+}
+
+/// Whether there may be more than `limit` values in `line`: each may take many times its bytes once it is built.
+pub(crate) fn has_more_values_than(line: &[u8], limit: usize) -> bool {
+    // A value takes a byte at least; each of these begins one.
+    line.len() > limit
+        && outside_strings(line).filter(|byte| matches!(byte, b'{' | b'[' | b',')).nth(limit).is_some()
 }
 
 #[cfg(test)]
