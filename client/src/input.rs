@@ -103,19 +103,24 @@ fn mark(source: &mut impl BufRead) -> Encoding {
 struct Patient(io::Stdin);
 
 impl Read for Patient {
+    #[cfg(unix)]
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, poll};
+
         loop {
             match self.0.read(bytes) {
-                #[cfg(unix)]
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    use rustix::event::{PollFd, PollFlags, poll};
-
                     // An error of it is one of the next read.
                     let _ = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None);
                 }
                 outcome => return outcome,
             }
         }
+    }
+
+    #[cfg(not(unix))]
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.read(bytes)
     }
 }
 
