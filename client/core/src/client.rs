@@ -160,30 +160,31 @@ impl Client {
         display_name: Option<&str>,
         password: &Secret,
     ) -> Result<Session, RequestError> {
-        let frame = Register {
-            id: self.shared.request_id(),
+        let frame = |id| Register {
+            id,
             username: username.to_owned(),
             password: password.clone(),
             display_name: display_name.map(str::to_owned),
             device: self.shared.device.clone(),
             versions: version::SUPPORTED.to_vec(),
         };
-        self.log_in(frame.into(), username).await
+        self.log_in(|id| frame(id).into(), username).await
     }
 
-    /// Logs in by password. The device token is kept in the [`Home`].
+    /// Logs in by password. The device token is kept in the [`Home`]. While the server is busy with other logins it is asked
+    /// again, up to `limits::LOGIN_TRIES_MAX` times in all. Cancel safe: given up, a login that was asked for may still begin.
     ///
     /// # Errors
     /// [`RequestError`], `wrong_password` included.
     pub async fn login(&self, username: &str, password: &Secret) -> Result<Session, RequestError> {
-        let frame = Login {
-            id: self.shared.request_id(),
+        let frame = |id| Login {
+            id,
             username: username.to_owned(),
             password: password.clone(),
             device: self.shared.device.clone(),
             versions: version::SUPPORTED.to_vec(),
         };
-        self.log_in(frame.into(), username).await
+        self.log_in(|id| frame(id).into(), username).await
     }
 
     /// Logs in by the token that the [`Home`] keeps for this server.
@@ -206,7 +207,27 @@ impl Client {
         }
     }
 
-    async fn log_in(&self, frame: ClientFrame, account: &str) -> Result<Session, RequestError> {
+    /// Asks again for a while if too many others log in just now: whoever comes again when it was told to goes before those
+    /// that come for the first time.
+    async fn log_in(
+        &self,
+        frame: impl Fn(String) -> ClientFrame,
+        account: &str,
+    ) -> Result<Session, RequestError> {
+        for _ in 1..limits::LOGIN_TRIES_MAX {
+            match self.log_in_once(frame(self.shared.request_id()), account).await {
+                Err(RequestError::Refused { code: ErrorCode::Busy, retry_after: Some(wait), .. })
+                    if wait <= limits::LOGIN_AGAIN_MAX =>
+                {
+                    tokio::time::sleep(wait).await
+                }
+                answer => return answer,
+            }
+        }
+        self.log_in_once(frame(self.shared.request_id()), account).await
+    }
+
+    async fn log_in_once(&self, frame: ClientFrame, account: &str) -> Result<Session, RequestError> {
         let (reply, answer) = oneshot::channel();
         self.submit(Command::LogIn { frame, account: account.to_owned(), reply }).await?;
         self.wait(answer).await

@@ -293,6 +293,31 @@ async fn a_refused_login_is_told_and_the_next_one_may_succeed_on_a_new_connectio
 }
 
 #[tokio::test]
+async fn a_login_that_meets_too_many_others_is_asked_for_again() {
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (connection, mut peer) = meet(&fake, &home.home).await;
+    let trusted = connection.unwrap().trust(&home.home).unwrap();
+    let (client, _events) = Client::start(trusted, home.home.clone(), Options::default());
+    let password = Secret("correct horse".into());
+    let busy = |id: &Value, wait: u64| json!({"type": "error", "id": id, "code": "busy", "reason": "Many.", "retry_after": wait});
+    let (outcome, ()) = tokio::join!(client.login("ana", &password), async {
+        let first = peer.expect("login").await["id"].clone();
+        peer.send(busy(&first, 1)).await;
+        // What it waits for longer has another reason, of which the user is told.
+        let second = peer.expect("login").await["id"].clone();
+        peer.send(busy(&second, 15)).await;
+        assert_ne!(first, second);
+    });
+    assert!(matches!(outcome, Err(RequestError::Refused { code: ErrorCode::Busy, .. })), "{outcome:?}");
+    let (outcome, ()) = tokio::join!(client.login("ana", &password), async {
+        let id = peer.expect("login").await["id"].clone();
+        peer.send(busy(&id, 1)).await;
+        peer.welcome("login", "token-1", lobby(0, 0)).await;
+    });
+    assert!(outcome.is_ok());
+}
+
+#[tokio::test]
 async fn a_login_that_was_given_up_begins_no_session_and_the_next_one_does() {
     let (fake, home) = (Fake::start().await, TestHome::new());
     let (connection, mut late) = meet(&fake, &home.home).await;

@@ -129,7 +129,7 @@ impl Error {
 
 impl From<NoTurn> for Error {
     fn from(_: NoTurn) -> Self {
-        Refusal::Busy(limits::HASH_WAIT_MAX).into()
+        Refusal::Busy(limits::HASH_AGAIN_AFTER).into()
     }
 }
 

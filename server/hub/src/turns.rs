@@ -1,5 +1,8 @@
 //! Whose turn it is to use the hasher: places come round over networks, and in a network to whoever asked least lately, so
 //! that nobody waits behind a flood of somebody else, from however many addresses it comes.
+//!
+//! Of those who asked as much, whoever was refused and came back when it was told to goes first, and of these whoever began
+//! first. An address that was never seen costs a flood nothing; to stay with each of them does.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -10,7 +13,7 @@ use lanchat_model::{AccountName, limits};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::budget::{Budget, Rate, Remembered};
+use crate::budget::{Budget, Expires, Rate, Remembered};
 use crate::source::{Network, Source};
 
 /// Who waits, apart from whom. Each lane that has somebody waiting gets every other turn.
@@ -33,7 +36,7 @@ pub(crate) enum NoTurn {
 }
 
 /// Turns at something of which there are few. Each lane holds at most `limits::HASH_QUEUE_MAX` that wait; beyond it the
-/// network that has the most waiting loses the one whose source asked most lately.
+/// network that has the most waiting loses the one whose source asked most lately and came last.
 #[derive(Debug)]
 pub(crate) struct Turns {
     state: Mutex<State>,
@@ -54,8 +57,8 @@ struct State {
 struct Queue {
     halls: VecDeque<Hall>,
     len: usize,
-    /// How much each source asked for lately.
-    asked: Remembered<Source, Budget>,
+    /// What each source asked for lately.
+    asked: Remembered<Source, Asked>,
     /// Chooses among those who asked as much: in no order that somebody could come in.
     lots: RandomState,
 }
@@ -67,11 +70,40 @@ struct Hall {
     waiters: Vec<Waiter>,
 }
 
+/// What one source asked for lately.
+#[derive(Debug, Default)]
+struct Asked {
+    budget: Budget,
+    refused: Option<Refused>,
+}
+
+/// A source was told to come again.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    at: Instant,
+    /// When it came first.
+    since: Instant,
+}
+
+/// Where a waiter stands in its network: the lower, the earlier it has its turn, and the later it has to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// How often its source had asked lately when it came.
+    asked: u32,
+    claim: Claim,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    /// It was refused, came back when it was told to, and began then.
+    Since(Instant),
+    None,
+}
+
 #[derive(Debug)]
 struct Waiter {
     id: u64,
-    /// How often its source had asked lately when it came.
-    asked: u32,
+    rank: Rank,
     /// Of the known lane: for which account.
     account: Option<AccountName>,
     go: oneshot::Sender<Turn>,
@@ -107,28 +139,35 @@ impl Turns {
         source: &Source,
         patience: Duration,
     ) -> Result<Turn, NoTurn> {
-        let network = source.network();
-        let (is_known, id, mine) = {
+        let (came, network) = (Instant::now(), source.network());
+        let (is_known, id, rank, mine) = {
             let mut state = self.lock();
             let account = state.lane_of(lane);
             let is_known = account.is_some();
-            let asked = state.queue(is_known).count(source);
+            let rank = state.queue(is_known).rank(source, came);
             if state.free > 0 && state.known.len + state.new.len == 0 {
                 state.free -= 1;
                 return Ok(Turn(Some(Arc::clone(self))));
             }
-            if !state.queue(is_known).make_room(network, asked) {
+            if !state.queue(is_known).make_room(network, rank) {
+                state.queue(is_known).refuse(source, rank.began(came));
                 return Err(NoTurn::Crowded);
             }
             let (go, mine) = oneshot::channel();
             let id = state.next_id;
             state.next_id += 1;
-            state.queue(is_known).push(network, Waiter { id, asked, account, go });
-            (is_known, id, mine)
+            state.queue(is_known).push(network, Waiter { id, rank, account, go });
+            (is_known, id, rank, mine)
         };
         let _place = Place { turns: self, is_known, network, id };
-        // An error inside: another waiter was let in, and this one shed.
-        timeout(patience, mine).await.map_err(|_| NoTurn::TooLong)?.map_err(|_| NoTurn::Crowded)
+        let why = match timeout(patience, mine).await {
+            Ok(Ok(turn)) => return Ok(turn),
+            // Another waiter was let in, and this one shed.
+            Ok(Err(_)) => NoTurn::Crowded,
+            Err(_) => NoTurn::TooLong,
+        };
+        self.lock().queue(is_known).refuse(source, rank.began(came));
+        Err(why)
     }
 
     /// Hands the turn that became free to whoever is next.
@@ -181,11 +220,24 @@ impl State {
 }
 
 impl Queue {
-    /// Counts that a source asks: how often it did lately.
-    fn count(&mut self, source: &Source) -> u32 {
-        let (budget, now) = (self.asked.touch(source.clone(), Budget::default), Instant::now());
-        budget.take(ASKED, now);
-        budget.used(ASKED, now)
+    /// Where a source stands that asks now. Counts that it does, unless it goes on with what it was refused.
+    fn rank(&mut self, source: &Source, now: Instant) -> Rank {
+        let asked = self.asked.touch(source.clone(), Asked::default);
+        let returns = limits::HASH_AGAIN_AFTER..=limits::HASH_AGAIN_WITHIN;
+        let claim = match asked.refused.take() {
+            Some(refused) if returns.contains(&(now - refused.at)) => Claim::Since(refused.since),
+            _ => Claim::None,
+        };
+        if claim == Claim::None {
+            asked.budget.take(ASKED, now);
+        }
+        Rank { asked: asked.budget.used(ASKED, now), claim }
+    }
+
+    /// Remembers that a source is told to come again, and since when it has asked.
+    fn refuse(&mut self, source: &Source, since: Instant) {
+        let refused = Refused { at: Instant::now(), since };
+        self.asked.touch(source.clone(), Asked::default).refused = Some(refused);
     }
 
     fn has(&self, account: &AccountName) -> bool {
@@ -195,24 +247,23 @@ impl Queue {
             .any(|waiter| waiter.account.as_ref() == Some(account))
     }
 
-    /// Makes room for one more of a network, whose source asked so often. `false`: it would be the first to go itself. A
-    /// source that has not asked lately never is.
-    fn make_room(&mut self, network: Network, asked: u32) -> bool {
+    /// Makes room for one more of a network, which would stand there. `false`: it would be the first to go itself.
+    fn make_room(&mut self, network: Network, rank: Rank) -> bool {
         if self.len < limits::HASH_QUEUE_MAX {
             return true;
         }
-        let ranked = self.halls.iter().flat_map(|hall| {
+        let standing = self.halls.iter().flat_map(|hall| {
             let waiting = hall.waiters.len() + usize::from(hall.network == network);
             hall.waiters.iter().map(move |waiter| (waiting, waiter, hall.network))
         });
-        let rank = |(waiting, waiter, _): &(usize, &Waiter, Network)| {
-            (*waiting, waiter.asked, self.lots.hash_one(waiter.id))
+        let greed = |(waiting, waiter, _): &(usize, &Waiter, Network)| {
+            (*waiting, waiter.rank, self.lots.hash_one(waiter.id))
         };
-        let Some((waiting, greediest, of)) = ranked.max_by_key(rank) else { return false };
+        let Some((waiting, greediest, of)) = standing.max_by_key(greed) else { return false };
         let own =
             self.halls.iter().find(|hall| hall.network == network).map_or(0, |hall| hall.waiters.len()) + 1;
         let id = greediest.id;
-        (waiting, greediest.asked) >= (own, asked) && self.remove(of, id)
+        (waiting, greediest.rank) >= (own, rank) && self.remove(of, id)
     }
 
     fn push(&mut self, network: Network, waiter: Waiter) {
@@ -223,10 +274,10 @@ impl Queue {
         self.len += 1;
     }
 
-    /// Of the network whose turn it is the first of those who asked least; that network goes behind all others.
+    /// Of the network whose turn it is the first of those who stand first; that network goes behind all others.
     fn pop(&mut self) -> Option<Waiter> {
         let mut hall = self.halls.pop_front()?;
-        let (at, _) = hall.waiters.iter().enumerate().min_by_key(|(_, waiter)| waiter.asked)?;
+        let (at, _) = hall.waiters.iter().enumerate().min_by_key(|(_, waiter)| waiter.rank)?;
         let waiter = hall.waiters.remove(at);
         self.len -= 1;
         if !hall.waiters.is_empty() {
@@ -245,6 +296,22 @@ impl Queue {
         }
         self.len -= 1;
         true
+    }
+}
+
+impl Rank {
+    /// When somebody began to ask who stands there and came now.
+    fn began(self, came: Instant) -> Instant {
+        match self.claim {
+            Claim::Since(began) => began,
+            Claim::None => came,
+        }
+    }
+}
+
+impl Expires for Asked {
+    fn at(&self) -> Option<Instant> {
+        self.budget.at().max(self.refused.map(|refused| refused.at + limits::HASH_AGAIN_WITHIN))
     }
 }
 

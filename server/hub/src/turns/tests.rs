@@ -229,3 +229,56 @@ async fn whoever_is_woken_finds_the_lock_free() {
     drop(first);
     assert!(finds.1.load(std::sync::atomic::Ordering::SeqCst));
 }
+
+/// Eighty attempts a second, each from an address of the person's own network that was never seen, and thirty hashes. Whoever
+/// comes back as it was told to has its turn before all that came later.
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_fresh_addresses_delays_a_person_of_their_network_by_seconds() {
+    const HASH: Duration = Duration::from_millis(33);
+    let turns = Turns::new(1);
+    let mut at_work = turns.take(Lane::New, &source(1), PATIENCE).await.unwrap();
+    let (mut flood, mut fresh): (Vec<Waiting>, _) = (Vec::new(), 0);
+    // So often as lots fall to the person in one way or another.
+    for person in 0..20 {
+        let from = Source(format!("10.0.9.{person}").into());
+        let began = Instant::now();
+        let mut trying: Option<Waiting> = None;
+        let mut again = began;
+        let waited = loop {
+            for _ in 0..if fresh % 3 == 0 { 2 } else { 3 } {
+                fresh += 1;
+                let from = Source(format!("10.0.{}.{}", 16 + fresh / 250, fresh % 250).into());
+                flood.extend(come_from(&turns, Lane::New, from).await.err());
+            }
+            if trying.is_none() && Instant::now() >= again {
+                match come_from(&turns, Lane::New, from.clone()).await {
+                    Ok(refused) => {
+                        again = refused.map_or_else(|_| Instant::now() + limits::HASH_AGAIN_AFTER, |_| again)
+                    }
+                    Err(waiting) => trying = Some(waiting),
+                }
+            }
+            tokio::time::advance(HASH).await;
+            drop(at_work);
+            let mut next = None;
+            if let Some(mut waiting) = trying.take() {
+                match timeout(Duration::ZERO, &mut waiting).await {
+                    Ok(Ok(turn)) => {
+                        at_work = turn;
+                        break began.elapsed();
+                    }
+                    Ok(Err(_)) => again = Instant::now() + limits::HASH_AGAIN_AFTER,
+                    Err(_) => trying = Some(waiting),
+                }
+            }
+            for mut waiting in std::mem::take(&mut flood) {
+                match timeout(Duration::ZERO, &mut waiting).await {
+                    Ok(came) => next = next.or(came.ok()),
+                    Err(_) => flood.push(waiting),
+                }
+            }
+            at_work = next.expect("somebody has the turn");
+        };
+        assert!(waited <= Duration::from_secs(5), "person {person} waited {waited:?}");
+    }
+}
