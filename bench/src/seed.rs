@@ -6,10 +6,10 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use argon2::{Argon2, PasswordHasher};
 
-use lanchat_hub::Body;
 use lanchat_hub::port::{
     Accounts, Appended, Draft, Log, NewAccount, NewDevice, Opened, PasswordHash, Rooms, Store, TokenRecord,
 };
+use lanchat_hub::{Body, Subject};
 use lanchat_model::{AccountId, AccountName, ClientId, DisplayName, MessageText, RoomId, RoomName};
 use lanchat_store::SqliteStore;
 use sha2::{Digest, Sha256};
@@ -102,9 +102,9 @@ impl Scene {
             .map(|(number, (author_name, author))| Draft {
                 room,
                 author,
+                body: Body::Joined(Subject { account: author, name: author_name.clone() }),
                 author_name,
                 client_id: client_id(room, number as u64),
-                body: Body::Joined,
             })
             .collect();
         append(store, drafts).await
@@ -147,7 +147,7 @@ async fn append(store: &SqliteStore, drafts: Vec<Draft>) -> Result<()> {
     for batch in drafts.chunks(BATCH) {
         let answers = store.append(batch.to_vec()).await?;
         anyhow::ensure!(
-            answers.iter().all(|answer| matches!(answer, Appended::Fresh(_))),
+            answers.iter().all(|answer| matches!(answer, Appended::Fresh { .. })),
             "the store refused a seeded entry"
         );
     }

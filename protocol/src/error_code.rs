@@ -100,6 +100,8 @@ error_codes! {
     NoSuchAccount "no_such_account" Rejected,
     /// You are not in this room: join it first.
     NotAMember "not_a_member" Rejected,
+    /// Your role does not allow it.
+    Forbidden "forbidden" Rejected,
     /// The lobby and private chats cannot be left; you cannot chat with yourself.
     NotPossible "not_possible" Rejected,
     /// You are in as many rooms, or the server has as many, as is allowed.

@@ -10,7 +10,7 @@ use crate::error::{Error, Refusal};
 use crate::event::{Event, Notice, Reply, RoomState};
 use crate::failpoint;
 use crate::mailbox::{Outcome, Waiting};
-use crate::port::{Appended, MembershipRecord};
+use crate::port::MembershipRecord;
 use crate::room::{Piece, Read};
 use crate::seats::{Live, Seat};
 use crate::session::{LatestCursor, RoomNews, Session};
@@ -278,12 +278,8 @@ fn list(seat: &mut Seat, dirty: &mut VecDeque<RoomId>) {
 impl Outcome {
     fn into_event(self) -> Event {
         let Self { room, client_id, result } = self;
-        let refused = |refusal: Refusal| Event::Refused { client_id, error: refusal.into() };
         match result {
-            Ok(Appended::Fresh(entry) | Appended::Again(entry)) => Event::Ack { room, entry },
-            Ok(Appended::NotAMember | Appended::Unchanged) => refused(Refusal::NotAMember),
-            Ok(Appended::TooManyRooms) => refused(Refusal::TooManyRooms),
-            Ok(Appended::IdReused) => refused(Refusal::IdReused),
+            Ok(entry) => Event::Ack { room, entry },
             Err(error) => Event::Refused { client_id, error },
         }
     }

@@ -2,11 +2,22 @@
 
 use std::sync::{Arc, OnceLock};
 
-use lanchat_model::{AccountName, ClientId, MessageText, RoomId, Seq, Timestamp, limits};
+use lanchat_model::{AccountId, AccountName, ClientId, MessageText, RoomId, Seq, Timestamp, limits};
+
+/// The account that an entry is about, which need not be the one that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Its row.
+    pub account: AccountId,
+    /// Its name.
+    pub name: AccountName,
+}
 
 /// What an entry says.
+///
+/// The list is closed: whoever reads or keeps entries matches all of it, so that a new kind is found by the compiler in each
+/// place that has to know it. A test holds that to be so (ARCHITECTURE.md, "Adding a kind of entry").
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Body {
     /// Somebody said something.
     Message {
@@ -15,10 +26,10 @@ pub enum Body {
         /// Whether it is what the author does.
         action: bool,
     },
-    /// Somebody became a member.
-    Joined,
-    /// Somebody is a member no longer.
-    Left,
+    /// Somebody became a member: by the author, who may be somebody else.
+    Joined(Subject),
+    /// Somebody is a member no longer: by the author, who may be somebody else.
+    Left(Subject),
 }
 
 impl Body {
@@ -26,7 +37,15 @@ impl Body {
     pub fn weight(&self) -> usize {
         match self {
             Self::Message { text, .. } => text.encoded_len(),
-            Self::Joined | Self::Left => 0,
+            Self::Joined(_) | Self::Left(_) => 0,
+        }
+    }
+
+    /// The earlier entry of the same log that it changes: an edit, say, has a position of its own and names the message that
+    /// it edits. No kind of today is one of those.
+    pub const fn target(&self) -> Option<Seq> {
+        match self {
+            Self::Message { .. } | Self::Joined(_) | Self::Left(_) => None,
         }
     }
 }
@@ -40,8 +59,10 @@ pub struct Entry {
     pub seq: Seq,
     /// The id that its author gave it.
     pub client_id: ClientId,
-    /// The author.
-    pub author: AccountName,
+    /// The author: who made it, and not always whom it is about.
+    pub author: AccountId,
+    /// The author's name.
+    pub author_name: AccountName,
     /// When it was taken.
     pub at: Timestamp,
     /// What it says.

@@ -58,6 +58,9 @@ pub enum Refusal {
     /// Not in the room.
     #[error("You are not in this room. Join it first.")]
     NotAMember,
+    /// The role does not allow it.
+    #[error("You may not do this. Ask whoever runs this server.")]
+    Forbidden,
     /// The lobby cannot be left.
     #[error("Everybody is in the lobby; it cannot be left.")]
     LobbyStays,

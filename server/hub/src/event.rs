@@ -90,9 +90,8 @@ pub struct Member {
     pub state: PresenceState,
 }
 
-/// The answer to a command that has one at once.
+/// The answer to a command that has one at once. A closed list; doors match all of it.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Reply {
     /// Done.
     Done,
@@ -175,9 +174,8 @@ pub enum Notice {
     Writable,
 }
 
-/// What is delivered to a session without being the answer to the command at hand.
+/// What is delivered to a session without being the answer to the command at hand. A closed list; doors match all of it.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Event {
     /// Entries of a room that the session is attached to, all of a run.
     Run {
@@ -232,7 +230,14 @@ impl Event {
         match self {
             Self::Run { run, .. } => run.entries(),
             Self::Entry { entry, .. } => std::slice::from_ref(entry),
-            _ => &[],
+            Self::Ack { .. }
+            | Self::Refused { .. }
+            | Self::Room(_)
+            | Self::RoomGone(_)
+            | Self::Presence(_)
+            | Self::Typing { .. }
+            | Self::Notice(_)
+            | Self::LoggedOut(_) => &[],
         }
     }
 }

@@ -203,10 +203,10 @@ impl Hub {
         }
         let most = limits::SESSIONS_PER_ACCOUNT_MAX;
         let login = Login { account, device, source: source.clone(), most, logouts, place };
-        Session::begin(Arc::clone(hub), login, token).await.map_err(|error| match error {
-            Error::Refused(Refusal::BadToken) => Refusal::WrongPassword.into(),
-            other => other,
-        })
+        let begun = Session::begin(Arc::clone(hub), login, token).await;
+        // It was a password that was shown, and no token.
+        let is_over = |error: &Error| *error == Error::Refused(Refusal::BadToken);
+        begun.map_err(|error| if is_over(&error) { Refusal::WrongPassword.into() } else { error })
     }
 
     /// Makes an account an administrator. `false`: there is no such account.

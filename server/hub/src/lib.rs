@@ -40,7 +40,7 @@ mod wrong;
 
 pub use answers::AnswerPlace;
 pub use command::{Command, Credentials, Post, RoomView};
-pub use entry::{Body, Entry, Run};
+pub use entry::{Body, Entry, Run, Subject};
 pub use error::{Error, FaultId, Refusal};
 pub use event::{
     Event, LogoutReason, Member, Notice, PresenceNews, PresenceState, Reply, RoomState, RoomSummary, Welcome,

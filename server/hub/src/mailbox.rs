@@ -9,16 +9,17 @@ use lanchat_model::{ClientId, RoomId};
 
 use crate::account_places::AccountPlaces;
 use crate::command::RoomView;
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::event::LogoutReason;
-use crate::port::Appended;
 
 /// What became of a post of this session.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) room: RoomView,
     pub(crate) client_id: ClientId,
-    pub(crate) result: Result<Appended, Error>,
+    /// The entry that is acknowledged, or why not.
+    pub(crate) result: Result<Arc<Entry>, Error>,
 }
 
 /// All that waits for one session. Every field is bounded by something else than how slow the session is.

@@ -12,6 +12,7 @@ use lanchat_model::{
 };
 
 use crate::entry::{Body, Entry};
+use crate::error::Refusal;
 
 /// A boxed answer: noise beside an fsync, and the hub stays free of type parameters.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -348,7 +349,7 @@ pub trait Rooms: Send + Sync {
 pub struct Draft {
     /// The room.
     pub room: RoomId,
-    /// Who wrote it.
+    /// Who made it: the actor, who need not be whom it is about.
     pub author: AccountId,
     /// The author's name, for the entry.
     pub author_name: AccountName,
@@ -358,28 +359,58 @@ pub struct Draft {
     pub body: Body,
 }
 
-/// What became of a draft.
+/// What a fresh entry moved beside the head of its log. The store says so, because it knows what its transaction changed:
+/// whoever tells others of it asks no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// Nothing else.
+    Head,
+    /// This account is a member of the room from now on.
+    Entered(AccountId),
+    /// This account is a member of the room no longer.
+    Left(AccountId),
+    /// The earlier entry at this position is not what it was: copies of it are stale.
+    Changed(Seq),
+}
+
+/// What became of a draft. A closed list.
 #[derive(Clone, Debug)]
 pub enum Appended {
     /// It is in the log, at `entry.seq`.
-    Fresh(Arc<Entry>),
+    Fresh {
+        /// As it is in the log.
+        entry: Arc<Entry>,
+        /// What else its transaction changed.
+        moved: Moved,
+    },
     /// The same post was in the log before: this is its entry.
     Again(Arc<Entry>),
     /// A `Joined` of a member, or a `Left` of somebody who was none: nothing to say.
     Unchanged,
-    /// The author is not in the room.
-    NotAMember,
-    /// The author is in `limits::GROUPS_PER_ACCOUNT_MAX` group rooms, or nobody is in this one and somebody in each of
-    /// `limits::ROOMS_MAX`.
-    TooManyRooms,
-    /// The id stands for another post of this author.
-    IdReused,
+    /// It is not in the log, and why: `NotAMember`, `IdReused`, `Forbidden`, or `TooManyRooms`: the subject is in
+    /// `limits::GROUPS_PER_ACCOUNT_MAX` group rooms, or nobody is in this one and somebody in each of `limits::ROOMS_MAX`.
+    Refused(Refusal),
+}
+
+impl Appended {
+    /// The entry that answers its author, or why there is none.
+    ///
+    /// # Errors
+    /// The refusal; [`Refusal::NotAMember`] for what changed nothing, which no post does.
+    pub fn into_entry(self) -> Result<Arc<Entry>, Refusal> {
+        match self {
+            Self::Fresh { entry, .. } | Self::Again(entry) => Ok(entry),
+            Self::Unchanged => Err(Refusal::NotAMember),
+            Self::Refused(refusal) => Err(refusal),
+        }
+    }
 }
 
 /// The logs.
 pub trait Log: Send + Sync {
     /// Appends drafts in order, in one transaction, and answers for each, in order. `seq` is taken in the
-    /// transaction; a [`Body::Joined`] makes the membership and a [`Body::Left`] ends it. An error: none is kept.
+    /// transaction; a [`Body::Joined`] makes the membership of its subject and a [`Body::Left`] ends it. An error: none is
+    /// kept.
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>>;
     /// Entries after a position, oldest first: at most `limit`, and at most `limits::REPLAY_PAGE_BYTES_MAX` by
     /// [`Entry::wire_bytes_max`], but at least one if there is one.

@@ -3,7 +3,7 @@
 use lanchat_model::{AccountName, ClientId, Password, RoomId, RoomName, Seq, TypedPassword, limits};
 
 use crate::command::{Post, RoomView};
-use crate::entry::Body;
+use crate::entry::{Body, Subject};
 use crate::error::{Error, Refusal};
 use crate::event::{LogoutReason, Member, Reply, RoomSummary};
 use crate::hub::Purpose;
@@ -60,7 +60,8 @@ impl Session {
         if self.hub.store.private(self.account, other.id).await?.is_none() {
             // Behind the other posts of its author, as the post itself will be.
             let nowhere = self.draft(RoomId::NONE, client_id, body.clone());
-            if let Appended::IdReused = self.sequencer.append(nowhere, &self.source).await? {
+            if let Appended::Refused(Refusal::IdReused) = self.sequencer.append(nowhere, &self.source).await?
+            {
                 return Err(Refusal::IdReused.into());
             }
         }
@@ -75,11 +76,17 @@ impl Session {
         Draft { room, author: self.account, author_name: self.name.clone(), client_id, body }
     }
 
-    /// A draft that nobody resends needs an id of its own all the same.
-    fn membership_draft(&self, room: RoomId, body: Body) -> Result<Draft, Error> {
+    /// Has a membership of this very account changed, in order with its posts. A draft that nobody resends needs an id of
+    /// its own all the same.
+    async fn change_membership(&self, room: RoomId, change: fn(Subject) -> Body) -> Result<(), Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|error| Error::fault(&error))?;
-        Ok(self.draft(room, ClientId::from_bytes(bytes), body))
+        let body = change(Subject { account: self.account, name: self.name.clone() });
+        let draft = self.draft(room, ClientId::from_bytes(bytes), body);
+        match self.sequencer.append(draft, &self.source).await? {
+            Appended::Fresh { .. } | Appended::Again(_) | Appended::Unchanged => Ok(()),
+            Appended::Refused(refusal) => Err(refusal.into()),
+        }
     }
 
     pub(crate) async fn join(&mut self, name: RoomName, tail: u64) -> Result<Reply, Error> {
@@ -99,12 +106,7 @@ impl Session {
             Opened::TooManyRooms => return Err(Refusal::TooManyRooms.into()),
             Opened::TooManyMade(wait) => return Err(Refusal::TooManyMade(wait).into()),
         };
-        let joined = self.membership_draft(room.id, Body::Joined)?;
-        match self.sequencer.append(joined, &self.source).await? {
-            Appended::TooManyRooms => return Err(Refusal::TooManyRooms.into()),
-            Appended::Fresh(_) | Appended::Again(_) | Appended::Unchanged => {}
-            Appended::NotAMember | Appended::IdReused => return Err(Error::fault(&"a join was not taken")),
-        }
+        self.change_membership(room.id, Body::Joined).await?;
         self.reconcile().await?;
         self.entered(&view, tail)
     }
@@ -134,7 +136,7 @@ impl Session {
         }
         let view = RoomView::Group(name);
         let room = self.seat(&view)?.room;
-        self.sequencer.append(self.membership_draft(room, Body::Left)?, &self.source).await?;
+        self.change_membership(room, Body::Left).await?;
         self.lose_seat(room);
         self.leave_unsaid(&view);
         Ok(Reply::Done)

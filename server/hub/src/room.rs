@@ -101,6 +101,14 @@ impl Room {
         state.wake(self.id)
     }
 
+    /// Lets go of what is in memory up to an entry that is not what it was: who has not read that far reads the store.
+    pub(crate) fn forget_up_to(&self, target: Seq) {
+        let mut state = self.lock();
+        let held = state.tail.bytes;
+        state.tail.forget_up_to(target);
+        self.rings.resized(held, state.tail.bytes);
+    }
+
     /// Learns of a head that was read from the store: of entries that were committed before the room was in memory, or that
     /// [`Room::advance`] is about to bring. Wakes nobody.
     pub(crate) fn raise_head(&self, head: Seq) {
@@ -232,9 +240,19 @@ impl Tail {
         self.runs.push_back(Arc::new(run));
         while self.entries > limits::RING_ENTRIES_MAX || self.bytes > limits::RING_BYTES_MAX {
             let Some(oldest) = self.runs.pop_front() else { break };
-            self.entries -= oldest.entries().len();
-            self.bytes -= weight(&oldest);
+            self.dropped(&oldest);
         }
+    }
+
+    fn forget_up_to(&mut self, target: Seq) {
+        while let Some(oldest) = self.runs.pop_front_if(|run| run.first() <= target) {
+            self.dropped(&oldest);
+        }
+    }
+
+    fn dropped(&mut self, run: &Run) {
+        self.entries -= run.entries().len();
+        self.bytes -= weight(run);
     }
 
     fn read_after(&self, cursor: Seq, bytes_max: usize, mut take: impl FnMut(Piece<'_>)) {

@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lanchat_model::{AccountId, RoomId, limits};
+use lanchat_model::{AccountId, ClientId, RoomId, Seq, limits};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, yield_now};
 
 use crate::backlog::{Backlog, Queued};
 use crate::command::RoomView;
-use crate::entry::{Body, Entry};
+use crate::entry::Entry;
 use crate::error::{Error, Refusal};
 use crate::failpoint;
 use crate::mailbox::{Mailbox, Outcome};
-use crate::port::{Appended, Draft, Store};
+use crate::port::{Appended, Draft, Moved, Store};
 use crate::queue::{Queue, QueuePlace};
 use crate::registry::Registry;
 use crate::source::Source;
@@ -101,8 +101,7 @@ async fn run(
     while take_in(&mut admissions, &mut backlog).await {
         let batch = backlog.next_batch();
         let (drafts, askers): (Vec<_>, Vec<_>) = batch.into_iter().map(|a| (a.draft, a.asker)).unzip();
-        // What `publish` needs of a draft once the store has it.
-        let stubs: Vec<_> = drafts.iter().map(|draft| (draft.author, draft.client_id)).collect();
+        let ids: Vec<_> = drafts.iter().map(|draft| draft.client_id).collect();
         #[cfg(feature = "failpoints")]
         let askers = crate::wrong::before_commit(&registry, &drafts, askers);
         let appended = store.append(drafts).await;
@@ -110,8 +109,8 @@ async fn run(
         match appended {
             Ok(results) => {
                 failpoint::crash("hub::before_fan_out");
-                let woken = publish(&registry, results.iter().zip(stubs.iter().map(|(author, _)| *author)));
-                for ((result, asker), (_, client_id)) in results.into_iter().zip(askers).zip(stubs) {
+                let woken = publish(&registry, &results);
+                for ((result, asker), client_id) in results.into_iter().zip(askers).zip(ids) {
                     failpoint::crash("hub::before_ack");
                     asker.answer(client_id, Ok(result));
                 }
@@ -121,7 +120,7 @@ async fn run(
             Err(error) => {
                 // One fault id for the whole batch: one cause, one line in the log.
                 let error = Error::from(error);
-                for (asker, (_, client_id)) in askers.into_iter().zip(stubs) {
+                for (asker, client_id) in askers.into_iter().zip(ids) {
                     asker.answer(client_id, Err(error.clone()));
                 }
             }
@@ -167,21 +166,38 @@ async fn let_go_first(woken: usize) {
 
 /// Shows what was committed to the sessions, and wakes each room's readers once, however much of the batch is theirs.
 /// Who became a member reads it, who ceased to be one does not. How many readers were woken.
-fn publish<'a>(registry: &Registry, batch: impl Iterator<Item = (&'a Appended, AccountId)>) -> usize {
-    // Bounded by the batch.
+///
+/// The store has said what moved: no entry is looked into.
+fn publish(registry: &Registry, batch: &[Appended]) -> usize {
+    // Both are bounded by the batch.
     let mut rooms: HashMap<RoomId, Vec<Arc<Entry>>> = HashMap::new();
-    for (result, author) in batch {
-        let Appended::Fresh(entry) = result else { continue };
-        if !matches!(entry.body, Body::Message { .. }) {
-            if let Some(room) = registry.room(entry.room).filter(|_| entry.body == Body::Left) {
-                room.expel(author);
+    let mut changed: Vec<(RoomId, Seq)> = Vec::new();
+    for result in batch {
+        let (entry, moved) = match result {
+            Appended::Fresh { entry, moved } => (entry, *moved),
+            Appended::Again(_) | Appended::Unchanged | Appended::Refused(_) => continue,
+        };
+        match moved {
+            Moved::Head => {}
+            Moved::Entered(account) => registry.memberships_changed(account),
+            Moved::Left(account) => {
+                if let Some(room) = registry.room(entry.room) {
+                    room.expel(account);
+                }
+                registry.memberships_changed(account);
             }
-            registry.memberships_changed(author);
+            Moved::Changed(target) => changed.push((entry.room, target)),
         }
         rooms.entry(entry.room).or_default().push(Arc::clone(entry));
     }
     let grown = rooms.iter().filter_map(|(room, entries)| Some((registry.room(*room)?, entries)));
     let woken = grown.map(|(room, entries)| room.advance(entries)).sum();
+    // Behind the advance, because a target may be of the same batch, and before any ack.
+    for (room, target) in changed {
+        if let Some(room) = registry.room(room) {
+            room.forget_up_to(target);
+        }
+    }
     registry.trim_tails();
     woken
 }
@@ -195,14 +211,67 @@ pub(crate) fn show(registry: &Registry, entry: &Arc<Entry>) {
 }
 
 impl Asker {
-    pub(crate) fn answer(self, client_id: lanchat_model::ClientId, result: Result<Appended, Error>) {
+    pub(crate) fn answer(self, client_id: ClientId, result: Result<Appended, Error>) {
         match self {
             Self::Author { mailbox, room, place } => {
                 drop(place);
+                let result = result.and_then(|appended| appended.into_entry().map_err(Error::from));
                 mailbox.leave(|waiting| waiting.outcomes.push_back(Outcome { room, client_id, result }));
             }
             // A session that is gone needs no answer; the commit stands.
             Self::Waiting(answer) => drop(answer.send(result)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanchat_model::{AccountName, DeviceId, Timestamp};
+
+    use super::*;
+    use crate::entry::{Body, Subject};
+    use crate::mailbox::Waiting;
+
+    /// An entry of the first account about the second one.
+    fn entry() -> Arc<Entry> {
+        let names = ["ana", "bob"].map(|name| name.parse::<AccountName>().unwrap());
+        let [author_name, name] = names;
+        Arc::new(Entry {
+            room: RoomId(1),
+            seq: Seq::ZERO.next(),
+            client_id: ClientId::from_bytes([0; 16]),
+            author: AccountId(1),
+            author_name,
+            at: Timestamp(0),
+            body: Body::Left(Subject { account: AccountId(2), name }),
+        })
+    }
+
+    #[test]
+    fn who_is_taken_out_by_somebody_else_is_told_and_reads_no_more() {
+        let registry = Arc::new(Registry::default());
+        let readers = [1, 2].map(|account| {
+            let place = registry.reserve(10).unwrap();
+            let (session, mailbox) = registry.enter(AccountId(account), DeviceId(account), 1, place).unwrap();
+            let (room, key) = registry.attach(session, AccountId(account), &mailbox, RoomId(1), Seq::ZERO);
+            (session, mailbox, room, key)
+        });
+        publish(&registry, &[Appended::Fresh { entry: entry(), moved: Moved::Left(AccountId(2)) }]);
+        let told = readers.each_ref().map(|(session, mailbox, room, key)| {
+            let mut waiting = Waiting::default();
+            mailbox.swap(&mut waiting);
+            (waiting.memberships_changed, waiting.dirty.len(), room.is_read_by(*session, *key))
+        });
+        assert_eq!(told, [(false, 1, true), (true, 0, false)], "the author goes on reading");
+    }
+
+    #[test]
+    fn what_did_not_happen_wakes_nobody() {
+        let registry = Arc::new(Registry::default());
+        let place = registry.reserve(10).unwrap();
+        let (session, mailbox) = registry.enter(AccountId(2), DeviceId(2), 1, place).unwrap();
+        registry.attach(session, AccountId(2), &mailbox, RoomId(1), Seq::ZERO);
+        let refused = Appended::Refused(Refusal::Forbidden);
+        assert_eq!(publish(&registry, &[refused, Appended::Unchanged, Appended::Again(entry())]), 0);
     }
 }

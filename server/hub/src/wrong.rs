@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::entry::{Body, Entry};
 use crate::failpoint;
-use crate::port::{Appended, Draft};
+use crate::port::{Appended, Draft, Moved};
 use crate::registry::Registry;
 use crate::sequencer::Asker;
 
@@ -28,7 +28,7 @@ pub(crate) fn before_commit(registry: &Registry, drafts: &[Draft], askers: Vec<A
         if !ack || matches!(asker, Asker::Waiting(_)) {
             return asker;
         }
-        asker.answer(draft.client_id, Ok(Appended::Fresh(entry)));
+        asker.answer(draft.client_id, Ok(Appended::Fresh { entry, moved: Moved::Head }));
         // The author has an answer; the right one, later, reaches nobody.
         Asker::Waiting(oneshot::channel().0)
     };
@@ -37,8 +37,9 @@ pub(crate) fn before_commit(registry: &Registry, drafts: &[Draft], askers: Vec<A
 
 /// The entry that a draft is going to be, unless something happens.
 fn foretell(registry: &Registry, heads: &mut HashMap<RoomId, Seq>, draft: &Draft) -> Option<Arc<Entry>> {
-    if !matches!(draft.body, Body::Message { .. }) {
-        return None;
+    match draft.body {
+        Body::Message { .. } => {}
+        Body::Joined(_) | Body::Left(_) => return None,
     }
     let room = registry.room(draft.room)?;
     let head = heads.entry(draft.room).or_insert_with(|| room.head());
@@ -47,7 +48,8 @@ fn foretell(registry: &Registry, heads: &mut HashMap<RoomId, Seq>, draft: &Draft
         room: draft.room,
         seq: *head,
         client_id: draft.client_id,
-        author: draft.author_name.clone(),
+        author: draft.author,
+        author_name: draft.author_name.clone(),
         at: Timestamp(0),
         body: draft.body.clone(),
     }))

@@ -60,7 +60,7 @@ async fn somebody_elses_line_is_in_the_next_batch_and_ahead_of_a_flood() {
     let log = store.read_after(RoomId(0), Seq::ZERO, usize::MAX).await.unwrap();
     let place =
         log.iter().filter(|entry| entry.client_id != ClientId::from_bytes([0xff; 16])).position(|entry| {
-            entry.author.as_str() == "bob" && matches!(entry.body, lanchat_hub::Body::Message { .. })
+            entry.author_name.as_str() == "bob" && matches!(entry.body, lanchat_hub::Body::Message { .. })
         });
     // Behind the entries of two registrations, and one line of eve's.
     assert!(place.is_some_and(|place| place <= 4), "{place:?}");

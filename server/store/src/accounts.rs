@@ -1,10 +1,10 @@
 //! Accounts and devices: `port::Accounts` in SQL.
 
-use lanchat_hub::Body;
 use lanchat_hub::port::{
     Account, Accounts, AddedDevice, Answer, Away, Draft, Generation, NewAccount, NewDevice, NewPassword,
     NotResumed, PasswordHash, PresenceRecord, Recognised, Registered, TokenRecord,
 };
+use lanchat_hub::{Body, Subject};
 use lanchat_model::{
     AccountId, AccountName, AwayReason, ClientId, DeviceId, LOBBY, RoomId, Timestamp, limits,
 };
@@ -190,7 +190,8 @@ fn register(
         .prepare_cached("SELECT id, randomblob(16) FROM rooms WHERE name = ?1")?
         .query_row([LOBBY], |row| Ok((RoomId(row.get(0)?), ClientId::from_bytes(row.get(1)?))))?;
     enter(conn, lobby, id)?;
-    let (author_name, body) = (account.name.clone(), Body::Joined);
+    let author_name = account.name.clone();
+    let body = Body::Joined(Subject { account: id, name: author_name.clone() });
     let draft = Draft { room: lobby, author: id, author_name, client_id, body };
     let joined = Batch::begin(conn, now.wall)?.push(&draft)?;
     // An id that was drawn a moment ago cannot have been used by an account that is as young.

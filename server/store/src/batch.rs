@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::Arc;
 
-use lanchat_hub::port::{Appended, Draft};
-use lanchat_hub::{Body, Entry, failpoint};
+use lanchat_hub::port::{Appended, Draft, Moved};
+use lanchat_hub::{Body, Entry, Refusal, Subject, failpoint};
 use lanchat_model::{AccountId, ClientId, RoomId, Seq, Timestamp};
 use rusqlite::{CachedStatement, Connection, params};
 
@@ -42,62 +42,81 @@ impl<'c> Batch<'c> {
 
     /// Appends `drafts` in order, and says of each what became of it.
     pub(crate) fn append(mut self, drafts: Vec<Draft>) -> rusqlite::Result<Vec<Appended>> {
-        drafts.into_iter().map(|draft| self.take(draft)).collect()
+        drafts.iter().map(|draft| self.take(draft)).collect()
     }
 
-    fn take(&mut self, draft: Draft) -> rusqlite::Result<Appended> {
-        if !matches!(draft.body, Body::Message { .. }) {
-            return self.change_membership(draft);
+    fn take(&mut self, draft: &Draft) -> rusqlite::Result<Appended> {
+        match draft.body {
+            Body::Message { .. } => self.say(draft),
+            Body::Joined(Subject { account, .. }) => self.change_membership(draft, account, true),
+            Body::Left(Subject { account, .. }) => self.change_membership(draft, account, false),
         }
+    }
+
+    fn say(&mut self, draft: &Draft) -> rusqlite::Result<Appended> {
         if !self.is_member(draft.room, draft.author)? {
-            return self.again(&draft)?.map_or(Ok(Appended::NotAMember), Ok);
+            let unknown = || Ok(Appended::Refused(Refusal::NotAMember));
+            return self.again(draft)?.map_or_else(unknown, Ok);
         }
-        match self.push(&draft)? {
-            Some(entry) => Ok(Appended::Fresh(entry)),
+        match self.push(draft)? {
+            Some(entry) => Ok(Appended::Fresh { entry, moved: Moved::Head }),
             None if failpoint::on("store::dedupe_off") => self.doubled(draft),
             // The index says that the id is taken: so there is an entry, and this falls back on nothing.
-            None => self.again(&draft)?.map_or(Ok(Appended::IdReused), Ok),
+            None => self.again(draft)?.map_or_else(id_reused, Ok),
         }
     }
 
-    fn change_membership(&mut self, draft: Draft) -> rusqlite::Result<Appended> {
-        if let Some(answer) = self.again(&draft)? {
+    /// Begins or ends the membership of `subject`, by the author of the draft.
+    fn change_membership(
+        &mut self,
+        draft: &Draft,
+        subject: AccountId,
+        joins: bool,
+    ) -> rusqlite::Result<Appended> {
+        if let Some(answer) = self.again(draft)? {
             return Ok(answer);
         }
-        let Draft { room, author, .. } = draft;
-        let joins = draft.body == Body::Joined;
-        if self.is_member(room, author)? == joins {
+        let room = draft.room;
+        if subject != draft.author {
+            // This schema has no column for somebody else than the author.
+            return Ok(Appended::Refused(Refusal::Forbidden));
+        }
+        if self.is_member(room, subject)? == joins {
             return Ok(Appended::Unchanged);
         }
         if !joins {
-            leave(self.conn, room, author)?;
+            leave(self.conn, room, subject)?;
         } else if !is_group(self.conn, room)? {
-            return Ok(Appended::NotAMember);
-        } else if !has_space(self.conn, author)?
+            return Ok(Appended::Refused(Refusal::NotAMember));
+        } else if !has_space(self.conn, subject)?
             || (is_empty(self.conn, room)? && !has_space_for_group(self.conn)?)
         {
-            return Ok(Appended::TooManyRooms);
+            return Ok(Appended::Refused(Refusal::TooManyRooms));
         } else {
-            enter(self.conn, room, author)?;
+            enter(self.conn, room, subject)?;
         }
-        self.members.insert((room, author), joins);
-        Ok(self.push(&draft)?.map_or(Appended::IdReused, Appended::Fresh))
+        self.members.insert((room, subject), joins);
+        let moved = if joins { Moved::Entered(subject) } else { Moved::Left(subject) };
+        self.push(draft)?.map_or_else(id_reused, |entry| Ok(Appended::Fresh { entry, moved }))
     }
 
     /// What a resend is answered with, even to somebody who has left since: as before. None: it is no resend.
     fn again(&self, draft: &Draft) -> rusqlite::Result<Option<Appended>> {
         let Some(entry) = stored(self.conn, draft.author, draft.client_id)? else { return Ok(None) };
         let same = entry.room == draft.room && entry.body == draft.body;
-        Ok(Some(if same { Appended::Again(Arc::new(entry)) } else { Appended::IdReused }))
+        if same { Ok(Some(Appended::Again(Arc::new(entry)))) } else { id_reused().map(Some) }
     }
 
     /// Wrong, for a test build: a resend is a second post, and its author is told nothing of it.
-    fn doubled(&mut self, draft: Draft) -> rusqlite::Result<Appended> {
+    fn doubled(&mut self, draft: &Draft) -> rusqlite::Result<Appended> {
         let client_id = draft.client_id;
         let other = self.conn.query_row("SELECT randomblob(16)", [], |row| row.get(0))?;
-        let pushed = self.push(&Draft { client_id: ClientId::from_bytes(other), ..draft })?;
-        let told = |entry: Arc<Entry>| Appended::Fresh(Arc::new(Entry { client_id, ..Entry::clone(&entry) }));
-        Ok(pushed.map_or(Appended::IdReused, told))
+        let pushed = self.push(&Draft { client_id: ClientId::from_bytes(other), ..draft.clone() })?;
+        let told = |entry: Arc<Entry>| {
+            let entry = Arc::new(Entry { client_id, ..Entry::clone(&entry) });
+            Ok(Appended::Fresh { entry, moved: Moved::Head })
+        };
+        pushed.map_or_else(id_reused, told)
     }
 
     /// Puts a draft at the end of its log. Whether it may be there was decided before. None: its author has used the id.
@@ -107,7 +126,7 @@ impl<'c> Batch<'c> {
             Slot::Occupied(known) => known.into_mut(),
             Slot::Vacant(unknown) => unknown.insert(head_of(self.conn, *room)?),
         };
-        let (place, (kind, text)) = (head.next(), columns(body)?);
+        let (place, (kind, text)) = (head.next(), columns(body));
         let apart = text.filter(|text| text.len() > TEXT_BYTES_IN_LOG_MAX);
         let long = apart.map(|text| keep_apart(self.conn, text)).transpose()?;
         let text = text.filter(|_| long.is_none());
@@ -118,14 +137,14 @@ impl<'c> Batch<'c> {
             return Ok(None);
         }
         *head = place;
-        let (author, body) = (author_name.clone(), body.clone());
         Ok(Some(Arc::new(Entry {
             room: *room,
             seq: place,
             client_id: *client_id,
-            author,
+            author: *author,
+            author_name: author_name.clone(),
             at: self.at,
-            body,
+            body: body.clone(),
         })))
     }
 
@@ -135,6 +154,10 @@ impl<'c> Batch<'c> {
             Slot::Vacant(unknown) => Ok(*unknown.insert(is_member(self.conn, room, account)?)),
         }
     }
+}
+
+fn id_reused() -> rusqlite::Result<Appended> {
+    Ok(Appended::Refused(Refusal::IdReused))
 }
 
 /// Puts a text beside the logs, and returns what an entry names it by.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use lanchat_hub::failpoint;
 use lanchat_hub::port::{Answer, Appended, Draft, Log};
-use lanchat_hub::{Body, Entry};
-use lanchat_model::{AccountId, ClientId, MessageText, RoomId, Seq, limits};
+use lanchat_hub::{Body, Entry, Subject};
+use lanchat_model::{AccountId, AccountName, ClientId, MessageText, RoomId, Seq, limits};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -41,7 +41,7 @@ impl Log for SqliteStore {
 macro_rules! select_entry {
     ($rest:literal) => {
         concat!(
-            "SELECT room, seq, client_id, accounts.name, at_ms, kind,
+            "SELECT room, seq, client_id, sender, accounts.name, at_ms, kind,
                  iif(long IS NULL, body, (SELECT text FROM long_texts WHERE id = long))
              FROM entries JOIN accounts ON accounts.id = entries.sender ",
             $rest
@@ -84,43 +84,45 @@ fn read(
 }
 
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let (author, author_name): (_, AccountName) = (AccountId(row.get(3)?), parsed(row, 4)?);
+    // This schema keeps changes of membership that somebody made of their own.
+    let subject = || Subject { account: author, name: author_name.clone() };
+    let body = body_of(row, subject)?;
     Ok(Entry {
         room: RoomId(row.get(0)?),
         seq: seq(row, 1)?,
         client_id: ClientId::from_bytes(row.get(2)?),
-        author: parsed(row, 3)?,
-        at: timestamp(row, 4)?,
-        body: body_of(row)?,
+        author,
+        author_name,
+        at: timestamp(row, 5)?,
+        body,
     })
 }
 
-/// A kind of entry that this program does not know.
+/// A kind of entry that this program does not know: the row is damaged, since a newer database is not opened.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown kind of entry")]
 struct UnknownKind;
 
-fn body_of(row: &Row<'_>) -> rusqlite::Result<Body> {
-    let action = match row.get_ref(5)?.as_str()? {
+fn body_of(row: &Row<'_>, subject: impl FnOnce() -> Subject) -> rusqlite::Result<Body> {
+    let action = match row.get_ref(6)?.as_str()? {
         "message" => false,
         "action" => true,
-        "joined" => return Ok(Body::Joined),
-        "left" => return Ok(Body::Left),
-        _ => return Err(invalid(5, Type::Text, UnknownKind)),
+        "joined" => return Ok(Body::Joined(subject())),
+        "left" => return Ok(Body::Left(subject())),
+        _ => return Err(invalid(6, Type::Text, UnknownKind)),
     };
-    let text = row.get_ref(6)?.as_str()?;
-    let text = MessageText::stored(text).map_err(|error| invalid(6, Type::Text, error))?;
+    let text = row.get_ref(7)?.as_str()?;
+    let text = MessageText::stored(text).map_err(|error| invalid(7, Type::Text, error))?;
     Ok(Body::Message { text, action })
 }
 
 /// What stands in `kind` and `body`.
-pub(crate) fn columns(body: &Body) -> rusqlite::Result<(&'static str, Option<&str>)> {
+pub(crate) fn columns(body: &Body) -> (&'static str, Option<&str>) {
     match body {
-        Body::Message { text, action: false } => Ok(("message", Some(text.as_str()))),
-        Body::Message { text, action: true } => Ok(("action", Some(text.as_str()))),
-        Body::Joined => Ok(("joined", None)),
-        Body::Left => Ok(("left", None)),
-        // The hub may add kinds; one that this schema has no word for must not be kept as another
-        // one.
-        _ => Err(rusqlite::Error::ToSqlConversionFailure(Box::new(UnknownKind))),
+        Body::Message { text, action: false } => ("message", Some(text.as_str())),
+        Body::Message { text, action: true } => ("action", Some(text.as_str())),
+        Body::Joined(_) => ("joined", None),
+        Body::Left(_) => ("left", None),
     }
 }

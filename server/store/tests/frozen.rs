@@ -106,7 +106,7 @@ async fn is_all_there(store: &SqliteStore) {
     let text = MessageText::parse("waves 🦀").unwrap();
     assert_eq!(log[3].body, Body::Message { text, action: true });
     assert_eq!(log[3].client_id.to_string(), "0193500000007000800000000000000d");
-    assert_eq!((log.len(), log[3].author.as_str(), log[3].at), (5, "bo", Timestamp(1_763_690_480_000)));
+    assert_eq!((log.len(), log[3].author_name.as_str(), log[3].at), (5, "bo", Timestamp(1_763_690_480_000)));
 }
 
 /// Names that were given before anybody compared them, and that look alike.

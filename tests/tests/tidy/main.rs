@@ -6,5 +6,6 @@
 
 mod documents;
 mod imports;
+mod kinds;
 mod source;
 mod style;

@@ -123,6 +123,23 @@ fn say_error(id: Option<&str>, error: &Error, out: &mut Vec<u8>) -> Flow {
     flow
 }
 
+/// Whether the connection goes on behind an answer.
+const fn flow_behind(reply: &Reply) -> Flow {
+    match reply {
+        Reply::LoggedOut => Flow::Close,
+        Reply::Done
+        | Reply::PasswordChanged { .. }
+        | Reply::Attached { .. }
+        | Reply::Admitted
+        | Reply::Silent
+        | Reply::Room(_)
+        | Reply::Rooms(_)
+        | Reply::Members { .. }
+        | Reply::History { .. }
+        | Reply::Whois { .. } => Flow::Continue,
+    }
+}
+
 impl Dialect for NativeDialect {
     fn greet(&mut self, online: u64, out: &mut Vec<u8>) {
         let limits = wire::Limits {
@@ -179,11 +196,8 @@ impl Dialect for NativeDialect {
     fn reply(&mut self, tag: &str, result: Result<Reply, Error>, out: &mut Vec<u8>) -> Flow {
         match result {
             Ok(reply) => {
-                let flow = if matches!(reply, Reply::LoggedOut) { Flow::Close } else { Flow::Continue };
-                match Listing::begin(tag, reply, out) {
-                    Ok(listing) => self.listing = Some(Box::new(listing)),
-                    Err(reply) => from_hub::reply(tag, reply).into_iter().for_each(|frame| say(frame, out)),
-                }
+                let flow = flow_behind(&reply);
+                self.listing = Listing::begin(tag, reply, out).map(Box::new);
                 flow
             }
             Err(error) => say_error(Some(tag), &error, out),
@@ -212,7 +226,15 @@ impl Dialect for NativeDialect {
                 say(from_hub::logged_out(*why), out);
                 return Flow::Close;
             }
-            other => say(from_hub::event(other), out),
+            Event::Entry { room, entry } => say(from_hub::entry(room, entry), out),
+            Event::Ack { room, entry } => say(from_hub::ack(room, entry), out),
+            Event::Refused { client_id, error } => {
+                say(from_hub::error(Some(&client_id.to_string()), error), out);
+            }
+            Event::Room(state) => say(wire::Room { id: None, state: from_hub::room_state(state) }, out),
+            Event::RoomGone(room) => say(wire::RoomGone { room: from_hub::room_name(room) }, out),
+            Event::Typing { room, name } => say(from_hub::typing(room, name), out),
+            Event::Notice(what) => say(from_hub::notice(*what), out),
         }
         Flow::Continue
     }

@@ -1,10 +1,10 @@
 //! Answers and events to frames.
 
 use lanchat_hub::{
-    Body, Entry, Error, Event, LogoutReason, Notice, PresenceNews, PresenceState, Refusal, Reply, RoomState,
-    RoomView, Welcome,
+    Body, Entry, Error, LogoutReason, Notice, PresenceNews, PresenceState, Refusal, RoomState, RoomView,
+    Welcome,
 };
-use lanchat_model::Timestamp;
+use lanchat_model::{AccountName, Timestamp};
 use lanchat_protocol as wire;
 use wire::{ErrorCode, ServerFrame, format_timestamp};
 
@@ -20,15 +20,15 @@ pub(crate) fn room_name(view: &RoomView) -> String {
 
 pub(crate) fn entry(view: &RoomView, entry: &Entry) -> ServerFrame {
     let (room, seq) = (room_name(view), entry.seq);
-    let (username, ts) = (entry.author.to_string(), format_timestamp(entry.at));
+    let ts = format_timestamp(entry.at);
     match &entry.body {
         Body::Message { text, action } => {
-            let (id, message) = (entry.client_id.to_string(), text.as_str().to_owned());
+            let (id, username) = (entry.client_id.to_string(), entry.author_name.to_string());
+            let message = text.as_str().to_owned();
             wire::Message { room, seq, id, username, message, ts, action: *action }.into()
         }
-        Body::Joined => wire::Joined { room, seq, username, ts }.into(),
-        // A kind of entry that this wire has no word for cannot occur: hub and door are built together.
-        _ => wire::Left { room, seq, username, ts }.into(),
+        Body::Joined(whom) => wire::Joined { room, seq, username: whom.name.to_string(), ts }.into(),
+        Body::Left(whom) => wire::Left { room, seq, username: whom.name.to_string(), ts }.into(),
     }
 }
 
@@ -47,44 +47,13 @@ pub(crate) fn welcome(id: &str, version: u32, welcome: Welcome) -> ServerFrame {
     .into()
 }
 
-/// The frame that answers a command; none for those that are answered later or not at all. Lists do not come here: see
-/// `Listing`.
-pub(crate) fn reply(id: &str, reply: Reply) -> Option<ServerFrame> {
-    let id = id.to_owned();
-    Some(match reply {
-        Reply::Admitted | Reply::Silent => return None,
-        Reply::Room(state) => wire::Room { id: Some(id), state: room_state(&state) }.into(),
-        Reply::Whois { member: found, since, admin, sessions } => {
-            wire::Whois { id, member: member(found), since: format_timestamp(since), admin, sessions }.into()
-        }
-        Reply::PasswordChanged { token } => wire::Done { id, token: token.map(wire::Secret) }.into(),
-        // Done and LoggedOut: there is nothing else to say.
-        _ => wire::Done { id, token: None }.into(),
-    })
+pub(crate) fn ack(room: &RoomView, entry: &Entry) -> ServerFrame {
+    let id = entry.client_id.to_string();
+    wire::Ack { id, room: room_name(room), seq: entry.seq, ts: format_timestamp(entry.at) }.into()
 }
 
-/// The frame of an event. Runs of entries and news of presence do not come here: they are several frames.
-pub(crate) fn event(event: &Event) -> ServerFrame {
-    match event {
-        Event::Entry { room, entry: found } => entry(room, found),
-        Event::Ack { room, entry } => wire::Ack {
-            id: entry.client_id.to_string(),
-            room: room_name(room),
-            seq: entry.seq,
-            ts: format_timestamp(entry.at),
-        }
-        .into(),
-        Event::Refused { client_id, error: why } => error(Some(&client_id.to_string()), why).into(),
-        Event::Room(state) => wire::Room { id: None, state: room_state(state) }.into(),
-        Event::RoomGone(room) => wire::RoomGone { room: room_name(room) }.into(),
-        Event::Typing { room, name } => {
-            wire::Typing { room: room_name(room), username: name.to_string() }.into()
-        }
-        Event::Notice(what) => notice(*what).into(),
-        Event::LoggedOut(why) => logged_out(*why).into(),
-        // Runs and news of presence do not come here.
-        _ => wire::KeepAlive {}.into(),
-    }
+pub(crate) fn typing(room: &RoomView, name: &AccountName) -> ServerFrame {
+    wire::Typing { room: room_name(room), username: name.to_string() }.into()
 }
 
 /// The frames of changes of presence.
@@ -96,7 +65,7 @@ pub(crate) fn presence_news(news: &PresenceNews) -> impl Iterator<Item = ServerF
     })
 }
 
-fn notice(what: Notice) -> wire::Notice {
+pub(crate) fn notice(what: Notice) -> wire::Notice {
     let (code, reason) = match what {
         Notice::ReadOnly => (
             wire::NoticeCode::ReadOnly,
@@ -174,6 +143,7 @@ fn code_of(error: &Error) -> (ErrorCode, Option<u64>) {
         Refusal::NoSuchRoom => ErrorCode::NoSuchRoom,
         Refusal::NoSuchAccount => ErrorCode::NoSuchAccount,
         Refusal::NotAMember => ErrorCode::NotAMember,
+        Refusal::Forbidden => ErrorCode::Forbidden,
         Refusal::LobbyStays | Refusal::NotWithYourself => ErrorCode::NotPossible,
         Refusal::TooManyRooms | Refusal::TooManyChats => ErrorCode::TooManyRooms,
         Refusal::IdReused => ErrorCode::IdReused,
@@ -210,6 +180,36 @@ fn presence(state: &PresenceState) -> (wire::PresenceState, Option<String>, Opti
         }
         PresenceState::Offline(last_seen) => {
             (wire::PresenceState::Offline, None, last_seen.map(|at: Timestamp| format_timestamp(at)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanchat_hub::Subject;
+    use lanchat_model::{AccountId, ClientId, RoomId, RoomName, Seq};
+
+    use super::*;
+
+    #[test]
+    fn who_is_taken_out_is_named_and_not_who_did_it() {
+        let subject = Subject { account: AccountId(2), name: "bob".parse().unwrap() };
+        for (body, kind) in [(Body::Left(subject.clone()), "left"), (Body::Joined(subject), "joined")] {
+            let found = Entry {
+                room: RoomId(1),
+                seq: Seq::ZERO.next(),
+                client_id: ClientId::from_bytes([7; 16]),
+                author: AccountId(1),
+                author_name: "ana".parse().unwrap(),
+                at: Timestamp(0),
+                body,
+            };
+            let frame = entry(&RoomView::Group(RoomName::lobby()), &found);
+            assert_eq!(frame.kind(), kind);
+            let mut line = Vec::new();
+            wire::encode(&frame, &mut line);
+            let line = String::from_utf8(line).unwrap();
+            assert!(line.contains("\"username\":\"bob\"") && !line.contains("ana"), "{line}");
         }
     }
 }

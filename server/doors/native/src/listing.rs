@@ -6,7 +6,7 @@ use std::vec::IntoIter;
 use lanchat_hub::{Entry, Member, Reply, RoomState, RoomSummary, RoomView};
 use lanchat_model::limits;
 use lanchat_protocol as wire;
-use wire::{ServerFrame, encode};
+use wire::{ServerFrame, encode, format_timestamp};
 
 use crate::from_hub::{entry, member, room_name, room_state, room_summary};
 
@@ -26,10 +26,21 @@ enum Items {
 }
 
 impl Listing {
-    /// Begins the answer to request `id`, or gives back a reply that is no list.
-    pub(crate) fn begin(id: &str, reply: Reply, out: &mut Vec<u8>) -> Result<Self, Reply> {
+    /// Answers request `id`: begins an answer with a list in it, and says any other one. None: that was all.
+    pub(crate) fn begin(id: &str, reply: Reply, out: &mut Vec<u8>) -> Option<Self> {
         let id = id.to_owned();
         let (frame, items): (ServerFrame, Items) = match reply {
+            // What becomes of a post is said later, and of typing nothing.
+            Reply::Admitted | Reply::Silent => return None,
+            Reply::Done | Reply::LoggedOut => return whole(wire::Done { id, token: None }, out),
+            Reply::PasswordChanged { token } => {
+                return whole(wire::Done { id, token: token.map(wire::Secret) }, out);
+            }
+            Reply::Room(state) => return whole(wire::Room { id: Some(id), state: room_state(&state) }, out),
+            Reply::Whois { member: found, since, admin, sessions } => {
+                let (member, since) = (member(found), format_timestamp(since));
+                return whole(wire::Whois { id, member, since, admin, sessions }, out);
+            }
             Reply::Attached { epoch, rooms } => {
                 let rooms = Items::States(rooms.into_iter());
                 (wire::Attached { id, epoch, rooms: Vec::new() }.into(), rooms)
@@ -46,14 +57,13 @@ impl Listing {
                 let frame = wire::History { id, room: room_name(&room), entries: Vec::new(), more };
                 (frame.into(), Items::Entries(room, entries.into_iter()))
             }
-            other => return Err(other),
         };
         let begin = out.len();
         encode(&frame, out);
         // The empty list is the last one of the line: what follows it is a number or a word.
         let list = out.windows(2).rposition(|pair| pair == b"[]").filter(|at| *at >= begin);
         let end = list.map(|at| out.split_off(at + 1)).unwrap_or_default();
-        Ok(Self { items, end, is_first: true })
+        Some(Self { items, end, is_first: true })
     }
 
     /// Says more of it. `false`: that was the end.
@@ -76,6 +86,12 @@ impl Listing {
     }
 }
 
+/// Says an answer that has no list in it.
+fn whole(frame: impl Into<ServerFrame>, out: &mut Vec<u8>) -> Option<Listing> {
+    encode(&frame.into(), out);
+    None
+}
+
 impl Items {
     fn say_next(&mut self, out: &mut Vec<u8>) -> bool {
         match self {
@@ -92,14 +108,15 @@ impl Items {
 mod tests {
     use super::*;
     use lanchat_hub::Body;
-    use lanchat_model::{ClientId, MessageText, RoomId, Seq, Timestamp};
+    use lanchat_model::{AccountId, ClientId, MessageText, RoomId, Seq, Timestamp};
 
     fn message(seq: u64, text: &str) -> Arc<Entry> {
         Arc::new(Entry {
             room: RoomId(1),
             seq: Seq::try_from(seq).unwrap(),
             client_id: ClientId::from_bytes([7; 16]),
-            author: "a".repeat(limits::NAME_CHARS_MAX).parse().unwrap(),
+            author: AccountId(1),
+            author_name: "a".repeat(limits::NAME_CHARS_MAX).parse().unwrap(),
             at: Timestamp(0),
             body: Body::Message { text: MessageText::stored(text).unwrap(), action: true },
         })
@@ -112,7 +129,7 @@ mod tests {
     /// The answer, and the length of its longest piece.
     fn said(reply: Reply) -> (Vec<u8>, usize) {
         let (mut line, mut out, mut longest) = (Vec::new(), b"before\n".to_vec(), 0);
-        let Ok(mut listing) = Listing::begin("[]", reply, &mut out) else { panic!("no list") };
+        let Some(mut listing) = Listing::begin("[]", reply, &mut out) else { panic!("no list") };
         loop {
             let more = listing.go_on(&mut out);
             longest = longest.max(out.len());

@@ -3,19 +3,24 @@
 use lanchat_model::{AccountName, ClientId, MessageText, Timestamp};
 
 use super::*;
-use crate::entry::Body;
+use crate::entry::{Body, Subject};
 use crate::mailbox::Waiting;
 use crate::registry::Registry;
 use crate::sequencer::show;
+
+fn name() -> AccountName {
+    "ana".parse().unwrap()
+}
 
 fn entry(seq: u64) -> Arc<Entry> {
     Arc::new(Entry {
         room: RoomId(1),
         seq: Seq::try_from(seq).unwrap(),
         client_id: ClientId::from_bytes([0; 16]),
-        author: "ana".parse::<AccountName>().unwrap(),
+        author: AccountId(1),
+        author_name: name(),
         at: Timestamp(0),
-        body: Body::Joined,
+        body: Body::Joined(Subject { account: AccountId(1), name: name() }),
     })
 }
 
@@ -174,4 +179,22 @@ fn readers_are_told_of_entries_whose_head_somebody_knew_already() {
     assert_eq!(room.advance(&[entry(1), entry(2)]), 1);
     assert_eq!(dirty(&mailbox), [RoomId(1)]);
     assert_eq!(read(&room, (session, key), Seq::ZERO), None, "the store has it");
+}
+
+#[test]
+fn what_is_not_what_it_was_is_read_from_the_store() {
+    let (registry, rings) = (Arc::new(Registry::default()), Arc::default());
+    let room = Room::new(RoomId(1), Seq::ZERO, &rings);
+    let (session, account, mailbox) = reader(&registry, 1);
+    let reader = (session, room.attach(session, account, &mailbox));
+    room.advance(&[entry(1), entry(2)]);
+    room.advance(&[entry(3)]);
+    room.forget_up_to(entry(2).seq);
+    assert_eq!(read(&room, reader, entry(1).seq), None, "what was in one run with it goes too");
+    assert_eq!(read(&room, reader, entry(2).seq), Some(vec![3]), "what came later stays");
+    room.forget_up_to(entry(3).seq);
+    assert_eq!(read(&room, reader, entry(2).seq), None);
+    assert_eq!(rings.bytes(), 0, "what was let go of is held no longer");
+    room.advance(&[entry(4)]);
+    assert_eq!(read(&room, reader, entry(3).seq), Some(vec![4]), "and it goes on");
 }

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use lanchat_hub::port::*;
-use lanchat_hub::{Body, Entry};
+use lanchat_hub::{Body, Entry, Subject};
 use lanchat_model::*;
 use tokio::sync::Semaphore;
 
@@ -131,9 +131,11 @@ impl Accounts for MemoryStore {
         };
         state.accounts.push(account.clone());
         let client_id = ClientId::from_bytes([0xff - id.0 as u8; 16]);
-        let draft =
-            Draft { room: RoomId(0), author: id, author_name: new.name, client_id, body: Body::Joined };
-        let Appended::Fresh(entry) = state.append(draft) else { panic!("a new account was in the lobby") };
+        let body = Body::Joined(Subject { account: id, name: new.name.clone() });
+        let draft = Draft { room: RoomId(0), author: id, author_name: new.name, client_id, body };
+        let Appended::Fresh { entry, .. } = state.append(draft) else {
+            panic!("a new account was in the lobby")
+        };
         state.devices.push(Device::new(id, device.token));
         let device = DeviceId(state.devices.len() as i64 - 1);
         answer(Some(Registered { account, device, entry }))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use lanchat_hub::port::*;
-use lanchat_hub::{Body, Entry};
+use lanchat_hub::{Body, Entry, Refusal, Subject};
 use lanchat_model::*;
 
 use super::Gate;
@@ -113,14 +113,23 @@ impl State {
     pub(super) fn append(&mut self, draft: Draft) -> Appended {
         if let Some(known) = self.posts.get(&(draft.author, draft.client_id)) {
             let same = known.room == draft.room && known.body == draft.body;
-            return if same { Appended::Again(Arc::clone(known)) } else { Appended::IdReused };
+            return if same {
+                Appended::Again(Arc::clone(known))
+            } else {
+                Appended::Refused(Refusal::IdReused)
+            };
         }
-        let seat = (draft.room, draft.author);
-        let changed = match draft.body {
-            Body::Joined => self.memberships.insert(seat),
-            Body::Left => self.memberships.remove(&seat),
-            _ if !self.memberships.contains(&seat) => return Appended::NotAMember,
-            _ => true,
+        let (changed, moved) = match draft.body {
+            Body::Message { .. } if !self.memberships.contains(&(draft.room, draft.author)) => {
+                return Appended::Refused(Refusal::NotAMember);
+            }
+            Body::Message { .. } => (true, Moved::Head),
+            Body::Joined(Subject { account, .. }) => {
+                (self.memberships.insert((draft.room, account)), Moved::Entered(account))
+            }
+            Body::Left(Subject { account, .. }) => {
+                (self.memberships.remove(&(draft.room, account)), Moved::Left(account))
+            }
         };
         if !changed {
             return Appended::Unchanged;
@@ -130,13 +139,14 @@ impl State {
             room: draft.room,
             seq: head(log).next(),
             client_id: draft.client_id,
-            author: draft.author_name,
+            author: draft.author,
+            author_name: draft.author_name,
             at: Timestamp(0),
             body: draft.body,
         });
         log.push(Arc::clone(&entry));
         self.posts.insert((draft.author, draft.client_id), Arc::clone(&entry));
-        Appended::Fresh(entry)
+        Appended::Fresh { entry, moved }
     }
 }
 

@@ -9,7 +9,7 @@ use lanchat_hub::port::{
     AddedDevice, Appended, Draft, Generation, NewAccount, NewDevice, Opened, PasswordHash, RoomRecord, Store,
     TokenRecord,
 };
-use lanchat_hub::{Body, Entry};
+use lanchat_hub::{Body, Entry, Subject};
 use lanchat_model::{AccountId, AccountName, ClientId, DeviceId, MessageText, RoomId, RoomName};
 
 /// A number that no other call gets.
@@ -96,6 +96,11 @@ pub(crate) fn message(text: &str) -> Body {
     Body::Message { text: MessageText::parse(text).unwrap(), action: false }
 }
 
+/// The entry that makes somebody a member.
+pub(crate) fn joined(whom: &Person) -> Body {
+    Body::Joined(Subject { account: whom.id, name: whom.name.clone() })
+}
+
 pub(crate) fn draft(author: &Person, room: RoomId, body: Body) -> Draft {
     Draft { room, author: author.id, author_name: author.name.clone(), client_id: fresh_id(), body }
 }
@@ -109,20 +114,21 @@ pub(crate) async fn append(store: &dyn Store, draft: Draft) -> Appended {
 
 /// Makes somebody a member.
 pub(crate) async fn join(store: &dyn Store, person: &Person, room: RoomId) -> Arc<Entry> {
-    fresh(append(store, draft(person, room, Body::Joined)).await)
+    fresh(append(store, draft(person, room, joined(person))).await)
 }
 
 /// The entry of a draft that was taken.
 pub(crate) fn fresh(appended: Appended) -> Arc<Entry> {
     match appended {
-        Appended::Fresh(entry) => entry,
+        Appended::Fresh { entry, .. } => entry,
         other => panic!("not taken: {other:?}"),
     }
 }
 
 /// What can be compared of an entry.
-pub(crate) fn facts(entry: &Entry) -> (RoomId, u64, ClientId, &str, i64, &Body) {
-    (entry.room, entry.seq.get(), entry.client_id, entry.author.as_str(), entry.at.0, &entry.body)
+pub(crate) fn facts(entry: &Entry) -> (RoomId, u64, ClientId, (AccountId, &str), i64, &Body) {
+    let author = (entry.author, entry.author_name.as_str());
+    (entry.room, entry.seq.get(), entry.client_id, author, entry.at.0, &entry.body)
 }
 
 /// The positions of a page.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use lanchat_hub::Body;
 use lanchat_hub::port::{
     Away, Generation, NewPassword, NotResumed, PasswordHash, PresenceRecord, Store, TokenLeft, TokenRecord,
 };
+use lanchat_hub::{Body, Subject};
 use lanchat_model::{AccountId, AccountName, AwayReason, RoomName, Timestamp, limits};
 
 use crate::scene::{
@@ -64,7 +64,9 @@ pub(crate) async fn whoever_registers_is_in_the_lobby(store: Arc<dyn Store>) {
     let log = store.read_after(before.id, before.head, 10).await.unwrap();
     assert_eq!(log.len(), 1);
     assert_eq!(facts(&log[0]), facts(&made.entry));
-    assert_eq!((&log[0].author, &log[0].body), (&made.account.name, &Body::Joined));
+    let (id, name) = (made.account.id, made.account.name);
+    assert_eq!((log[0].author, &log[0].author_name), (id, &name));
+    assert_eq!(log[0].body, Body::Joined(Subject { account: id, name }));
 }
 
 pub(crate) async fn an_account_is_kept_as_it_was_made(store: Arc<dyn Store>) {

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use lanchat_hub::port::{Appended, Draft, Store};
-use lanchat_hub::{Body, Entry};
+use lanchat_hub::port::{Appended, Draft, Moved, Store};
+use lanchat_hub::{Body, Entry, Refusal};
 use lanchat_model::{MessageText, RoomId, RoomName, Seq, limits};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::scene::{Person, append, draft, facts, fresh, fresh_name, group, join, message, person, seqs};
+use super::left;
+use crate::scene::{
+    Person, append, draft, facts, fresh, fresh_name, group, join, joined, message, person, seqs,
+};
 
 /// Somebody in a room of their own, whose log has one entry.
 async fn author(store: &dyn Store) -> (Person, RoomId) {
@@ -21,7 +24,9 @@ async fn author(store: &dyn Store) -> (Person, RoomId) {
 /// Appends messages with these texts.
 async fn say(store: &dyn Store, author: &Person, room: RoomId, texts: impl Iterator<Item = String>) {
     let drafts = texts.map(|text| draft(author, room, message(&text))).collect();
-    assert!(store.append(drafts).await.unwrap().iter().all(|answer| matches!(answer, Appended::Fresh(_))));
+    assert!(
+        store.append(drafts).await.unwrap().iter().all(|answer| matches!(answer, Appended::Fresh { .. }))
+    );
 }
 
 fn at(seq: u64) -> Seq {
@@ -34,10 +39,10 @@ pub(crate) async fn drafts_are_numbered_in_order(store: Arc<dyn Store>) {
     let action = Body::Message { text: MessageText::parse("waves\n🦀").unwrap(), action: true };
     let drafts = vec![
         draft(&ana, room, message("one")),
-        draft(&ana, elsewhere, Body::Joined),
+        draft(&ana, elsewhere, joined(&ana)),
         draft(&ana, room, action.clone()),
         draft(&ana, elsewhere, message("there")),
-        draft(&ana, room, Body::Left),
+        draft(&ana, room, left(&ana)),
     ];
     let ids: Vec<_> = drafts.iter().map(|draft| draft.client_id).collect();
     let entries: Vec<_> = store.append(drafts).await.unwrap().into_iter().map(fresh).collect();
@@ -61,7 +66,7 @@ pub(crate) async fn a_resend_is_answered_as_the_first_time(store: Arc<dyn Store>
         assert_eq!(facts(&again), facts(&first));
     }
     // Also by somebody who left meanwhile: it was acknowledged, and stays so.
-    append(&*store, draft(&ana, room, Body::Left)).await;
+    append(&*store, draft(&ana, room, left(&ana))).await;
     assert!(matches!(append(&*store, post).await, Appended::Again(_)));
     assert_eq!(seqs(&store.read_after(room, Seq::ZERO, 10).await.unwrap()), [1, 2, 3]);
 }
@@ -70,7 +75,9 @@ pub(crate) async fn a_resend_in_the_same_batch_is_one_entry(store: Arc<dyn Store
     let (ana, room) = author(&*store).await;
     let post = draft(&ana, room, message("once"));
     let answers = store.append(vec![post.clone(), post]).await.unwrap();
-    let [Appended::Fresh(first), Appended::Again(again)] = &answers[..] else { panic!("{answers:?}") };
+    let [Appended::Fresh { entry: first, .. }, Appended::Again(again)] = &answers[..] else {
+        panic!("{answers:?}")
+    };
     assert_eq!(facts(first), facts(again));
 }
 
@@ -86,10 +93,10 @@ pub(crate) async fn an_id_stands_for_one_post_of_one_author(store: Arc<dyn Store
         Draft { body: message("that"), ..post.clone() },
         Draft { body: Body::Message { text, action: true }, ..post.clone() },
         Draft { room: lobby, ..post.clone() },
-        Draft { body: Body::Left, ..post.clone() },
+        Draft { body: left(&ana), ..post.clone() },
     ];
     for other in others {
-        assert!(matches!(append(&*store, other).await, Appended::IdReused));
+        assert!(matches!(append(&*store, other).await, Appended::Refused(Refusal::IdReused)));
     }
     let same_id = Draft { author: bo.id, author_name: bo.name.clone(), ..post };
     assert_eq!(fresh(append(&*store, same_id).await).seq, at(4), "ids of different authors are different");
@@ -113,7 +120,7 @@ pub(crate) async fn texts_of_all_lengths_are_kept_as_they_were_posted(store: Arc
     for post in &posts {
         assert!(matches!(append(&*store, post.clone()).await, Appended::Again(_)));
         let other = Draft { body: message(&"x".repeat(2000)), ..post.clone() };
-        assert!(matches!(append(&*store, other).await, Appended::IdReused));
+        assert!(matches!(append(&*store, other).await, Appended::Refused(Refusal::IdReused)));
     }
     assert_eq!(store.read_after(room, at(1), 100).await.unwrap().len(), posts.len());
 }
@@ -121,22 +128,34 @@ pub(crate) async fn texts_of_all_lengths_are_kept_as_they_were_posted(store: Arc
 pub(crate) async fn only_members_write(store: Arc<dyn Store>) {
     let (ana, room) = author(&*store).await;
     let bo = person(&*store, "bo").await;
-    assert!(matches!(append(&*store, draft(&bo, room, message("hi"))).await, Appended::NotAMember));
-    assert!(matches!(append(&*store, draft(&bo, room, Body::Left)).await, Appended::Unchanged));
-    assert!(matches!(append(&*store, draft(&ana, room, Body::Joined)).await, Appended::Unchanged));
+    assert!(matches!(
+        append(&*store, draft(&bo, room, message("hi"))).await,
+        Appended::Refused(Refusal::NotAMember)
+    ));
+    assert!(matches!(append(&*store, draft(&bo, room, left(&bo))).await, Appended::Unchanged));
+    assert!(matches!(append(&*store, draft(&ana, room, joined(&ana))).await, Appended::Unchanged));
     let nowhere = RoomId(i64::MAX);
-    for body in [message("hi"), Body::Joined] {
-        assert!(matches!(append(&*store, draft(&bo, nowhere, body)).await, Appended::NotAMember));
+    for body in [message("hi"), joined(&bo)] {
+        assert!(matches!(
+            append(&*store, draft(&bo, nowhere, body)).await,
+            Appended::Refused(Refusal::NotAMember)
+        ));
     }
     // In one batch each draft sees what the ones before it did.
-    let bodies = [Body::Joined, message("hi"), Body::Left, message("again")];
+    let bodies = [joined(&bo), message("hi"), left(&bo), message("again")];
     let drafts = bodies.map(|body| draft(&bo, room, body)).into();
     let answers = store.append(drafts).await.unwrap();
-    let [Appended::Fresh(_), Appended::Fresh(_), Appended::Fresh(left), Appended::NotAMember] = &answers[..]
+    let [
+        Appended::Fresh { moved: Moved::Entered(entered), .. },
+        Appended::Fresh { moved: Moved::Head, .. },
+        Appended::Fresh { entry: last, moved: Moved::Left(gone) },
+        Appended::Refused(Refusal::NotAMember),
+    ] = &answers[..]
     else {
         panic!("{answers:?}")
     };
-    assert_eq!(left.seq, at(4), "a refusal takes no place in the log");
+    assert_eq!((*entered, *gone), (bo.id, bo.id), "each says what it moved");
+    assert_eq!(last.seq, at(4), "a refusal takes no place in the log");
 }
 
 pub(crate) async fn pages_are_bounded_in_entries(store: Arc<dyn Store>) {
@@ -177,7 +196,7 @@ pub(crate) async fn pages_are_bounded_as_they_are_encoded(store: Arc<dyn Store>)
         let body = Body::Message { text: MessageText::stored(&text).unwrap(), action: false };
         let drafts = (0..48).map(|_| draft(&ana, room, body.clone())).collect();
         assert!(
-            store.append(drafts).await.unwrap().iter().all(|answer| matches!(answer, Appended::Fresh(_)))
+            store.append(drafts).await.unwrap().iter().all(|answer| matches!(answer, Appended::Fresh { .. }))
         );
         let each = limits::MESSAGE_BYTES_MAX * length + limits::ENTRY_OVERHEAD_BYTES_MAX;
         let (fit, fit_replay) = (limits::PAGE_BYTES_MAX / each, limits::REPLAY_PAGE_BYTES_MAX / each);
@@ -233,7 +252,7 @@ pub(crate) async fn many_authors_at_once_keep_their_order(store: Arc<dyn Store>)
     }
     assert_eq!(seqs(&log), (1..=total as u64).collect::<Vec<_>>());
     for (author, acked) in acked {
-        let own = log.iter().filter(|entry| entry.author == author).skip(1);
+        let own = log.iter().filter(|entry| entry.author_name == author).skip(1);
         assert_eq!(own.map(|entry| entry.seq.get()).collect::<Vec<_>>(), acked, "in the order of the acks");
         assert!(acked.is_sorted());
     }

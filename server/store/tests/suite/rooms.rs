@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use lanchat_hub::Body;
+use lanchat_hub::Refusal;
 use lanchat_hub::port::{Appended, Opened, RoomKind, RoomRecord, Store};
 use lanchat_model::{LOBBY, RoomName, Seq, limits};
 use tokio::task::JoinSet;
 
+use super::left;
 use crate::scene::{
-    Person, another_device, append, draft, fresh_name, fresh_token, group, join, message, opened, person,
+    Person, another_device, append, draft, fresh_name, fresh_token, group, join, joined, message, opened,
+    person,
 };
 
 pub(crate) async fn a_group_is_made_once(store: Arc<dyn Store>) {
@@ -42,8 +44,11 @@ pub(crate) async fn a_private_chat_takes_nobody_else(store: Arc<dyn Store>) {
     let (ana, bo, eve) =
         (person(&*store, "ana").await, person(&*store, "bo").await, person(&*store, "eve").await);
     let room = store.open_private(ana.id, bo.id).await.unwrap().unwrap();
-    for body in [Body::Joined, message("hi")] {
-        assert!(matches!(append(&*store, draft(&eve, room.id, body)).await, Appended::NotAMember));
+    for body in [joined(&eve), message("hi")] {
+        assert!(matches!(
+            append(&*store, draft(&eve, room.id, body)).await,
+            Appended::Refused(Refusal::NotAMember)
+        ));
     }
     assert_eq!(store.private(ana.id, bo.id).await.unwrap(), Some(room));
 }
@@ -93,7 +98,7 @@ pub(crate) async fn the_list_has_the_rooms_that_somebody_is_in(store: Arc<dyn St
     assert!(!of_ana.iter().any(|line| line.0 == empty));
     assert!(listed(bo.id).await.contains(&(busy.clone(), 1, false)));
 
-    append(&*store, draft(&ana, room, Body::Left)).await;
+    append(&*store, draft(&ana, room, left(&ana))).await;
     assert!(!listed(ana.id).await.iter().any(|line| line.0 == busy), "the last one left");
 }
 
@@ -138,15 +143,15 @@ pub(crate) async fn an_account_is_in_a_bounded_number_of_groups(store: Arc<dyn S
         opening.spawn(async move { group(&*store, &fresh_name("room")).await.id });
     }
     let rooms = opening.join_all().await;
-    let drafts = rooms.iter().map(|room| draft(&ana, *room, Body::Joined)).collect();
+    let drafts = rooms.iter().map(|room| draft(&ana, *room, joined(&ana))).collect();
     let answers = store.append(drafts).await.unwrap();
     let (last, others) = answers.split_last().unwrap();
-    assert!(others.iter().all(|answer| matches!(answer, Appended::Fresh(_))));
-    assert!(matches!(last, Appended::TooManyRooms));
+    assert!(others.iter().all(|answer| matches!(answer, Appended::Fresh { .. })));
+    assert!(matches!(last, Appended::Refused(Refusal::TooManyRooms)));
     assert!(store.open_private(ana.id, bo.id).await.unwrap().is_some(), "chats are counted apart");
-    append(&*store, draft(&ana, rooms[0], Body::Left)).await;
-    let again = append(&*store, draft(&ana, *rooms.last().unwrap(), Body::Joined)).await;
-    assert!(matches!(again, Appended::Fresh(_)));
+    append(&*store, draft(&ana, rooms[0], left(&ana))).await;
+    let again = append(&*store, draft(&ana, *rooms.last().unwrap(), joined(&ana))).await;
+    assert!(matches!(again, Appended::Fresh { .. }));
 }
 
 pub(crate) async fn an_account_has_a_bounded_number_of_private_chats(store: Arc<dyn Store>) {
@@ -162,8 +167,8 @@ pub(crate) async fn an_account_has_a_bounded_number_of_private_chats(store: Arc<
     let opened = opening.join_all().await.into_iter().filter(|opened| *opened).count();
     assert_eq!(opened, limits::PRIVATE_CHATS_PER_ACCOUNT_MAX);
     let room = group(&*store, "den").await.id;
-    let joined = append(&*store, draft(&ana, room, Body::Joined)).await;
-    assert!(matches!(joined, Appended::Fresh(_)), "who is written to by very many can still join");
+    let joined = append(&*store, draft(&ana, room, joined(&ana))).await;
+    assert!(matches!(joined, Appended::Fresh { .. }), "who is written to by very many can still join");
 }
 
 /// Makes a room with a fresh name and enters it.
@@ -201,10 +206,10 @@ pub(crate) async fn a_server_has_a_bounded_number_of_groups_in_use(store: Arc<dy
     assert_eq!(join(&*store, &bo, rooms[0].id).await.seq.get(), 2, "it is in use already");
 
     // An emptied room makes space for another one, and then has none for itself.
-    append(&*store, draft(ana, rooms[1].id, Body::Left)).await;
+    append(&*store, draft(ana, rooms[1].id, left(ana))).await;
     assert!(found(&*store, &bo).await.is_ok());
-    let again = append(&*store, draft(ana, rooms[1].id, Body::Joined)).await;
-    assert!(matches!(again, Appended::TooManyRooms), "{again:?}");
+    let again = append(&*store, draft(ana, rooms[1].id, joined(ana))).await;
+    assert!(matches!(again, Appended::Refused(Refusal::TooManyRooms)), "{again:?}");
 }
 
 pub(crate) async fn an_account_makes_a_bounded_number_of_groups_in_a_day(store: Arc<dyn Store>) {
@@ -212,7 +217,7 @@ pub(crate) async fn an_account_makes_a_bounded_number_of_groups_in_a_day(store: 
     let mut rooms = Vec::new();
     for _ in 0..limits::ROOMS_MADE_PER_DAY_MAX {
         let room = found(&*store, &ana).await.unwrap();
-        append(&*store, draft(&ana, room.id, Body::Left)).await;
+        append(&*store, draft(&ana, room.id, left(&ana))).await;
         rooms.push(room);
     }
     let Err(Opened::TooManyMade(wait)) = found(&*store, &ana).await else { panic!("one room too many") };
