@@ -41,6 +41,14 @@ impl Body {
         }
     }
 
+    /// Whom it is about, if it is about an account.
+    pub const fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Message { .. } => None,
+            Self::Joined(subject) | Self::Left(subject) => Some(subject),
+        }
+    }
+
     /// The earlier entry of the same log that it changes: an edit, say, has a position of its own and names the message that
     /// it edits. No kind of today is one of those.
     pub const fn target(&self) -> Option<Seq> {

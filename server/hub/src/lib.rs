@@ -18,6 +18,7 @@ mod known;
 mod latest;
 mod mailbox;
 mod password;
+pub mod permit;
 mod places;
 pub mod port;
 mod presence;

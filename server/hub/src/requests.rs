@@ -8,6 +8,7 @@ use crate::error::{Error, Refusal};
 use crate::event::{LogoutReason, Member, Reply, RoomSummary};
 use crate::hub::Purpose;
 use crate::password::Asker;
+use crate::permit::Act;
 use crate::port::{Appended, Away, Draft, NewPassword, Opened, RoomRecord, TokenLeft};
 use crate::session::{RoomNews, Session};
 use crate::token::Token;
@@ -114,7 +115,7 @@ impl Session {
     /// The answer to a `join`, which says what is to be announced of the room. Whoever was not told that the room is there
     /// starts as asked; for whoever was not told that it was gone the cursor goes on.
     fn entered(&mut self, view: &RoomView, tail: u64) -> Result<Reply, Error> {
-        let seat = self.seat(view)?;
+        let seat = self.seat_for(Act::Read, view)?;
         let (room, told) = (seat.room, seat.live.as_ref().map(|live| live.cursor));
         let cursor = match self.announced.iter().find(|news| news.room() == view) {
             Some(RoomNews::Gone(_, cursor)) => *cursor,
@@ -131,11 +132,8 @@ impl Session {
     }
 
     pub(crate) async fn leave(&mut self, name: RoomName) -> Result<Reply, Error> {
-        if name.is_lobby() {
-            return Err(Refusal::LobbyStays.into());
-        }
         let view = RoomView::Group(name);
-        let room = self.seat(&view)?.room;
+        let room = self.seat_for(Act::Leave, &view)?.room;
         self.change_membership(room, Body::Left).await?;
         self.lose_seat(room);
         self.leave_unsaid(&view);
@@ -143,7 +141,7 @@ impl Session {
     }
 
     pub(crate) fn typing(&mut self, room: &RoomView) -> Result<Reply, Error> {
-        let room = self.seat(room)?.room;
+        let room = self.seat_for(Act::Type, room)?.room;
         if self.hub.typing.mark(room, self.name.clone())
             && let Some(room) = self.hub.registry.room(room)
         {
@@ -154,7 +152,7 @@ impl Session {
 
     /// A mark beyond the head would hide what comes: it is cut to the head.
     pub(crate) async fn mark(&mut self, view: &RoomView, seq: Seq) -> Result<Reply, Error> {
-        let seat = self.seat(view)?;
+        let seat = self.seat_for(Act::Read, view)?;
         if seat.live.is_none() && seq > seat.head() {
             // Before delivery begins nobody says how a room grows.
             let now = self.memberships().await?;
@@ -215,7 +213,7 @@ impl Session {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Reply, Error> {
-        let room = self.seat(&view)?.room;
+        let room = self.seat_for(Act::Read, &view)?.room;
         let limit = limit.clamp(1, limits::HISTORY_PAGE_MAX);
         let entries = self.hub.store.read_before(room, before.unwrap_or(Seq::MAX), limit).await?;
         let more = entries.first().is_some_and(|first| first.seq > Seq::ZERO.next());

@@ -14,6 +14,7 @@ use crate::error::{Error, Refusal};
 use crate::event::{Event, Notice, Reply, RoomState, Welcome};
 use crate::hub::Inner;
 use crate::mailbox::{Mailbox, Waiting};
+use crate::permit::{Act, Role, Standing, may};
 use crate::places;
 use crate::port::{Account, MembershipRecord, RoomKind, TokenHash};
 use crate::registry::{Place, SessionId};
@@ -28,6 +29,8 @@ pub struct Session {
     pub(crate) sequencer: Sequencer,
     pub(crate) account: AccountId,
     pub(crate) name: AccountName,
+    /// What the account was on this server when it logged in; the store looks again at what is written.
+    role: Role,
     pub(crate) device: DeviceId,
     /// Hash of the token that the peer was given last.
     pub(crate) given: TokenHash,
@@ -36,7 +39,7 @@ pub struct Session {
     pub(crate) mailbox: Arc<Mailbox>,
     /// What was taken out of the mailbox and not yet looked at.
     pub(crate) waiting: Waiting,
-    /// The rooms of the account. To have a seat is the permission to post there; the store checks once more.
+    /// The rooms of the account. To have a seat is to be a member; the store looks again at what is written.
     pub(crate) seats: Seats,
     /// Rooms to read from, in turn. Bounded by the seats: each is listed once.
     pub(crate) dirty: VecDeque<RoomId>,
@@ -140,6 +143,7 @@ impl Session {
             sequencer,
             account: account.id,
             name: account.name.clone(),
+            role: Role::of(account.admin),
             device,
             given: token.record().hash,
             source,
@@ -329,9 +333,12 @@ impl Session {
         Some(seat.view)
     }
 
-    /// The seat, which is the permission.
-    pub(crate) fn seat(&self, view: &RoomView) -> Result<&Seat, Error> {
-        self.seats.find(view).ok_or(Error::Refused(Refusal::NotAMember))
+    /// The seat in a room, if the account may do this there.
+    pub(crate) fn seat_for(&self, act: Act, view: &RoomView) -> Result<&Seat, Error> {
+        let seat = self.seats.find(view);
+        let standing = Standing { role: self.role, is_member: seat.is_some() };
+        may(standing, act, None, view.into())?;
+        seat.ok_or(Error::Refused(Refusal::NotAMember))
     }
 }
 

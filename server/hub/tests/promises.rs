@@ -220,6 +220,26 @@ async fn a_join_starts_where_its_session_was_told_that_the_room_is() {
     }
 }
 
+/// The hub refuses by itself what it answers by itself, and the store is asked of nothing.
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_is_refused_before_the_store_is_asked() {
+    let (hub, store) = hub().await;
+    let (mut ana, _) = register(&hub, "ana").await;
+    let before = store.batches();
+    let leave = Command::Leave { room: RoomName::lobby() };
+    assert_eq!(ana.submit(leave).await.unwrap_err(), Error::Refused(Refusal::LobbyStays));
+    let stranger = RoomView::Group("den".parse().unwrap());
+    for command in [
+        Command::Leave { room: "den".parse().unwrap() },
+        Command::History { room: stranger.clone(), before: None, limit: 10 },
+        Command::Mark { room: stranger.clone(), seq: Seq::ZERO },
+        Command::Typing { room: stranger },
+    ] {
+        assert_eq!(ana.submit(command).await.unwrap_err(), Error::Refused(Refusal::NotAMember));
+    }
+    assert_eq!(store.batches(), before);
+}
+
 #[tokio::test(start_paused = true)]
 async fn away_and_back_are_stored_before_they_are_answered() {
     let (hub, store) = hub().await;

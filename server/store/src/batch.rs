@@ -5,18 +5,27 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::Arc;
 
+use lanchat_hub::permit::{Act, RoomPolicy, Scope, Standing, may};
 use lanchat_hub::port::{Appended, Draft, Moved};
 use lanchat_hub::{Body, Entry, Refusal, Subject, failpoint};
-use lanchat_model::{AccountId, ClientId, RoomId, Seq, Timestamp};
-use rusqlite::{CachedStatement, Connection, params};
+use lanchat_model::{AccountId, ClientId, LOBBY, RoomId, Seq, Timestamp};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use crate::log::{columns, stored};
-use crate::rooms::{enter, has_space, has_space_for_group, is_empty, is_group, is_member, leave};
+use crate::rooms::{enter, has_space, has_space_for_group, is_empty, leave, standing};
 use crate::row::{seq, seq_value};
 
 /// Texts that are longer stand beside the logs: with all else of an entry they would not fit what SQLite keeps of a row in a
 /// page of 4 KiB, 1002 bytes (fileformat2.html §1.6).
 const TEXT_BYTES_IN_LOG_MAX: usize = 800;
+
+/// What a batch knows of a room.
+#[derive(Clone, Copy)]
+struct Ground {
+    /// The last position of its log.
+    head: Seq,
+    policy: RoomPolicy,
+}
 
 /// A batch of drafts on its way into the logs, inside a transaction: while it lasts nobody else writes, so that heads and
 /// memberships change by its own doing alone. Both maps are bounded by the drafts of the batch.
@@ -24,8 +33,8 @@ pub(crate) struct Batch<'c> {
     conn: &'c Connection,
     /// When all of it is taken: at the moment of one commit.
     at: Timestamp,
-    heads: HashMap<RoomId, Seq>,
-    members: HashMap<(RoomId, AccountId), bool>,
+    grounds: HashMap<RoomId, Option<Ground>>,
+    standings: HashMap<(RoomId, AccountId), Standing>,
     insert: CachedStatement<'c>,
 }
 
@@ -37,7 +46,7 @@ impl<'c> Batch<'c> {
             "INSERT INTO entries (room, seq, sender, client_id, at_ms, kind, body, long)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (client_id, sender) DO NOTHING",
         )?;
-        Ok(Self { conn, at, heads: HashMap::new(), members: HashMap::new(), insert })
+        Ok(Self { conn, at, grounds: HashMap::new(), standings: HashMap::new(), insert })
     }
 
     /// Appends `drafts` in order, and says of each what became of it.
@@ -54,9 +63,9 @@ impl<'c> Batch<'c> {
     }
 
     fn say(&mut self, draft: &Draft) -> rusqlite::Result<Appended> {
-        if !self.is_member(draft.room, draft.author)? {
-            let unknown = || Ok(Appended::Refused(Refusal::NotAMember));
-            return self.again(draft)?.map_or_else(unknown, Ok);
+        if let Err(refusal) = self.permitted(draft)? {
+            // What was taken before is answered as it was then.
+            return self.again(draft)?.map_or_else(|| Ok(Appended::Refused(refusal)), Ok);
         }
         match self.push(draft)? {
             Some(entry) => Ok(Appended::Fresh { entry, moved: Moved::Head }),
@@ -76,18 +85,20 @@ impl<'c> Batch<'c> {
         if let Some(answer) = self.again(draft)? {
             return Ok(answer);
         }
+        if let Err(refusal) = self.permitted(draft)? {
+            return Ok(Appended::Refused(refusal));
+        }
         let room = draft.room;
         if subject != draft.author {
             // This schema has no column for somebody else than the author.
             return Ok(Appended::Refused(Refusal::Forbidden));
         }
-        if self.is_member(room, subject)? == joins {
+        let standing = self.standing(room, subject)?;
+        if standing.is_member == joins {
             return Ok(Appended::Unchanged);
         }
         if !joins {
             leave(self.conn, room, subject)?;
-        } else if !is_group(self.conn, room)? {
-            return Ok(Appended::Refused(Refusal::NotAMember));
         } else if !has_space(self.conn, subject)?
             || (is_empty(self.conn, room)? && !has_space_for_group(self.conn)?)
         {
@@ -95,7 +106,7 @@ impl<'c> Batch<'c> {
         } else {
             enter(self.conn, room, subject)?;
         }
-        self.members.insert((room, subject), joins);
+        self.standings.insert((room, subject), Standing { is_member: joins, ..standing });
         let moved = if joins { Moved::Entered(subject) } else { Moved::Left(subject) };
         self.push(draft)?.map_or_else(id_reused, |entry| Ok(Appended::Fresh { entry, moved }))
     }
@@ -122,11 +133,9 @@ impl<'c> Batch<'c> {
     /// Puts a draft at the end of its log. Whether it may be there was decided before. None: its author has used the id.
     pub(crate) fn push(&mut self, draft: &Draft) -> rusqlite::Result<Option<Arc<Entry>>> {
         let Draft { room, author, author_name, client_id, body } = draft;
-        let head = match self.heads.entry(*room) {
-            Slot::Occupied(known) => known.into_mut(),
-            Slot::Vacant(unknown) => unknown.insert(head_of(self.conn, *room)?),
-        };
-        let (place, (kind, text)) = (head.next(), columns(body));
+        let ground = ground(self.conn, &mut self.grounds, *room)?;
+        let ground = ground.as_mut().ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let (place, (kind, text)) = (ground.head.next(), columns(body));
         let apart = text.filter(|text| text.len() > TEXT_BYTES_IN_LOG_MAX);
         let long = apart.map(|text| keep_apart(self.conn, text)).transpose()?;
         let text = text.filter(|_| long.is_none());
@@ -136,7 +145,7 @@ impl<'c> Batch<'c> {
             long.map(|long| drop_long(self.conn, long)).transpose()?;
             return Ok(None);
         }
-        *head = place;
+        ground.head = place;
         Ok(Some(Arc::new(Entry {
             room: *room,
             seq: place,
@@ -148,10 +157,24 @@ impl<'c> Batch<'c> {
         })))
     }
 
-    fn is_member(&mut self, room: RoomId, account: AccountId) -> rusqlite::Result<bool> {
-        match self.members.entry((room, account)) {
+    /// Whether the author of a draft may do what it does, as the rows have it now.
+    fn permitted(&mut self, draft: &Draft) -> rusqlite::Result<Result<(), Refusal>> {
+        let Draft { room, author, ref body, .. } = *draft;
+        let actor = self.standing(room, author)?;
+        let target = match body.subject().filter(|subject| subject.account != author) {
+            Some(subject) => Some(self.standing(room, subject.account)?),
+            None => None,
+        };
+        let Some(Ground { policy, .. }) = *ground(self.conn, &mut self.grounds, room)? else {
+            return Ok(Err(Refusal::NotAMember));
+        };
+        Ok(may(actor, Act::of(author, body), target, policy))
+    }
+
+    fn standing(&mut self, room: RoomId, account: AccountId) -> rusqlite::Result<Standing> {
+        match self.standings.entry((room, account)) {
             Slot::Occupied(known) => Ok(*known.get()),
-            Slot::Vacant(unknown) => Ok(*unknown.insert(is_member(self.conn, room, account)?)),
+            Slot::Vacant(unknown) => Ok(*unknown.insert(standing(self.conn, room, account)?)),
         }
     }
 }
@@ -169,8 +192,29 @@ fn drop_long(conn: &Connection, long: i64) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM long_texts WHERE id = ?1")?.execute([long]).map(drop)
 }
 
-/// The last position of a log.
-fn head_of(conn: &Connection, room: RoomId) -> rusqlite::Result<Seq> {
-    conn.prepare_cached("SELECT coalesce(max(seq), 0) FROM entries WHERE room = ?1")?
-        .query_row([room.0], |row| seq(row, 0))
+/// What a batch knows of a room; it asks once. None: there is no such room.
+fn ground<'g>(
+    conn: &Connection,
+    known: &'g mut HashMap<RoomId, Option<Ground>>,
+    room: RoomId,
+) -> rusqlite::Result<&'g mut Option<Ground>> {
+    match known.entry(room) {
+        Slot::Occupied(known) => Ok(known.into_mut()),
+        Slot::Vacant(unknown) => Ok(unknown.insert(ground_of(conn, room)?)),
+    }
+}
+
+fn ground_of(conn: &Connection, room: RoomId) -> rusqlite::Result<Option<Ground>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT name, (SELECT coalesce(max(seq), 0) FROM entries WHERE room = ?1) FROM rooms WHERE id = ?1",
+    )?;
+    let found = |row: &Row<'_>| {
+        let scope = match row.get_ref(0)?.as_str_or_null()? {
+            Some(LOBBY) => Scope::Lobby,
+            Some(_) => Scope::Group,
+            None => Scope::Private,
+        };
+        Ok(Ground { head: seq(row, 1)?, policy: scope.into() })
+    };
+    statement.query_row([room.0], found).optional()
 }

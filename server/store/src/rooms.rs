@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use lanchat_hub::permit::{Role, Standing};
 use lanchat_hub::port::{
     Answer, Generation, GroupRecord, MemberRecord, MembershipRecord, Opened, RoomKind, RoomRecord, Rooms,
 };
@@ -272,9 +273,15 @@ pub(crate) fn is_member(conn: &Connection, room: RoomId, account: AccountId) -> 
         .exists([room.0, account.0])
 }
 
-/// Whether a room is one that anybody may enter.
-pub(crate) fn is_group(conn: &Connection, room: RoomId) -> rusqlite::Result<bool> {
-    conn.prepare_cached("SELECT 1 FROM rooms WHERE id = ?1 AND name IS NOT NULL")?.exists([room.0])
+/// What an account is to a room. One that is not there is nothing to any.
+pub(crate) fn standing(conn: &Connection, room: RoomId, account: AccountId) -> rusqlite::Result<Standing> {
+    let mut statement = conn.prepare_cached(
+        "SELECT admin, EXISTS (SELECT 1 FROM memberships WHERE room = ?1 AND account = ?2)
+         FROM accounts WHERE id = ?2",
+    )?;
+    let found = |row: &Row<'_>| Ok(Standing { role: Role::of(row.get(0)?), is_member: row.get(1)? });
+    let found = statement.query_row([room.0, account.0], found).optional()?;
+    Ok(found.unwrap_or(Standing { role: Role::Member, is_member: false }))
 }
 
 /// Makes an account that is not in a room a member.

@@ -42,6 +42,8 @@ conformance! {
         a_group_is_made_once
         a_private_chat_is_one_room_for_two
         a_private_chat_takes_nobody_else
+        nobody_moves_somebody_else
+        what_stays_is_not_left
         marks_move_forward_per_device
         the_list_has_the_rooms_that_somebody_is_in
         members_come_by_name_the_first_ones_first

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use lanchat_hub::permit::{Act, Role, Standing, may};
 use lanchat_hub::port::*;
 use lanchat_hub::{Body, Entry, Refusal, Subject};
 use lanchat_model::*;
@@ -119,10 +120,10 @@ impl State {
                 Appended::Refused(Refusal::IdReused)
             };
         }
+        if let Err(refusal) = self.permitted(&draft) {
+            return Appended::Refused(refusal);
+        }
         let (changed, moved) = match draft.body {
-            Body::Message { .. } if !self.memberships.contains(&(draft.room, draft.author)) => {
-                return Appended::Refused(Refusal::NotAMember);
-            }
             Body::Message { .. } => (true, Moved::Head),
             Body::Joined(Subject { account, .. }) => {
                 (self.memberships.insert((draft.room, account)), Moved::Entered(account))
@@ -147,6 +148,20 @@ impl State {
         log.push(Arc::clone(&entry));
         self.posts.insert((draft.author, draft.client_id), Arc::clone(&entry));
         Appended::Fresh { entry, moved }
+    }
+
+    fn permitted(&self, draft: &Draft) -> Result<(), Refusal> {
+        if draft.room == RoomId::NONE {
+            return Err(Refusal::NotAMember);
+        }
+        let policy = (&self.rooms[index(draft.room.0)].0).into();
+        let standing = |account: AccountId| Standing {
+            role: Role::of(self.accounts[index(account.0)].admin),
+            is_member: self.memberships.contains(&(draft.room, account)),
+        };
+        let others = draft.body.subject().filter(|subject| subject.account != draft.author);
+        let target = others.map(|subject| standing(subject.account));
+        may(standing(draft.author), Act::of(draft.author, &draft.body), target, policy)
     }
 }
 

@@ -53,6 +53,45 @@ pub(crate) async fn a_private_chat_takes_nobody_else(store: Arc<dyn Store>) {
     assert_eq!(store.private(ana.id, bo.id).await.unwrap(), Some(room));
 }
 
+pub(crate) async fn nobody_moves_somebody_else(store: Arc<dyn Store>) {
+    let (ana, bo, eve) =
+        (person(&*store, "ana").await, person(&*store, "bo").await, person(&*store, "eve").await);
+    let room = group(&*store, &fresh_name("room")).await.id;
+    for person in [&ana, &bo] {
+        join(&*store, person, room).await;
+    }
+    // Neither who is in the room nor who is not, and nobody is brought in.
+    for by in [&ana, &eve] {
+        for body in [left(&bo), joined(&eve), joined(&bo)] {
+            if body != joined(by) {
+                let answer = append(&*store, draft(by, room, body)).await;
+                assert!(matches!(answer, Appended::Refused(Refusal::Forbidden)), "{answer:?}");
+            }
+        }
+    }
+    // The rows are asked, whatever was true when it was drafted: two who administer are equals.
+    for person in [&ana, &bo] {
+        assert!(store.set_admin(person.name.clone()).await.unwrap());
+    }
+    let answer = append(&*store, draft(&ana, room, left(&bo))).await;
+    assert!(matches!(answer, Appended::Refused(Refusal::Forbidden)), "{answer:?}");
+    let members = store.members(room, Vec::new()).await.unwrap();
+    assert_eq!(members.iter().map(|member| member.id).collect::<Vec<_>>(), [ana.id, bo.id]);
+    assert_eq!(store.read_after(room, Seq::ZERO, 10).await.unwrap().len(), 2, "nothing was written");
+}
+
+pub(crate) async fn what_stays_is_not_left(store: Arc<dyn Store>) {
+    let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
+    let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
+    let chat = store.open_private(ana.id, bo.id).await.unwrap().unwrap();
+    let answer = append(&*store, draft(&ana, lobby.id, left(&ana))).await;
+    assert!(matches!(answer, Appended::Refused(Refusal::LobbyStays)), "{answer:?}");
+    let answer = append(&*store, draft(&ana, chat.id, left(&ana))).await;
+    assert!(matches!(answer, Appended::Refused(Refusal::Forbidden)), "{answer:?}");
+    assert_eq!(store.group(RoomName::lobby()).await.unwrap(), Some(lobby));
+    assert_eq!(store.private(ana.id, bo.id).await.unwrap(), Some(chat));
+}
+
 pub(crate) async fn marks_move_forward_per_device(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let other = another_device(&*store, ana.id, fresh_token()).await.device;
