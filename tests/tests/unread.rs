@@ -119,10 +119,10 @@ fn poison(data: &std::path::Path, count: usize) -> bool {
     let Some(python) = interpreter() else { return false };
     let insert = "import os, sqlite3, sys
 db = sqlite3.connect(sys.argv[1])
-head, = db.execute('SELECT max(seq) FROM entries WHERE room = 1').fetchone()
+head, said = db.execute('SELECT seq, said FROM entries WHERE room = 1 ORDER BY seq DESC').fetchone()
 for n in range(1, int(sys.argv[2]) + 1):
-    db.execute(\"INSERT INTO entries (room, seq, sender, client_id, at_ms, kind, body) VALUES (1, ?, 1, ?, 0, 'message', ?)\",
-               (head + n, os.urandom(16), chr(1) * 16384))
+    db.execute(\"INSERT INTO entries (room, seq, sender, client_id, at_ms, kind, said, body) VALUES (1, ?, 1, ?, 0, 'message', ?, ?)\",
+               (head + n, os.urandom(16), said + n, chr(1) * 16384))
 db.commit()";
     let status = Command::new(python)
         .args(["-c", insert])

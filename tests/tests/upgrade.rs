@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// The exit code of a server that refuses what is in its data directory.
 const EXIT_DATA: i32 = 3;
 /// More steps than a start has at which it can be told to die.
-const STEPS_MAX: usize = 32;
+const STEPS_MAX: usize = 48;
 
 /// Runs statements in a database, by a program that shares no code with the server, and tells the first column of
 /// what they select.
@@ -97,6 +97,40 @@ fn a_start_that_dies_in_a_migration_leaves_the_old_or_the_new() {
         (3..STEPS_MAX).contains(&died),
         "a migration has at least a before, a middle and an after: {died}"
     );
+}
+
+/// Killed at each step of bringing a database with messages to this schema, and of rewriting its file, a server leaves the old
+/// or the new: the next start has all of it, once.
+#[test]
+fn an_upgrade_that_dies_loses_nothing() {
+    let Some(python) = interpreter() else { return };
+    let mut died = 0;
+    for step in 0..STEPS_MAX {
+        let (_folder, data) = frozen(&python);
+        let old = fs::read(data.join("lanchat.db")).expect("it is there");
+        fs::remove_file(data.join("lanchat.db")).expect("it is ours");
+        let mut server = TestServer::start_as(ServerSpec::default().on_data(&data));
+        assert_eq!(server.stop(), 0);
+        for name in ["lanchat.db-wal", "lanchat.db-shm"] {
+            let _ = fs::remove_file(data.join(name));
+        }
+        fs::write(data.join("lanchat.db"), &old).expect("it is ours");
+        server.arm(&format!("store::in_migration={step}*off->return"));
+        if server.try_start_again() {
+            break;
+        }
+        died += 1;
+        assert_eq!(sql(&python, &copy_of(&data), "PRAGMA integrity_check"), "ok", "dead at step {step}");
+        assert_eq!(sql(&python, &copy_of(&data), "SELECT count(*) FROM entries"), "8", "dead at step {step}");
+        server.disarm();
+        server.start_again();
+        let log = lobby(&server);
+        assert_eq!((log.len(), &log[3]["message"]), (6, &json!("waves 🦀")), "dead at step {step}");
+        assert_eq!(server.stop(), 0);
+        assert_eq!(sql(&python, &data.join("lanchat.db"), "SELECT vacuum_due FROM meta"), "0");
+    }
+    report(&format!("upgrade with messages: died at {died} steps"));
+    assert!((20..STEPS_MAX).contains(&died), "each step, the copy before, and the new file behind: {died}");
 }
 
 /// A database as the dead server left it, somewhere else: looking at it must not mend it.

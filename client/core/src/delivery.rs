@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lanchat_model::{Seq, limits};
-use lanchat_protocol::{Attached, RoomState};
+use lanchat_protocol::{Attached, Room, RoomState};
 use tokio::sync::oneshot;
 
 use crate::attach::{AttachPolicy, Cursors};
@@ -26,6 +26,9 @@ pub(crate) struct Delivery {
 
 /// A room whose positions mean nothing any more, and why.
 pub(crate) type Broken = (Option<String>, &'static str);
+
+/// Why entries of a room are skipped.
+const NOT_KEPT: &str = "the server no longer has some of the entries that were missed";
 
 impl Delivery {
     /// Another session, perhaps of another account: nothing of the last one counts.
@@ -79,10 +82,7 @@ impl Delivery {
             match self.cursors.of(&state.room) {
                 // What was delivered before is skipped by its position.
                 Some(cursor) if state.from <= cursor => continue,
-                Some(_) => broken.push((
-                    Some(state.room.clone()),
-                    "the server no longer has some of the entries that were missed",
-                )),
+                Some(_) => broken.push((Some(state.room.clone()), NOT_KEPT)),
                 None => {}
             }
             self.cursors.set(&state.room, state.from);
@@ -90,9 +90,16 @@ impl Delivery {
         broken
     }
 
-    /// Takes in a room that the session has now. `false`: that would be too many.
-    pub(crate) fn entered(&mut self, state: &RoomState) -> bool {
-        self.cursors.of(&state.room).is_some() || self.cursors.set(&state.room, state.from)
+    /// Takes in a room that the session has now. Says what is skipped: news of a room that is delivered already, and goes on
+    /// further up, says that its log begins there now (PROTOCOL §5). `None`: that would be too many rooms.
+    pub(crate) fn entered(&mut self, room: &Room) -> Option<Vec<Broken>> {
+        let Room { id, state } = room;
+        let known = self.cursors.of(&state.room);
+        if known.is_some_and(|cursor| id.is_some() || state.from <= cursor) {
+            return Some(Vec::new());
+        }
+        let is_set = self.cursors.set(&state.room, state.from);
+        is_set.then(|| known.map(|_| (Some(state.room.clone()), NOT_KEPT)).into_iter().collect())
     }
 }
 
@@ -123,6 +130,17 @@ mod tests {
         assert_eq!(delivery.cursors.of("@bob"), Some(Seq::ZERO), "written to meanwhile");
         delivery.welcome("e1", &[room("lobby", 20, 20)]);
         assert_eq!(delivery.cursors.of("@bob"), None, "left meanwhile");
+    }
+
+    #[test]
+    fn a_log_that_begins_further_up_moves_the_cursor_and_is_told() {
+        let mut delivery = delivery();
+        delivery.welcome("e1", &[room("lobby", 9, 9)]);
+        let news = |id: Option<&str>, from| Room { id: id.map(Into::into), state: room("lobby", 20, from) };
+        for (id, from, cursor, told) in [(None, 3, 7, 0), (Some("1"), 12, 7, 0), (None, 12, 12, 1)] {
+            assert_eq!(delivery.entered(&news(id, from)).map(|broken| broken.len()), Some(told), "{from}");
+            assert_eq!(delivery.cursors.of("lobby"), Some(seq(cursor)));
+        }
     }
 
     #[test]

@@ -186,6 +186,21 @@ async fn entries_of_a_newer_server_move_the_cursor() {
 }
 
 #[tokio::test]
+async fn a_log_that_begins_further_up_is_read_on_from_there() {
+    let (fake, home) = (Fake::start().await, TestHome::new());
+    let (_client, mut events, mut peer) = attached(&fake, &home.home).await;
+    peer.message(1).await;
+    assert_eq!(entries(&mut events, 1).await, [1]);
+    let mut news = room("lobby", 10, 6);
+    news["type"] = json!("room");
+    peer.send(news).await;
+    peer.message(7).await;
+    let told = next_of(&mut events, "what is not kept", |event| matches!(event, Event::Reset { .. })).await;
+    assert!(matches!(told, Event::Reset { room: Some(room), .. } if room == "lobby"));
+    assert_eq!(entries(&mut events, 1).await, [7]);
+}
+
+#[tokio::test]
 async fn another_epoch_drops_the_cursors_and_says_so() {
     let (fake, home) = (Fake::start().await, TestHome::new());
     let (_client, mut events, mut peer) = attached(&fake, &home.home).await;

@@ -305,6 +305,8 @@ pub const BAD_TOKEN_SHOWN: Duration = Duration::from_secs(60);
 pub const LOGIN_SOURCES_MAX: usize = 4096;
 /// A device that has not been seen for this long must log in by password.
 pub const DEVICE_IDLE_MAX: Duration = Duration::from_secs(180 * 24 * 3600);
+/// For how long a server runs until the copy of the database goes that an upgrade kept: it holds what was deleted since.
+pub const COPY_KEPT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Devices of one account. The least recently used goes.
 pub const DEVICES_PER_ACCOUNT_MAX: usize = 16;
 

@@ -61,13 +61,13 @@ impl Session {
     }
 
     /// Puts the cursor of a room where delivery is to start: behind `cursor` if the log goes that far, else where
-    /// [`Seat::start`] says. The room as the peer is to be told of it.
+    /// [`Seat::start`] says, and in any case where the log begins. The room as the peer is to be told of it.
     pub(crate) fn start_at(&mut self, room: RoomId, cursor: Option<Seq>, tail: u64) -> Option<RoomState> {
         let seat = self.seats.seat_mut(room)?;
-        let (head, start) = (seat.head(), seat.start(tail));
+        let (head, start, floor) = (seat.head(), seat.start(tail), seat.floor());
         let mut from = head;
         if let Some(live) = &mut seat.live {
-            from = cursor.filter(|cursor| *cursor <= head).unwrap_or(start);
+            from = cursor.filter(|cursor| *cursor <= head).unwrap_or(start).max(floor);
             live.cursor = from;
             if from < head {
                 list(seat, &mut self.dirty);
@@ -215,8 +215,16 @@ impl Session {
                 Piece::Entry(entry) => Event::Entry { room, entry: Arc::clone(entry) },
             });
         });
+        let mut lifted = None;
         if read == Read::Behind {
             let page = self.hub.store.read_after(room, live.cursor, limits::REPLAY_PAGE_MAX).await?;
+            // Behind the page, for a log loses its beginning at any time.
+            if let Some(lowest) = page.first().map(|entry| entry.seq).filter(|seq| *seq > live.cursor.next())
+                && self.hub.store.first(room).await? >= lowest
+            {
+                live.cursor = lowest.back(1);
+                lifted = Some(live.cursor);
+            }
             // What a peer that takes nothing costs: what is beyond the buffer stays in the log.
             let mut bytes = 0;
             let fits = page.into_iter().take_while(|entry| {
@@ -237,6 +245,11 @@ impl Session {
                 live.cursor = entry.seq;
                 bytes += entry.wire_weight();
             }
+        }
+        if let Some(from) = lifted {
+            // What was between is not kept any more: the peer is told where it goes on, before it does.
+            let state = self.seats.seat(room).map(|seat| Event::Room(seat.state(from)));
+            drop(events.splice(before..before, state));
         }
         Ok(bytes)
     }

@@ -41,6 +41,14 @@ impl Body {
         }
     }
 
+    /// Whether it is something said: what counts as unread.
+    pub const fn is_said(&self) -> bool {
+        match self {
+            Self::Message { .. } => true,
+            Self::Joined(_) | Self::Left(_) => false,
+        }
+    }
+
     /// Whom it is about, if it is about an account.
     pub const fn subject(&self) -> Option<&Subject> {
         match self {

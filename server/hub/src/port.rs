@@ -265,6 +265,8 @@ pub struct RoomRecord {
     pub id: RoomId,
     /// What it is.
     pub kind: RoomKind,
+    /// The lowest position that its log keeps; 1 while nothing was let go.
+    pub first: Seq,
     /// The last position of its log.
     pub head: Seq,
     /// How many accounts are in it.
@@ -383,7 +385,8 @@ pub enum Appended {
         /// What else its transaction changed.
         moved: Moved,
     },
-    /// The same post was in the log before: this is its entry.
+    /// The same post was in the log before: this is where and when. What it says is what the draft says, whatever became of
+    /// the entry; of one that is not kept any more the time is that of the oldest that is.
     Again(Arc<Entry>),
     /// A `Joined` of a member, or a `Left` of somebody who was none: nothing to say.
     Unchanged,
@@ -406,7 +409,7 @@ impl Appended {
     }
 }
 
-/// The logs.
+/// The logs. Each may lose its beginning, and nothing else: positions stay, and the last entry of a room is always kept.
 pub trait Log: Send + Sync {
     /// Appends drafts in order, in one transaction, and answers for each, in order. `seq` is taken in the
     /// transaction; a [`Body::Joined`] makes the membership of its subject and a [`Body::Left`] ends it. An error: none is
@@ -418,6 +421,8 @@ pub trait Log: Send + Sync {
     /// Entries before a position, oldest first, bounded in the same way by `limits::PAGE_BYTES_MAX`: the *latest* of those
     /// before it.
     fn read_before(&self, room: RoomId, before: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>>;
+    /// The lowest position that a log keeps. It never sinks.
+    fn first(&self, room: RoomId) -> Answer<'_, Seq>;
 }
 
 /// All that the hub needs kept.

@@ -213,10 +213,11 @@ impl Session {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Reply, Error> {
-        let room = self.seat_for(Act::Read, &view)?.room;
+        let seat = self.seat_for(Act::Read, &view)?;
+        let (room, floor) = (seat.room, seat.floor());
         let limit = limit.clamp(1, limits::HISTORY_PAGE_MAX);
         let entries = self.hub.store.read_before(room, before.unwrap_or(Seq::MAX), limit).await?;
-        let more = entries.first().is_some_and(|first| first.seq > Seq::ZERO.next());
+        let more = entries.first().is_some_and(|oldest| oldest.seq > floor.next());
         Ok(Reply::History { room: view, entries, more })
     }
 

@@ -16,7 +16,8 @@ pub(crate) struct Seat {
     pub(crate) room: RoomId,
     /// How this account names the room.
     pub(crate) view: RoomView,
-    /// What the store knew of the room when it was asked last.
+    /// What the store knew of the room when it was asked last: the lowest position of its log, and the last.
+    pub(crate) first: Seq,
     head: Seq,
     pub(crate) mark: Seq,
     members: u64,
@@ -46,6 +47,7 @@ impl Seat {
         Self {
             room: record.room.id,
             view,
+            first: record.room.first,
             head: record.room.head,
             mark: record.mark,
             members: record.room.members,
@@ -56,7 +58,8 @@ impl Seat {
 
     /// Takes over what the store knows now.
     pub(crate) fn refresh(&mut self, record: &MembershipRecord) {
-        (self.head, self.mark, self.members) = (record.room.head, record.mark, record.room.members);
+        (self.first, self.head) = (record.room.first, record.room.head);
+        (self.mark, self.members) = (record.mark, record.room.members);
     }
 
     /// The last position of the room, as far as is known.
@@ -73,6 +76,11 @@ impl Seat {
             RoomView::Group(_) => tail,
             RoomView::Private(_) => tail.min(self.mark),
         }
+    }
+
+    /// Before the first entry that the log keeps: no cursor is of any use below.
+    pub(crate) fn floor(&self) -> Seq {
+        self.first.back(1)
     }
 
     /// The room as the peer is told of it; delivery starts behind `from`.
@@ -155,7 +163,8 @@ mod tests {
 
     fn record(room: i64, name: &str) -> MembershipRecord {
         let kind = RoomKind::Group(name.parse().unwrap());
-        let room = RoomRecord { id: RoomId(room), kind, head: Seq::ZERO, members: 1 };
+        let room =
+            RoomRecord { id: RoomId(room), kind, first: Seq::ZERO.next(), head: Seq::ZERO, members: 1 };
         MembershipRecord { room, mark: Seq::ZERO }
     }
 

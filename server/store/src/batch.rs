@@ -11,7 +11,7 @@ use lanchat_hub::{Body, Entry, Refusal, Subject, failpoint};
 use lanchat_model::{AccountId, ClientId, LOBBY, RoomId, Seq, Timestamp};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
-use crate::log::{columns, stored};
+use crate::log::columns;
 use crate::rooms::{enter, has_space, has_space_for_group, is_empty, leave, standing};
 use crate::row::{seq, seq_value};
 
@@ -24,6 +24,8 @@ const TEXT_BYTES_IN_LOG_MAX: usize = 800;
 struct Ground {
     /// The last position of its log.
     head: Seq,
+    /// The messages in it.
+    said: i64,
     policy: RoomPolicy,
 }
 
@@ -35,18 +37,23 @@ pub(crate) struct Batch<'c> {
     at: Timestamp,
     grounds: HashMap<RoomId, Option<Ground>>,
     standings: HashMap<(RoomId, AccountId), Standing>,
+    post: CachedStatement<'c>,
     insert: CachedStatement<'c>,
 }
 
 impl<'c> Batch<'c> {
     /// A batch that is taken at `at`.
     pub(crate) fn begin(conn: &'c Connection, at: Timestamp) -> rusqlite::Result<Self> {
-        // A resend finds the first post by the unique index that keeps it from being a second one.
-        let insert = conn.prepare_cached(
-            "INSERT INTO entries (room, seq, sender, client_id, at_ms, kind, body, long)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (client_id, sender) DO NOTHING",
+        // A resend finds the first post by the id that keeps it from being a second one.
+        let post = conn.prepare_cached(
+            "INSERT INTO posts (client_id, sender, room, seq) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (client_id, sender) DO NOTHING",
         )?;
-        Ok(Self { conn, at, grounds: HashMap::new(), standings: HashMap::new(), insert })
+        let insert = conn.prepare_cached(
+            "INSERT INTO entries (room, seq, sender, client_id, at_ms, kind, said, target, whom, body, long)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?;
+        Ok(Self { conn, at, grounds: HashMap::new(), standings: HashMap::new(), post, insert })
     }
 
     /// Appends `drafts` in order, and says of each what became of it.
@@ -70,7 +77,7 @@ impl<'c> Batch<'c> {
         match self.push(draft)? {
             Some(entry) => Ok(Appended::Fresh { entry, moved: Moved::Head }),
             None if failpoint::on("store::dedupe_off") => self.doubled(draft),
-            // The index says that the id is taken: so there is an entry, and this falls back on nothing.
+            // The id is taken, and so there is a post: this falls back on nothing.
             None => self.again(draft)?.map_or_else(id_reused, Ok),
         }
     }
@@ -89,10 +96,6 @@ impl<'c> Batch<'c> {
             return Ok(Appended::Refused(refusal));
         }
         let room = draft.room;
-        if subject != draft.author {
-            // This schema has no column for somebody else than the author.
-            return Ok(Appended::Refused(Refusal::Forbidden));
-        }
         let standing = self.standing(room, subject)?;
         if standing.is_member == joins {
             return Ok(Appended::Unchanged);
@@ -112,10 +115,38 @@ impl<'c> Batch<'c> {
     }
 
     /// What a resend is answered with, even to somebody who has left since: as before. None: it is no resend.
+    ///
+    /// Of an entry that was changed, deleted or pruned meanwhile no text is left to compare: then the place decides.
     fn again(&self, draft: &Draft) -> rusqlite::Result<Option<Appended>> {
-        let Some(entry) = stored(self.conn, draft.author, draft.client_id)? else { return Ok(None) };
-        let same = entry.room == draft.room && entry.body == draft.body;
-        if same { Ok(Some(Appended::Again(Arc::new(entry)))) } else { id_reused().map(Some) }
+        let (kind, text) = columns(&draft.body);
+        let mut statement = self.conn.prepare_cached(
+            "SELECT posts.seq, kept.at_ms,
+                 posts.room = ?3 AND (kept.seq IS NOT posts.seq OR kept.kind = 'gone' OR (
+                     kept.kind = ?4 AND kept.target IS ?5 AND kept.whom IS ?6
+                     AND (kept.edit IS NOT NULL
+                         OR iif(kept.long IS NULL, kept.body,
+                             (SELECT text FROM long_texts WHERE id = kept.long)) IS ?7)))
+             FROM posts LEFT JOIN entries AS kept ON kept.room = posts.room AND kept.seq =
+                 (SELECT min(seq) FROM entries WHERE room = posts.room AND seq >= posts.seq)
+             WHERE posts.client_id = ?1 AND posts.sender = ?2",
+        )?;
+        let values = params![
+            draft.client_id.as_bytes(),
+            draft.author.0,
+            draft.room.0,
+            kind,
+            target_of(draft),
+            whom_of(draft),
+            text
+        ];
+        let answer = |row: &Row<'_>| {
+            if !row.get::<_, bool>(2)? {
+                return id_reused();
+            }
+            let at = row.get::<_, Option<i64>>(1)?.map_or(self.at, Timestamp);
+            Ok(Appended::Again(self.entry(draft, seq(row, 0)?, at)))
+        };
+        statement.query_row(values, answer).optional()
     }
 
     /// Wrong, for a test build: a resend is a second post, and its author is told nothing of it.
@@ -132,29 +163,45 @@ impl<'c> Batch<'c> {
 
     /// Puts a draft at the end of its log. Whether it may be there was decided before. None: its author has used the id.
     pub(crate) fn push(&mut self, draft: &Draft) -> rusqlite::Result<Option<Arc<Entry>>> {
-        let Draft { room, author, author_name, client_id, body } = draft;
+        let Draft { room, author, client_id, body, .. } = draft;
         let ground = ground(self.conn, &mut self.grounds, *room)?;
         let ground = ground.as_mut().ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-        let (place, (kind, text)) = (ground.head.next(), columns(body));
-        let apart = text.filter(|text| text.len() > TEXT_BYTES_IN_LOG_MAX);
-        let long = apart.map(|text| keep_apart(self.conn, text)).transpose()?;
-        let text = text.filter(|_| long.is_none());
-        let id = client_id.as_bytes();
-        let values = params![room.0, seq_value(place), author.0, id, self.at.0, kind, text, long];
-        if self.insert.execute(values)? == 0 {
-            long.map(|long| drop_long(self.conn, long)).transpose()?;
+        let place = ground.head.next();
+        if self.post.execute(params![client_id.as_bytes(), author.0, room.0, seq_value(place)])? == 0 {
             return Ok(None);
         }
-        ground.head = place;
-        Ok(Some(Arc::new(Entry {
-            room: *room,
+        let said = ground.said + i64::from(body.is_said());
+        let (kind, text) = columns(body);
+        let apart = text.filter(|text| text.len() > TEXT_BYTES_IN_LOG_MAX);
+        let long = apart.map(|text| keep_apart(self.conn, text)).transpose()?;
+        self.insert.execute(params![
+            room.0,
+            seq_value(place),
+            author.0,
+            client_id.as_bytes(),
+            self.at.0,
+            kind,
+            said,
+            target_of(draft),
+            whom_of(draft),
+            text.filter(|_| long.is_none()),
+            long
+        ])?;
+        (ground.head, ground.said) = (place, said);
+        Ok(Some(self.entry(draft, place, self.at)))
+    }
+
+    /// The entry of a draft at this place.
+    fn entry(&self, draft: &Draft, place: Seq, at: Timestamp) -> Arc<Entry> {
+        Arc::new(Entry {
+            room: draft.room,
             seq: place,
-            client_id: *client_id,
-            author: *author,
-            author_name: author_name.clone(),
-            at: self.at,
-            body: body.clone(),
-        })))
+            client_id: draft.client_id,
+            author: draft.author,
+            author_name: draft.author_name.clone(),
+            at,
+            body: draft.body.clone(),
+        })
     }
 
     /// Whether the author of a draft may do what it does, as the rows have it now.
@@ -179,6 +226,17 @@ impl<'c> Batch<'c> {
     }
 }
 
+/// What stands in `target`.
+fn target_of(draft: &Draft) -> Option<i64> {
+    draft.body.target().map(seq_value)
+}
+
+/// What stands in `whom`: nobody, where it is about the author or about no account.
+fn whom_of(draft: &Draft) -> Option<i64> {
+    let others = draft.body.subject().filter(|subject| subject.account != draft.author);
+    others.map(|subject| subject.account.0)
+}
+
 fn id_reused() -> rusqlite::Result<Appended> {
     Ok(Appended::Refused(Refusal::IdReused))
 }
@@ -186,10 +244,6 @@ fn id_reused() -> rusqlite::Result<Appended> {
 /// Puts a text beside the logs, and returns what an entry names it by.
 fn keep_apart(conn: &Connection, text: &str) -> rusqlite::Result<i64> {
     conn.prepare_cached("INSERT INTO long_texts (text) VALUES (?1)")?.insert([text])
-}
-
-fn drop_long(conn: &Connection, long: i64) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM long_texts WHERE id = ?1")?.execute([long]).map(drop)
 }
 
 /// What a batch knows of a room; it asks once. None: there is no such room.
@@ -206,7 +260,10 @@ fn ground<'g>(
 
 fn ground_of(conn: &Connection, room: RoomId) -> rusqlite::Result<Option<Ground>> {
     let mut statement = conn.prepare_cached(
-        "SELECT name, (SELECT coalesce(max(seq), 0) FROM entries WHERE room = ?1) FROM rooms WHERE id = ?1",
+        "SELECT rooms.name, coalesce(last.seq, 0), coalesce(last.said, 0)
+         FROM rooms LEFT JOIN entries AS last ON last.room = rooms.id
+             AND last.seq = (SELECT max(seq) FROM entries WHERE room = ?1)
+         WHERE rooms.id = ?1",
     )?;
     let found = |row: &Row<'_>| {
         let scope = match row.get_ref(0)?.as_str_or_null()? {
@@ -214,7 +271,7 @@ fn ground_of(conn: &Connection, room: RoomId) -> rusqlite::Result<Option<Ground>
             Some(_) => Scope::Group,
             None => Scope::Private,
         };
-        Ok(Ground { head: seq(row, 1)?, policy: scope.into() })
+        Ok(Ground { head: seq(row, 1)?, said: row.get(2)?, policy: scope.into() })
     };
     statement.query_row([room.0], found).optional()
 }

@@ -9,6 +9,7 @@ mod accounts;
 mod batch;
 mod clock;
 mod devices;
+mod erase;
 mod error;
 mod fault;
 mod journal;

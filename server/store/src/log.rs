@@ -7,7 +7,7 @@ use lanchat_hub::port::{Answer, Appended, Draft, Log};
 use lanchat_hub::{Body, Entry, Subject};
 use lanchat_model::{AccountId, AccountName, ClientId, MessageText, RoomId, Seq, limits};
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::batch::Batch;
 use crate::row::{invalid, limit_value, parsed, seq, seq_value, timestamp};
@@ -35,30 +35,29 @@ impl Log for SqliteStore {
             Ok(page)
         })
     }
+
+    fn first(&self, room: RoomId) -> Answer<'_, Seq> {
+        self.read(move |conn| {
+            let mut statement = conn.prepare_cached("SELECT first FROM rooms WHERE id = ?1")?;
+            let found = statement.query_row([room.0], |row| seq(row, 0)).optional()?;
+            Ok(found.unwrap_or(Seq::ZERO.next()))
+        })
+    }
 }
 
 /// Selects what [`entry_of`] reads.
 macro_rules! select_entry {
     ($rest:literal) => {
         concat!(
-            "SELECT room, seq, client_id, sender, accounts.name, at_ms, kind,
-                 iif(long IS NULL, body, (SELECT text FROM long_texts WHERE id = long))
-             FROM entries JOIN accounts ON accounts.id = entries.sender ",
+            "SELECT room, seq, client_id, sender, author.name, at_ms, kind,
+                 iif(long IS NULL, body, (SELECT text FROM long_texts WHERE id = long)), whom, subject.name
+             FROM entries JOIN accounts AS author ON author.id = entries.sender
+             LEFT JOIN accounts AS subject ON subject.id = entries.whom ",
             $rest
         )
     };
 }
 use select_entry;
-
-/// The entry that an author posted under an id.
-pub(crate) fn stored(
-    conn: &Connection,
-    author: AccountId,
-    client_id: ClientId,
-) -> rusqlite::Result<Option<Entry>> {
-    let mut statement = conn.prepare_cached(select_entry!("WHERE client_id = ?2 AND sender = ?1"))?;
-    statement.query_row(params![author.0, client_id.as_bytes()], entry_of).optional()
-}
 
 /// A page, in the order of the statement: at most `limit` entries and `bytes_max` on the wire, but one entry in any case. Rows
 /// beyond the page are not read.
@@ -85,8 +84,11 @@ fn read(
 
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let (author, author_name): (_, AccountName) = (AccountId(row.get(3)?), parsed(row, 4)?);
-    // This schema keeps changes of membership that somebody made of their own.
-    let subject = || Subject { account: author, name: author_name.clone() };
+    // Nobody else is named: it is about the author.
+    let subject = || match row.get(8)? {
+        Some(account) => Ok(Subject { account: AccountId(account), name: parsed(row, 9)? }),
+        None => Ok(Subject { account: author, name: author_name.clone() }),
+    };
     let body = body_of(row, subject)?;
     Ok(Entry {
         room: RoomId(row.get(0)?),
@@ -104,12 +106,12 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
 #[error("unknown kind of entry")]
 struct UnknownKind;
 
-fn body_of(row: &Row<'_>, subject: impl FnOnce() -> Subject) -> rusqlite::Result<Body> {
+fn body_of(row: &Row<'_>, subject: impl FnOnce() -> rusqlite::Result<Subject>) -> rusqlite::Result<Body> {
     let action = match row.get_ref(6)?.as_str()? {
         "message" => false,
         "action" => true,
-        "joined" => return Ok(Body::Joined(subject())),
-        "left" => return Ok(Body::Left(subject())),
+        "joined" => return Ok(Body::Joined(subject()?)),
+        "left" => return Ok(Body::Left(subject()?)),
         _ => return Err(invalid(6, Type::Text, UnknownKind)),
     };
     let text = row.get_ref(7)?.as_str()?;

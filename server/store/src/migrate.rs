@@ -1,6 +1,6 @@
 //! Brings a database to the schema of this program: one transaction a step, never a step back.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,12 @@ use crate::open::{create_private, sync_folder};
 
 /// Stands in every database of ours (`PRAGMA application_id`): "LANC".
 const APPLICATION_ID: i64 = 0x4c41_4e43;
+
+/// What the name of a copy has behind that of the database, before the number of the schema that came then.
+pub(crate) const COPY_SUFFIX: &str = ".before-v";
+
+/// The schema from which on it is known since when there is a copy.
+const COPIES_COUNTED_FROM: i64 = 8;
 
 /// One step: brings a database to the schema whose number is its place in the list, from 1.
 #[derive(Clone, Copy)]
@@ -35,6 +41,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "0005_token_series", sql: include_str!("../../../migrations/0005_token_series.sql") },
     Migration { name: "0006_looks", sql: include_str!("../../../migrations/0006_looks.sql") },
     Migration { name: "0007_long_texts", sql: include_str!("../../../migrations/0007_long_texts.sql") },
+    Migration { name: "0008_floor", sql: include_str!("../../../migrations/0008_floor.sql") },
 ];
 
 /// Applies the steps that the database lacks. Keeps a copy of a database that is not new before the
@@ -50,6 +57,10 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path, steps: &[Migration]) -
     }
     if found > 0 {
         keep_copy(conn, path, known)?;
+    }
+    if found >= COPIES_COUNTED_FROM {
+        // It is a new one: its time begins anew.
+        conn.execute("UPDATE meta SET copies_ms = NULL", []).map_err(|error| refusal(path, &error))?;
     }
     failpoint::crash("store::in_migration");
     // A step that rebuilds a table must be able to drop it; each step is checked as a whole
@@ -99,24 +110,32 @@ fn apply(conn: &mut Connection, path: &Path, version: i64, step: &Migration) -> 
 
 /// Copies the database to `lanchat.db.before-vN`, for going back to the earlier program.
 fn keep_copy(conn: &Connection, path: &Path, target: i64) -> Result<(), OpenError> {
-    let copy = beside(path, &format!(".before-v{target}"));
-    let partial = beside(path, &format!(".before-v{target}.partial"));
+    let copy = beside(path, &format!("{COPY_SUFFIX}{target}"));
+    let partial = beside(path, &format!("{COPY_SUFFIX}{target}.partial"));
     let failed = |source| OpenError::Io { path: partial.clone(), source };
-    if partial.exists() {
-        fs::remove_file(&partial).map_err(failed)?;
-    }
-    let Some(target) = partial.to_str() else {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidFilename, "the path is not UTF-8")));
-    };
-    let file = create_private(&partial)?;
-    // SQLite fills an empty file that exists and keeps its mode.
-    conn.execute("VACUUM INTO ?1", [target]).map_err(|error| refusal(&partial, &error))?;
-    failpoint::crash("store::in_migration");
+    let file = copy_into(conn, &partial)?;
     file.sync_all().map_err(failed)?;
     fs::rename(&partial, &copy).map_err(failed)?;
     sync_folder(path)?;
     tracing::info!(copy = %copy.display(), "copy of the database kept");
     Ok(())
+}
+
+/// Copies the database, without its free pages, into a file that only its owner may read. What an earlier attempt left there
+/// goes. Not synced yet.
+pub(crate) fn copy_into(conn: &Connection, target: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::Io { path: target.to_owned(), source };
+    if target.exists() {
+        fs::remove_file(target).map_err(failed)?;
+    }
+    let Some(name) = target.to_str() else {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidFilename, "the path is not UTF-8")));
+    };
+    let file = create_private(target)?;
+    // SQLite fills an empty file that exists and keeps its mode.
+    conn.execute("VACUUM INTO ?1", [name]).map_err(|error| refusal(target, &error))?;
+    failpoint::crash("store::in_migration");
+    Ok(file)
 }
 
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -190,6 +209,18 @@ mod tests {
             std::os::unix::fs::PermissionsExt::mode(&fs::metadata(kept).unwrap().permissions()) & 0o777,
             0o600
         );
+    }
+
+    #[test]
+    fn the_time_of_a_copy_begins_when_it_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lanchat.db");
+        let mut conn = open_writer(&path).unwrap();
+        migrate(&mut conn, &path, MIGRATIONS).unwrap();
+        conn.execute("UPDATE meta SET copies_ms = 7", []).unwrap();
+        let more = [MIGRATIONS, &[SECOND]].concat();
+        migrate(&mut conn, &path, &more).unwrap();
+        assert_eq!(ask::<Option<i64>>(&conn, "SELECT copies_ms FROM meta"), None);
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Rooms for SqliteStore {
                 "WHERE rooms.name IS NOT NULL AND rooms.members > 0 ORDER BY rooms.name LIMIT ?2"
             ))?;
             let values = params![asker.0, limit_value(limits::ROOMS_MAX)];
-            let record = |row: &Row<'_>| Ok(GroupRecord { room: room_of(row)?, joined: row.get(8)? });
+            let record = |row: &Row<'_>| Ok(GroupRecord { room: room_of(row)?, joined: row.get(9)? });
             statement.query_map(values, record)?.collect()
         })
     }
@@ -112,17 +112,17 @@ fn memberships(
          LEFT JOIN marks ON marks.room = rooms.id AND marks.device = ?2
          WHERE memberships.account = ?1 ORDER BY rooms.id"
     ))?;
-    let record = |row: &Row<'_>| Ok(MembershipRecord { room: room_of(row)?, mark: seq(row, 8)? });
+    let record = |row: &Row<'_>| Ok(MembershipRecord { room: room_of(row)?, mark: seq(row, 9)? });
     statement.query_map([account.0, device.0], record)?.collect()
 }
 
-/// Selects what [`room_of`] reads in columns 0 to 7, and perhaps more behind it.
+/// Selects what [`room_of`] reads in columns 0 to 8, and perhaps more behind it.
 macro_rules! select_room {
     ($more:literal, $rest:literal) => {
         concat!(
             "SELECT rooms.id, rooms.name,
              (SELECT coalesce(max(seq), 0) FROM entries WHERE entries.room = rooms.id), rooms.members,
-             one.id, one.name, other.id, other.name",
+             one.id, one.name, other.id, other.name, rooms.first",
             $more,
             " FROM rooms
              LEFT JOIN accounts AS one ON one.id = rooms.one
@@ -142,7 +142,8 @@ fn room_of(row: &Row<'_>) -> rusqlite::Result<RoomRecord> {
         ]),
     };
     let members: u32 = row.get(3)?;
-    Ok(RoomRecord { id: RoomId(row.get(0)?), kind, head: seq(row, 2)?, members: members.into() })
+    let (first, head) = (seq(row, 8)?, seq(row, 2)?);
+    Ok(RoomRecord { id: RoomId(row.get(0)?), kind, first, head, members: members.into() })
 }
 
 fn member_of(row: &Row<'_>) -> rusqlite::Result<MemberRecord> {

@@ -9,6 +9,7 @@ use lanchat_model::{Timestamp, limits};
 use rusqlite::Connection;
 
 use crate::clock::{Clock, Lived, LivedClock, wall};
+use crate::erase::{overwrite_deleted, remove_old_copies, vacuum_if_due};
 use crate::error::OpenError;
 use crate::fault::refusal;
 use crate::migrate::{MIGRATIONS, beside, migrate};
@@ -63,11 +64,16 @@ impl SqliteStore {
         let was_killed = std::fs::metadata(beside(&path, "-wal")).is_ok_and(|journal| journal.len() > 0);
         let mut conn = open_writer(&path)?;
         migrate(&mut conn, &path, MIGRATIONS)?;
+        let conn = vacuum_if_due(conn, &path)?;
         turn_journal_on(&conn, &path)?;
+        overwrite_deleted(&conn, &path)?;
         if let Err(error) = remove_never_entered(&conn) {
             tracing::warn!(%error, "rooms that nobody ever entered stay until the next start");
         }
         let (epoch, lived) = read_meta(&conn, was_killed).map_err(|error| refusal(&path, &error))?;
+        if let Err(error) = remove_old_copies(&conn, &path, lived) {
+            tracing::warn!(%error, "copies of the database stay until the next start");
+        }
         let connections = (0..limits::READERS_MAX).map(|_| open_reader(&path)).collect::<Result<_, _>>()?;
         let no_thread = |source| OpenError::Io { path: path.clone(), source };
         let readers = Readers::start(connections).map_err(no_thread)?;

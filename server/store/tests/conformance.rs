@@ -43,6 +43,7 @@ conformance! {
         a_private_chat_is_one_room_for_two
         a_private_chat_takes_nobody_else
         nobody_moves_somebody_else
+        an_administrator_takes_a_member_out
         what_stays_is_not_left
         marks_move_forward_per_device
         the_list_has_the_rooms_that_somebody_is_in

@@ -5,10 +5,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use lanchat_hub::Body;
-use lanchat_hub::port::{Accounts, Log, NotResumed, RoomKind, Rooms, Store, TokenRecord};
+use lanchat_hub::port::{Accounts, Appended, Draft, Log, NotResumed, RoomKind, Rooms, Store, TokenRecord};
+use lanchat_hub::{Body, Entry, Subject};
 use lanchat_model::{
-    AccountId, AccountName, DeviceId, MessageText, RoomId, RoomName, Seq, Timestamp, limits,
+    AccountId, AccountName, ClientId, DeviceId, MessageText, RoomId, RoomName, Seq, Timestamp, limits,
 };
 use lanchat_store::SqliteStore;
 use rusqlite::Connection;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const THEN: Timestamp = Timestamp(1_763_694_100_000);
 
 /// The same content in every schema there was, oldest first.
-const FROZEN: [&str; 7] = [
+const FROZEN: [&str; 8] = [
     include_str!("fixtures/v1.sql"),
     include_str!("fixtures/v2.sql"),
     include_str!("fixtures/v3.sql"),
@@ -26,6 +26,7 @@ const FROZEN: [&str; 7] = [
     include_str!("fixtures/v5.sql"),
     include_str!("fixtures/v6.sql"),
     include_str!("fixtures/v7.sql"),
+    include_str!("fixtures/v8.sql"),
 ];
 
 /// A folder with a database of an earlier schema.
@@ -107,6 +108,24 @@ async fn is_all_there(store: &SqliteStore) {
     assert_eq!(log[3].body, Body::Message { text, action: true });
     assert_eq!(log[3].client_id.to_string(), "0193500000007000800000000000000d");
     assert_eq!((log.len(), log[3].author_name.as_str(), log[3].at), (5, "bo", Timestamp(1_763_690_480_000)));
+    let chat = store.read_after(RoomId(3), Seq::ZERO, 10).await.unwrap();
+    let text = MessageText::parse("just us two").unwrap();
+    assert_eq!(chat[0].body, Body::Message { text, action: false });
+}
+
+#[tokio::test]
+async fn a_text_beside_its_log_stays_there() {
+    let dir = thaw(FROZEN[6]);
+    let conn = Connection::open(dir.path().join("lanchat.db")).unwrap();
+    conn.execute_batch(
+        "INSERT INTO long_texts (id, text) VALUES (9, 'kept beside');
+         UPDATE entries SET body = NULL, long = 9 WHERE room = 1 AND seq = 3",
+    )
+    .unwrap();
+    drop(conn);
+    let log = open(dir.path()).read_after(RoomId(1), Seq::ZERO, 10).await.unwrap();
+    let text = MessageText::parse("kept beside").unwrap();
+    assert_eq!(log[2].body, Body::Message { text, action: false });
 }
 
 /// Names that were given before anybody compared them, and that look alike.
@@ -163,4 +182,105 @@ async fn a_copied_device_stays_copied() {
         let refused = store.resume(token(number), token(95)).await.unwrap().unwrap_err();
         assert!(matches!(refused, NotResumed::Copied { device: DeviceId(5), .. }), "{number}: {refused:?}");
     }
+}
+
+/// The database of schema 2 with ten thousand entries more.
+fn large() -> TempDir {
+    let dir = thaw(FROZEN[1]);
+    let conn = Connection::open(dir.path().join("lanchat.db")).unwrap();
+    conn.execute_batch(include_str!("fixtures/v2_large.sql")).unwrap();
+    dir
+}
+
+/// The entry with this number, as the fixture made it.
+fn entry(number: u64) -> Entry {
+    let [room, seq] = [10 + number % 5, 1 + number / 5];
+    let account = 1 + number % 3;
+    let name: AccountName = ["ana", "bo", "carl"][usize::try_from(account).unwrap() - 1].parse().unwrap();
+    let author = AccountId(account.cast_signed());
+    let text = MessageText::parse(&format!("line {seq} of r{room}")).unwrap();
+    let body = match seq {
+        1 => Body::Joined(Subject { account: author, name: name.clone() }),
+        _ => Body::Message { text, action: number % 10 == 9 },
+    };
+    Entry {
+        room: RoomId(room.cast_signed()),
+        seq: Seq::try_from(seq).unwrap(),
+        client_id: ClientId::from_bytes((u128::from(number) * 7919 % 10_007 + 65_536).to_be_bytes()),
+        author,
+        author_name: name,
+        at: Timestamp(1_763_690_600_000 + number.cast_signed()),
+        body,
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_entries_of_schema_2_are_all_there_and_known_when_they_come_again() {
+    let dir = large();
+    let store = open(dir.path());
+    assert_eq!(store.epoch().await.unwrap(), "00112233445566778899aabbccddeeff");
+    let rooms = store.memberships(AccountId(1), DeviceId(1)).await.unwrap();
+    let facts = rooms.iter().filter(|found| found.room.id.0 >= 10).map(|found| {
+        let room = &found.room;
+        (room.id.0, room.first.get(), room.head.get(), room.members, found.mark.get())
+    });
+    let expected = (10..15).map(|room| (room, 1, 2000, 3, if room == 10 { 77 } else { 0 }));
+    assert!(facts.eq(expected), "{rooms:?}");
+    let mut logs = Vec::new();
+    for room in (10..15).map(RoomId) {
+        let mut log = Vec::new();
+        while log.len() < 2000 {
+            let page = store.read_after(room, Seq::try_from(log.len() as u64).unwrap(), 200).await.unwrap();
+            assert!(!page.is_empty());
+            log.extend(page);
+        }
+        logs.push(log.into_iter());
+    }
+    for number in 0..10_000 {
+        let (found, then) = (logs[number as usize % 5].next().unwrap(), entry(number));
+        assert_eq!(format!("{found:?}"), format!("{then:?}"));
+    }
+    let again = (0..10_000).step_by(101).map(entry).map(|entry| Draft {
+        room: entry.room,
+        author: entry.author,
+        author_name: entry.author_name,
+        client_id: entry.client_id,
+        body: entry.body,
+    });
+    for (answer, number) in store.append(again.collect()).await.unwrap().iter().zip((0..10_000).step_by(101))
+    {
+        let Appended::Again(found) = answer else { panic!("entry {number} is not known: {answer:?}") };
+        assert_eq!((found.seq, found.at), (entry(number).seq, entry(number).at));
+    }
+}
+
+#[test]
+fn what_was_said_is_counted_and_ids_are_kept_beside() {
+    let dir = large();
+    drop(open(dir.path()));
+    let conn = Connection::open(dir.path().join("lanchat.db")).unwrap();
+    let ask = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(ask("SELECT count(*) FROM posts NATURAL JOIN entries"), 10_008);
+    assert_eq!(ask("SELECT max(said) FROM entries WHERE room = 12"), 1_999);
+    let wrong = "SELECT count(*) FROM entries AS e WHERE room = 12 AND said <> (SELECT count(*) FROM entries
+                 WHERE room = e.room AND seq <= e.seq AND kind IN ('message', 'action'))";
+    assert_eq!(ask(wrong), 0);
+}
+
+/// How often a text stands in the files of the database.
+fn traces(dir: &Path, text: &str) -> usize {
+    let names = ["lanchat.db", "lanchat.db-wal"].map(|name| dir.join(name));
+    let files = names.into_iter().filter_map(|path| std::fs::read(path).ok());
+    files.map(|bytes| bytes.windows(text.len()).filter(|found| *found == text.as_bytes()).count()).sum()
+}
+
+#[test]
+fn what_was_deleted_before_an_upgrade_is_not_in_the_files_behind_it() {
+    let dir = large();
+    assert!(traces(dir.path(), "canary ") > 10, "a control: they are found");
+    drop(open(dir.path()));
+    assert_eq!(traces(dir.path(), "canary "), 0);
+    assert_eq!(traces(dir.path(), "line 1234 of r13"), 1, "and nothing stands there twice");
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("vacuum")), "{left:?}");
 }

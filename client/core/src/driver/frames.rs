@@ -102,9 +102,10 @@ impl Driver {
 
     /// The session has a room that it did not have.
     fn room(&mut self, room: Room, line: String) {
-        if !self.delivery.entered(&room.state) {
+        let Some(skipped) = self.delivery.entered(&room) else {
             return self.breach(Sentence::Ours("it puts this account in too many rooms".to_owned()));
-        }
+        };
+        self.reset(skipped);
         let request = room.id.as_deref().and_then(|id| self.requests.take(id));
         self.tell(Event::Frame { frame: room.clone().into(), line });
         if let Some(request) = request {

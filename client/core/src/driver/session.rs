@@ -229,7 +229,7 @@ impl Driver {
         }
     }
 
-    fn reset(&mut self, broken: Vec<Broken>) {
+    pub(super) fn reset(&mut self, broken: Vec<Broken>) {
         for (room, reason) in broken {
             self.tell(Event::Reset { room, reason: reason.to_owned() });
         }

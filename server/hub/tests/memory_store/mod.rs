@@ -83,6 +83,17 @@ impl MemoryStore {
         self.lock().disk_is_full = full;
     }
 
+    /// Lets go of the beginning of a log, up to the entry at `first`.
+    pub(crate) fn prune(&self, room: RoomId, first: Seq) {
+        self.lose(room, first);
+        self.lock().firsts.insert(room, first);
+    }
+
+    /// As a damaged disk would: nothing says that the beginning is gone.
+    pub(crate) fn lose(&self, room: RoomId, first: Seq) {
+        self.lock().rooms[index(room.0)].1.retain(|entry| entry.seq >= first);
+    }
+
     /// How many drafts were appended together, each time.
     pub(crate) fn batches(&self) -> Vec<usize> {
         self.lock().batches.clone()
@@ -389,6 +400,10 @@ impl Log for MemoryStore {
         let older: Vec<_> =
             state.rooms[index(room.0)].1.iter().filter(|entry| entry.seq < before).cloned().collect();
         answer(older[older.len().saturating_sub(limit)..].to_vec())
+    }
+
+    fn first(&self, room: RoomId) -> Answer<'_, Seq> {
+        answer(self.lock().first(room))
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct State {
     pub(super) accounts: Vec<Account>,
     pub(super) devices: Vec<Device>,
     pub(super) rooms: Vec<(RoomKind, Vec<Arc<Entry>>)>,
+    /// Of the logs that have lost their beginning.
+    pub(super) firsts: HashMap<RoomId, Seq>,
     pub(super) memberships: BTreeSet<(RoomId, AccountId)>,
     pub(super) marks: HashMap<(DeviceId, RoomId), Seq>,
     pub(super) posts: BTreeMap<(AccountId, ClientId), Arc<Entry>>,
@@ -59,7 +61,12 @@ impl State {
     pub(super) fn record(&self, room: RoomId) -> RoomRecord {
         let (kind, log) = &self.rooms[index(room.0)];
         let members = self.memberships.iter().filter(|(of, _)| *of == room).count() as u64;
-        RoomRecord { id: room, kind: kind.clone(), head: head(log), members }
+        RoomRecord { id: room, kind: kind.clone(), first: self.first(room), head: head(log), members }
+    }
+
+    /// The lowest position that a log keeps.
+    pub(super) fn first(&self, room: RoomId) -> Seq {
+        self.firsts.get(&room).copied().unwrap_or(Seq::ZERO.next())
     }
 
     pub(super) fn find(&self, kind: &RoomKind) -> Option<RoomRecord> {

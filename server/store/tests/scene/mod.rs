@@ -1,6 +1,7 @@
 //! People, rooms and posts for the tests of a store. Names, tokens and ids are fresh at every call.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
+#![allow(dead_code, reason = "each test uses its part of it")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -99,6 +100,11 @@ pub(crate) fn message(text: &str) -> Body {
 /// The entry that makes somebody a member.
 pub(crate) fn joined(whom: &Person) -> Body {
     Body::Joined(Subject { account: whom.id, name: whom.name.clone() })
+}
+
+/// The entry that ends the membership of somebody.
+pub(crate) fn left(whom: &Person) -> Body {
+    Body::Left(Subject { account: whom.id, name: whom.name.clone() })
 }
 
 pub(crate) fn draft(author: &Person, room: RoomId, body: Body) -> Draft {

@@ -8,9 +8,8 @@ use lanchat_model::{MessageText, RoomId, RoomName, Seq, limits};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::left;
 use crate::scene::{
-    Person, append, draft, facts, fresh, fresh_name, group, join, joined, message, person, seqs,
+    Person, append, draft, facts, fresh, fresh_name, group, join, joined, left, message, person, seqs,
 };
 
 /// Somebody in a room of their own, whose log has one entry.

@@ -6,12 +6,3 @@
 pub(crate) mod accounts;
 pub(crate) mod logs;
 pub(crate) mod rooms;
-
-use lanchat_hub::{Body, Subject};
-
-use crate::scene::Person;
-
-/// The entry that ends the membership of somebody.
-pub(crate) fn left(whom: &Person) -> Body {
-    Body::Left(Subject { account: whom.id, name: whom.name.clone() })
-}

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use lanchat_hub::Refusal;
-use lanchat_hub::port::{Appended, Opened, RoomKind, RoomRecord, Store};
+use lanchat_hub::port::{Appended, Moved, Opened, RoomKind, RoomRecord, Store};
 use lanchat_model::{LOBBY, RoomName, Seq, limits};
 use tokio::task::JoinSet;
 
-use super::left;
 use crate::scene::{
-    Person, another_device, append, draft, fresh_name, fresh_token, group, join, joined, message, opened,
-    person,
+    Person, another_device, append, draft, facts, fresh_name, fresh_token, group, join, joined, left,
+    message, opened, person,
 };
 
 pub(crate) async fn a_group_is_made_once(store: Arc<dyn Store>) {
@@ -18,7 +17,8 @@ pub(crate) async fn a_group_is_made_once(store: Arc<dyn Store>) {
     assert_eq!(store.group(name.clone()).await.unwrap(), None);
     let ana = person(&*store, "ana").await.id;
     let made = opened(store.open_group(name.clone(), ana).await.unwrap());
-    assert_eq!((&made.kind, made.head, made.members), (&RoomKind::Group(name.clone()), Seq::ZERO, 0));
+    assert_eq!((&made.kind, made.members), (&RoomKind::Group(name.clone()), 0));
+    assert_eq!((made.first, made.head), (Seq::ZERO.next(), Seq::ZERO));
     assert_eq!(opened(store.open_group(name.clone(), ana).await.unwrap()), made);
     assert_eq!(store.group(name).await.unwrap(), Some(made));
     let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
@@ -78,6 +78,25 @@ pub(crate) async fn nobody_moves_somebody_else(store: Arc<dyn Store>) {
     let members = store.members(room, Vec::new()).await.unwrap();
     assert_eq!(members.iter().map(|member| member.id).collect::<Vec<_>>(), [ana.id, bo.id]);
     assert_eq!(store.read_after(room, Seq::ZERO, 10).await.unwrap().len(), 2, "nothing was written");
+}
+
+pub(crate) async fn an_administrator_takes_a_member_out(store: Arc<dyn Store>) {
+    let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
+    let room = group(&*store, &fresh_name("room")).await.id;
+    join(&*store, &bo, room).await;
+    assert!(store.set_admin(ana.name.clone()).await.unwrap());
+    let kick = draft(&ana, room, left(&bo));
+    let Appended::Fresh { entry, moved } = append(&*store, kick.clone()).await else { panic!("not done") };
+    assert_eq!((moved, entry.author), (Moved::Left(bo.id), ana.id));
+    // In the log it says the same, and a resend is answered as the first time.
+    let log = store.read_after(room, entry.seq.back(1), 10).await.unwrap();
+    assert_eq!(facts(&log[0]), facts(&entry));
+    assert_eq!(log[0].body, left(&bo));
+    let Appended::Again(again) = append(&*store, kick).await else { panic!("not a resend") };
+    assert_eq!(facts(&again), facts(&entry));
+    let answer = append(&*store, draft(&bo, room, message("still here?"))).await;
+    assert!(matches!(answer, Appended::Refused(Refusal::NotAMember)), "{answer:?}");
+    assert!(matches!(append(&*store, draft(&ana, room, left(&bo))).await, Appended::Unchanged));
 }
 
 pub(crate) async fn what_stays_is_not_left(store: Arc<dyn Store>) {
