@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lanchat_frames::ServerInfo;
 use lanchat_listener::Door;
 use lanchat_model::ServerId;
 
@@ -16,10 +17,6 @@ pub(crate) struct Introduction {
 pub(crate) fn doors(of: Introduction) -> Vec<Arc<dyn Door>> {
     let Introduction { server_id, name, registration_open } = of;
     let software = format!("lanchatd/{}", env!("CARGO_PKG_VERSION"));
-    vec![lanchat_door_native::door(lanchat_door_native::ServerInfo {
-        server_id,
-        name,
-        software,
-        registration_open,
-    })]
+    let info = Arc::new(ServerInfo { server_id, name, software, registration_open });
+    vec![lanchat_door_native::door(info)]
 }

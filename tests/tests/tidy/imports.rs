@@ -10,7 +10,7 @@ use crate::source::{expect_none, root, rust_files};
 /// A crate, the crates of ours that it may import, and those of others.
 struct Rule(&'static str, &'static str, &'static str);
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     Rule("lanchat-model", "", "serde thiserror unicode-normalization"),
     Rule("lanchat-protocol", "lanchat-model", "jiff serde serde_json thiserror"),
     Rule(
@@ -34,11 +34,16 @@ const RULES: [Rule; 13] = [
         "lanchat-certs lanchat-hub lanchat-model",
         "bytes rustls socket2 thiserror tokio tokio-util tracing",
     ),
-    Rule("lanchat-door-native", "lanchat-hub lanchat-listener lanchat-model lanchat-protocol", "bytes"),
+    Rule("lanchat-frames", "lanchat-hub lanchat-listener lanchat-model lanchat-protocol", ""),
+    Rule(
+        "lanchat-door-native",
+        "lanchat-frames lanchat-hub lanchat-listener lanchat-model lanchat-protocol",
+        "",
+    ),
     Rule(
         "lanchat-server",
-        "lanchat-certs lanchat-door-native lanchat-hub lanchat-listener lanchat-mdns lanchat-model lanchat-protocol \
-         lanchat-store",
+        "lanchat-certs lanchat-door-native lanchat-frames lanchat-hub lanchat-listener lanchat-mdns lanchat-model \
+         lanchat-protocol lanchat-store",
         "anyhow clap etcetera hostname if-addrs rustix serde thiserror tokio tokio-util toml tracing \
          tracing-subscriber windows-service winresource",
     ),
@@ -83,6 +88,7 @@ const ONLY_IN: &[(&str, &str, &[&str])] = &[
     ("server/src/", "clap::", &["server/src/cli.rs", "server/src/main.rs"]),
     ("server/src/", "lanchat_mdns", &["server/src/advertise.rs"]),
     ("server/src/", "lanchat_door_native", &["server/src/doors.rs"]),
+    ("server/src/", "lanchat_frames", &["server/src/doors.rs"]),
     ("client/src/", "clap::", &["client/src/cli.rs", "client/src/program.rs"]),
     ("client/core/src/", "lanchat_mdns", &["client/core/src/discover.rs"]),
     ("bench/src/", "clap::", &["bench/src/cli.rs", "bench/src/main.rs"]),

@@ -1,165 +1,26 @@
-//! The conversation of one native connection: hello, a login, then requests and deliveries.
+//! The framing of the native door: one frame, one line (PROTOCOL §2).
 
 use std::sync::Arc;
 
-use lanchat_hub::{Error, Event, Reply, RoomView, Run, Welcome};
+use lanchat_frames::{Conversation, ServerInfo};
+use lanchat_hub::{Error, Event, Reply, Welcome};
 use lanchat_listener::{Closing, Dialect, Flow, Inbound};
-use lanchat_model::limits;
-use lanchat_protocol as wire;
-use wire::{BadFrame, ClientFrame, ErrorCode, ErrorFrame, LineBuffer, Registration, Severity, encode};
-
-use crate::door::ServerInfo;
-use crate::listing::Listing;
-use crate::{from_hub, to_hub};
+use lanchat_protocol::LineBuffer;
 
 pub(crate) struct NativeDialect {
-    info: Arc<ServerInfo>,
     lines: LineBuffer,
-    /// Whether there is a session: what may be asked, and how long a line may be.
-    logged_in: bool,
-    /// The version that the peer's login agreed on.
-    version: u32,
-    /// An answer that was begun.
-    listing: Option<Box<Listing>>,
+    conversation: Conversation,
 }
 
 impl NativeDialect {
     pub(crate) fn new(info: Arc<ServerInfo>) -> Self {
-        Self {
-            info,
-            lines: LineBuffer::default(),
-            logged_in: false,
-            version: wire::version::DEFAULT,
-            listing: None,
-        }
-    }
-
-    fn line_limit(&self) -> usize {
-        if self.logged_in { limits::FRAME_BYTES_MAX } else { limits::FRAME_BYTES_BEFORE_LOGIN_MAX }
-    }
-
-    /// Decodes and, where the answer needs no hub, answers.
-    fn take(&mut self, frame: ClientFrame, out: &mut Vec<u8>) -> Inbound {
-        let id = frame.id().to_owned();
-        if let ClientFrame::Ping(_) = frame {
-            encode(&wire::ServerFrame::from(wire::Pong { id }), out);
-            return Inbound::Answered;
-        }
-        if let Some((code, reason)) = self.out_of_turn(&frame) {
-            return refuse(Some(id), code, reason.into(), out);
-        }
-        if let Some(theirs) = versions_of(&frame) {
-            match wire::version::negotiate(theirs) {
-                Some(version) => self.version = version,
-                None => return refuse(Some(id), ErrorCode::UnsupportedVersion, unsupported_version(), out),
-            }
-        }
-        match to_hub::request(frame) {
-            Ok(request) => Inbound::Request(request),
-            Err(unfit) => refuse(Some(id), unfit.code, unfit.reason, out),
-        }
-    }
-
-    fn out_of_turn(&self, frame: &ClientFrame) -> Option<(ErrorCode, &'static str)> {
-        let is_login =
-            matches!(frame, ClientFrame::Register(_) | ClientFrame::Login(_) | ClientFrame::Resume(_));
-        match (self.logged_in, is_login) {
-            (true, true) => Some((
-                ErrorCode::AlreadyLoggedIn,
-                "This connection is logged in. Open another one for another account.",
-            )),
-            (false, false) if !matches!(frame, ClientFrame::Bye(_)) => {
-                Some((ErrorCode::LoginRequired, "Log in first: register, login or resume."))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// The versions that a login offers.
-fn versions_of(frame: &ClientFrame) -> Option<&[u32]> {
-    match frame {
-        ClientFrame::Register(frame) => Some(&frame.versions),
-        ClientFrame::Login(frame) => Some(&frame.versions),
-        ClientFrame::Resume(frame) => Some(&frame.versions),
-        _ => None,
-    }
-}
-
-fn unsupported_version() -> String {
-    format!(
-        "This server speaks versions {:?} of the protocol. Use a program that does.",
-        wire::version::SUPPORTED
-    )
-}
-
-fn refuse(id: Option<String>, code: ErrorCode, reason: String, out: &mut Vec<u8>) -> Inbound {
-    let fatal = code.severity() == Severity::Violation;
-    say(ErrorFrame { id, code, reason, retry_after: None, fatal }, out);
-    if fatal { Inbound::Broken { code: code.as_str() } } else { Inbound::Answered }
-}
-
-fn say(frame: impl Into<wire::ServerFrame>, out: &mut Vec<u8>) {
-    encode(&frame.into(), out);
-}
-
-/// The frames of a run.
-fn frames(room: &RoomView, run: &Run) -> impl Iterator<Item = wire::ServerFrame> {
-    run.entries().iter().map(move |entry| from_hub::entry(room, entry))
-}
-
-/// Frames as lines.
-fn lines(frames: impl Iterator<Item = wire::ServerFrame>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    frames.for_each(|frame| encode(&frame, &mut bytes));
-    bytes
-}
-
-/// Says an error; a violation closes the connection.
-fn say_error(id: Option<&str>, error: &Error, out: &mut Vec<u8>) -> Flow {
-    let frame = from_hub::error(id, error);
-    let flow = if frame.fatal { Flow::Close } else { Flow::Continue };
-    say(frame, out);
-    flow
-}
-
-/// Whether the connection goes on behind an answer.
-const fn flow_behind(reply: &Reply) -> Flow {
-    match reply {
-        Reply::LoggedOut => Flow::Close,
-        Reply::Done
-        | Reply::PasswordChanged { .. }
-        | Reply::Attached { .. }
-        | Reply::Admitted
-        | Reply::Silent
-        | Reply::Room(_)
-        | Reply::Rooms(_)
-        | Reply::Members { .. }
-        | Reply::History { .. }
-        | Reply::Whois { .. } => Flow::Continue,
+        Self { lines: LineBuffer::default(), conversation: Conversation::new(info) }
     }
 }
 
 impl Dialect for NativeDialect {
     fn greet(&mut self, online: u64, out: &mut Vec<u8>) {
-        let limits = wire::Limits {
-            frame_bytes: limits::FRAME_BYTES_MAX as u64,
-            message_bytes: limits::MESSAGE_BYTES_MAX as u64,
-            unacked: limits::UNACKED_PER_SESSION_MAX as u64,
-            typing_seconds: limits::TYPING_SHOWN.as_secs(),
-            keepalive_seconds: limits::KEEPALIVE.as_secs(),
-        };
-        let ServerInfo { server_id, name, software, registration_open } = &*self.info;
-        let hello = wire::Hello {
-            server_id: server_id.to_string(),
-            name: name.clone(),
-            software: software.clone(),
-            versions: wire::version::SUPPORTED.to_vec(),
-            registration: if *registration_open { Registration::Open } else { Registration::Closed },
-            online,
-            limits,
-        };
-        say(hello, out);
+        self.conversation.greet(online, out);
     }
 
     fn receive(&mut self, bytes: &[u8]) {
@@ -171,108 +32,34 @@ impl Dialect for NativeDialect {
     }
 
     fn next_inbound(&mut self, out: &mut Vec<u8>) -> Inbound {
-        let decoded = match self.lines.next_line(self.line_limit()) {
-            Ok(None) => return Inbound::Incomplete,
-            Ok(Some(line)) => ClientFrame::decode(line),
-            Err(too_long) => Err(too_long),
-        };
-        match decoded {
-            Ok(frame) => self.take(frame, out),
-            Err(BadFrame { code, reason, id }) => refuse(id, code, reason, out),
+        match self.lines.next_line(self.conversation.frame_bytes_max()) {
+            Ok(None) => Inbound::Incomplete,
+            Ok(Some(line)) => self.conversation.take(line, out),
+            Err(too_long) => self.conversation.refuse(too_long, out),
         }
     }
 
     fn welcome(&mut self, tag: &str, result: Result<Welcome, Error>, out: &mut Vec<u8>) -> Flow {
-        match result {
-            Ok(welcome) => {
-                self.logged_in = true;
-                say(from_hub::welcome(tag, self.version, welcome), out);
-                Flow::Continue
-            }
-            Err(error) => say_error(Some(tag), &error, out),
-        }
+        self.conversation.welcome(tag, result, out)
     }
 
     fn reply(&mut self, tag: &str, result: Result<Reply, Error>, out: &mut Vec<u8>) -> Flow {
-        match result {
-            Ok(reply) => {
-                let flow = flow_behind(&reply);
-                self.listing = Listing::begin(tag, reply, out).map(Box::new);
-                flow
-            }
-            Err(error) => say_error(Some(tag), &error, out),
-        }
+        self.conversation.reply(tag, result, out)
     }
 
     fn go_on(&mut self, out: &mut Vec<u8>) -> bool {
-        let goes_on = self.listing.as_mut().is_some_and(|listing| listing.go_on(out));
-        if !goes_on {
-            self.listing = None;
-        }
-        goes_on
+        self.conversation.go_on(out)
     }
 
     fn deliver(&mut self, event: &Event, out: &mut Vec<u8>) -> Flow {
-        match event {
-            // The same bytes for every member of a group room: encoded once, then shared.
-            Event::Run { room: room @ RoomView::Group(_), run } => {
-                out.extend_from_slice(run.wire_form(|| lines(frames(room, run))));
-            }
-            Event::Run { room, run } => out.append(&mut lines(frames(room, run))),
-            Event::Presence(news) => {
-                out.extend_from_slice(news.wire_form(|| lines(from_hub::presence_news(news))));
-            }
-            Event::LoggedOut(why) => {
-                say(from_hub::logged_out(*why), out);
-                return Flow::Close;
-            }
-            Event::Entry { room, entry } => say(from_hub::entry(room, entry), out),
-            Event::Ack { room, entry } => say(from_hub::ack(room, entry), out),
-            Event::Refused { client_id, error } => {
-                say(from_hub::error(Some(&client_id.to_string()), error), out);
-            }
-            Event::Room(state) => say(wire::Room { id: None, state: from_hub::room_state(state) }, out),
-            Event::RoomGone(room) => say(wire::RoomGone { room: from_hub::room_name(room) }, out),
-            Event::Typing { room, name } => say(from_hub::typing(room, name), out),
-            Event::Notice(what) => say(from_hub::notice(*what), out),
-        }
-        Flow::Continue
+        self.conversation.deliver(event, out)
     }
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        say(wire::KeepAlive {}, out);
+        self.conversation.keep_alive(out);
     }
 
     fn close(&mut self, why: Closing<'_>, out: &mut Vec<u8>) {
-        match why {
-            Closing::Bye { tag } => say(wire::Goodbye { id: Some(tag.to_owned()), retry_after: None }, out),
-            Closing::Drain { retry_after } => {
-                say(wire::Goodbye { id: None, retry_after: Some(retry_after) }, out)
-            }
-            Closing::LoginTimeout => {
-                let reason = format!(
-                    "Nobody logged in within {} seconds. Connect again.",
-                    limits::LOGIN_MAX.as_secs()
-                );
-                refuse(None, ErrorCode::LoginTimeout, reason, out);
-            }
-            Closing::TooManyRequests => {
-                let reason = format!(
-                    "Nobody logged in within {} requests. Connect again.",
-                    limits::REQUESTS_BEFORE_LOGIN_MAX
-                );
-                refuse(None, ErrorCode::LoginTimeout, reason, out);
-            }
-            Closing::PlaceTaken => {
-                let reason =
-                    "The server is crowded, and nobody has logged in on this connection. Connect again.";
-                refuse(None, ErrorCode::LoginTimeout, reason.into(), out);
-            }
-            Closing::Fault(error) => {
-                let mut frame = from_hub::error(None, error);
-                frame.fatal = true;
-                say(frame, out);
-            }
-        }
+        self.conversation.close(why, out);
     }
 }

@@ -2,27 +2,15 @@
 
 use std::sync::Arc;
 
+use lanchat_frames::ServerInfo;
 use lanchat_listener::{Dialect, Door};
 use lanchat_protocol::version;
 
 use crate::dialect::NativeDialect;
 
-/// What a server says of itself in `hello`.
-#[derive(Clone, Debug)]
-pub struct ServerInfo {
-    /// The id that pins are kept under.
-    pub server_id: lanchat_model::ServerId,
-    /// The name for people.
-    pub name: String,
-    /// Program and version.
-    pub software: String,
-    /// Whether everybody may make an account.
-    pub registration_open: bool,
-}
-
 /// The door of a server that is called so.
-pub fn door(info: ServerInfo) -> Arc<dyn Door> {
-    Arc::new(NativeDoor { info: Arc::new(info) })
+pub fn door(info: Arc<ServerInfo>) -> Arc<dyn Door> {
+    Arc::new(NativeDoor { info })
 }
 
 struct NativeDoor {

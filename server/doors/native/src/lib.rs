@@ -1,9 +1,6 @@
-//! The native door: NDJSON frames over TLS (docs/PROTOCOL.md). A codec and a state machine, nothing more.
+//! The native door: JSON frames as lines over TLS (docs/PROTOCOL.md). What the frames mean is known to `lanchat-frames`.
 
 mod dialect;
 mod door;
-mod from_hub;
-mod listing;
-mod to_hub;
 
-pub use door::{ServerInfo, door};
+pub use door::door;
