@@ -101,6 +101,9 @@ pub const RINGS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Entries that were committed together and are handed out as one piece, as bytes on the wire: about one TLS record
 /// (RFC 8446 §5.1).
 pub const RUN_BYTES_MAX: usize = 16 * 1024;
+/// Forms in which a run, or news of presence, is kept as bytes: those of JSON, which both sides of a private chat see under
+/// another name, and a few variants of other wires. When full, a further form is made for each recipient.
+pub const WIRE_FORMS_MAX: usize = 6;
 
 // --- queues ---------------------------------------------------------------------------------------
 

@@ -206,12 +206,12 @@ impl Session {
 
     /// Reads one room from its cursor: from the ring, else a page of the store. The size read; 0: caught up.
     async fn read_room(&mut self, room: RoomId, events: &mut Vec<Event>) -> Result<usize, Error> {
-        let Some(Seat { view, live: Some(live), .. }) = self.seats.seat_mut(room) else { return Ok(0) };
+        let Some(Seat { view, side, live: Some(live), .. }) = self.seats.seat_mut(room) else { return Ok(0) };
         let (before, reader) = (events.len(), (self.id, live.key));
         let read = live.room.read_after(reader, live.cursor, limits::WRITE_BUFFER_BYTES_MAX, |piece| {
             let room = view.clone();
             events.push(match piece {
-                Piece::Run(run) => Event::Run { room, run: Arc::clone(run) },
+                Piece::Run(run) => Event::Run { room, side: *side, run: Arc::clone(run) },
                 Piece::Entry(entry) => Event::Entry { room, entry: Arc::clone(entry) },
             });
         });

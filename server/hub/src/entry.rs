@@ -1,8 +1,11 @@
 //! Entries: what a room's log is made of.
 
-use std::sync::{Arc, OnceLock};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use lanchat_model::{AccountId, AccountName, ClientId, MessageText, RoomId, Seq, Timestamp, limits};
+
+use crate::wire_form::{WireForms, WireVariant};
 
 /// The account that an entry is about, which need not be the one that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,24 +109,15 @@ impl Entry {
 #[derive(Debug)]
 pub struct Run {
     entries: Vec<Arc<Entry>>,
-    form: WireForm,
-}
-
-/// A place for the bytes that many recipients get: made by the first door that needs them, then shared.
-#[derive(Debug, Default)]
-pub(crate) struct WireForm(OnceLock<Box<[u8]>>);
-
-impl WireForm {
-    /// The bytes; `make` is called at most once.
-    pub(crate) fn made_by(&self, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
-        self.0.get_or_init(|| make().into())
-    }
+    /// How many read the room when it was committed.
+    readers: u32,
+    forms: WireForms,
 }
 
 impl Run {
-    /// A run that begins with `first`.
-    pub(crate) fn of(first: Arc<Entry>) -> Self {
-        Self { entries: vec![first], form: WireForm::default() }
+    /// A run that begins with `first`, in a room that so many read.
+    pub(crate) fn of(first: Arc<Entry>, readers: u32) -> Self {
+        Self { entries: vec![first], readers, forms: WireForms::default() }
     }
 
     /// Adds the entry behind the last one.
@@ -146,9 +140,9 @@ impl Run {
         self.entries.last().map_or(Seq::ZERO, |entry| entry.seq)
     }
 
-    /// The run as bytes: `make` is called at most once, and its result is shared by all recipients. Only for bytes that
-    /// are the same for everybody, so not for private chats, which each side sees under another name.
-    pub fn wire_form(&self, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
-        self.form.made_by(make)
+    /// Returns the run as bytes of one form. They are made at most once, and shared by all recipients that get the same
+    /// form; where it has few readers, or the run has `limits::WIRE_FORMS_MAX` other forms, they are made for each.
+    pub fn wire_form(&self, of: &'static WireVariant, make: impl FnOnce() -> Vec<u8>) -> Cow<'_, [u8]> {
+        if of.is_worth_keeping(self.readers) { self.forms.made_by(of, make) } else { Cow::Owned(make()) }
     }
 }

@@ -1,12 +1,14 @@
 //! What the hub tells a session: answers, and what is delivered. No wire form: doors translate.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use lanchat_model::{AccountName, AwayReason, ClientId, DisplayName, Seq, Timestamp};
 
 use crate::command::RoomView;
-use crate::entry::{Entry, Run, WireForm};
+use crate::entry::{Entry, Run};
 use crate::error::Error;
+use crate::wire_form::{WireForms, WireVariant};
 
 /// What an account does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,14 +157,25 @@ pub struct PresenceNews {
     pub changes: Vec<(AccountName, PresenceState)>,
     /// Accounts that are online or away now.
     pub connected: u64,
-    pub(crate) form: WireForm,
+    pub(crate) forms: WireForms,
 }
 
 impl PresenceNews {
-    /// The news as bytes: `make` is called at most once, and its result is shared by all recipients.
-    pub fn wire_form(&self, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
-        self.form.made_by(make)
+    /// Returns the news as bytes of one form. They are made at most once, and shared by all recipients that get the same
+    /// form; where the news has `limits::WIRE_FORMS_MAX` other forms, they are made for each.
+    pub fn wire_form(&self, of: &'static WireVariant, make: impl FnOnce() -> Vec<u8>) -> Cow<'_, [u8]> {
+        self.forms.made_by(of, make)
     }
+}
+
+/// Which of the two members of a private chat somebody is: each sees it under the name of the other one. All members of a
+/// group room see the same, as `One`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The one whose account is older.
+    One,
+    /// The other one.
+    Other,
 }
 
 /// What holds for the whole server.
@@ -181,6 +194,8 @@ pub enum Event {
     Run {
         /// The room as this session sees it.
         room: RoomView,
+        /// From which side it sees it.
+        side: Side,
         /// The entries.
         run: Arc<Run>,
     },

@@ -35,6 +35,7 @@ mod throttle;
 mod token;
 mod turns;
 mod typing;
+mod wire_form;
 mod writing;
 #[cfg(feature = "failpoints")]
 mod wrong;
@@ -44,8 +45,10 @@ pub use command::{Command, Credentials, Post, RoomView};
 pub use entry::{Body, Entry, Run, Subject};
 pub use error::{Error, FaultId, Refusal};
 pub use event::{
-    Event, LogoutReason, Member, Notice, PresenceNews, PresenceState, Reply, RoomState, RoomSummary, Welcome,
+    Event, LogoutReason, Member, Notice, PresenceNews, PresenceState, Reply, RoomState, RoomSummary, Side,
+    Welcome,
 };
 pub use hub::{Hub, HubOptions};
 pub use session::Session;
 pub use source::{Network, Source};
+pub use wire_form::WireVariant;

@@ -12,11 +12,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::entry::WireForm;
 use crate::event::{PresenceNews, PresenceState};
 use crate::latest::{Latest, Piece};
 use crate::port::{Account, Away, PresenceRecord, Store};
 use crate::registry::Registry;
+use crate::wire_form::WireForms;
 
 mod teller;
 
@@ -185,8 +185,8 @@ impl Presence {
         }
         let read = state.feed.read(piece);
         let changes = read.map(|(name, shown)| (name.clone(), shown.clone())).collect();
-        let news =
-            Arc::new(PresenceNews { changes, connected: state.here.len() as u64, form: WireForm::default() });
+        let connected = state.here.len() as u64;
+        let news = Arc::new(PresenceNews { changes, connected, forms: WireForms::default() });
         if state.told.len() >= limits::LATEST_READ_MAX {
             state.told.pop_front();
         }

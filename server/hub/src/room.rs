@@ -85,7 +85,8 @@ impl Room {
     pub(crate) fn advance(&self, entries: &[Arc<Entry>]) -> usize {
         let mut state = self.lock();
         let (known, held) = (state.head, state.tail.bytes);
-        for run in runs(entries.iter().filter(|entry| entry.seq > known)) {
+        let readers = u32::try_from(state.readers.len()).unwrap_or(u32::MAX);
+        for run in runs(entries.iter().filter(|entry| entry.seq > known), readers) {
             if run.first() != state.head.next() {
                 // Something between was committed before this room was in memory. The store has it.
                 state.tail = Tail::default();
@@ -279,8 +280,8 @@ fn weight(run: &Run) -> usize {
     run.entries().iter().map(|entry| entry.wire_weight()).sum()
 }
 
-/// Cuts entries into runs: where one would be too large, and where there is a hole.
-fn runs<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> Vec<Run> {
+/// Cuts entries into runs: where one would be too large, and where there is a hole. So many read the room.
+fn runs<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>, readers: u32) -> Vec<Run> {
     let (mut runs, mut bytes): (Vec<Run>, usize) = (Vec::new(), 0);
     for entry in entries {
         bytes += entry.wire_weight();
@@ -290,7 +291,7 @@ fn runs<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> Vec<Run> {
             }
             _ => {
                 bytes = entry.wire_weight();
-                runs.push(Run::of(Arc::clone(entry)));
+                runs.push(Run::of(Arc::clone(entry), readers));
             }
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use lanchat_model::{RoomId, Seq, limits};
 
 use crate::command::RoomView;
-use crate::event::RoomState;
-use crate::port::MembershipRecord;
+use crate::event::{RoomState, Side};
+use crate::port::{MembershipRecord, RoomKind};
 use crate::registry::SessionId;
 use crate::room::{ReaderKey, Room};
 
@@ -16,6 +16,8 @@ pub(crate) struct Seat {
     pub(crate) room: RoomId,
     /// How this account names the room.
     pub(crate) view: RoomView,
+    /// From which side this account sees it.
+    pub(crate) side: Side,
     /// What the store knew of the room when it was asked last: the lowest position of its log, and the last.
     pub(crate) first: Seq,
     head: Seq,
@@ -46,6 +48,7 @@ impl Seat {
     fn new(record: &MembershipRecord, view: RoomView) -> Self {
         Self {
             room: record.room.id,
+            side: side(&record.room.kind, &view),
             view,
             first: record.room.first,
             head: record.room.head,
@@ -86,6 +89,14 @@ impl Seat {
     /// The room as the peer is told of it; delivery starts behind `from`.
     pub(crate) fn state(&self, from: Seq) -> RoomState {
         RoomState { room: self.view.clone(), head: self.head(), mark: self.mark, from, members: self.members }
+    }
+}
+
+/// From which side a room is seen by whoever names it so.
+fn side(kind: &RoomKind, view: &RoomView) -> Side {
+    match (kind, view) {
+        (RoomKind::Private([one, _]), RoomView::Private(peer)) if one.1 == *peer => Side::Other,
+        (RoomKind::Private(_) | RoomKind::Group(_), RoomView::Private(_) | RoomView::Group(_)) => Side::One,
     }
 }
 
@@ -170,6 +181,17 @@ mod tests {
 
     fn view(name: &str) -> RoomView {
         RoomView::Group(name.parse().unwrap())
+    }
+
+    #[test]
+    fn each_member_of_a_private_chat_is_on_a_side_of_its_own() {
+        let [ana, bob] = ["ana", "bob"].map(|name| name.parse::<lanchat_model::AccountName>().unwrap());
+        let kind = RoomKind::Private([
+            (lanchat_model::AccountId(1), ana.clone()),
+            (lanchat_model::AccountId(2), bob.clone()),
+        ]);
+        assert_eq!(side(&kind, &RoomView::Private(bob)), Side::One);
+        assert_eq!(side(&kind, &RoomView::Private(ana)), Side::Other);
     }
 
     #[test]

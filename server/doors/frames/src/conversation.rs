@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanchat_hub::{Error, Event, Reply, RoomView, Run, Welcome};
+use lanchat_hub::{Error, Event, Reply, RoomView, Run, Side, Welcome, WireVariant};
 use lanchat_listener::{Closing, Flow, Inbound};
 use lanchat_model::{ServerId, limits};
 use lanchat_protocol as wire;
@@ -10,6 +10,13 @@ use wire::{BadFrame, ClientFrame, ErrorCode, ErrorFrame, Registration, Severity,
 
 use crate::listing::Listing;
 use crate::{from_hub, to_hub};
+
+/// What all members of a group room get.
+static FOR_ALL: WireVariant = WireVariant::for_all("json");
+/// What one side of a private chat gets, under the name of the other one.
+static FOR_ONE: WireVariant = WireVariant::for_one_side("json, one side");
+/// What the other side gets.
+static FOR_OTHER: WireVariant = WireVariant::for_one_side("json, other side");
 
 /// What a server says of itself in `hello`.
 #[derive(Clone, Debug)]
@@ -159,13 +166,12 @@ impl Conversation {
     /// Delivers an event.
     pub fn deliver(&mut self, event: &Event, out: &mut Vec<u8>) -> Flow {
         match event {
-            // The same bytes for every member of a group room: encoded once, then shared.
-            Event::Run { room: room @ RoomView::Group(_), run } => {
-                out.extend_from_slice(run.wire_form(|| lines(frames(room, run))));
+            // The same bytes for all who see the room under the same name: encoded once, then shared.
+            Event::Run { room, side, run } => {
+                out.extend_from_slice(&run.wire_form(variant(room, *side), || lines(frames(room, run))));
             }
-            Event::Run { room, run } => out.append(&mut lines(frames(room, run))),
             Event::Presence(news) => {
-                out.extend_from_slice(news.wire_form(|| lines(from_hub::presence_news(news))));
+                out.extend_from_slice(&news.wire_form(&FOR_ALL, || lines(from_hub::presence_news(news))));
             }
             Event::LoggedOut(why) => {
                 say(from_hub::logged_out(*why), out);
@@ -221,6 +227,15 @@ impl Conversation {
                 say(frame, out);
             }
         }
+    }
+}
+
+/// The form in which a run is said to whoever sees its room so.
+fn variant(room: &RoomView, side: Side) -> &'static WireVariant {
+    match (room, side) {
+        (RoomView::Group(_), _) => &FOR_ALL,
+        (RoomView::Private(_), Side::One) => &FOR_ONE,
+        (RoomView::Private(_), Side::Other) => &FOR_OTHER,
     }
 }
 
