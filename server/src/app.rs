@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lanchat_certs::{CertificateSlot, Fingerprint, Identity, IdentityError, server_config};
 use lanchat_hub::{Hub, HubOptions, failpoint};
-use lanchat_listener::{Door, Listener};
+use lanchat_listener::{Door, Gate, Listener};
 use lanchat_model::{AccountName, ServerId, limits};
 use lanchat_store::{OpenError, SqliteStore};
 use tokio::net::TcpListener;
@@ -178,8 +178,10 @@ impl App {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), AppError> {
         let Self { options, sockets, doors, neighbourhood, slot, store, handle, data, .. } = self;
         let stop = shutdown.child_token();
-        let alpn: Vec<&[u8]> = doors.iter().map(|door| door.alpn()).collect();
-        let listener = Listener::new(sockets, server_config(&slot, &alpn), doors, handle.hub.clone());
+        let alpn: Vec<&[u8]> = doors.iter().filter_map(|door| door.alpn()).collect();
+        let tls = server_config(&slot, &alpn);
+        let gate = |socket| Gate::by_alpn(socket, Arc::clone(&tls), doors.clone());
+        let listener = Listener::new(sockets.into_iter().map(gate).collect(), handle.hub.clone());
         info!(id = %handle.server_id, data = %data.path().display(), "serving");
 
         let mut parts = JoinSet::new();

@@ -1,13 +1,45 @@
-//! What a door is: a name in ALPN, and a state machine between bytes and the hub's vocabulary.
+//! What a door is: how it is chosen, and what it makes of a connection: most are a state machine between bytes and the hub's
+//! vocabulary.
+
+use std::pin::Pin;
+use std::time::Duration;
 
 use lanchat_hub::{Command, Credentials, Error, Event, Reply, Welcome};
 
+use crate::connection::Connection;
+use crate::visitor::Visitor;
+
 /// A way to speak with the server. One per wire.
 pub trait Door: Send + Sync {
-    /// The ALPN protocol that selects it (RFC 7301).
-    fn alpn(&self) -> &'static [u8];
-    /// The state of one new connection.
-    fn open(&self) -> Box<dyn Dialect>;
+    /// The ALPN protocol that selects it among the doors of a listener (RFC 7301), and the only one that clients may offer
+    /// where it has a listener of its own. `None`: its clients offer none.
+    fn alpn(&self) -> Option<&'static [u8]>;
+    /// What it makes of one new connection.
+    fn open(&self) -> Opening;
+}
+
+/// What a door makes of a connection.
+pub enum Opening {
+    /// A chat, which the pump drives.
+    Chat(Box<dyn Dialect>),
+    /// Something else, as HTTP is: the door has the connection to itself.
+    Whole(TakeOver),
+}
+
+/// Takes a connection over. Dropped in between, which happens when its place in front of the login is needed, when nobody
+/// logged in within `limits::LOGIN_MAX`, and `limits::DRAIN_MAX` after the server was told to stop.
+pub type TakeOver = Box<dyn FnOnce(Connection, Visitor) -> Serving + Send>;
+
+/// A connection that is served by its door, to its end or until it is a chat.
+pub type Serving = Pin<Box<dyn Future<Output = Option<Chat>> + Send>>;
+
+/// A connection that became a chat, as by an upgrade to a WebSocket. The pump has it from now on, with the time to log in
+/// that was left.
+pub struct Chat {
+    /// The connection. What was read of it and is the chat's has been given to the dialect.
+    pub connection: Connection,
+    /// Its conversation from here on.
+    pub dialect: Box<dyn Dialect>,
 }
 
 /// The conversation of one connection: no socket, no clock, no store, so that it can be tested with bytes alone.
@@ -31,10 +63,26 @@ pub trait Dialect: Send {
     fn go_on(&mut self, out: &mut Vec<u8>) -> bool;
     /// Delivers an event.
     fn deliver(&mut self, event: &Event, out: &mut Vec<u8>) -> Flow;
-    /// Gives a sign of life.
-    fn keep_alive(&mut self, out: &mut Vec<u8>);
+    /// Gives a sign of life, or gives the peer up. Called when nothing was said for `limits::KEEPALIVE`.
+    fn keep_alive(&mut self, out: &mut Vec<u8>) -> Flow;
     /// Says why the connection closes.
     fn close(&mut self, why: Closing<'_>, out: &mut Vec<u8>);
+
+    /// The silence of the peer after which [`Dialect::quiet`] is to be called, once. Asked whenever something came in, so
+    /// that it may depend on what that was. For wires in which nothing else ends a message.
+    fn quiet_after(&self) -> Option<Duration> {
+        None
+    }
+    /// The peer was silent for as long as was asked. [`Dialect::next_inbound`] is called next.
+    fn quiet(&mut self, out: &mut Vec<u8>) -> Flow {
+        let _ = out;
+        Flow::Continue
+    }
+    /// Whether connections end by a reset, for peers that take an end in order for none and read on and on. They have
+    /// `limits::LINGER_MAX` to read the last word.
+    fn ends_by_reset(&self) -> bool {
+        false
+    }
 }
 
 /// What came in.
@@ -105,6 +153,9 @@ pub enum Closing<'a> {
 pub enum Flow {
     /// It does.
     Continue,
+    /// It does, and the dialect has a request of its own, for which [`Dialect::next_inbound`] is called though nothing came
+    /// in: so a dialect asks for what it needs to go on, and says more when it is answered.
+    Ask,
     /// It closes, after what was said is written.
     Close,
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanchat_hub::Hub;
+use lanchat_hub::{Hub, Source};
 use lanchat_model::limits;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
@@ -18,12 +18,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::admission::{Anteroom, Place, source_of};
-use crate::door::Door;
+use crate::connection::Connection;
+use crate::door::{Chat, Opening, TakeOver};
+use crate::gate::{Gate, Way};
 use crate::herd::Herd;
 use crate::pump::{Newcomer, Pump};
 use crate::stalled::Stalled;
 use crate::stream::Stream;
 use crate::turns::Turns;
+use crate::visitor::Visitor;
 
 /// Connections that the kernel keeps for us before they are accepted; Linux keeps 4096 at most unless told otherwise.
 const BACKLOG: i32 = 4096;
@@ -59,56 +62,45 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Accepts connections and serves them until told to stop.
 pub struct Listener {
-    sockets: Vec<TcpListener>,
-    tls: Arc<ServerConfig>,
-    doors: Arc<[Arc<dyn Door>]>,
+    gates: Vec<Gate>,
     hub: Hub,
 }
 
 impl Listener {
-    /// Serves `sockets` with `doors`, each chosen by ALPN.
-    pub fn new(
-        sockets: Vec<TcpListener>,
-        tls: Arc<ServerConfig>,
-        doors: Vec<Arc<dyn Door>>,
-        hub: Hub,
-    ) -> Self {
-        Self { sockets, tls, doors: doors.into(), hub }
+    /// Serves what comes in at these gates. All of them share the limits on connections.
+    pub fn new(gates: Vec<Gate>, hub: Hub) -> Self {
+        Self { gates, hub }
     }
 
     /// Serves until `shutdown`; then stops accepting, lets every connection say goodbye, and resolves when all are
     /// gone, after `limits::DRAIN_MAX` at the latest.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let Self { sockets, tls, doors, hub } = self;
+        let Self { gates, hub } = self;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let entrance = Arc::new(Entrance {
-            tls,
-            doors,
             hub,
             anteroom: Arc::default(),
             turns: Turns::new((cores / 2).clamp(1, limits::HANDSHAKES_AT_WORK_MAX)),
-            lingering: Semaphore::new(limits::LINGERING_MAX),
+            lingering: Arc::new(Semaphore::new(limits::LINGERING_MAX)),
             stalled: Arc::default(),
             herd: Herd::default(),
             shutdown,
         });
         let mut accepting = JoinSet::new();
-        for socket in sockets {
-            accepting.spawn(Arc::clone(&entrance).accept(socket));
+        for Gate { socket, way } in gates {
+            accepting.spawn(Arc::clone(&entrance).accept(socket, Arc::new(way)));
         }
         accepting.join_all().await;
     }
 }
 
-/// What all connections share.
+/// What all connections share, whichever gate they came through.
 pub(crate) struct Entrance {
-    tls: Arc<ServerConfig>,
-    doors: Arc<[Arc<dyn Door>]>,
     pub(crate) hub: Hub,
     anteroom: Arc<Anteroom>,
     turns: Arc<Turns>,
     /// A permit for each connection without a session that is closed slowly, so that its peer reads why.
-    pub(crate) lingering: Semaphore,
+    pub(crate) lingering: Arc<Semaphore>,
     pub(crate) stalled: Arc<Stalled>,
     pub(crate) herd: Herd,
     /// Looked at by connections without a session; a session is told by the hub.
@@ -117,7 +109,7 @@ pub(crate) struct Entrance {
 
 impl Entrance {
     /// Accepts until the shutdown, then waits for the connections that came in here to end.
-    async fn accept(self: Arc<Self>, socket: TcpListener) {
+    async fn accept(self: Arc<Self>, socket: TcpListener, way: Arc<Way>) {
         let mut connections = JoinSet::new();
         let mut in_a_row = 0;
         loop {
@@ -128,7 +120,7 @@ impl Entrance {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let is_crowded = self.admit(stream, peer, &mut connections);
+                    let is_crowded = self.admit(stream, peer, &way, &mut connections);
                     in_a_row = (in_a_row + 1) % ACCEPTED_IN_A_ROW;
                     match (in_a_row, is_crowded) {
                         (0, true) => sleep(CROWDED_PAUSE).await,
@@ -157,14 +149,20 @@ impl Entrance {
     }
 
     /// Begins with a peer, which has a place from now on. Returns whether one of those before the login had to go for it.
-    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, connections: &mut JoinSet<()>) -> bool {
+    fn admit(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        way: &Arc<Way>,
+        connections: &mut JoinSet<()>,
+    ) -> bool {
         let source = source_of(peer);
         let is_known = self.hub.knows(&source);
         let place = self.anteroom.enter(source, is_known);
         let is_crowded = place.is_anothers;
         // Each part is boxed, so that a connection that waits has the memory of the waiting, not of the handshake; this one
         // out here, so that what it takes along is not kept beside it.
-        let received = Box::pin(Arc::clone(self).receive(stream, place));
+        let received = Box::pin(Arc::clone(self).receive(stream, place, Arc::clone(way)));
         connections.spawn(async move {
             if let Some(pump) = received.await {
                 pump.run().await;
@@ -173,10 +171,42 @@ impl Entrance {
         is_crowded
     }
 
-    /// Waits for the first bytes, then shakes hands, within `limits::HANDSHAKE_MAX`, as long as the place is not taken away.
-    async fn receive(self: Arc<Self>, tcp: TcpStream, place: Place) -> Option<Box<Pump>> {
+    /// Brings a connection to its door. Returns the pump, unless it ended before it was a chat.
+    async fn receive(self: Arc<Self>, tcp: TcpStream, place: Place, way: Arc<Way>) -> Option<Box<Pump>> {
         let accepted_at = Instant::now();
+        let stream = match &way.tls {
+            Some(tls) => self.shake_hands(tcp, tls, &place, accepted_at).await?,
+            None => {
+                tune(&tcp, &place.source);
+                Stream::plain(tcp)
+            }
+        };
+        let Some(door) = way.door(stream.alpn()) else {
+            // rustls refuses a wrong ALPN by itself, but lets none at all pass. No application byte for those.
+            debug!(source = %place.source.0, "no ALPN protocol");
+            return None;
+        };
+        let source = place.source.clone();
+        let newcomer = Newcomer::new(place, accepted_at + limits::LOGIN_MAX);
+        match door.open() {
+            Opening::Chat(dialect) => Some(Pump::new(self, stream, dialect, source, Some(newcomer))),
+            Opening::Whole(take_over) => {
+                // Boxed: few connections need it.
+                Box::pin(self.hand_over(take_over, stream, source, newcomer)).await
+            }
+        }
+    }
+
+    /// Waits for the first bytes, then shakes hands, within `limits::HANDSHAKE_MAX`, as long as the place is not taken away.
+    async fn shake_hands(
+        &self,
+        tcp: TcpStream,
+        tls: &Arc<ServerConfig>,
+        place: &Place,
+        accepted_at: Instant,
+    ) -> Option<Stream> {
         let deadline = accepted_at + limits::HANDSHAKE_MAX;
+        let source = &place.source;
         // Whoever says nothing costs no more than this: no TLS, and not one option of its socket.
         tokio::select! {
             readable = timeout_at(deadline, tcp.readable()) => readable.ok()?.ok()?,
@@ -186,19 +216,16 @@ impl Entrance {
             }
             () = self.shutdown.cancelled() => return None,
         }
-        let source = place.source.clone();
-        if let Err(error) = tune(&tcp) {
-            debug!(source = %source.0, %error, "socket options were refused");
-        }
-        let mut stream = match Stream::new(Arc::clone(&self.tls), tcp) {
+        tune(&tcp, source);
+        let mut stream = match Stream::new(Arc::clone(tls), tcp) {
             Ok(stream) => stream,
             Err(error) => {
                 debug!(source = %source.0, %error, "TLS is not possible");
                 return None;
             }
         };
-        let (turns, from, is_kept) = (&self.turns, &source, place.is_kept);
-        let handshake = stream.shake_hands(move || turns.wait(from, is_kept));
+        let (turns, is_kept) = (&self.turns, place.is_kept);
+        let handshake = stream.shake_hands(move || turns.wait(source, is_kept));
         tokio::select! {
             done = timeout_at(deadline, handshake) => match done {
                 Ok(Ok(())) => {}
@@ -219,26 +246,33 @@ impl Entrance {
             () = self.shutdown.cancelled() => return None,
         }
         place.is_greeted();
-        let alpn = stream.alpn();
-        let Some(door) = self.doors.iter().find(|door| Some(door.alpn()) == alpn) else {
-            // rustls refuses a wrong ALPN by itself, but lets none at all pass. No application byte for those.
-            debug!(source = %source.0, "no ALPN protocol");
-            return None;
+        Some(stream)
+    }
+
+    /// Lets a door have a connection whole, as long as its place is not taken away. Returns the pump, if it became a chat.
+    async fn hand_over(
+        self: Arc<Self>,
+        take_over: TakeOver,
+        stream: Stream,
+        source: Source,
+        newcomer: Box<Newcomer>,
+    ) -> Option<Box<Pump>> {
+        let visitor = Visitor::new(source.clone(), newcomer, Arc::clone(&self));
+        let connection = Connection::new(stream, visitor.clone());
+        let served = tokio::select! {
+            served = take_over(connection, visitor.clone()) => served,
+            () = visitor.has_to_go() => {
+                debug!(source = %source.0, "sent away: its place was needed, or it was not let in in time");
+                None
+            }
         };
-        Some(Box::new(Pump {
-            dialect: door.open(),
-            stream,
-            entrance: Arc::clone(&self),
-            source,
-            newcomer: Some(Newcomer::new(place, accepted_at + limits::LOGIN_MAX)),
-            session: None,
-            has_input: false,
-            taken: 0,
-            received: 0,
-            out: Vec::new(),
-            last_sent: Instant::now(),
-            half: None,
-        }))
+        let Chat { connection, mut dialect } = served?;
+        let (stream, unread) = connection.into_stream();
+        dialect.receive(&unread);
+        let mut pump = Pump::new(self, stream, dialect, source, visitor.take_newcomer());
+        // The dialect may have been given something by its door, too.
+        pump.has_input = true;
+        Some(pump)
     }
 }
 
@@ -249,8 +283,15 @@ pub(crate) fn abort(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
+/// Sets the options of a socket whose peer has something to say. Without them it works all the same.
+fn tune(stream: &TcpStream, source: &Source) {
+    if let Err(error) = set_options(stream) {
+        debug!(source = %source.0, %error, "socket options were refused");
+    }
+}
+
 /// A peer that vanished without a word is noticed by TCP: by its silence, or by what it leaves unacknowledged.
-fn tune(stream: &TcpStream) -> io::Result<()> {
+fn set_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(
@@ -275,7 +316,7 @@ mod tests {
         let peer = TcpStream::connect(listener.local_addr().unwrap());
         let (stream, _peer) = tokio::join!(listener.accept(), peer);
         let (stream, _) = stream.unwrap();
-        tune(&stream).unwrap();
+        set_options(&stream).unwrap();
         let unsent = SockRef::from(&stream).tcp_notsent_lowat().unwrap();
         assert_eq!(unsent, limits::SEND_UNSENT_MAX);
     }

@@ -18,33 +18,35 @@ use crate::listener::Entrance;
 use crate::stalled::Hold;
 use crate::stream::Stream;
 
-/// A connection behind its TLS handshake.
+/// A connection that chats: behind its TLS handshake, if it has one.
 pub(crate) struct Pump {
-    pub(crate) stream: Stream,
-    pub(crate) dialect: Box<dyn Dialect>,
-    pub(crate) entrance: Arc<Entrance>,
-    pub(crate) source: Source,
+    stream: Stream,
+    dialect: Box<dyn Dialect>,
+    entrance: Arc<Entrance>,
+    source: Source,
     /// What it needs until its login. Boxed: it is no memory of those that live.
-    pub(crate) newcomer: Option<Box<Newcomer>>,
-    pub(crate) session: Option<Session>,
+    newcomer: Option<Box<Newcomer>>,
+    session: Option<Session>,
     /// Whether the dialect may have a whole request. Most wake-ups are for deliveries, and need not ask it.
     pub(crate) has_input: bool,
     /// Requests since it last let others go first.
-    pub(crate) taken: u32,
+    taken: u32,
     /// Bytes that came since then, those of TLS itself counted `limits::TLS_BYTE_COST` times.
-    pub(crate) received: usize,
+    received: usize,
     /// What is to be written. Written as soon as it exceeds `limits::WRITE_BUFFER_BYTES_MAX`, and before every wait.
-    pub(crate) out: Vec<u8>,
-    pub(crate) last_sent: Instant,
+    out: Vec<u8>,
+    last_sent: Instant,
     /// What it has of a request that is not whole. Boxed: hardly any connection has much of one.
-    pub(crate) half: Option<Box<Hold>>,
+    half: Option<Box<Hold>>,
+    /// When the dialect is to be told that the peer is silent, if it asked for that.
+    quiet_at: Option<Instant>,
 }
 
 /// A connection that has no session yet.
 pub(crate) struct Newcomer {
     /// Held until the login, unless it is taken away.
-    place: Place,
-    login_deadline: Instant,
+    pub(crate) place: Place,
+    pub(crate) login_deadline: Instant,
     /// Requests so far.
     asked: u32,
     /// Bytes so far, counted as those of [`Pump::received`].
@@ -66,12 +68,38 @@ struct Wake {
     received: Option<bool>,
     deliver: bool,
     keep_alive: bool,
+    quiet: bool,
     login_timeout: bool,
     place_taken: bool,
     drain: bool,
 }
 
 impl Pump {
+    /// The pump of a connection of which nothing was read, and to which nothing was said.
+    pub(crate) fn new(
+        entrance: Arc<Entrance>,
+        stream: Stream,
+        dialect: Box<dyn Dialect>,
+        source: Source,
+        newcomer: Option<Box<Newcomer>>,
+    ) -> Box<Self> {
+        Box::new(Self {
+            stream,
+            dialect,
+            entrance,
+            source,
+            newcomer,
+            session: None,
+            has_input: false,
+            taken: 0,
+            received: 0,
+            out: Vec::new(),
+            last_sent: Instant::now(),
+            half: None,
+            quiet_at: None,
+        })
+    }
+
     /// Runs the connection to its end. The session ends with it.
     pub(crate) async fn run(mut self: Box<Self>) {
         self.dialect.greet(self.entrance.hub.online() as u64, &mut self.out);
@@ -89,10 +117,12 @@ impl Pump {
         // The session first: others need not wait for this socket to close. The place too: nobody could be sent away.
         self.session = None;
         self.newcomer = None;
-        match lingers {
-            // Boxed: what a connection needs only at its end is no memory of those that live.
-            Ok(_permit) => Box::pin(self.stream.close()).await,
-            Err(_) => self.stream.close_at_once(),
+        // Boxed: what a connection needs only at its end is no memory of those that live.
+        match (lingers, self.dialect.ends_by_reset()) {
+            (Ok(_permit), false) => Box::pin(self.stream.close()).await,
+            (Ok(_permit), true) => Box::pin(self.stream.reset()).await,
+            (Err(_), false) => self.stream.close_at_once(),
+            (Err(_), true) => self.stream.abort(),
         }
     }
 
@@ -131,7 +161,25 @@ impl Pump {
     /// then set again.
     fn next_alarm(&self) -> Instant {
         let keep_alive = self.last_sent + limits::KEEPALIVE;
-        self.newcomer.as_ref().map_or(keep_alive, |newcomer| keep_alive.min(newcomer.login_deadline))
+        let login = self.newcomer.as_ref().map(|newcomer| newcomer.login_deadline);
+        [login, self.next_quiet()].into_iter().flatten().fold(keep_alive, Instant::min)
+    }
+
+    /// When the peer is silent for as long as the dialect asked. Not while its socket is left unread.
+    fn next_quiet(&self) -> Option<Instant> {
+        self.quiet_at.filter(|_| self.has_credit())
+    }
+
+    /// Whether the connection goes on, by the word of its dialect, which may have to be asked for a request.
+    fn heed(&mut self, flow: Flow) -> ControlFlow<()> {
+        match flow {
+            Flow::Continue => ControlFlow::Continue(()),
+            Flow::Ask => {
+                self.has_input = true;
+                ControlFlow::Continue(())
+            }
+            Flow::Close => ControlFlow::Break(()),
+        }
     }
 
     /// Waits for something to do. Each source is polled once, and all that is ready is said at once.
@@ -156,6 +204,7 @@ impl Pump {
                 newcomer.iter_mut().for_each(|newcomer| newcomer.heard += cost);
                 wake.received = Some(came.is_open);
                 self.has_input = true;
+                self.quiet_at = self.dialect.quiet_after().map(|silence| Instant::now() + silence);
                 // Also an end in order is something that came from the peer.
                 if let Some(session) = &mut self.session {
                     session.heard();
@@ -173,12 +222,16 @@ impl Pump {
                     self.newcomer.as_ref().is_some_and(|newcomer| newcomer.place.poll_taken(cx).is_ready());
             }
         }
+        if let Some(quiet) = self.next_quiet().filter(|quiet| *quiet < alarm.deadline()) {
+            alarm.as_mut().reset(quiet);
+        }
         while alarm.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
+            wake.quiet = self.next_quiet().is_some_and(|quiet| now >= quiet);
             wake.login_timeout =
                 self.newcomer.as_ref().is_some_and(|newcomer| now >= newcomer.login_deadline);
             wake.keep_alive = now >= self.last_sent + limits::KEEPALIVE;
-            if wake.login_timeout || wake.keep_alive {
+            if wake.login_timeout || wake.keep_alive || wake.quiet {
                 break;
             }
             alarm.as_mut().reset(self.next_alarm());
@@ -206,7 +259,20 @@ impl Pump {
 
     async fn act_on(&mut self, wake: Wake) -> io::Result<ControlFlow<()>> {
         if wake.keep_alive {
-            self.dialect.keep_alive(&mut self.out);
+            let flow = self.dialect.keep_alive(&mut self.out);
+            // Also where it said nothing: it is asked again after as long.
+            self.last_sent = Instant::now();
+            if self.heed(flow).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        if wake.quiet {
+            self.quiet_at = None;
+            self.has_input = true;
+            let flow = self.dialect.quiet(&mut self.out);
+            if self.heed(flow).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
         if wake.login_timeout {
             self.dialect.close(Closing::LoginTimeout, &mut self.out);
@@ -238,9 +304,8 @@ impl Pump {
         match session.next_batch().await {
             Ok(events) => {
                 for event in &events {
-                    if self.dialect.deliver(event, &mut self.out) == Flow::Close {
-                        return ControlFlow::Break(());
-                    }
+                    let flow = self.dialect.deliver(event, &mut self.out);
+                    self.heed(flow)?;
                 }
                 ControlFlow::Continue(())
             }
@@ -286,7 +351,7 @@ impl Pump {
                 // Boxed: it takes no memory of the many connections that ask nothing.
                 Inbound::Request(request) => Box::pin(self.serve(request)).await?,
             };
-            if flow == Flow::Close || self.has_asked_enough() {
+            if self.heed(flow).is_break() || self.has_asked_enough() {
                 return Ok(ControlFlow::Break(()));
             }
             self.taken += 1;

@@ -1,4 +1,4 @@
-//! The server's side of a TLS stream: no buffer while nothing comes or goes, and an end for a peer who takes nothing.
+//! The server's side of a stream, TLS or plain: no buffer while nothing comes or goes, and an end for a peer who takes nothing.
 
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use lanchat_model::limits;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -25,7 +26,7 @@ use records::Records;
 use scratch::{PIECE_BYTES_MAX, lend_incoming, lend_outgoing};
 
 /// Bytes of a peer that are thrown away after the last word to it.
-const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(crate) const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often it is asked whether a peer that takes nothing is waited for by others.
 const OVERDUE_EVERY: Duration = Duration::from_secs(1);
 /// What is kept of an output buffer while its connection is idle: a line of chat fits. Most connections are idle.
@@ -56,6 +57,11 @@ impl Stream {
     /// When rustls refuses the configuration.
     pub(crate) fn new(config: Arc<ServerConfig>, tcp: TcpStream) -> io::Result<Self> {
         Ok(Self { tcp, records: Records::new(config)?, early: Vec::new() })
+    }
+
+    /// A stream that is not encrypted, and has nothing to shake hands about.
+    pub(crate) fn plain(tcp: TcpStream) -> Self {
+        Self { tcp, records: Records::plain(), early: Vec::new() }
     }
 
     /// Shakes hands. Each step of work on it has a turn, which `turn` waits for, and has no wait in it. To be given up by
@@ -92,6 +98,17 @@ impl Stream {
     /// Has the connection reset when the stream is dropped.
     pub(crate) fn abort(&self) {
         abort(&self.tcp);
+    }
+
+    /// Has the connection end in order when the stream is dropped, also after [`Stream::abort`].
+    pub(crate) fn spare(&self) {
+        // Otherwise it is reset, which ends it as well.
+        let _ = SockRef::from(&self.tcp).set_linger(None);
+    }
+
+    /// Bytes that were taken in to be written and have not left.
+    pub(crate) fn unsent(&self) -> usize {
+        self.records.unsent.len()
     }
 
     /// The protocol that both sides agreed on (RFC 7301).
@@ -171,17 +188,28 @@ impl Stream {
     pub(crate) async fn close(mut self) {
         let closed = async {
             self.records.say_goodbye();
-            poll_fn(|cx| self.poll_flush(cx)).await?;
-            self.tcp.shutdown().await?;
-            let mut left = LINGER_BYTES_MAX;
-            while left > 0 {
-                let count = poll_fn(|cx| self.poll_discard(cx)).await?;
-                left = if count == 0 { 0 } else { left.saturating_sub(count) };
-            }
-            io::Result::Ok(())
+            poll_fn(|cx| self.poll_shut_down(cx)).await?;
+            self.hear_out().await
         };
         // It is over either way.
         let _ = timeout(limits::LINGER_MAX, closed).await;
+    }
+
+    /// Closes by a reset, once the peer has closed its side or had the time to read what was written last.
+    pub(crate) async fn reset(mut self) {
+        // It is over either way.
+        let _ = timeout(limits::LINGER_MAX, self.hear_out()).await;
+        self.abort();
+    }
+
+    /// Throws away what the peer still sends, to its end or for [`LINGER_BYTES_MAX`].
+    async fn hear_out(&mut self) -> io::Result<()> {
+        let mut left = LINGER_BYTES_MAX;
+        while left > 0 {
+            let count = poll_fn(|cx| self.poll_discard(cx)).await?;
+            left = if count == 0 { 0 } else { left.saturating_sub(count) };
+        }
+        Ok(())
     }
 
     /// Closes without a wait: TLS's close_notify, if the socket takes it at once, then TCP.
@@ -216,24 +244,55 @@ impl Stream {
             return self.poll_send(cx);
         }
         let piece = out.len().min(PIECE_BYTES_MAX);
+        self.put(cx, out.get(..piece).unwrap_or_default())?;
+        out.drain(..piece);
+        if out.is_empty() && out.capacity() > KEPT_BYTES {
+            *out = Vec::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes in a piece of `bytes` once all that was taken in before has left, and tells how much. What the socket does not
+    /// take at once is held, and leaves by [`Stream::poll_flush`].
+    ///
+    /// # Errors
+    /// As the socket says, and `NotConnected` once TLS has failed.
+    pub(crate) fn poll_take_in(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_flush(cx))?;
+        let piece = bytes.get(..bytes.len().min(PIECE_BYTES_MAX)).unwrap_or_default();
+        self.put(cx, piece)?;
+        Poll::Ready(Ok(piece.len()))
+    }
+
+    /// Encrypts a piece and sends what is taken of it; nothing may be unsent.
+    fn put(&mut self, cx: &mut Context<'_>, plain: &[u8]) -> io::Result<()> {
         lend_outgoing(|memory| {
-            let count = self.records.seal(out.get(..piece).unwrap_or_default(), memory)?;
-            out.drain(..piece);
-            if out.is_empty() && out.capacity() > KEPT_BYTES {
-                *out = Vec::new();
-            }
+            let count = self.records.seal(plain, memory)?;
             let sealed = memory.get(..count).unwrap_or_default();
             let sent = match Pin::new(&mut self.tcp).poll_write(cx, sealed)? {
                 Poll::Ready(sent) => sent,
                 Poll::Pending => 0,
             };
             self.records.unsent.extend_from_slice(sealed.get(sent..).unwrap_or_default());
-            Poll::Ready(Ok(()))
+            Ok(())
         })
     }
 
+    /// Says TLS's close_notify behind all that was taken in, and closes TCP in this direction. Nothing can be read any more.
+    ///
+    /// # Errors
+    /// As the socket says.
+    pub(crate) fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.records.say_goodbye();
+        ready!(self.poll_flush(cx))?;
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+
     /// Sends all that was encrypted.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    ///
+    /// # Errors
+    /// As the socket says.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.records.unsent.is_empty() {
             ready!(self.poll_send(cx))?;
         }
@@ -254,8 +313,11 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads from the socket once, past TLS, and tells how many bytes it was.
-    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// Reads from the socket once, past TLS, and tells how many bytes it was; 0: the peer has closed.
+    ///
+    /// # Errors
+    /// As the socket says.
+    pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         lend_incoming(|memory| {
             let mut discarded = ReadBuf::new(memory);
             ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut discarded))?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lanchat_certs::{CertificateSlot, Policy, client_config, server_config};
 use lanchat_hub::Hub;
-use lanchat_listener::Listener;
+use lanchat_listener::{Gate, Listener};
 use lanchat_model::{Seq, limits};
 use lanchat_protocol as wire;
 use tokio::net::{TcpListener, TcpStream};
@@ -24,8 +24,9 @@ pub(crate) struct Native;
 
 impl Subject for Native {
     fn listener(&self, socket: TcpListener, slot: &Arc<CertificateSlot>, hub: Hub) -> Listener {
-        let door = lanchat_door_native::door(info());
-        Listener::new(vec![socket], server_config(slot, &[door.alpn()]), vec![door], hub)
+        let tls = server_config(slot, &[version::ALPN]);
+        let gate = Gate::by_alpn(socket, tls, vec![lanchat_door_native::door(info())]);
+        Listener::new(vec![gate], hub)
     }
 
     fn connect(&self, address: SocketAddr) -> Connecting<'_> {

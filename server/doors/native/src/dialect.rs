@@ -55,8 +55,9 @@ impl Dialect for NativeDialect {
         self.conversation.deliver(event, out)
     }
 
-    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+    fn keep_alive(&mut self, out: &mut Vec<u8>) -> Flow {
         self.conversation.keep_alive(out);
+        Flow::Continue
     }
 
     fn close(&mut self, why: Closing<'_>, out: &mut Vec<u8>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lanchat_frames::ServerInfo;
-use lanchat_listener::{Dialect, Door};
+use lanchat_listener::{Door, Opening};
 use lanchat_protocol::version;
 
 use crate::dialect::NativeDialect;
@@ -18,11 +18,11 @@ struct NativeDoor {
 }
 
 impl Door for NativeDoor {
-    fn alpn(&self) -> &'static [u8] {
-        version::ALPN
+    fn alpn(&self) -> Option<&'static [u8]> {
+        Some(version::ALPN)
     }
 
-    fn open(&self) -> Box<dyn Dialect> {
-        Box::new(NativeDialect::new(Arc::clone(&self.info)))
+    fn open(&self) -> Opening {
+        Opening::Chat(Box::new(NativeDialect::new(Arc::clone(&self.info))))
     }
 }

@@ -1,4 +1,5 @@
-//! TLS without a socket: bytes in, plaintext and bytes out, in memory that the caller has.
+//! TLS without a socket: bytes in, plaintext and bytes out, in memory that the caller has. Or no TLS, for doors whose clients
+//! have none: then bytes are plaintext.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -18,16 +19,32 @@ const HELD_BYTES_MAX: usize = limits::HANDSHAKE_BYTES_MAX;
 /// Room for a close_notify, and for an update of keys before it.
 const FAREWELL_BYTES_MAX: usize = 256;
 
-/// The server's side of one TLS connection. Between two calls it holds what is not whole or not sent, and no more.
+/// The server's side of one connection. Between two calls it holds what is not whole or not sent, and no more.
 pub(super) struct Records {
-    /// `None` once it failed, or said goodbye: nothing may be decrypted or encrypted any more.
-    tls: Option<Box<UnbufferedServerConnection>>,
+    layer: Layer,
     /// The beginning of what is not whole yet, partly decrypted. rustls counts on seeing it again, unchanged.
     held: Vec<u8>,
     /// What was encrypted and has to be sent before anything that is encrypted later: the peer counts the records.
     pub(super) unsent: Vec<u8>,
     /// Whether nothing more is to come from the peer.
     pub(super) peer_closed: bool,
+}
+
+/// What is between plaintext and the socket.
+enum Layer {
+    Tls(Box<UnbufferedServerConnection>),
+    Plain,
+    /// It failed, or said goodbye: nothing may be decrypted or encrypted any more.
+    Over,
+}
+
+impl Layer {
+    fn tls(&self) -> Option<&UnbufferedServerConnection> {
+        match self {
+            Self::Tls(tls) => Some(tls),
+            Self::Plain | Self::Over => None,
+        }
+    }
 }
 
 /// What became of the bytes that came in.
@@ -45,12 +62,21 @@ impl Records {
     /// When rustls refuses the configuration.
     pub(super) fn new(config: Arc<ServerConfig>) -> io::Result<Self> {
         let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
-        Ok(Self { tls: Some(Box::new(tls)), held: Vec::new(), unsent: Vec::new(), peer_closed: false })
+        Ok(Self::on(Layer::Tls(Box::new(tls))))
+    }
+
+    /// Bytes as they are.
+    pub(super) fn plain() -> Self {
+        Self::on(Layer::Plain)
+    }
+
+    fn on(layer: Layer) -> Self {
+        Self { layer, held: Vec::new(), unsent: Vec::new(), peer_closed: false }
     }
 
     /// Whether the peer has still to prove that it has the keys. The server could write before that; it must not.
     pub(super) fn is_handshaking(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+        self.layer.tls().is_some_and(|tls| tls.is_handshaking())
     }
 
     /// How many bytes are held until they are whole.
@@ -60,7 +86,7 @@ impl Records {
 
     /// The protocol that both sides agreed on (RFC 7301).
     pub(super) fn alpn(&self) -> Option<&[u8]> {
-        self.tls.as_ref()?.alpn_protocol()
+        self.layer.tls()?.alpn_protocol()
     }
 
     /// Takes in bytes from the peer, and decrypts them in place. The plaintext of all records that are whole goes to
@@ -68,8 +94,15 @@ impl Records {
     ///
     /// # Errors
     /// `InvalidData` when the peer breaks TLS. The alert is in `unsent`, and nothing else will be.
-    pub(super) fn receive(&mut self, fresh: &mut [u8], take: impl FnMut(&[u8])) -> io::Result<usize> {
-        let tls = self.tls.as_mut().ok_or(ErrorKind::NotConnected)?;
+    pub(super) fn receive(&mut self, fresh: &mut [u8], mut take: impl FnMut(&[u8])) -> io::Result<usize> {
+        let tls = match &mut self.layer {
+            Layer::Tls(tls) => tls,
+            Layer::Plain => {
+                take(fresh);
+                return Ok(fresh.len());
+            }
+            Layer::Over => return Err(ErrorKind::NotConnected.into()),
+        };
         let in_place = self.held.is_empty();
         if !in_place {
             self.held.extend_from_slice(fresh);
@@ -104,12 +137,16 @@ impl Records {
         Ok(opened.used)
     }
 
-    /// Encrypts `plain` into `sealed`, and tells how many bytes of it are to be sent: all of them, and before anything
-    /// that is encrypted later.
+    /// Encrypts `plain` into `sealed`, if it is to be encrypted, and tells how many bytes of it are to be sent: all of them,
+    /// and before anything that is encrypted later.
     ///
     /// # Errors
     /// `NotConnected` once TLS has failed. Others when the handshake is not complete or `sealed` is too short.
     pub(super) fn seal(&mut self, plain: &[u8], sealed: &mut [u8]) -> io::Result<usize> {
+        if matches!(self.layer, Layer::Plain) {
+            sealed.get_mut(..plain.len()).ok_or(ErrorKind::InvalidInput)?.copy_from_slice(plain);
+            return Ok(plain.len());
+        }
         self.writable()?.encrypt(plain, sealed).map_err(io::Error::other)
     }
 
@@ -124,7 +161,7 @@ impl Records {
     }
 
     fn writable(&mut self) -> io::Result<WriteTraffic<'_, ServerConnectionData>> {
-        let tls = self.tls.as_mut().ok_or(ErrorKind::NotConnected)?;
+        let Layer::Tls(tls) = &mut self.layer else { return Err(ErrorKind::NotConnected.into()) };
         // What is held is shown again, since rustls may be in the middle of it. No record of it is whole, so that
         // nothing is to be discarded, and `receive` left nothing to be read or sent before.
         match tls.process_tls_records(&mut self.held).state.map_err(broken)? {
@@ -134,7 +171,7 @@ impl Records {
     }
 
     fn give_up(&mut self) {
-        self.tls = None;
+        self.layer = Layer::Over;
         self.held = Vec::new();
     }
 }

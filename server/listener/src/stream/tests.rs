@@ -9,7 +9,7 @@ use lanchat_certs::{CertificateSlot, Identity, Policy};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, DuplexStream, copy_bidirectional, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy_bidirectional, duplex};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -267,4 +267,70 @@ async fn a_peer_that_takes_nothing_is_given_up() {
     let (mut server, _client) = connected().await;
     let error = server.write(&mut text(4 * LONG)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
+}
+
+/// Both ends of a connection that is not encrypted: the server's first.
+async fn plain() -> (Stream, TcpStream) {
+    let (server, client) = sockets().await;
+    (Stream::plain(server), client)
+}
+
+#[tokio::test]
+async fn plain_text_goes_both_ways_as_it_is_and_ends_in_order() {
+    let (mut server, mut client) = plain().await;
+    assert_eq!(server.alpn(), None);
+    server.shake_hands(|| std::future::ready(())).await.unwrap();
+    let mut out = text(LONG);
+    let mut bytes = vec![0; LONG];
+    let (written, read_all) = tokio::join!(server.write(&mut out), client.read_exact(&mut bytes));
+    written.unwrap();
+    read_all.unwrap();
+    assert!(bytes == text(LONG));
+    assert_holds_nothing(&server);
+    client.write_all(b"hi").await.unwrap();
+    assert_eq!(read(&mut server).await.unwrap().unwrap(), b"hi");
+    client.shutdown().await.unwrap();
+    assert_eq!(read(&mut server).await.unwrap(), None);
+    server.write(&mut b"noted".to_vec()).await.unwrap();
+    let mut last = Vec::new();
+    let ((), told) = tokio::join!(server.close(), client.read_to_end(&mut last));
+    told.unwrap();
+    assert_eq!(last, b"noted");
+}
+
+#[tokio::test]
+async fn what_is_taken_in_is_one_piece_until_it_has_left() {
+    let (mut server, mut client) = connected().await;
+    let (all, mut taken) = (text(LONG), 0);
+    // Until the peer, which reads nothing, pushes back.
+    while let Poll::Ready(count) = poll_fn(|cx| Poll::Ready(server.poll_take_in(cx, &all[taken..]))).await {
+        taken += count.unwrap();
+        assert!(taken < LONG, "the sockets took all of it");
+    }
+    assert!((1..=PIECE_BYTES_MAX + 1024).contains(&server.unsent()), "{}", server.unsent());
+    let rest = async {
+        while taken < LONG {
+            taken += poll_fn(|cx| server.poll_take_in(cx, &all[taken..])).await.unwrap();
+        }
+        poll_fn(|cx| server.poll_flush(cx)).await.unwrap();
+    };
+    let mut bytes = vec![0; LONG];
+    let ((), heard) = tokio::join!(rest, client.read_exact(&mut bytes));
+    heard.unwrap();
+    assert!(bytes == text(LONG));
+    assert_holds_nothing(&server);
+}
+
+#[tokio::test]
+async fn who_takes_no_end_for_one_is_reset_with_the_last_word_read() {
+    let (mut server, mut client) = plain().await;
+    server.write(&mut b"farewell".to_vec()).await.unwrap();
+    let mut word = [0; 8];
+    let heard = async {
+        client.read_exact(&mut word).await.unwrap();
+        client.read(&mut [0]).await
+    };
+    let ((), end) = tokio::join!(server.reset(), heard);
+    assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(&word, b"farewell");
 }
