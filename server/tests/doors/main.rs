@@ -4,9 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod client;
+mod framed;
+mod gates;
 mod native;
+mod silent;
 mod site;
 mod suite;
+mod whole;
 
 /// All tests of the suite, for one door.
 macro_rules! conforms {
@@ -35,3 +39,4 @@ macro_rules! conforms {
 }
 
 conforms!(native_door: crate::native::Native);
+conforms!(framed_door: crate::framed::Framed);

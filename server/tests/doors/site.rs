@@ -6,9 +6,11 @@ use std::sync::Arc;
 use lanchat_certs::{CertificateSlot, Identity};
 use lanchat_frames::ServerInfo;
 use lanchat_hub::{Hub, HubOptions};
+use lanchat_listener::Listener;
 use lanchat_model::ServerId;
 use lanchat_store::SqliteStore;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +28,13 @@ pub(crate) struct Site {
 impl Site {
     /// Starts one that has the door of `subject`.
     pub(crate) async fn open(subject: &dyn Subject) -> Self {
+        Self::with(|socket, slot, hub| subject.listener(socket, slot, hub)).await
+    }
+
+    /// Starts one with this listener, which is given a socket of the loopback interface.
+    pub(crate) async fn with(
+        listen: impl FnOnce(TcpListener, &Arc<CertificateSlot>, Hub) -> Listener,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(folder.path()).unwrap();
         let hub = Hub::open(Arc::new(store), HubOptions::default()).await.unwrap();
@@ -34,8 +43,7 @@ impl Site {
         let socket = lanchat_listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = socket.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let listener = subject.listener(socket, &slot, hub.clone());
-        let serving = tokio::spawn(listener.serve(shutdown.clone()));
+        let serving = tokio::spawn(listen(socket, &slot, hub.clone()).serve(shutdown.clone()));
         Self { address, hub, shutdown, serving, _folder: folder }
     }
 
