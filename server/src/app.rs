@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanchat_certs::{CertificateSlot, Fingerprint, Identity, IdentityError, server_config};
+use lanchat_certs::{CertificateSlot, Fingerprint, Identity, IdentityError};
 use lanchat_hub::{Hub, HubOptions, failpoint};
-use lanchat_listener::{Door, Gate, Listener};
+use lanchat_listener::{Gate, Listener, NoGate};
 use lanchat_model::{AccountName, ServerId, limits};
 use lanchat_store::{OpenError, SqliteStore};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -19,8 +18,9 @@ use tracing::{error, info, warn};
 
 use crate::advertise::{Advert, advertise};
 use crate::banner::{Banner, NoHistory};
+use crate::config::Listen;
 use crate::data_dir::{DataDir, DataDirError};
-use crate::doors::{Introduction, doors};
+use crate::doors::{Introduction, gates};
 use crate::follow::{follow, issue};
 use crate::interfaces::{Absent, InterfaceRule, Neighbourhood};
 use crate::log_limit::say_what_is_left_out;
@@ -32,7 +32,7 @@ pub struct Options {
     /// The data directory.
     pub data: PathBuf,
     /// Where to listen. Empty: on all addresses of the host, at the default port.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<Listen>,
     /// What the server is called: at most `limits::SERVER_NAME_BYTES_MAX`, no control characters.
     pub name: String,
     /// Which interfaces to be found through.
@@ -64,6 +64,9 @@ pub enum AppError {
     /// A socket was not bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A socket was bound that nobody may be let in by.
+    #[error(transparent)]
+    Gate(#[from] NoGate),
     /// The store can write no longer.
     #[error("the database failed ({0}): start the server again; all that was acknowledged is kept")]
     StoreFailed(String),
@@ -75,8 +78,8 @@ pub enum AppError {
 /// A server that is ready: bound, but not accepting yet.
 pub struct App {
     options: Options,
-    sockets: Vec<TcpListener>,
-    doors: Vec<Arc<dyn Door>>,
+    listening: Vec<Listen>,
+    gates: Vec<Gate>,
     neighbourhood: Neighbourhood,
     absent: Option<Absent>,
     no_history: Option<NoHistory>,
@@ -115,24 +118,24 @@ impl App {
             warn!("--iface: {absent}");
         }
         let slot = issue(Arc::new(identity), &neighbourhood)?;
-        let sockets = sockets::bind(&options.listen)?;
-        let bound = |socket: &TcpListener| {
-            socket.local_addr().map_err(|cause| BindError { address: ([0, 0, 0, 0], 0).into(), cause })
-        };
-        let addresses: Arc<[SocketAddr]> = sockets.iter().map(bound).collect::<Result<_, _>>()?;
+        let bound = sockets::bind(&options.listen)?;
+        let listening: Vec<Listen> = bound.iter().map(|bound| bound.listen).collect();
+        let of_clients = listening.iter().filter(|listen| listen.is_default());
+        let addresses: Arc<[SocketAddr]> = of_clients.map(Listen::address).collect();
 
         let store = Arc::new(store);
         let hub_options =
             HubOptions { clients_max: options.clients_max, registration_open: options.registration_open };
         let hub = Hub::open(Arc::clone(&store) as _, hub_options).await?;
         let (server_id, fingerprint) = (slot.server_id(), slot.fingerprint());
-        let doors = doors(Introduction {
+        let introduction = Introduction {
             server_id,
             name: options.name.clone(),
             registration_open: options.registration_open,
-        });
+        };
+        let gates = gates(bound, introduction, &slot)?;
         let handle = AppHandle { hub, server_id, fingerprint, addresses };
-        Ok(Self { options, sockets, doors, neighbourhood, absent, no_history, slot, store, handle, data })
+        Ok(Self { options, listening, gates, neighbourhood, absent, no_history, slot, store, handle, data })
     }
 
     /// A handle that outlives the app, to be taken before [`App::run`].
@@ -140,7 +143,7 @@ impl App {
         self.handle.clone()
     }
 
-    /// The addresses that are listened on, with the ports that were really taken.
+    /// The addresses at which clients of lanchat are listened for, with the ports that were really taken.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.handle.addresses
     }
@@ -156,12 +159,13 @@ impl App {
     }
 
     /// What to tell the people: name, addresses, fingerprint, and what to type on another machine. Ends with a line
-    /// `listening on ADDR:PORT` for each socket.
+    /// `listening on ADDR:PORT` for each socket; where it is not for clients of lanchat, its URI.
     pub fn banner(&self) -> String {
         let banner = Banner {
             name: &self.options.name,
             fingerprint: self.fingerprint(),
             sockets: self.addresses(),
+            listening: &self.listening,
             neighbourhood: &self.neighbourhood,
             absent: self.absent.as_ref(),
             no_history: self.no_history.as_ref(),
@@ -176,12 +180,9 @@ impl App {
     /// [`AppError::StoreFailed`] or [`AppError::Crashed`] when it had to stop by itself. What was acknowledged is
     /// kept in any case.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), AppError> {
-        let Self { options, sockets, doors, neighbourhood, slot, store, handle, data, .. } = self;
+        let Self { options, gates, neighbourhood, slot, store, handle, data, .. } = self;
         let stop = shutdown.child_token();
-        let alpn: Vec<&[u8]> = doors.iter().filter_map(|door| door.alpn()).collect();
-        let tls = server_config(&slot, &alpn);
-        let gate = |socket| Gate::by_alpn(socket, Arc::clone(&tls), doors.clone());
-        let listener = Listener::new(sockets.into_iter().map(gate).collect(), handle.hub.clone());
+        let listener = Listener::new(gates, handle.hub.clone());
         info!(id = %handle.server_id, data = %data.path().display(), "serving");
 
         let mut parts = JoinSet::new();
@@ -274,7 +275,7 @@ impl AppHandle {
         self.hub.online()
     }
 
-    /// The addresses that are listened on.
+    /// The addresses at which clients of lanchat are listened for.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }

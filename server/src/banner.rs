@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use lanchat_certs::Fingerprint;
 
+use crate::config::Listen;
 use crate::interfaces::{Absent, Neighbourhood};
 
 /// What the server says of itself when it is ready.
@@ -13,7 +14,10 @@ use crate::interfaces::{Absent, Neighbourhood};
 pub(crate) struct Banner<'a> {
     pub(crate) name: &'a str,
     pub(crate) fingerprint: Fingerprint,
+    /// Where clients of lanchat reach it.
     pub(crate) sockets: &'a [SocketAddr],
+    /// All that it listens on.
+    pub(crate) listening: &'a [Listen],
     pub(crate) neighbourhood: &'a Neighbourhood,
     /// Interfaces that were named and are not there.
     pub(crate) absent: Option<&'a Absent>,
@@ -42,7 +46,8 @@ impl Display for NoHistory {
 }
 
 impl Display for Banner<'_> {
-    /// Ends with one line `listening on ADDR:PORT` per socket, which programs may read.
+    /// Ends with one line `listening on ADDR:PORT` per socket, which programs may read; of those that are not for clients of
+    /// lanchat with the URI.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "lanchat server {:?}, version {}", self.name, env!("CARGO_PKG_VERSION"))?;
         writeln!(f, "six words: {}", self.fingerprint.words())?;
@@ -64,8 +69,8 @@ impl Display for Banner<'_> {
             }
             None => self.explain_loneliness(f)?,
         }
-        for socket in self.sockets {
-            writeln!(f, "listening on {socket}")?;
+        for listen in self.listening {
+            writeln!(f, "listening on {listen}")?;
         }
         Ok(())
     }
@@ -136,6 +141,7 @@ mod tests {
             name: "lab",
             fingerprint: Fingerprint::from_bytes([0; 32]),
             sockets: &[socket.parse().unwrap()],
+            listening: &[socket.parse().unwrap()],
             neighbourhood: &neighbourhood,
             absent: None,
             no_history: None,

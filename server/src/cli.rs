@@ -72,7 +72,8 @@ pub enum Task {
 
 #[derive(Debug, Args)]
 struct Flags {
-    /// Listen on this address; may be given several times; port 0 takes a free one [default: [::]:7072]
+    /// Listen on this address, or on this URI, as lanchat://[::]:7072; may be given several times; port 0 takes a free one
+    /// [default: [::]:7072]
     #[arg(long, global = true, value_name = "ADDR:PORT")]
     listen: Vec<String>,
     /// What the server is called [default: the name of this computer]

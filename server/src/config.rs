@@ -1,12 +1,12 @@
 //! Settings: flags before environment before `lanchat.toml` before defaults, each value with its origin.
 
 mod key;
+mod listen;
 mod value;
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use lanchat_model::limits;
@@ -16,6 +16,7 @@ use crate::data_dir::DataDir;
 use crate::interfaces::InterfaceRule;
 
 pub use key::{Key, Layer, Origin, Setting};
+pub use listen::{BadListen, Listen};
 pub(crate) use value::default_listen;
 
 /// The variable that names the settings file.
@@ -34,7 +35,7 @@ pub struct Settings {
     /// The settings file, whether it exists or not.
     pub file: Setting<PathBuf>,
     /// [`Key::Listen`]
-    pub listen: Setting<Vec<SocketAddr>>,
+    pub listen: Setting<Vec<Listen>>,
     /// [`Key::Name`]
     pub name: Setting<String>,
     /// [`Key::Iface`]
@@ -73,7 +74,7 @@ impl Settings {
         let settings = Self {
             data,
             file,
-            listen: sources.take(Key::Listen, || vec![default_listen()], value::addresses),
+            listen: sources.take(Key::Listen, || vec![default_listen()], value::listen),
             name: sources.take(Key::Name, value::default_name, value::name),
             iface: sources.take(Key::Iface, Vec::new, |texts| Ok(texts.to_vec())),
             no_iface: sources.take(Key::NoIface, Vec::new, |texts| Ok(texts.to_vec())),
@@ -91,14 +92,14 @@ impl Settings {
     /// Every setting as a line of the settings file, with its origin as the comment.
     pub fn show(&self) -> String {
         let registration = if self.registration.value { "open" } else { "closed" };
-        let addresses: Vec<String> = self.listen.value.iter().map(SocketAddr::to_string).collect();
+        let listen: Vec<String> = self.listen.value.iter().map(Listen::to_string).collect();
         let mut shown = format!("# data directory: {} ({})\n", self.data.value.display(), self.data.origin);
         // Writing to a string cannot fail.
         let _ = writeln!(shown, "# settings file: {} ({})", self.file.value.display(), self.file.origin);
         let mut line = |key: Key, value: toml::Value, origin: &Origin| {
             let _ = writeln!(shown, "{} = {value}  # {origin}", key.names().0);
         };
-        line(Key::Listen, addresses.into(), &self.listen.origin);
+        line(Key::Listen, listen.into(), &self.listen.origin);
         line(Key::Name, self.name.value.clone().into(), &self.name.origin);
         line(Key::Iface, self.iface.value.clone().into(), &self.iface.origin);
         line(Key::NoIface, self.no_iface.value.clone().into(), &self.no_iface.origin);
@@ -301,7 +302,7 @@ mod tests {
 
     #[test]
     fn lists_in_variables_are_separated_by_commas() {
-        let settings = load("", &[("LANCHAT_LISTEN", "127.0.0.1:1, [::1]:2")], &[]).unwrap();
+        let settings = load("", &[("LANCHAT_LISTEN", "127.0.0.1:1, lanchat://[::1]:2")], &[]).unwrap();
         let listen = settings.into_options().listen;
         assert_eq!(listen, ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()]);
     }

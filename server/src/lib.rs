@@ -22,7 +22,7 @@ mod sockets;
 
 pub use app::{App, AppError, AppHandle, Options};
 pub use cli::{Cli, Task};
-pub use config::{BadSettings, Key, Layer, Origin, Setting, Settings};
+pub use config::{BadListen, BadSettings, Key, Layer, Listen, Origin, Setting, Settings};
 pub use data_dir::{DataDir, DataDirError};
 pub use descriptors::raise_descriptor_limit;
 pub use interfaces::InterfaceRule;

@@ -55,7 +55,7 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     }
     match error.downcast_ref() {
         Some(AppError::DataDir(_) | AppError::Identity(_) | AppError::Database(_)) => 3,
-        Some(AppError::Bind(_)) => 4,
+        Some(AppError::Bind(_) | AppError::Gate(_)) => 4,
         _ if error.is::<DataDirError>() => 3,
         _ => 1,
     }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpListener;
 
-use crate::config::default_listen;
+use crate::config::{Listen, default_listen};
 
 /// Why a socket was not bound.
 #[derive(Debug, thiserror::Error)]
@@ -32,23 +32,37 @@ fn why(error: &io::Error) -> String {
     known.to_owned()
 }
 
-/// Binds all of `addresses`; none means the default port on all addresses of the host.
-pub(crate) fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
-    if !addresses.is_empty() {
-        return addresses.iter().copied().map(bind_one).collect();
+/// A socket that is listened on.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    /// What it is, with the port that was really taken.
+    pub(crate) listen: Listen,
+    pub(crate) socket: TcpListener,
+}
+
+/// Binds all of these; none means the default port on all addresses of the host.
+pub(crate) fn bind(listen: &[Listen]) -> Result<Vec<Bound>, BindError> {
+    if !listen.is_empty() {
+        return listen.iter().copied().map(bind_one).collect();
     }
     let default = default_listen();
     match bind_one(default) {
         Err(error) if error.cause.kind() != io::ErrorKind::AddrInUse => {
             tracing::info!(%error, "no IPv6 on this host");
-            Ok(vec![bind_one(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), default.port()))?])
+            let without = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), default.address().port());
+            Ok(vec![bind_one(without.into())?])
         }
         socket => Ok(vec![socket?]),
     }
 }
 
-fn bind_one(address: SocketAddr) -> Result<TcpListener, BindError> {
-    lanchat_listener::bind(address).map_err(|cause| BindError { address, cause })
+fn bind_one(listen: Listen) -> Result<Bound, BindError> {
+    let address = listen.address();
+    let bound = || {
+        let socket = lanchat_listener::bind(address)?;
+        io::Result::Ok(Bound { listen: listen.at(socket.local_addr()?), socket })
+    };
+    bound().map_err(|cause| BindError { address, cause })
 }
 
 #[cfg(test)]
@@ -59,10 +73,11 @@ mod tests {
     async fn all_that_was_asked_for_is_bound_or_nothing() {
         let loopback = "127.0.0.1:0".parse().unwrap();
         let sockets = bind(&[loopback, loopback]).unwrap();
-        let taken = sockets[1].local_addr().unwrap();
-        assert_ne!(sockets[0].local_addr().unwrap(), taken);
+        let taken = sockets[1].listen;
+        assert_eq!(sockets[1].socket.local_addr().unwrap(), taken.address());
+        assert_ne!(sockets[0].listen, taken);
         let error = bind(&[loopback, taken]).unwrap_err();
-        assert_eq!(error.address, taken);
+        assert_eq!(error.address, taken.address());
         assert!(error.to_string().contains("--listen"), "{error}");
     }
 }

@@ -149,6 +149,19 @@ fn the_banner_says_where_it_really_listens() {
 }
 
 #[test]
+fn where_to_listen_may_be_a_uri_on_the_command_line_and_in_the_settings() {
+    let data = data();
+    fs::write(data.path().join("lanchat.toml"), "listen = [\"lanchat://127.0.0.1:0\"]\n").unwrap();
+    for args in [&["--no-mdns"][..], &["--no-mdns", "--listen", "lanchat://127.0.0.1:0"]] {
+        let server = Running::start(data.path(), args);
+        assert!(server.address().starts_with("127.0.0.1:") && !server.address().ends_with(":0"));
+        TcpStream::connect(server.address()).unwrap();
+    }
+    let shown = stdout(&output(&mut lanchatd(data.path(), &["config", "show"])));
+    assert!(shown.contains("listen = [\"127.0.0.1:0\"]"), "the short form is the same: {shown}");
+}
+
+#[test]
 fn an_interface_that_does_not_exist_is_named_in_the_banner() {
     let data = data();
     let args = ["--listen", "0.0.0.0:0", "--no-mdns", "--iface", "nope0"];
@@ -200,6 +213,9 @@ fn values_that_are_none_are_told_what_would_be() {
     for (flags, words) in [
         (["--max-clients", "many"], "a number from 1 up, for example 500"),
         (["--listen", "7072"], "for example 0.0.0.0:7072 or [::]:7072"),
+        (["--listen", "lanchat://7072"], "for example lanchat://0.0.0.0:7072 or lanchat://[::]:7072"),
+        (["--listen", "gopher://127.0.0.1:70"], "no listener of the kind `gopher`; it has lanchat"),
+        (["--listen", "lanchat+insecure://127.0.0.1:0"], "lanchat is always encrypted; leave +insecure out"),
         (["--registration", "maybe"], "open"),
         (["--name", ""], "a name cannot be empty"),
     ] {

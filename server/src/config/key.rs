@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// What can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
-    /// Where to listen: `ADDR:PORT`, any number of them.
+    /// Where to listen: URIs or `ADDR:PORT`, any number of them.
     Listen,
     /// What the server is called.
     Name,

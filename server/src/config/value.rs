@@ -5,9 +5,11 @@ use std::net::{Ipv6Addr, SocketAddr};
 use lanchat_model::limits;
 use lanchat_protocol::beacon;
 
+use super::listen::Listen;
+
 /// `[::]` takes IPv4 as well.
-pub(crate) fn default_listen() -> SocketAddr {
-    SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), beacon::DEFAULT_PORT)
+pub(crate) fn default_listen() -> Listen {
+    SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), beacon::DEFAULT_PORT).into()
 }
 
 /// The name of the host, without its domain.
@@ -38,14 +40,12 @@ fn parse_name(text: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-/// `ADDR:PORT`, one or more.
-pub(super) fn addresses(texts: &[String]) -> Result<Vec<SocketAddr>, String> {
-    let address = |text: &String| {
-        text.parse().map_err(|_| format!("`{text}` is not ADDR:PORT, for example 0.0.0.0:7072 or [::]:7072"))
-    };
+/// Where to listen: URIs or `ADDR:PORT`, one or more.
+pub(super) fn listen(texts: &[String]) -> Result<Vec<Listen>, String> {
+    let listen = |text: &String| text.parse::<Listen>().map_err(|bad| bad.to_string());
     match texts {
         [] => Err("give at least one ADDR:PORT, for example [::]:7072".into()),
-        texts => texts.iter().map(address).collect(),
+        texts => texts.iter().map(listen).collect(),
     }
 }
 
