@@ -87,7 +87,7 @@ impl Scene {
                 store.open_private(one.1, other.1).await?.context("room for a chat")?;
             }
         }
-        store.checkpoint().await?;
+        store.close().await?;
         Ok(())
     }
 

@@ -1,16 +1,16 @@
 //! The server as a whole: built from options, run until told to stop. It knows no command line.
 
-use std::fs;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use lanchat_certs::{CertificateSlot, Fingerprint, Identity, IdentityError};
+use lanchat_hub::port::Store;
 use lanchat_hub::{Hub, HubOptions, failpoint};
 use lanchat_listener::{Gate, Listener, NoGate};
 use lanchat_model::{AccountName, ServerId, limits};
-use lanchat_store::{OpenError, SqliteStore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ use crate::follow::{follow, issue};
 use crate::interfaces::{Absent, InterfaceRule, Neighbourhood};
 use crate::log_limit::say_what_is_left_out;
 use crate::sockets::{self, BindError};
+use crate::store;
 
 /// What a server is built from.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ pub enum AppError {
     Identity(#[from] IdentityError),
     /// The database was refused.
     #[error(transparent)]
-    Database(#[from] OpenError),
+    Database(Box<dyn Error + Send + Sync>),
     /// The domain did not start, or refused a request of the host.
     #[error(transparent)]
     Hub(#[from] lanchat_hub::Error),
@@ -84,7 +85,7 @@ pub struct App {
     absent: Option<Absent>,
     no_history: Option<NoHistory>,
     slot: Arc<CertificateSlot>,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     handle: AppHandle,
     /// The last to be dropped: the lock on all of the above.
     data: DataDir,
@@ -123,10 +124,9 @@ impl App {
         let of_clients = listening.iter().filter(|listen| listen.is_default());
         let addresses: Arc<[SocketAddr]> = of_clients.map(Listen::address).collect();
 
-        let store = Arc::new(store);
         let hub_options =
             HubOptions { clients_max: options.clients_max, registration_open: options.registration_open };
-        let hub = Hub::open(Arc::clone(&store) as _, hub_options).await?;
+        let hub = Hub::open(Arc::clone(&store), hub_options).await?;
         let (server_id, fingerprint) = (slot.server_id(), slot.fingerprint());
         let introduction = Introduction {
             server_id,
@@ -221,7 +221,7 @@ impl App {
 }
 
 /// The order of a stop: nobody new; the sessions and the network are told goodbye, at the same time; what was admitted
-/// is committed; the journal is written out.
+/// is committed; the store is closed.
 async fn wind_down(stop: CancellationToken, mut parts: JoinSet<()>, hub: &Hub) {
     info!("stopping");
     stop.cancel();
@@ -243,21 +243,15 @@ async fn wind_down(stop: CancellationToken, mut parts: JoinSet<()>, hub: &Hub) {
 struct Opened {
     data: DataDir,
     identity: Identity,
-    store: SqliteStore,
+    store: Arc<dyn Store>,
     no_history: Option<NoHistory>,
 }
 
 fn open(path: &Path) -> Result<Opened, AppError> {
     let data = DataDir::open(path)?;
-    let (known, database) = (data.identity().exists(), data.path().join(lanchat_store::FILE_NAME));
+    let is_known = data.identity().exists();
     let identity = Identity::load_or_create(&data.identity())?;
-    // A first start that was cut off looks the same, so it is no error; lost history is worth a word.
-    let is_lost = known && fs::metadata(&database).map_or(true, |found| found.len() == 0);
-    let no_history = is_lost.then_some(NoHistory { database });
-    if let Some(no_history) = &no_history {
-        warn!("{no_history}");
-    }
-    let store = SqliteStore::open(data.path())?;
+    let (store, no_history) = store::open(data.path(), is_known).map_err(AppError::Database)?;
     Ok(Opened { data, identity, store, no_history })
 }
 

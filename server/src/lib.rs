@@ -19,6 +19,7 @@ mod log_queue;
 pub mod logging;
 mod signals;
 mod sockets;
+mod store;
 
 pub use app::{App, AppError, AppHandle, Options};
 pub use cli::{Cli, Task};

@@ -230,7 +230,7 @@ impl Hub {
         self.0.registry.touch_all();
     }
 
-    /// Stops the hub: what was admitted is committed, presence is stored as it is, the journal is written out.
+    /// Stops the hub: what was admitted is committed, presence is stored as it is, the store is closed.
     /// Call it when all sessions are gone; a second call does nothing.
     pub async fn close(&self) {
         drop(self.0.take_sequencer());
@@ -246,8 +246,8 @@ impl Hub {
         keeping.abort();
         probing.abort();
         self.0.presence.save(&*self.0.store).await;
-        if let Err(error) = self.0.store.checkpoint().await {
-            tracing::warn!(%error, "the journal was not written out; the next start does it");
+        if let Err(error) = self.0.store.close().await {
+            tracing::warn!(%error, "the store was not closed in order; the next start makes up for it");
         }
     }
 }

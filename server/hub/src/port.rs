@@ -426,11 +426,19 @@ pub trait Log: Send + Sync {
 }
 
 /// All that the hub needs kept.
+///
+/// The cases of the crate `lanchat-conformance` say what a store must do, beyond what stands here; each store runs them
+/// all. What only some stores can do, such as search, is a trait of its own: this one then has a method more, which
+/// answers `Option<&dyn …>`, and `None` unless a store says otherwise.
 pub trait Store: Accounts + Rooms + Log {
-    /// Changes if and only if history was restored or reset.
+    /// Changes if and only if history was restored or reset: at most `limits::EPOCH_BYTES_MAX` of printable ASCII.
     fn epoch(&self) -> Answer<'_, String>;
-    /// Commits something that changes nothing, as far as anybody can tell: so it is learnt whether there is space.
-    fn probe(&self) -> Answer<'_, ()>;
-    /// Writes out what is only in the journal. Called once, when the server stops.
-    fn checkpoint(&self) -> Answer<'_, ()>;
+    /// Tells whether there is space, by keeping something that nobody can tell: `Full` while a post would be refused so.
+    fn check_space(&self) -> Answer<'_, ()>;
+    /// Leaves to the next start nothing that can be done now. Called once, when the server stops, behind the last change;
+    /// what is read is answered on. A server that is killed instead loses nothing that was answered.
+    fn close(&self) -> Answer<'_, ()>;
+    /// Completes, with the cause, when nothing can be kept any more until the process has ended and starts again, which
+    /// recovers all that was ever answered. Until then every change is answered with an error. Cancel safe.
+    fn failed(&self) -> Pin<Box<dyn Future<Output = String> + Send + '_>>;
 }

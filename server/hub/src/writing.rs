@@ -65,7 +65,7 @@ async fn probe(writing: Arc<Writing>, store: Arc<dyn Store>) {
         writing.full.notified().await;
         while writing.notice() == Notice::ReadOnly {
             sleep(limits::WRITE_PROBE).await;
-            writing.note(&store.probe().await);
+            writing.note(&store.check_space().await);
         }
     }
 }

@@ -5,9 +5,8 @@
 mod memory_store;
 mod people;
 
-use lanchat_hub::port::Log;
 use lanchat_hub::{Command, Credentials, Hub, HubOptions, Post, RoomView, Source};
-use lanchat_model::{ClientId, MessageText, RoomId, RoomName, Seq, limits};
+use lanchat_model::{ClientId, MessageText, RoomId, RoomName, limits};
 use memory_store::MemoryStore;
 use people::{here, newcomer};
 use tokio::task::{JoinSet, unconstrained};
@@ -57,7 +56,7 @@ async fn somebody_elses_line_is_in_the_next_batch_and_ahead_of_a_flood() {
     let batches = store.batches();
     assert_eq!(batches.iter().sum::<usize>(), SESSIONS * limits::UNACKED_PER_SESSION_MAX + 1);
     assert!(batches.iter().all(|batch| *batch <= limits::BATCH_DRAFTS_PER_ACCOUNT_MAX + 1), "{batches:?}");
-    let log = store.read_after(RoomId(0), Seq::ZERO, usize::MAX).await.unwrap();
+    let log = store.whole_log(RoomId(0));
     let place =
         log.iter().filter(|entry| entry.client_id != ClientId::from_bytes([0xff; 16])).position(|entry| {
             entry.author_name.as_str() == "bob" && matches!(entry.body, lanchat_hub::Body::Message { .. })
@@ -80,7 +79,7 @@ async fn whoever_says_a_line_waits_behind_no_queue_of_others() {
         let source = Source(format!("10.0.{account}.1").into());
         flood.push(hub.authenticate(newcomer(&format!("eve{account}")), &source).await.unwrap().0);
     }
-    let disk = store.hold();
+    let disk = store.hold_drafts();
     let mut posting = JoinSet::new();
     for (account, mut session) in flood.into_iter().enumerate() {
         let long = long.clone();

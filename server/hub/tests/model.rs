@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use lanchat_hub::port::Log;
 use lanchat_hub::{
     Body, Command, Credentials, Entry, Error, Event, Hub, HubOptions, Post, Refusal, Reply, RoomState,
     RoomView, Session, Source,
@@ -364,7 +363,7 @@ impl World {
             if id as usize >= self.store.rooms() {
                 break;
             }
-            let log = self.store.read_after(RoomId(id), Seq::ZERO, usize::MAX).await.unwrap();
+            let log = self.store.whole_log(RoomId(id));
             kept.push(log.iter().map(|entry| said(entry)).collect());
         }
         let mut meant: Vec<_> = self.reference.logs.values().cloned().collect();

@@ -307,7 +307,7 @@ async fn who_attaches_between_a_commit_and_its_word_keeps_it_from_nobody() {
     let (mut carol, _) = register(&hub, "carol").await;
     attach(&mut bob).await;
     drain(&mut bob).await;
-    let gate = store.hold();
+    let gate = store.hold_drafts();
     ana.submit(post(lobby(), 1, "hello")).await.unwrap();
     assert!(texts(&drain(&mut bob).await).is_empty(), "the store has it, and has not said so");
     store.let_pass();

@@ -1,6 +1,7 @@
 //! The store as a whole: a database file, its writer and its readers.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -88,13 +89,6 @@ impl SqliteStore {
         })
     }
 
-    /// Completes, with the cause, when the store can write no longer: the process must stop and
-    /// start again, which recovers all that was ever answered. Until then every change is answered
-    /// with an error. Cancel safe.
-    pub async fn failed(&self) -> String {
-        self.writer.failed().await
-    }
-
     /// Changes something: `work` runs whole or not at all, and is on disk when the answer comes.
     pub(crate) fn write<T: Send + 'static>(
         &self,
@@ -157,7 +151,7 @@ impl Store for SqliteStore {
         Box::pin(async { Ok(epoch) })
     }
 
-    fn probe(&self) -> Answer<'_, ()> {
+    fn check_space(&self) -> Answer<'_, ()> {
         // Writing a number of the header, even the one that is there, makes a page that must be stored.
         self.write_more(|conn, _| {
             let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -165,7 +159,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn checkpoint(&self) -> Answer<'_, ()> {
+    fn close(&self) -> Answer<'_, ()> {
         let lived = self.lived();
         Box::pin(async move {
             let counted = self
@@ -177,5 +171,9 @@ impl Store for SqliteStore {
             }
             self.writer.checkpoint().await
         })
+    }
+
+    fn failed(&self) -> Pin<Box<dyn Future<Output = String> + Send + '_>> {
+        Box::pin(self.writer.failed())
     }
 }

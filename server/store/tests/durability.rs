@@ -3,8 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
 
-mod scene;
-
 use std::fs;
 use std::future::poll_fn;
 use std::path::Path;
@@ -13,14 +11,14 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use lanchat_conformance::scene::{
+    another_device, append, draft, facts, fresh, fresh_name, fresh_token, group, join, message, person, seqs,
+    token_after,
+};
 use lanchat_hub::port::{Accounts, Appended, Log, NotResumed, Rooms, Store};
 use lanchat_model::{RoomName, Seq, Timestamp, limits};
 use lanchat_store::{OpenError, SqliteStore};
 use rusqlite::Connection;
-use scene::{
-    another_device, append, draft, facts, fresh, fresh_name, fresh_token, group, join, message, person, seqs,
-    token_after,
-};
 use tempfile::{TempDir, tempdir};
 
 /// Copies the files of a database that is open, as a crash would leave them.
@@ -91,7 +89,7 @@ async fn a_checkpoint_leaves_nothing_in_the_journal() {
     let (dir, after) = (tempdir().unwrap(), tempdir().unwrap());
     let store = SqliteStore::open(dir.path()).unwrap();
     let ana = person(&store, "ana").await;
-    store.checkpoint().await.unwrap();
+    store.close().await.unwrap();
     assert_eq!(fs::metadata(dir.path().join("lanchat.db-wal")).unwrap().len(), 0);
     fs::copy(dir.path().join("lanchat.db"), after.path().join("lanchat.db")).unwrap();
     let copied = SqliteStore::open(after.path()).unwrap();
@@ -167,7 +165,7 @@ async fn a_server_ages_over_its_starts_and_not_between_them() {
     let (ana, bo) = (person(&store, "ana").await, person(&store, "bo").await);
     // One half until a stop in order, the other until a kill behind something that was stamped.
     time.store(rest / 2, Ordering::Relaxed);
-    store.checkpoint().await.unwrap();
+    store.close().await.unwrap();
     drop(store);
     time.store(0, Ordering::Relaxed);
     let store = open_at(&dir, &time);

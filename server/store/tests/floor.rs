@@ -2,21 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
 
-mod scene;
-
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use lanchat_conformance::scene::{
+    Person, append, draft, fresh, fresh_name, fresh_token, group, join, left, message, person, seqs,
+};
 use lanchat_hub::port::{Accounts, Appended, Draft, Generation, Log, NewDevice, Rooms, Store};
 use lanchat_hub::{Body, Refusal};
 use lanchat_model::{RoomId, Seq, Timestamp};
 use lanchat_store::SqliteStore;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use scene::{
-    Person, append, draft, fresh, fresh_name, fresh_token, group, join, left, message, person, seqs,
-};
 use tempfile::{TempDir, tempdir};
 
 fn at(seq: u64) -> Seq {
@@ -145,10 +143,10 @@ async fn what_is_deleted_is_overwritten() {
     let (dir, store, ana, _) = author().await;
     let device = NewDevice { label: Some(CANARY.into()), token: fresh_token() };
     let device = store.add_device(ana.id, Generation(0), device).await.unwrap().unwrap().device;
-    store.checkpoint().await.unwrap();
+    store.close().await.unwrap();
     assert!(traces(dir.path(), CANARY) > 0, "a control: it is found");
     store.remove_device(device).await.unwrap();
-    store.checkpoint().await.unwrap();
+    store.close().await.unwrap();
     assert_eq!(traces(dir.path(), CANARY), 0);
 }
 
@@ -194,7 +192,7 @@ async fn copies_of_upgrades_go_after_their_time() {
         let store =
             SqliteStore::open_with_clocks(dir.path(), move || Timestamp(wall), move || DAY * runs).unwrap();
         assert_eq!(left(), [true; 3], "before it ran for {runs} days more");
-        store.checkpoint().await.unwrap();
+        store.close().await.unwrap();
     }
     drop(SqliteStore::open_with_clocks(dir.path(), || Timestamp(0), || Duration::ZERO).unwrap());
     assert_eq!(left(), [false, false, true]);

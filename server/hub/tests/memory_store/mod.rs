@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test uses its part of it")]
 
+use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use lanchat_hub::port::*;
@@ -10,20 +12,31 @@ use lanchat_hub::{Body, Entry, Subject};
 use lanchat_model::*;
 use tokio::sync::Semaphore;
 
-use state::{Device, State, index};
+use state::{State, index, page};
 
 mod state;
 
-#[derive(Default)]
 pub(crate) struct MemoryStore(Mutex<State>);
 
 /// Holds answers back, so that something else can happen in between.
 #[derive(Clone)]
-pub(crate) struct Gate(Arc<Semaphore>);
+pub(crate) struct Gate {
+    open: Arc<Semaphore>,
+    asked: Arc<Semaphore>,
+}
 
 impl Gate {
+    fn closed() -> Self {
+        Self { open: Arc::new(Semaphore::new(0)), asked: Arc::new(Semaphore::new(0)) }
+    }
+
     pub(crate) fn open(&self) {
-        self.0.add_permits(Semaphore::MAX_PERMITS / 2);
+        self.open.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+
+    /// Waits until something more was asked whose answer it holds back.
+    pub(crate) async fn asked(&self) {
+        self.asked.acquire().await.expect("it is never closed").forget();
     }
 }
 
@@ -33,11 +46,16 @@ fn answer<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
 
 /// Answers when the gate that stood there at the time of the question is open.
 fn answer_behind<'a, T: Send + 'a>(gate: Option<Gate>, value: T) -> Answer<'a, T> {
+    outcome_behind(gate, Ok(value))
+}
+
+fn outcome_behind<'a, T: Send + 'a>(gate: Option<Gate>, outcome: Result<T, StoreError>) -> Answer<'a, T> {
     Box::pin(async move {
         if let Some(gate) = gate {
-            drop(gate.0.acquire().await);
+            gate.asked.add_permits(1);
+            drop(gate.open.acquire().await);
         }
-        Ok(value)
+        outcome
     })
 }
 
@@ -47,22 +65,28 @@ fn full<'a, T: Send + 'a>() -> Answer<'a, T> {
 
 impl MemoryStore {
     pub(crate) fn new() -> Arc<Self> {
-        let store = Self::default();
-        store.lock().rooms.push((RoomKind::Group(RoomName::lobby()), Vec::new()));
-        Arc::new(store)
+        Arc::new(Self(Mutex::new(State::new())))
     }
 
     /// Holds back what is answered to questions about logins, memberships and `away` that are asked until
     /// [`MemoryStore::let_pass`].
     pub(crate) fn hold(&self) -> Gate {
-        let gate = Gate(Arc::new(Semaphore::new(0)));
+        let gate = Gate::closed();
         self.lock().gate = Some(gate.clone());
+        gate
+    }
+
+    /// Holds back the answers about drafts: what is in the logs is told to nobody yet.
+    pub(crate) fn hold_drafts(&self) -> Gate {
+        let gate = Gate::closed();
+        self.lock().gate_of_logs = Some(gate.clone());
         gate
     }
 
     /// Answers at once what is asked from now on.
     pub(crate) fn let_pass(&self) {
-        self.lock().gate = None;
+        let mut state = self.lock();
+        (state.gate, state.gate_of_logs) = (None, None);
     }
 
     /// As an earlier version left it.
@@ -74,9 +98,7 @@ impl MemoryStore {
 
     /// Gives an account a name that an earlier version allowed.
     pub(crate) fn rename(&self, name: &str, to: &str) {
-        let mut state = self.lock();
-        let found = state.accounts.iter_mut().find(|account| account.name.as_str() == name);
-        found.expect("there is such an account").name = to.parse().expect("it is a name");
+        self.lock().rename(name, to.parse().expect("it is a name"));
     }
 
     pub(crate) fn fill_disk(&self, full: bool) {
@@ -91,7 +113,7 @@ impl MemoryStore {
 
     /// As a damaged disk would: nothing says that the beginning is gone.
     pub(crate) fn lose(&self, room: RoomId, first: Seq) {
-        self.lock().rooms[index(room.0)].1.retain(|entry| entry.seq >= first);
+        self.lock().rooms[index(room.0)].log.retain(|entry| entry.seq >= first);
     }
 
     /// How many drafts were appended together, each time.
@@ -107,6 +129,11 @@ impl MemoryStore {
     /// How many rooms there are; their ids are `0..rooms()`.
     pub(crate) fn rooms(&self) -> usize {
         self.lock().rooms.len()
+    }
+
+    /// All that is kept of a log, which no page may hold.
+    pub(crate) fn whole_log(&self, room: RoomId) -> Vec<Arc<Entry>> {
+        self.lock().log(room).to_vec()
     }
 
     /// Another store, with the same content.
@@ -125,37 +152,22 @@ impl Accounts for MemoryStore {
         if state.disk_is_full {
             return full();
         }
-        if state.accounts.iter().any(|account| account.name.looks() == new.name.looks()) {
-            return answer(None);
-        }
-        let id = AccountId(state.accounts.len() as i64);
-        let account = Account {
-            id,
-            name: new.name.clone(),
-            display_name: new.display_name,
-            admin: new.admin,
-            phc: new.phc,
-            generation: Generation(0),
-            created: Timestamp(0),
-            last_seen: None,
-            away: None,
-        };
-        state.accounts.push(account.clone());
+        let Some(account) = state.add_account(new) else { return answer(None) };
+        let (id, author_name) = (account.id, account.name.clone());
         let client_id = ClientId::from_bytes([0xff - id.0 as u8; 16]);
-        let body = Body::Joined(Subject { account: id, name: new.name.clone() });
-        let draft = Draft { room: RoomId(0), author: id, author_name: new.name, client_id, body };
+        let body = Body::Joined(Subject { account: id, name: author_name.clone() });
+        let draft = Draft { room: RoomId(0), author: id, author_name, client_id, body };
         let Appended::Fresh { entry, .. } = state.append(draft) else {
             panic!("a new account was in the lobby")
         };
-        state.devices.push(Device::new(id, device.token));
-        let device = DeviceId(state.devices.len() as i64 - 1);
+        let device = state.add_device(id, device);
         answer(Some(Registered { account, device, entry }))
     }
 
     fn mistaken_for(&self, name: AccountName) -> Answer<'_, Option<AccountName>> {
         let state = self.lock();
-        let alike = state.accounts.iter().filter(|account| account.name.looks() == name.looks());
-        let first = alike.map(|account| account.name.clone()).min_by_key(|other| *other != name);
+        let alike = state.alike(&name).map(|account| account.name.clone());
+        let first = alike.min_by_key(|other| *other != name);
         answer_behind(state.gate.clone(), first)
     }
 
@@ -177,15 +189,8 @@ impl Accounts for MemoryStore {
         if state.accounts[index(account.0)].generation != known {
             return answer(None);
         }
-        let of_account = (0..state.devices.len()).filter(|id| {
-            let device = &state.devices[*id];
-            device.account == account && !device.gone
-        });
-        let mut evicted: Vec<_> = of_account.map(|id| DeviceId(id as i64)).collect();
-        evicted.truncate((evicted.len() + 1).saturating_sub(limits::DEVICES_PER_ACCOUNT_MAX));
-        evicted.iter().for_each(|device| state.remove(*device));
-        state.devices.push(Device::new(account, device.token));
-        let device = DeviceId(state.devices.len() as i64 - 1);
+        let evicted = state.evict(account);
+        let device = state.add_device(account, device);
         answer_behind(state.gate.clone(), Some(AddedDevice { device, evicted }))
     }
 
@@ -203,7 +208,7 @@ impl Accounts for MemoryStore {
         let Some(found) = found else {
             return answer_behind(state.gate.clone(), Err(state.not_resumed(token)));
         };
-        let device = &mut state.devices[found];
+        let device = state.use_device(found);
         (device.current, device.next, device.series) = (token.hash, Some(next.hash), Some(next.series));
         let account = device.account;
         let found = (state.accounts[index(account.0)].clone(), DeviceId(found as i64));
@@ -303,19 +308,20 @@ impl Rooms for MemoryStore {
     fn open_group(&self, name: RoomName, account: AccountId) -> Answer<'_, Opened> {
         let mut state = self.lock();
         let kind = RoomKind::Group(name);
-        let is_there = state.find(&kind).is_some();
-        let groups = state.memberships.iter().filter(|(room, member)| {
-            *member == account && matches!(state.rooms[index(room.0)].0, RoomKind::Group(_))
-        });
-        let made = state.made.get(&account).copied().unwrap_or(0);
-        if groups.count() >= limits::GROUPS_PER_ACCOUNT_MAX {
+        let found = state.find(&kind);
+        if let Some(room) = found.clone().filter(|room| state.is_member(room.id, account)) {
+            return answer(Opened::Room(room));
+        }
+        let is_in_use = found.as_ref().is_some_and(|room| room.members > 0);
+        if !state.has_space(account) || !(is_in_use || state.has_space_for_group()) {
             return answer(Opened::TooManyRooms);
         }
-        if !is_there && made >= limits::ROOMS_MADE_PER_DAY_MAX {
-            return answer(Opened::TooManyMade(limits::ROOMS_MADE_WITHIN));
-        }
-        if !is_there {
-            state.made.insert(account, made + 1);
+        if found.is_none() {
+            let made = state.made.entry(account).or_default();
+            if *made >= limits::ROOMS_MADE_PER_DAY_MAX {
+                return answer(Opened::TooManyMade(limits::ROOMS_MADE_WITHIN));
+            }
+            *made += 1;
         }
         answer(Opened::Room(state.open(kind)))
     }
@@ -323,9 +329,13 @@ impl Rooms for MemoryStore {
     fn open_private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>> {
         let mut state = self.lock();
         let kind = state.pair(one, other);
-        let room = state.open(kind);
-        state.memberships.extend([(room.id, one), (room.id, other)]);
-        answer(Some(room))
+        let has_space = |of| state.count(of, false) < limits::PRIVATE_CHATS_PER_ACCOUNT_MAX;
+        if state.find(&kind).is_none() && !(has_space(one) && has_space(other)) {
+            return answer(None);
+        }
+        let room = state.open(kind).id;
+        [one, other].into_iter().for_each(|account| state.enter(room, account));
+        answer(Some(state.record(room)))
     }
 
     fn private(&self, one: AccountId, other: AccountId) -> Answer<'_, Option<RoomRecord>> {
@@ -352,28 +362,37 @@ impl Rooms for MemoryStore {
     fn groups(&self, asker: AccountId) -> Answer<'_, Vec<GroupRecord>> {
         let state = self.lock();
         let groups = (0..state.rooms.len()).map(|id| state.record(RoomId(id as i64)));
-        let groups = groups.filter(|room| matches!(room.kind, RoomKind::Group(_)) && room.members > 0);
+        let named = |room: RoomRecord| match room.kind.clone() {
+            RoomKind::Group(name) if room.members > 0 => Some((name, room)),
+            RoomKind::Group(_) | RoomKind::Private(_) => None,
+        };
+        let mut groups: Vec<_> = groups.filter_map(named).collect();
+        groups.sort_by(|one, other| one.0.cmp(&other.0));
         let line =
-            |room: RoomRecord| GroupRecord { joined: state.memberships.contains(&(room.id, asker)), room };
-        answer(groups.map(line).collect())
+            |(_, room): (RoomName, RoomRecord)| GroupRecord { joined: state.is_member(room.id, asker), room };
+        answer(groups.into_iter().map(line).take(limits::ROOMS_MAX).collect())
     }
 
-    fn members(&self, room: RoomId, _first: Vec<AccountId>) -> Answer<'_, Vec<MemberRecord>> {
-        let state = self.lock();
-        let of_room = state.memberships.iter().filter(|(of, _)| *of == room);
-        let member = |account: &Account| MemberRecord {
-            id: account.id,
-            name: account.name.clone(),
-            display_name: account.display_name.clone(),
-            last_seen: account.last_seen,
+    fn members(&self, room: RoomId, first: Vec<AccountId>) -> Answer<'_, Vec<MemberRecord>> {
+        let (state, first) = (self.lock(), BTreeSet::from_iter(first));
+        let of_room = state.room(room).into_iter().flat_map(|room| &room.members);
+        let member = |id: &AccountId| {
+            let Account { name, display_name, last_seen, .. } = state.accounts[index(id.0)].clone();
+            MemberRecord { id: *id, name, display_name, last_seen }
         };
-        answer(of_room.map(|(_, id)| member(&state.accounts[index(id.0)])).collect())
+        let mut members: Vec<_> = of_room.map(member).collect();
+        members.sort_by_key(|member| (!first.contains(&member.id), member.name.clone()));
+        members.truncate(limits::MEMBERS_PAGE_MAX);
+        answer(members)
     }
 
     fn mark(&self, device: DeviceId, room: RoomId, seq: Seq) -> Answer<'_, ()> {
         let mut state = self.lock();
-        let mark = state.marks.entry((device, room)).or_default();
-        *mark = seq.max(*mark);
+        let seen = seq.min(state.log(room).last().map_or(Seq::ZERO, |entry| entry.seq));
+        if !state.devices[index(device.0)].gone {
+            let mark = state.marks.entry((device, room)).or_default();
+            *mark = seen.max(*mark);
+        }
         answer(())
     }
 }
@@ -382,24 +401,31 @@ impl Log for MemoryStore {
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
         let mut state = self.lock();
         if state.disk_is_full {
-            return full();
+            return outcome_behind(state.gate_of_logs.clone(), Err(StoreError::Full));
         }
         state.batches.push(drafts.len());
         let appended = drafts.into_iter().map(|draft| state.append(draft)).collect();
-        answer_behind(state.gate.clone(), appended)
+        answer_behind(state.gate_of_logs.clone(), appended)
     }
 
     fn read_after(&self, room: RoomId, after: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>> {
         let state = self.lock();
-        let log = state.rooms[index(room.0)].1.iter();
-        answer(log.filter(|entry| entry.seq > after).take(limit).cloned().collect())
+        answer(page(
+            state.log(room).iter().filter(|entry| entry.seq > after),
+            limit,
+            limits::REPLAY_PAGE_BYTES_MAX,
+        ))
     }
 
     fn read_before(&self, room: RoomId, before: Seq, limit: usize) -> Answer<'_, Vec<Arc<Entry>>> {
         let state = self.lock();
-        let older: Vec<_> =
-            state.rooms[index(room.0)].1.iter().filter(|entry| entry.seq < before).cloned().collect();
-        answer(older[older.len().saturating_sub(limit)..].to_vec())
+        let mut latest = page(
+            state.log(room).iter().rev().filter(|entry| entry.seq < before),
+            limit,
+            limits::PAGE_BYTES_MAX,
+        );
+        latest.reverse();
+        answer(latest)
     }
 
     fn first(&self, room: RoomId) -> Answer<'_, Seq> {
@@ -412,12 +438,16 @@ impl Store for MemoryStore {
         answer("epoch-1".into())
     }
 
-    fn probe(&self) -> Answer<'_, ()> {
+    fn check_space(&self) -> Answer<'_, ()> {
         let full = self.lock().disk_is_full;
         Box::pin(std::future::ready(if full { Err(StoreError::Full) } else { Ok(()) }))
     }
 
-    fn checkpoint(&self) -> Answer<'_, ()> {
+    fn close(&self) -> Answer<'_, ()> {
         answer(())
+    }
+
+    fn failed(&self) -> Pin<Box<dyn Future<Output = String> + Send + '_>> {
+        Box::pin(std::future::pending())
     }
 }

@@ -13,11 +13,14 @@ use super::Gate;
 #[derive(Clone, Default)]
 pub(super) struct State {
     pub(super) accounts: Vec<Account>,
+    /// How their names look.
+    looks: Vec<String>,
     pub(super) devices: Vec<Device>,
-    pub(super) rooms: Vec<(RoomKind, Vec<Arc<Entry>>)>,
+    pub(super) rooms: Vec<Room>,
     /// Of the logs that have lost their beginning.
     pub(super) firsts: HashMap<RoomId, Seq>,
-    pub(super) memberships: BTreeSet<(RoomId, AccountId)>,
+    /// The rooms of each account.
+    seats: BTreeSet<(AccountId, RoomId)>,
     pub(super) marks: HashMap<(DeviceId, RoomId), Seq>,
     pub(super) posts: BTreeMap<(AccountId, ClientId), Arc<Entry>>,
     pub(super) online: BTreeSet<AccountId>,
@@ -28,8 +31,29 @@ pub(super) struct State {
     pub(super) batches: Vec<usize>,
     /// How often something was written for a token.
     pub(super) resumes: usize,
+    /// How often a device was used: the time, as far as devices are concerned.
+    uses: u64,
     /// What is asked about logins, memberships and `away` while there is one is done at once, and answered when it opens.
     pub(super) gate: Option<Gate>,
+    /// The same for drafts.
+    pub(super) gate_of_logs: Option<Gate>,
+}
+
+#[derive(Clone)]
+pub(super) struct Room {
+    pub(super) kind: RoomKind,
+    pub(super) log: Vec<Arc<Entry>>,
+    pub(super) members: BTreeSet<AccountId>,
+}
+
+impl Room {
+    fn new(kind: RoomKind) -> Self {
+        Self { kind, log: Vec::new(), members: BTreeSet::new() }
+    }
+
+    pub(super) fn is_group(&self) -> bool {
+        matches!(self.kind, RoomKind::Group(_))
+    }
 }
 
 #[derive(Clone)]
@@ -41,13 +65,10 @@ pub(super) struct Device {
     pub(super) next: Option<TokenHash>,
     pub(super) gone: bool,
     pub(super) copied: bool,
+    used: u64,
 }
 
 impl Device {
-    pub(super) fn new(account: AccountId, TokenRecord { hash: current, series }: TokenRecord) -> Self {
-        Self { account, series: Some(series), current, next: None, gone: false, copied: false }
-    }
-
     pub(super) fn holds(&self, token: TokenHash) -> bool {
         !self.gone && (token == self.current || Some(token) == self.next)
     }
@@ -58,10 +79,23 @@ pub(super) fn index(id: i64) -> usize {
 }
 
 impl State {
-    pub(super) fn record(&self, room: RoomId) -> RoomRecord {
-        let (kind, log) = &self.rooms[index(room.0)];
-        let members = self.memberships.iter().filter(|(of, _)| *of == room).count() as u64;
-        RoomRecord { id: room, kind: kind.clone(), first: self.first(room), head: head(log), members }
+    /// A store that nobody has used: there is a lobby.
+    pub(super) fn new() -> Self {
+        Self { rooms: vec![Room::new(RoomKind::Group(RoomName::lobby()))], ..Self::default() }
+    }
+
+    pub(super) fn room(&self, room: RoomId) -> Option<&Room> {
+        self.rooms.get(usize::try_from(room.0).ok()?)
+    }
+
+    pub(super) fn log(&self, room: RoomId) -> &[Arc<Entry>] {
+        self.room(room).map_or(&[], |room| &room.log)
+    }
+
+    pub(super) fn record(&self, id: RoomId) -> RoomRecord {
+        let Room { kind, log, members } = &self.rooms[index(id.0)];
+        let (first, head, members) = (self.first(id), head(log), members.len() as u64);
+        RoomRecord { id, kind: kind.clone(), first, head, members }
     }
 
     /// The lowest position that a log keeps.
@@ -70,21 +104,121 @@ impl State {
     }
 
     pub(super) fn find(&self, kind: &RoomKind) -> Option<RoomRecord> {
-        let found = self.rooms.iter().position(|(known, _)| known == kind)?;
+        let found = self.rooms.iter().position(|known| known.kind == *kind)?;
         Some(self.record(RoomId(found as i64)))
     }
 
     pub(super) fn open(&mut self, kind: RoomKind) -> RoomRecord {
-        if self.find(&kind).is_none() {
-            self.rooms.push((kind.clone(), Vec::new()));
-        }
-        self.find(&kind).expect("it was just made")
+        self.find(&kind).unwrap_or_else(|| {
+            self.rooms.push(Room::new(kind));
+            self.record(RoomId(self.rooms.len() as i64 - 1))
+        })
     }
 
     pub(super) fn pair(&self, one: AccountId, other: AccountId) -> RoomKind {
         let mut pair = [one, other].map(|id| (id, self.accounts[index(id.0)].name.clone()));
         pair.sort();
         RoomKind::Private(pair)
+    }
+
+    pub(super) fn is_member(&self, room: RoomId, account: AccountId) -> bool {
+        self.seats.contains(&(account, room))
+    }
+
+    pub(super) fn enter(&mut self, room: RoomId, account: AccountId) {
+        self.seats.insert((account, room));
+        self.rooms[index(room.0)].members.insert(account);
+    }
+
+    fn leave(&mut self, room: RoomId, account: AccountId) {
+        self.seats.remove(&(account, room));
+        self.rooms[index(room.0)].members.remove(&account);
+    }
+
+    pub(super) fn rooms_of(&self, account: AccountId) -> impl Iterator<Item = RoomId> {
+        let all = (account, RoomId(i64::MIN))..=(account, RoomId(i64::MAX));
+        self.seats.range(all).map(|(_, room)| *room)
+    }
+
+    /// How many group rooms, or private chats, an account is in.
+    pub(super) fn count(&self, account: AccountId, groups: bool) -> usize {
+        self.rooms_of(account).filter(|room| self.rooms[index(room.0)].is_group() == groups).count()
+    }
+
+    pub(super) fn has_space(&self, account: AccountId) -> bool {
+        self.count(account, true) < limits::GROUPS_PER_ACCOUNT_MAX
+    }
+
+    pub(super) fn has_space_for_group(&self) -> bool {
+        let in_use = self.rooms.iter().filter(|room| room.is_group() && !room.members.is_empty());
+        in_use.count() < limits::ROOMS_MAX
+    }
+
+    /// Keeps an account, unless its name looks like another one.
+    pub(super) fn add_account(&mut self, new: NewAccount) -> Option<Account> {
+        let looks = new.name.looks();
+        if self.looks.contains(&looks) {
+            return None;
+        }
+        self.looks.push(looks);
+        let account = Account {
+            id: AccountId(self.accounts.len() as i64),
+            name: new.name,
+            display_name: new.display_name,
+            admin: new.admin,
+            phc: new.phc,
+            generation: Generation(0),
+            created: Timestamp(0),
+            last_seen: None,
+            away: None,
+        };
+        self.accounts.push(account.clone());
+        Some(account)
+    }
+
+    /// Those whose names look like this one.
+    pub(super) fn alike(&self, name: &AccountName) -> impl Iterator<Item = &Account> {
+        let looks = name.looks();
+        self.accounts.iter().zip(&self.looks).filter(move |(_, of)| **of == looks).map(|(account, _)| account)
+    }
+
+    pub(super) fn rename(&mut self, name: &str, to: AccountName) {
+        let found = self.accounts.iter().position(|account| account.name.as_str() == name);
+        let found = found.expect("there is such an account");
+        self.looks[found] = to.looks();
+        self.accounts[found].name = to;
+    }
+
+    pub(super) fn add_device(&mut self, account: AccountId, new: NewDevice) -> DeviceId {
+        let TokenRecord { hash: current, series } = new.token;
+        self.uses += 1;
+        self.devices.push(Device {
+            account,
+            series: Some(series),
+            current,
+            next: None,
+            gone: false,
+            copied: false,
+            used: self.uses,
+        });
+        DeviceId(self.devices.len() as i64 - 1)
+    }
+
+    /// Notes that a device is used now.
+    pub(super) fn use_device(&mut self, device: usize) -> &mut Device {
+        self.uses += 1;
+        let device = &mut self.devices[device];
+        device.used = self.uses;
+        device
+    }
+
+    /// Those that make room for one more of an account: whose tokens are worth nothing, and that were not used for longest.
+    pub(super) fn evict(&mut self, account: AccountId) -> Vec<DeviceId> {
+        let mut kept: Vec<usize> = (0..self.devices.len()).collect();
+        kept.retain(|id| self.devices[*id].account == account && !self.devices[*id].gone);
+        kept.sort_by_key(|id| (self.devices[*id].copied, std::cmp::Reverse(self.devices[*id].used)));
+        let evicted = kept.split_off(kept.len().min(limits::DEVICES_PER_ACCOUNT_MAX - 1));
+        evicted.into_iter().map(|id| DeviceId(id as i64)).inspect(|id| self.remove(*id)).collect()
     }
 
     pub(super) fn holder(&self, token: TokenHash) -> Option<usize> {
@@ -113,9 +247,10 @@ impl State {
     }
 
     pub(super) fn memberships_of(&self, account: AccountId, device: DeviceId) -> Vec<MembershipRecord> {
-        let mine = self.memberships.iter().filter(|(_, member)| *member == account).map(|(room, _)| *room);
         let mark = |room| self.marks.get(&(device, room)).copied().unwrap_or_default();
-        mine.map(|room| MembershipRecord { room: self.record(room), mark: mark(room) }).collect()
+        self.rooms_of(account)
+            .map(|room| MembershipRecord { room: self.record(room), mark: mark(room) })
+            .collect()
     }
 
     pub(super) fn append(&mut self, draft: Draft) -> Appended {
@@ -130,21 +265,31 @@ impl State {
         if let Err(refusal) = self.permitted(&draft) {
             return Appended::Refused(refusal);
         }
-        let (changed, moved) = match draft.body {
-            Body::Message { .. } => (true, Moved::Head),
+        let room = draft.room;
+        let moved = match draft.body {
+            Body::Message { .. } => Moved::Head,
             Body::Joined(Subject { account, .. }) => {
-                (self.memberships.insert((draft.room, account)), Moved::Entered(account))
+                if self.is_member(room, account) {
+                    return Appended::Unchanged;
+                }
+                let is_empty = self.rooms[index(room.0)].members.is_empty();
+                if !self.has_space(account) || (is_empty && !self.has_space_for_group()) {
+                    return Appended::Refused(Refusal::TooManyRooms);
+                }
+                self.enter(room, account);
+                Moved::Entered(account)
             }
             Body::Left(Subject { account, .. }) => {
-                (self.memberships.remove(&(draft.room, account)), Moved::Left(account))
+                if !self.is_member(room, account) {
+                    return Appended::Unchanged;
+                }
+                self.leave(room, account);
+                Moved::Left(account)
             }
         };
-        if !changed {
-            return Appended::Unchanged;
-        }
-        let log = &mut self.rooms[index(draft.room.0)].1;
+        let log = &mut self.rooms[index(room.0)].log;
         let entry = Arc::new(Entry {
-            room: draft.room,
+            room,
             seq: head(log).next(),
             client_id: draft.client_id,
             author: draft.author,
@@ -158,20 +303,34 @@ impl State {
     }
 
     fn permitted(&self, draft: &Draft) -> Result<(), Refusal> {
-        if draft.room == RoomId::NONE {
-            return Err(Refusal::NotAMember);
-        }
-        let policy = (&self.rooms[index(draft.room.0)].0).into();
+        let Some(room) = self.room(draft.room) else { return Err(Refusal::NotAMember) };
         let standing = |account: AccountId| Standing {
             role: Role::of(self.accounts[index(account.0)].admin),
-            is_member: self.memberships.contains(&(draft.room, account)),
+            is_member: room.members.contains(&account),
         };
         let others = draft.body.subject().filter(|subject| subject.account != draft.author);
         let target = others.map(|subject| standing(subject.account));
-        may(standing(draft.author), Act::of(draft.author, &draft.body), target, policy)
+        may(standing(draft.author), Act::of(draft.author, &draft.body), target, (&room.kind).into())
     }
 }
 
 fn head(log: &[Arc<Entry>]) -> Seq {
     log.last().map_or(Seq::ZERO, |entry| entry.seq)
+}
+
+/// As many of the entries as a page of so many bytes holds, in their order.
+pub(super) fn page<'a>(
+    entries: impl Iterator<Item = &'a Arc<Entry>>,
+    limit: usize,
+    bytes_max: usize,
+) -> Vec<Arc<Entry>> {
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    for entry in entries.take(limit) {
+        bytes += entry.wire_bytes_max();
+        if bytes > bytes_max && !page.is_empty() {
+            break;
+        }
+        page.push(Arc::clone(entry));
+    }
+    page
 }

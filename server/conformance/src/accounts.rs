@@ -1,5 +1,8 @@
 //! Cases of `port::Accounts`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
+#![allow(missing_docs, reason = "the name of a case says what a store must do")]
+
 use std::sync::Arc;
 
 use lanchat_hub::port::{
@@ -17,7 +20,7 @@ async fn is_current(store: &dyn Store, who: &Person, generation: i64) -> bool {
     store.memberships_if_current(who.id, who.device, Generation(generation)).await.unwrap().is_some()
 }
 
-pub(crate) async fn a_name_has_one_owner(store: Arc<dyn Store>) {
+pub async fn a_name_has_one_owner(store: Arc<dyn Store>) {
     let name = fresh_name("ana");
     assert!(store.register(newcomer(&name), device(fresh_token())).await.unwrap().is_some());
     let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
@@ -25,7 +28,7 @@ pub(crate) async fn a_name_has_one_owner(store: Arc<dyn Store>) {
     assert_eq!(store.group(RoomName::lobby()).await.unwrap().unwrap(), lobby, "a refusal leaves no trace");
 }
 
-pub(crate) async fn names_that_look_alike_have_one_owner(store: Arc<dyn Store>) {
+pub async fn names_that_look_alike_have_one_owner(store: Arc<dyn Store>) {
     let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
     let bill: AccountName = "bill".parse().unwrap();
     assert_eq!(store.mistaken_for(bill.clone()).await.unwrap(), None);
@@ -40,7 +43,7 @@ pub(crate) async fn names_that_look_alike_have_one_owner(store: Arc<dyn Store>) 
 }
 
 /// What the store compares by is what the name says itself.
-pub(crate) async fn a_name_is_found_by_how_it_looks(store: Arc<dyn Store>) {
+pub async fn a_name_is_found_by_how_it_looks(store: Arc<dyn Store>) {
     let long = format!("x{}y", "-".repeat(limits::NAME_CHARS_MAX - 2));
     let names =
         ["anna1", "anna2", "__a--1..vv_", "rn0", "w-rrn", "10-01", "1.1", "11", "vvv", "0.r-n", &long];
@@ -52,7 +55,7 @@ pub(crate) async fn a_name_is_found_by_how_it_looks(store: Arc<dyn Store>) {
     }
 }
 
-pub(crate) async fn whoever_registers_is_in_the_lobby(store: Arc<dyn Store>) {
+pub async fn whoever_registers_is_in_the_lobby(store: Arc<dyn Store>) {
     let before = store.group(RoomName::lobby()).await.unwrap().unwrap();
     let made = store.register(newcomer(&fresh_name("ana")), device(fresh_token())).await.unwrap().unwrap();
     let rooms = store.memberships(made.account.id, made.device).await.unwrap();
@@ -69,7 +72,7 @@ pub(crate) async fn whoever_registers_is_in_the_lobby(store: Arc<dyn Store>) {
     assert_eq!(log[0].body, Body::Joined(Subject { account: id, name }));
 }
 
-pub(crate) async fn an_account_is_kept_as_it_was_made(store: Arc<dyn Store>) {
+pub async fn an_account_is_kept_as_it_was_made(store: Arc<dyn Store>) {
     let mut new = newcomer(&fresh_name("ana"));
     new.admin = true;
     let made = store.register(new.clone(), device(fresh_token())).await.unwrap().unwrap().account;
@@ -81,7 +84,7 @@ pub(crate) async fn an_account_is_kept_as_it_was_made(store: Arc<dyn Store>) {
     assert!(store.account(nobody).await.unwrap().is_none());
 }
 
-pub(crate) async fn a_device_resumes_with_its_current_and_its_next_token(store: Arc<dyn Store>) {
+pub async fn a_device_resumes_with_its_current_and_its_next_token(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let (first, second, third) = (token_after(ana.token), token_after(ana.token), token_after(ana.token));
     let resume = |token, next| store.resume(token, next);
@@ -94,7 +97,7 @@ pub(crate) async fn a_device_resumes_with_its_current_and_its_next_token(store: 
     assert!(resume(fresh_token(), fresh_token()).await.unwrap().is_err());
 }
 
-pub(crate) async fn an_old_token_betrays_a_copy(store: Arc<dyn Store>) {
+pub async fn an_old_token_betrays_a_copy(store: Arc<dyn Store>) {
     // Both the token just replaced, and one that a thief has left any number of resumes behind.
     for rotations in [1, 5, 3000] {
         let ana = person(&*store, "ana").await;
@@ -124,7 +127,7 @@ async fn is_told_of_a_copy(store: &dyn Store, whose: &Person, shown: TokenRecord
 }
 
 /// Who resumes with a copy of the current token gets a next one, in the place of the one that the owner was given.
-pub(crate) async fn a_next_token_that_was_replaced_unused_betrays_a_copy(store: Arc<dyn Store>) {
+pub async fn a_next_token_that_was_replaced_unused_betrays_a_copy(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let (of_owner, of_thief) = (token_after(ana.token), token_after(ana.token));
     assert!(store.resume(ana.token, of_owner).await.unwrap().is_ok());
@@ -134,7 +137,7 @@ pub(crate) async fn a_next_token_that_was_replaced_unused_betrays_a_copy(store: 
     is_told_of_a_copy(&*store, &ana, of_thief).await;
 }
 
-pub(crate) async fn recognising_a_device_changes_nothing(store: Arc<dyn Store>) {
+pub async fn recognising_a_device_changes_nothing(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let (second, third) = (fresh_token(), fresh_token());
     assert!(store.resume(ana.token, second).await.unwrap().is_ok());
@@ -148,7 +151,7 @@ pub(crate) async fn recognising_a_device_changes_nothing(store: Arc<dyn Store>) 
     assert!(store.resume(third, fresh_token()).await.unwrap().is_ok(), "the device is still there");
 }
 
-pub(crate) async fn an_account_has_a_bounded_number_of_devices(store: Arc<dyn Store>) {
+pub async fn an_account_has_a_bounded_number_of_devices(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let bo = person(&*store, "bo").await;
     let mut tokens = vec![ana.token];
@@ -167,7 +170,24 @@ pub(crate) async fn an_account_has_a_bounded_number_of_devices(store: Arc<dyn St
     assert!(store.resume(bo.token, fresh_token()).await.unwrap().is_ok(), "others keep theirs");
 }
 
-pub(crate) async fn a_removed_device_is_gone(store: Arc<dyn Store>) {
+/// Tokens of such a device resume nothing: it costs its owner nothing when it goes.
+pub async fn a_device_that_was_copied_makes_room_first(store: Arc<dyn Store>) {
+    let ana = person(&*store, "ana").await;
+    let mut tokens = Vec::new();
+    for _ in 1..limits::DEVICES_PER_ACCOUNT_MAX {
+        let token = fresh_token();
+        assert_eq!(another_device(&*store, ana.id, token).await.evicted, []);
+        tokens.push(token);
+    }
+    let (newest, next) = (*tokens.last().unwrap(), token_after(*tokens.last().unwrap()));
+    assert!(store.resume(newest, next).await.unwrap().is_ok());
+    let (_, copied) = store.resume(next, token_after(next)).await.unwrap().unwrap();
+    assert!(store.resume(newest, fresh_token()).await.unwrap().is_err(), "a copy");
+    assert_eq!(another_device(&*store, ana.id, fresh_token()).await.evicted, [copied]);
+    assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_ok(), "the oldest stays");
+}
+
+pub async fn a_removed_device_is_gone(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let other = another_device(&*store, ana.id, fresh_token()).await.device;
     assert!(is_current(&*store, &ana, 0).await);
@@ -186,7 +206,7 @@ fn changed(who: &Person, known: i64, token: TokenLeft) -> NewPassword {
     NewPassword { account: who.id, known: Generation(known), phc, device: who.device, token }
 }
 
-pub(crate) async fn a_new_password_leaves_one_device_with_one_token(store: Arc<dyn Store>) {
+pub async fn a_new_password_leaves_one_device_with_one_token(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let [of_owner, of_thief] = [(); 2].map(|()| token_after(ana.token));
     let [other, renewed] = [(); 2].map(|()| fresh_token());
@@ -203,7 +223,7 @@ pub(crate) async fn a_new_password_leaves_one_device_with_one_token(store: Arc<d
 }
 
 /// A client that cannot take a fresh token keeps its own, as long as it is its own alone.
-pub(crate) async fn a_new_password_leaves_the_given_token_if_nobody_used_it(store: Arc<dyn Store>) {
+pub async fn a_new_password_leaves_the_given_token_if_nobody_used_it(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let [second, third] = [(); 2].map(|()| token_after(ana.token));
     let given = TokenLeft::Given;
@@ -220,7 +240,7 @@ pub(crate) async fn a_new_password_leaves_the_given_token_if_nobody_used_it(stor
     assert!(is_current(&*store, &ana, 3).await, "the session goes on");
 }
 
-pub(crate) async fn an_earlier_password_proves_nothing(store: Arc<dyn Store>) {
+pub async fn an_earlier_password_proves_nothing(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     assert!(is_current(&*store, &ana, 0).await);
     assert!(store.set_password(changed(&ana, 0, TokenLeft::Given(ana.token.hash))).await.unwrap());
@@ -243,14 +263,14 @@ pub(crate) async fn an_earlier_password_proves_nothing(store: Arc<dyn Store>) {
     );
 }
 
-pub(crate) async fn an_administrator_is_made_by_name(store: Arc<dyn Store>) {
+pub async fn an_administrator_is_made_by_name(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     assert!(store.set_admin(ana.name.clone()).await.unwrap());
     assert!(store.account(ana.name).await.unwrap().unwrap().admin);
     assert!(!store.set_admin(fresh_name("nobody").parse().unwrap()).await.unwrap());
 }
 
-pub(crate) async fn presence_is_kept(store: Arc<dyn Store>) {
+pub async fn presence_is_kept(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
     let reason = AwayReason::parse("at lunch").unwrap();
     let away = Away { reason: Some(reason) };

@@ -1,4 +1,7 @@
-//! Cases of `port::Log`, and of the store as a whole.
+//! Cases of `port::Log`.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
+#![allow(missing_docs, reason = "the name of a case says what a store must do")]
 
 use std::sync::Arc;
 
@@ -32,7 +35,7 @@ fn at(seq: u64) -> Seq {
     Seq::try_from(seq).unwrap()
 }
 
-pub(crate) async fn drafts_are_numbered_in_order(store: Arc<dyn Store>) {
+pub async fn drafts_are_numbered_in_order(store: Arc<dyn Store>) {
     let (ana, room) = author(&*store).await;
     let elsewhere = group(&*store, &fresh_name("room")).await.id;
     let action = Body::Message { text: MessageText::parse("waves\n🦀").unwrap(), action: true };
@@ -56,7 +59,7 @@ pub(crate) async fn drafts_are_numbered_in_order(store: Arc<dyn Store>) {
     }
 }
 
-pub(crate) async fn a_resend_is_answered_as_the_first_time(store: Arc<dyn Store>) {
+pub async fn a_resend_is_answered_as_the_first_time(store: Arc<dyn Store>) {
     let (ana, room) = author(&*store).await;
     let post = draft(&ana, room, message("once"));
     let first = fresh(append(&*store, post.clone()).await);
@@ -70,7 +73,7 @@ pub(crate) async fn a_resend_is_answered_as_the_first_time(store: Arc<dyn Store>
     assert_eq!(seqs(&store.read_after(room, Seq::ZERO, 10).await.unwrap()), [1, 2, 3]);
 }
 
-pub(crate) async fn a_resend_in_the_same_batch_is_one_entry(store: Arc<dyn Store>) {
+pub async fn a_resend_in_the_same_batch_is_one_entry(store: Arc<dyn Store>) {
     let (ana, room) = author(&*store).await;
     let post = draft(&ana, room, message("once"));
     let answers = store.append(vec![post.clone(), post]).await.unwrap();
@@ -80,7 +83,7 @@ pub(crate) async fn a_resend_in_the_same_batch_is_one_entry(store: Arc<dyn Store
     assert_eq!(facts(first), facts(again));
 }
 
-pub(crate) async fn an_id_stands_for_one_post_of_one_author(store: Arc<dyn Store>) {
+pub async fn an_id_stands_for_one_post_of_one_author(store: Arc<dyn Store>) {
     let (ana, room) = author(&*store).await;
     let bo = person(&*store, "bo").await;
     join(&*store, &bo, room).await;
@@ -102,7 +105,7 @@ pub(crate) async fn an_id_stands_for_one_post_of_one_author(store: Arc<dyn Store
 }
 
 /// Some stores keep long texts elsewhere than short ones.
-pub(crate) async fn texts_of_all_lengths_are_kept_as_they_were_posted(store: Arc<dyn Store>) {
+pub async fn texts_of_all_lengths_are_kept_as_they_were_posted(store: Arc<dyn Store>) {
     let (ana, room) = author(&*store).await;
     let texts: Vec<_> = [1, 799, 800, 801, 1002, 5000, limits::MESSAGE_BYTES_MAX - 1]
         .map(|length| "é".repeat(length / 2) + "!")
@@ -124,7 +127,7 @@ pub(crate) async fn texts_of_all_lengths_are_kept_as_they_were_posted(store: Arc
     assert_eq!(store.read_after(room, at(1), 100).await.unwrap().len(), posts.len());
 }
 
-pub(crate) async fn only_members_write(store: Arc<dyn Store>) {
+pub async fn only_members_write(store: Arc<dyn Store>) {
     let (ana, room) = author(&*store).await;
     let bo = person(&*store, "bo").await;
     assert!(matches!(
@@ -157,7 +160,7 @@ pub(crate) async fn only_members_write(store: Arc<dyn Store>) {
     assert_eq!(last.seq, at(4), "a refusal takes no place in the log");
 }
 
-pub(crate) async fn pages_are_bounded_in_entries(store: Arc<dyn Store>) {
+pub async fn pages_are_bounded_in_entries(store: Arc<dyn Store>) {
     let (ana, room) = author(&*store).await;
     say(&*store, &ana, room, (2..=10).map(|n| format!("line {n}"))).await;
     let after = async |seq, limit| seqs(&store.read_after(room, at(seq), limit).await.unwrap());
@@ -173,7 +176,7 @@ pub(crate) async fn pages_are_bounded_in_entries(store: Arc<dyn Store>) {
     assert_eq!(store.read_after(RoomId(i64::MAX), Seq::ZERO, 3).await.unwrap().len(), 0);
 }
 
-pub(crate) async fn pages_are_bounded_in_bytes(store: Arc<dyn Store>) {
+pub async fn pages_are_bounded_in_bytes(store: Arc<dyn Store>) {
     let (ana, room) = author(&*store).await;
     let each = limits::MESSAGE_BYTES_MAX + limits::ENTRY_OVERHEAD_BYTES_MAX;
     let (fit, fit_replay) = (limits::PAGE_BYTES_MAX / each, limits::REPLAY_PAGE_BYTES_MAX / each);
@@ -188,7 +191,7 @@ pub(crate) async fn pages_are_bounded_in_bytes(store: Arc<dyn Store>) {
 }
 
 /// What earlier releases took, and what people may write, is counted as it is on the wire.
-pub(crate) async fn pages_are_bounded_as_they_are_encoded(store: Arc<dyn Store>) {
+pub async fn pages_are_bounded_as_they_are_encoded(store: Arc<dyn Store>) {
     for (character, length) in [("\u{1}", 6), ("\"", 2), ("\n\"", 2)] {
         let (ana, room) = author(&*store).await;
         let text = character.repeat(limits::MESSAGE_BYTES_MAX / character.len());
@@ -219,7 +222,7 @@ pub(crate) async fn pages_are_bounded_as_they_are_encoded(store: Arc<dyn Store>)
     }
 }
 
-pub(crate) async fn many_authors_at_once_keep_their_order(store: Arc<dyn Store>) {
+pub async fn many_authors_at_once_keep_their_order(store: Arc<dyn Store>) {
     const AUTHORS: usize = 16;
     const POSTS: usize = 40;
     let room = group(&*store, &fresh_name("room")).await.id;
@@ -255,12 +258,4 @@ pub(crate) async fn many_authors_at_once_keep_their_order(store: Arc<dyn Store>)
         assert_eq!(own.map(|entry| entry.seq.get()).collect::<Vec<_>>(), acked, "in the order of the acks");
         assert!(acked.is_sorted());
     }
-}
-
-pub(crate) async fn the_store_has_an_epoch(store: Arc<dyn Store>) {
-    let epoch = store.epoch().await.unwrap();
-    assert!(epoch.len() == 32 && epoch.bytes().all(|b| b.is_ascii_hexdigit()), "{epoch}");
-    assert_eq!(store.epoch().await.unwrap(), epoch);
-    store.checkpoint().await.unwrap();
-    assert!(store.group(RoomName::lobby()).await.unwrap().is_some());
 }

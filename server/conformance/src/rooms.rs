@@ -1,5 +1,8 @@
 //! Cases of `port::Rooms`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
+#![allow(missing_docs, reason = "the name of a case says what a store must do")]
+
 use std::sync::Arc;
 
 use lanchat_hub::Refusal;
@@ -12,7 +15,7 @@ use crate::scene::{
     message, opened, person,
 };
 
-pub(crate) async fn a_group_is_made_once(store: Arc<dyn Store>) {
+pub async fn a_group_is_made_once(store: Arc<dyn Store>) {
     let name: RoomName = fresh_name("room").parse().unwrap();
     assert_eq!(store.group(name.clone()).await.unwrap(), None);
     let ana = person(&*store, "ana").await.id;
@@ -25,7 +28,7 @@ pub(crate) async fn a_group_is_made_once(store: Arc<dyn Store>) {
     assert_eq!(opened(store.open_group(RoomName::lobby(), ana).await.unwrap()), lobby);
 }
 
-pub(crate) async fn a_private_chat_is_one_room_for_two(store: Arc<dyn Store>) {
+pub async fn a_private_chat_is_one_room_for_two(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
     assert_eq!(store.private(ana.id, bo.id).await.unwrap(), None);
     let room = store.open_private(bo.id, ana.id).await.unwrap().unwrap();
@@ -40,7 +43,7 @@ pub(crate) async fn a_private_chat_is_one_room_for_two(store: Arc<dyn Store>) {
     assert!(store.groups(ana.id).await.unwrap().iter().all(|listed| listed.room.id != room.id));
 }
 
-pub(crate) async fn a_private_chat_takes_nobody_else(store: Arc<dyn Store>) {
+pub async fn a_private_chat_takes_nobody_else(store: Arc<dyn Store>) {
     let (ana, bo, eve) =
         (person(&*store, "ana").await, person(&*store, "bo").await, person(&*store, "eve").await);
     let room = store.open_private(ana.id, bo.id).await.unwrap().unwrap();
@@ -53,7 +56,7 @@ pub(crate) async fn a_private_chat_takes_nobody_else(store: Arc<dyn Store>) {
     assert_eq!(store.private(ana.id, bo.id).await.unwrap(), Some(room));
 }
 
-pub(crate) async fn nobody_moves_somebody_else(store: Arc<dyn Store>) {
+pub async fn nobody_moves_somebody_else(store: Arc<dyn Store>) {
     let (ana, bo, eve) =
         (person(&*store, "ana").await, person(&*store, "bo").await, person(&*store, "eve").await);
     let room = group(&*store, &fresh_name("room")).await.id;
@@ -80,7 +83,7 @@ pub(crate) async fn nobody_moves_somebody_else(store: Arc<dyn Store>) {
     assert_eq!(store.read_after(room, Seq::ZERO, 10).await.unwrap().len(), 2, "nothing was written");
 }
 
-pub(crate) async fn an_administrator_takes_a_member_out(store: Arc<dyn Store>) {
+pub async fn an_administrator_takes_a_member_out(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
     let room = group(&*store, &fresh_name("room")).await.id;
     join(&*store, &bo, room).await;
@@ -99,7 +102,7 @@ pub(crate) async fn an_administrator_takes_a_member_out(store: Arc<dyn Store>) {
     assert!(matches!(append(&*store, draft(&ana, room, left(&bo))).await, Appended::Unchanged));
 }
 
-pub(crate) async fn what_stays_is_not_left(store: Arc<dyn Store>) {
+pub async fn what_stays_is_not_left(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
     let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
     let chat = store.open_private(ana.id, bo.id).await.unwrap().unwrap();
@@ -111,7 +114,7 @@ pub(crate) async fn what_stays_is_not_left(store: Arc<dyn Store>) {
     assert_eq!(store.private(ana.id, bo.id).await.unwrap(), Some(chat));
 }
 
-pub(crate) async fn marks_move_forward_per_device(store: Arc<dyn Store>) {
+pub async fn marks_move_forward_per_device(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let other = another_device(&*store, ana.id, fresh_token()).await.device;
     let room = group(&*store, &fresh_name("room")).await.id;
@@ -133,7 +136,7 @@ pub(crate) async fn marks_move_forward_per_device(store: Arc<dyn Store>) {
     store.mark(other, room, Seq::ZERO.next()).await.unwrap();
 }
 
-pub(crate) async fn the_list_has_the_rooms_that_somebody_is_in(store: Arc<dyn Store>) {
+pub async fn the_list_has_the_rooms_that_somebody_is_in(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
     let (busy, empty) = (fresh_name("busy"), fresh_name("empty"));
     let room = group(&*store, &busy).await.id;
@@ -160,7 +163,7 @@ pub(crate) async fn the_list_has_the_rooms_that_somebody_is_in(store: Arc<dyn St
     assert!(!listed(ana.id).await.iter().any(|line| line.0 == busy), "the last one left");
 }
 
-pub(crate) async fn members_come_by_name_the_first_ones_first(store: Arc<dyn Store>) {
+pub async fn members_come_by_name_the_first_ones_first(store: Arc<dyn Store>) {
     let room = group(&*store, &fresh_name("room")).await.id;
     let mut people = Vec::new();
     for stem in ["dora", "ana", "carl", "bo"] {
@@ -178,7 +181,7 @@ pub(crate) async fn members_come_by_name_the_first_ones_first(store: Arc<dyn Sto
     assert_eq!(stems(first).await, ["bo", "dora", "ana", "carl"]);
 }
 
-pub(crate) async fn a_long_list_of_members_keeps_the_first_ones(store: Arc<dyn Store>) {
+pub async fn a_long_list_of_members_keeps_the_first_ones(store: Arc<dyn Store>) {
     let mut joining = JoinSet::new();
     for _ in 0..=limits::MEMBERS_PAGE_MAX {
         let store = Arc::clone(&store);
@@ -192,7 +195,7 @@ pub(crate) async fn a_long_list_of_members_keeps_the_first_ones(store: Arc<dyn S
     assert_eq!((page.len(), page[0].id), (limits::MEMBERS_PAGE_MAX, last.id));
 }
 
-pub(crate) async fn an_account_is_in_a_bounded_number_of_groups(store: Arc<dyn Store>) {
+pub async fn an_account_is_in_a_bounded_number_of_groups(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
     let mut opening = JoinSet::new();
     // The lobby is one of them.
@@ -212,7 +215,7 @@ pub(crate) async fn an_account_is_in_a_bounded_number_of_groups(store: Arc<dyn S
     assert!(matches!(again, Appended::Fresh { .. }));
 }
 
-pub(crate) async fn an_account_has_a_bounded_number_of_private_chats(store: Arc<dyn Store>) {
+pub async fn an_account_has_a_bounded_number_of_private_chats(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let mut opening = JoinSet::new();
     for _ in 0..=limits::PRIVATE_CHATS_PER_ACCOUNT_MAX {
@@ -240,7 +243,7 @@ async fn found(store: &dyn Store, person: &Person) -> Result<RoomRecord, Opened>
     }
 }
 
-pub(crate) async fn a_server_has_a_bounded_number_of_groups_in_use(store: Arc<dyn Store>) {
+pub async fn a_server_has_a_bounded_number_of_groups_in_use(store: Arc<dyn Store>) {
     let mut founding = JoinSet::new();
     // The lobby is one of them, and each makes one less than a day allows.
     let each = limits::ROOMS_MADE_PER_DAY_MAX - 1;
@@ -270,7 +273,7 @@ pub(crate) async fn a_server_has_a_bounded_number_of_groups_in_use(store: Arc<dy
     assert!(matches!(again, Appended::Refused(Refusal::TooManyRooms)), "{again:?}");
 }
 
-pub(crate) async fn an_account_makes_a_bounded_number_of_groups_in_a_day(store: Arc<dyn Store>) {
+pub async fn an_account_makes_a_bounded_number_of_groups_in_a_day(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
     let mut rooms = Vec::new();
     for _ in 0..limits::ROOMS_MADE_PER_DAY_MAX {
@@ -288,7 +291,7 @@ pub(crate) async fn an_account_makes_a_bounded_number_of_groups_in_a_day(store: 
     assert!(found(&*store, &bo).await.is_ok(), "others make theirs");
 }
 
-pub(crate) async fn a_join_that_is_refused_leaves_no_room(store: Arc<dyn Store>) {
+pub async fn a_join_that_is_refused_leaves_no_room(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
     // The lobby is one of them.
     for _ in 1..limits::GROUPS_PER_ACCOUNT_MAX {
