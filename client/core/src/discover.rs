@@ -2,6 +2,7 @@
 //! may advertise anything, and only the key says who is who.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ pub struct Discovered {
     pub versions: Vec<u32>,
     /// The port.
     pub port: u16,
-    /// Every address it may have, the likeliest first; at most `limits::CANDIDATES_MAX`.
+    /// Every address it may have, the likeliest kind first; at most `limits::CANDIDATES_MAX`. Those of a kind stand in an order
+    /// that is drawn anew for each look around.
     pub addresses: Vec<SocketAddr>,
     /// The host that says so, by the address that the advert came from.
     pub heard_from: IpAddr,
@@ -79,7 +81,7 @@ async fn look(mut browser: Browser, sender: mpsc::Sender<Discovered>, until: Ins
     loop {
         tokio::select! {
             advert = browser.next(), if !seen.is_crowded() => {
-                if let Some(found) = read(&advert, &interfaces) {
+                if let Some(found) = read(&advert, &interfaces, &seen.lot) {
                     seen.merge(found);
                 }
             }
@@ -117,6 +119,8 @@ struct Seen {
     news: BTreeSet<Key>,
     /// When to tell them.
     due: Option<Instant>,
+    /// What decides between addresses of one kind.
+    lot: RandomState,
 }
 
 /// One server is one id with one name, said by one host: a copied id under another name is a server of its own, and what a
@@ -147,7 +151,7 @@ impl Seen {
             Some(known) => {
                 let before = known.addresses.len();
                 known.addresses.extend(found.addresses);
-                arrange(&mut known.addresses, known.heard_from);
+                arrange(&mut known.addresses, known.heard_from, &self.lot);
                 known.addresses.len() > before
             }
         };
@@ -167,13 +171,13 @@ impl Seen {
 }
 
 /// Reads an advert. `None`: it is not one of ours, or names no address.
-fn read(advert: &Advert, interfaces: &[u32]) -> Option<Discovered> {
+fn read(advert: &Advert, interfaces: &[u32], lot: &RandomState) -> Option<Discovered> {
     let value = |key: &str| advert.txt.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
     let Beacon { server_id, name, versions } = Beacon::from_txt(value)?;
     let port = advert.port;
     let candidates = |ip: &IpAddr| candidates(*ip, port, advert.interface, interfaces);
     let mut addresses: Vec<SocketAddr> = advert.addresses.iter().flat_map(candidates).collect();
-    arrange(&mut addresses, advert.from);
+    arrange(&mut addresses, advert.from, lot);
     if port == 0 || addresses.is_empty() {
         return None;
     }
@@ -181,9 +185,12 @@ fn read(advert: &Advert, interfaces: &[u32]) -> Option<Discovered> {
 }
 
 /// What the advert came from first. Then IPv4, link-local and loopback last: the fewer traps a kind of address has, the
-/// earlier it is tried. Each once, at most `limits::CANDIDATES_MAX`.
-fn arrange(addresses: &mut Vec<SocketAddr>, heard_from: IpAddr) {
-    addresses.sort_by_key(|address| (address.ip() != heard_from, kind(address.ip()), *address));
+/// earlier it is tried. Those of a kind by lot: in one order for all, the clients of a server with several addresses would
+/// crowd on its lowest one. Each once, at most `limits::CANDIDATES_MAX`.
+fn arrange(addresses: &mut Vec<SocketAddr>, heard_from: IpAddr, lot: &RandomState) {
+    addresses.sort_by_cached_key(|address| {
+        (address.ip() != heard_from, kind(address.ip()), lot.hash_one(address), *address)
+    });
     addresses.dedup();
     addresses.truncate(limits::CANDIDATES_MAX);
 }
@@ -249,8 +256,8 @@ mod tests {
         assert!(seen.due.is_some());
         let news = seen.take_news();
         assert_eq!(news.len(), 1);
-        let shown: Vec<String> = news[0].addresses.iter().map(SocketAddr::to_string).collect();
-        assert_eq!(shown, ["192.0.2.1:7072", "192.0.2.2:7072"]);
+        let shown: BTreeSet<String> = news[0].addresses.iter().map(SocketAddr::to_string).collect();
+        assert_eq!(shown, BTreeSet::from(["192.0.2.1:7072", "192.0.2.2:7072"].map(String::from)));
         seen.merge(found(1, "lab", 1));
         assert!(seen.due.is_none() && seen.take_news().is_empty());
         seen.merge(found(2, "lab", 1));
@@ -277,8 +284,40 @@ mod tests {
     fn the_address_that_an_advert_came_from_is_tried_first_and_never_cut_off() {
         let heard_from = IpAddr::from([192, 0, 2, 150]);
         let mut addresses: Vec<_> = (0..=150).map(|host| SocketAddr::from(([192, 0, 2, host], 9))).collect();
-        arrange(&mut addresses, heard_from);
+        arrange(&mut addresses, heard_from, &RandomState::new());
         assert_eq!((addresses.len(), addresses[0].ip()), (limits::CANDIDATES_MAX, heard_from));
+    }
+
+    #[test]
+    fn clients_spread_over_the_addresses_of_a_kind_and_keep_the_kinds_in_order() {
+        const CLIENTS: usize = 3000;
+        let addresses: Vec<SocketAddr> = [
+            "127.0.0.1:9",
+            "[fe80::1%2]:9",
+            "169.254.0.1:9",
+            "[2001:db8::1]:9",
+            "192.0.2.3:9",
+            "192.0.2.1:9",
+            "192.0.2.2:9",
+        ]
+        .map(|address| address.parse().unwrap())
+        .into();
+        // None of them, as behind an address that is not said.
+        let heard_from = IpAddr::from([192, 0, 2, 99]);
+        let mut firsts = BTreeMap::new();
+        for _ in 0..CLIENTS {
+            let (mut arranged, lot) = (addresses.clone(), RandomState::new());
+            arrange(&mut arranged, heard_from, &lot);
+            assert_eq!(arranged.len(), addresses.len());
+            assert!(arranged.is_sorted_by_key(|address| kind(address.ip())), "{arranged:?}");
+            *firsts.entry(arranged[0]).or_insert(0) += 1;
+            let mut again = arranged.clone();
+            again.extend(&addresses);
+            arrange(&mut again, heard_from, &lot);
+            assert_eq!(again, arranged, "one look around has one order");
+        }
+        assert_eq!(firsts.len(), 3, "{firsts:?}");
+        assert!(firsts.values().all(|count| (28..=39).contains(&(count * 100 / CLIENTS))), "{firsts:?}");
     }
 
     #[test]

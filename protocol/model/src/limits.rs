@@ -110,6 +110,9 @@ pub const WIRE_FORMS_MAX: usize = 6;
 /// Posts of one session that are not acknowledged yet. When full the socket is left unread: TCP pushes back on
 /// that sender alone.
 pub const UNACKED_PER_SESSION_MAX: usize = 32;
+/// Once a post has failed, for how long those behind it fail too, unless it comes again itself: what its author sent without
+/// knowing must not overtake it. More than a line and its answer take on a LAN.
+pub const POSTS_HELD_MAX: Duration = Duration::from_secs(1);
 /// Sessions of one account at once: devices, windows and programs of a person. Beyond it: `busy`.
 pub const SESSIONS_PER_ACCOUNT_MAX: usize = 32;
 /// Sessions of one account beyond which a login by token is `busy`. The rest is for its password: whoever holds a stolen

@@ -9,7 +9,7 @@ use crate::command::RoomView;
 use crate::error::{Error, Refusal};
 use crate::event::{Event, Notice, Reply, RoomState};
 use crate::failpoint;
-use crate::mailbox::{Outcome, Waiting};
+use crate::mailbox::Outcome;
 use crate::port::MembershipRecord;
 use crate::room::{Piece, Read};
 use crate::seats::{Live, Seat};
@@ -161,12 +161,14 @@ impl Session {
         if let Some(why) = self.waiting.logged_out {
             return Ok(vec![Event::LoggedOut(why)]);
         }
-        let Waiting { dirty, outcomes, .. } = &mut self.waiting;
-        for outcome in std::mem::take(outcomes) {
+        for outcome in std::mem::take(&mut self.waiting.outcomes) {
             self.unacked = self.unacked.saturating_sub(1);
+            if matches!(outcome.result, Err(Error::ReadOnly | Error::Fault(_))) {
+                self.failure_is_told();
+            }
             events.push(outcome.into_event());
         }
-        for room in dirty.drain(..) {
+        for room in self.waiting.dirty.drain(..) {
             if let Some(seat) = self.seats.seat_mut(room) {
                 list(seat, &mut self.dirty);
             }
@@ -216,7 +218,7 @@ impl Session {
             });
         });
         let mut lifted = None;
-        if read == Read::Behind {
+        if let Read::Behind(head) = read {
             let page = self.hub.store.read_after(room, live.cursor, limits::REPLAY_PAGE_MAX).await?;
             // Behind the page, for a log loses its beginning at any time.
             if let Some(lowest) = page.first().map(|entry| entry.seq).filter(|seq| *seq > live.cursor.next())
@@ -225,10 +227,10 @@ impl Session {
                 live.cursor = lowest.back(1);
                 lifted = Some(live.cursor);
             }
-            // What a peer that takes nothing costs: what is beyond the buffer stays in the log.
+            // What a peer that takes nothing costs: what is beyond the buffer stays in the log. So does what is not announced.
             let mut bytes = 0;
             let fits = page.into_iter().take_while(|entry| {
-                let is_in = bytes < limits::WRITE_BUFFER_BYTES_MAX;
+                let is_in = bytes < limits::WRITE_BUFFER_BYTES_MAX && entry.seq <= head;
                 bytes += entry.wire_weight();
                 is_in
             });

@@ -1,7 +1,7 @@
 //! Where the rest of the hub leaves word for one session: "look there", never the thing itself.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -45,12 +45,38 @@ impl Waiting {
     }
 }
 
+/// A round of posts: all that a session has posted since one failed that it knows of. When a post of a round fails, all
+/// behind it in the round fail with it, whenever they come to be stored: so what one connection posts keeps its order, and
+/// comes again in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Round(u32);
+
+impl Round {
+    /// The first round of a session.
+    pub(crate) const FIRST: Self = Self(1);
+
+    /// The round behind this one.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+/// How a round failed.
+#[derive(Debug)]
+struct Failure {
+    /// The post that failed first.
+    first: ClientId,
+    error: Error,
+}
+
 /// The mailbox of one session. Producers: rooms, sequencer, boards, registry. Consumer: the session.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     inside: Mutex<Inside>,
     /// Whether the session was told that it is logged out.
     is_over: AtomicBool,
+    /// The last round that failed; 0: none. Read at each post, written with `failure`.
+    failed: AtomicU32,
     /// Shared with the other sessions of the account.
     pub(crate) of_account: Arc<AccountPlaces>,
 }
@@ -58,6 +84,8 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 struct Inside {
     waiting: Waiting,
+    /// How the last round that failed did. Boxed, because hardly any session has one.
+    failure: Option<Box<Failure>>,
     /// The task that waits for word. It stays after a wake-up: a session is driven by one task for as long as it lives.
     waker: Option<Waker>,
 }
@@ -78,6 +106,33 @@ impl Mailbox {
     /// Whether the session was told that it is logged out.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::SeqCst)
+    }
+
+    /// Notes that a post has failed, and with it all that is behind it in its round.
+    pub(crate) fn fail(&self, round: Round, first: ClientId, error: &Error) {
+        let mut inside = self.lock();
+        if !self.has_failed(round) {
+            inside.failure = Some(Box::new(Failure { first, error: error.clone() }));
+            self.failed.store(round.0, Ordering::Release);
+        }
+    }
+
+    /// Whether a post of this round has failed.
+    pub(crate) fn has_failed(&self, round: Round) -> bool {
+        round.0 <= self.failed.load(Ordering::Acquire)
+    }
+
+    /// What all posts of a round are answered by, if one has failed.
+    pub(crate) fn failure(&self, round: Round) -> Option<Error> {
+        if !self.has_failed(round) {
+            return None;
+        }
+        self.lock().failure.as_ref().map(|failure| failure.error.clone())
+    }
+
+    /// Whether this is the post with which the last round that failed did.
+    pub(crate) fn failed_with(&self, post: ClientId) -> bool {
+        self.lock().failure.as_ref().is_some_and(|failure| failure.first == post)
     }
 
     /// Leaves word and wakes the session.

@@ -1,5 +1,7 @@
 //! What a session does at the request of its peer, apart from delivery.
 
+use std::sync::Arc;
+
 use lanchat_model::{AccountName, ClientId, Password, RoomId, RoomName, Seq, TypedPassword, limits};
 
 use crate::command::{Post, RoomView};
@@ -34,7 +36,8 @@ impl Session {
             None => Box::pin(self.room_without_seat(&view)).await?,
         };
         let draft = self.draft(room, client_id, body);
-        self.sequencer.post(draft, &self.source, self.mailbox.clone(), view).await?;
+        self.go_on_behind_failed(client_id);
+        self.sequencer.post(draft, &self.source, self.mailbox.clone(), view, self.round).await?;
         self.unacked += 1;
         Ok(Reply::Admitted)
     }
@@ -213,12 +216,28 @@ impl Session {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Reply, Error> {
-        let seat = self.seat_for(Act::Read, &view)?;
-        let (room, floor) = (seat.room, seat.floor());
+        let floor = self.seat_for(Act::Read, &view)?.floor();
+        let (room, head) = self.shown(&view).await?;
         let limit = limit.clamp(1, limits::HISTORY_PAGE_MAX);
-        let entries = self.hub.store.read_before(room, before.unwrap_or(Seq::MAX), limit).await?;
+        let before = before.map_or(head.next(), |before| before.min(head.next()));
+        let entries = self.hub.store.read_before(room, before, limit).await?;
         let more = entries.first().is_some_and(|oldest| oldest.seq > floor.next());
         Ok(Reply::History { room: view, entries, more })
+    }
+
+    /// A room of the session, and up to where its log may be shown to it. What is beyond was committed and not announced
+    /// yet: it may stand behind the leaving of this very account.
+    async fn shown(&mut self, view: &RoomView) -> Result<(RoomId, Seq), Error> {
+        let seat = self.seat_for(Act::Read, view)?;
+        let room = seat.room;
+        if let Some(head) = seat.live.as_ref().and_then(|live| live.room.head_for(self.id, live.key)) {
+            return Ok((room, head));
+        }
+        // Delivery has not begun, or has ended because the account left, of which the session has not heard yet.
+        let of_account = Arc::clone(&self.mailbox.of_account);
+        let _turn = of_account.reading().await?;
+        let record = self.memberships().await?.into_iter().find(|record| record.room.id == room);
+        Ok((room, record.ok_or(Refusal::NotAMember)?.room.head))
     }
 
     /// Stored first and told second: an answer is never taken back by a server that dies.

@@ -70,8 +70,9 @@ pub(crate) enum Read {
     CaughtUp,
     /// The next entries were handed out.
     Entries,
-    /// The ring does not go back that far: read the store.
-    Behind,
+    /// The ring does not go back that far: read the store, up to this position. What is beyond it was committed and not
+    /// announced: by then the reader may not be in the room any more.
+    Behind(Seq),
 }
 
 impl Room {
@@ -141,6 +142,12 @@ impl Room {
         self.lock().head
     }
 
+    /// The last position that was announced to a reader. `None`: it is none.
+    pub(crate) fn head_for(&self, session: SessionId, key: ReaderKey) -> Option<Seq> {
+        let mut state = self.lock();
+        state.reader(session, key).is_some().then_some(state.head)
+    }
+
     /// Adds a reader. From now on it is woken.
     pub(crate) fn attach(&self, session: SessionId, account: AccountId, mailbox: &Arc<Mailbox>) -> ReaderKey {
         let reader = Reader { session, account, mailbox: Arc::clone(mailbox), told: false };
@@ -195,7 +202,7 @@ impl Room {
         let missing = usize::try_from(state.head.get() - cursor.get()).unwrap_or(usize::MAX);
         // Wrong in a test build: what the ring has lost is lost.
         if missing > state.tail.entries && !failpoint::on("hub::ring_overrun") {
-            return Read::Behind;
+            return Read::Behind(state.head);
         }
         state.tail.read_after(cursor, bytes, take);
         Read::Entries

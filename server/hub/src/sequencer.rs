@@ -12,7 +12,7 @@ use crate::command::RoomView;
 use crate::entry::Entry;
 use crate::error::{Error, Refusal};
 use crate::failpoint;
-use crate::mailbox::{Mailbox, Outcome};
+use crate::mailbox::{Mailbox, Outcome, Round};
 use crate::port::{Appended, Draft, Moved, Store};
 use crate::queue::{Queue, QueuePlace};
 use crate::registry::Registry;
@@ -30,7 +30,7 @@ struct Admission {
 #[derive(Debug)]
 pub(crate) enum Asker {
     /// A session that posted and goes on.
-    Author { mailbox: Arc<Mailbox>, room: RoomView, place: QueuePlace },
+    Author { mailbox: Arc<Mailbox>, room: RoomView, round: Round, place: QueuePlace },
     /// A session that waits for its membership to change.
     Waiting(oneshot::Sender<Result<Appended, Error>>),
 }
@@ -67,6 +67,7 @@ impl Sequencer {
         source: &Source,
         mailbox: Arc<Mailbox>,
         room: RoomView,
+        round: Round,
     ) -> Result<(), Error> {
         let place = self.0.queue.place(&mailbox.of_account, draft.body.weight()).await?;
         // It may have waited long.
@@ -74,7 +75,8 @@ impl Sequencer {
             return Err(Refusal::BadToken.into());
         }
         let source = source.clone();
-        self.admit(Admission { draft, source, asker: Asker::Author { mailbox, room, place } }).await
+        let asker = Asker::Author { mailbox, room, round, place };
+        self.admit(Admission { draft, source, asker }).await
     }
 
     /// Has a membership entry committed, in order with the posts.
@@ -99,7 +101,10 @@ async fn run(
 ) {
     let mut backlog = Backlog::default();
     while take_in(&mut admissions, &mut backlog).await {
-        let batch = backlog.next_batch();
+        let batch = without_failed(backlog.next_batch());
+        if batch.is_empty() {
+            continue;
+        }
         let (drafts, askers): (Vec<_>, Vec<_>) = batch.into_iter().map(|a| (a.draft, a.asker)).unzip();
         let ids: Vec<_> = drafts.iter().map(|draft| draft.client_id).collect();
         #[cfg(feature = "failpoints")]
@@ -140,6 +145,17 @@ async fn take_in(admissions: &mut mpsc::Receiver<Admission>, backlog: &mut Backl
         backlog.end().push(next);
     }
     true
+}
+
+/// Answers the posts behind one that has failed, which are not stored; gives back all others.
+fn without_failed(mut batch: Vec<Admission>) -> Vec<Admission> {
+    // Hardly ever has any.
+    for Admission { draft, asker, .. } in batch.extract_if(.., |admission| admission.asker.failure().is_some()) {
+        if let Some(error) = asker.failure() {
+            asker.answer(draft.client_id, Err(error));
+        }
+    }
+    batch
 }
 
 impl Queued for Admission {
@@ -211,10 +227,21 @@ pub(crate) fn show(registry: &Registry, entry: &Arc<Entry>) {
 }
 
 impl Asker {
+    /// What a post is answered by when one before it has failed.
+    fn failure(&self) -> Option<Error> {
+        match self {
+            Self::Author { mailbox, round, .. } => mailbox.failure(*round),
+            Self::Waiting(_) => None,
+        }
+    }
+
     pub(crate) fn answer(self, client_id: ClientId, result: Result<Appended, Error>) {
         match self {
-            Self::Author { mailbox, room, place } => {
+            Self::Author { mailbox, room, round, place } => {
                 drop(place);
+                if let Err(error) = &result {
+                    mailbox.fail(round, client_id, error);
+                }
                 let result = result.and_then(|appended| appended.into_entry().map_err(Error::from));
                 mailbox.leave(|waiting| waiting.outcomes.push_back(Outcome { room, client_id, result }));
             }

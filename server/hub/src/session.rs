@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use lanchat_model::{AccountId, AccountName, DeviceId, RoomId, Seq, limits};
+use lanchat_model::{AccountId, AccountName, ClientId, DeviceId, RoomId, Seq, limits};
 use tokio::time::{Instant, sleep};
 
 use crate::answers::AnswerPlace;
@@ -13,7 +13,7 @@ use crate::command::{Command, RoomView};
 use crate::error::{Error, Refusal};
 use crate::event::{Event, Notice, Reply, RoomState, Welcome};
 use crate::hub::Inner;
-use crate::mailbox::{Mailbox, Waiting};
+use crate::mailbox::{Mailbox, Round, Waiting};
 use crate::permit::{Act, Role, Standing, may};
 use crate::places;
 use crate::port::{Account, MembershipRecord, RoomKind, TokenHash};
@@ -49,6 +49,10 @@ pub struct Session {
     pub(crate) latest: Option<LatestCursor>,
     /// Posts whose outcome has not been delivered. At most `limits::UNACKED_PER_SESSION_MAX`, by the listener's leave.
     pub(crate) unacked: usize,
+    /// What it posts now belongs to.
+    pub(crate) round: Round,
+    /// When its peer was first told that a post of the round has failed.
+    failure_told: Option<Instant>,
     attaches: Attaches,
     /// When something last came from the peer.
     heard: Instant,
@@ -155,6 +159,8 @@ impl Session {
             announced: Vec::new(),
             latest: None,
             unacked: 0,
+            round: Round::FIRST,
+            failure_told: None,
             attaches: Attaches::default(),
             heard: Instant::now(),
             on_purpose: false,
@@ -262,6 +268,25 @@ impl Session {
     /// Whether another post may be submitted. While not, the listener leaves the socket unread.
     pub fn has_credit(&self) -> bool {
         self.unacked < limits::UNACKED_PER_SESSION_MAX
+    }
+
+    /// Begins a new round of posts with this one, if the peer knows that the one before has failed: it sends the very post
+    /// again, or was told so long ago that what comes was sent since.
+    pub(crate) fn go_on_behind_failed(&mut self, post: ClientId) {
+        if !self.mailbox.has_failed(self.round) {
+            return;
+        }
+        let is_known = self.failure_told.is_some_and(|at| at.elapsed() >= limits::POSTS_HELD_MAX);
+        if is_known || self.mailbox.failed_with(post) {
+            (self.round, self.failure_told) = (self.round.next(), None);
+        }
+    }
+
+    /// Notes that the peer is being told of a post that has failed.
+    pub(crate) fn failure_is_told(&mut self) {
+        if self.mailbox.has_failed(self.round) {
+            self.failure_told.get_or_insert_with(Instant::now);
+        }
     }
 
     /// Whether posts wait for their outcome.
