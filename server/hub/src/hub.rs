@@ -9,7 +9,9 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::announcer::{self, Announcer};
 use crate::answers::Answers;
+use crate::bus::{Bus, Devices, LocalBus};
 use crate::command::Credentials;
 use crate::error::{Error, Refusal};
 use crate::event::{LogoutReason, Welcome};
@@ -19,7 +21,7 @@ use crate::port::{
 };
 use crate::presence::Presence;
 use crate::registry::{Place, Registry};
-use crate::sequencer::{self, Sequencer};
+use crate::sequencer::Sequencer;
 use crate::session::{Login, Session};
 use crate::source::Source;
 use crate::throttle::{Throttle, TooEarly};
@@ -51,8 +53,9 @@ pub struct Hub(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) announcer: Announcer,
     pub(crate) presence: Arc<Presence>,
-    pub(crate) typing: TypingBoard,
+    pub(crate) typing: Arc<TypingBoard>,
     pub(crate) writing: Arc<Writing>,
     pub(crate) answers: Answers,
     pub(crate) hasher: Hasher,
@@ -88,26 +91,47 @@ struct Tasks {
     sequencing: JoinHandle<()>,
     keeping: JoinHandle<()>,
     probing: JoinHandle<()>,
+    listening: JoinHandle<()>,
 }
 
 impl Hub {
-    /// Opens the domain over a store, and starts its sequencer and the keeper of its presence.
+    /// Opens the domain over a store that no other server uses, and starts its sequencer and the keeper of its presence.
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn open(store: Arc<dyn Store>, options: HubOptions) -> Result<Self, Error> {
+        Self::open_on(Arc::new(LocalBus), store, options).await
+    }
+
+    /// As [`Hub::open`], beside the other servers of a bus, which are over the same store.
+    ///
+    /// # Errors
+    /// As [`Hub::open`].
+    pub async fn open_on(
+        bus: Arc<dyn Bus>,
+        store: Arc<dyn Store>,
+        options: HubOptions,
+    ) -> Result<Self, Error> {
         let epoch = store.epoch().await?;
         let were_here = store.online_at_last().await?;
         let registry = Arc::new(Registry::default());
-        let (writing, probing) = Writing::start(Arc::clone(&store), Arc::clone(&registry));
+        let (announcer, typing) = (Announcer::new(Arc::clone(&registry), bus), Arc::new(TypingBoard::new()));
+        let (writing, probing) = Writing::start(Arc::clone(&store), announcer.clone());
         let (sequencer, sequencing) =
-            Sequencer::start(Arc::clone(&store), Arc::clone(&registry), Arc::clone(&writing));
-        let (presence, keeping) = Presence::start(Arc::clone(&store), Arc::clone(&registry), were_here);
+            Sequencer::start(Arc::clone(&store), announcer.clone(), Arc::clone(&writing));
+        let (presence, keeping) = Presence::start(Arc::clone(&store), announcer.clone(), were_here);
+        let listening = tokio::spawn(announcer::listen(
+            announcer.clone(),
+            Arc::clone(&store),
+            Arc::clone(&typing),
+            Arc::clone(&writing),
+        ));
         Ok(Self(Arc::new(Inner {
             store,
             registry,
+            announcer,
             presence,
-            typing: TypingBoard::new(),
+            typing,
             writing,
             answers: Answers::new(),
             hasher: Hasher::new(),
@@ -117,7 +141,7 @@ impl Hub {
             options,
             draining: AtomicBool::new(false),
             sequencer: std::sync::Mutex::new(Some(sequencer)),
-            tasks: Mutex::new(Some(Tasks { sequencing, keeping, probing })),
+            tasks: Mutex::new(Some(Tasks { sequencing, keeping, probing, listening })),
         })))
     }
 
@@ -198,8 +222,8 @@ impl Hub {
         let added = hub.store.add_device(account.id, account.generation, device).await?;
         let AddedDevice { device, evicted } = added.ok_or(Refusal::WrongPassword)?;
         if !evicted.is_empty() {
-            let ends = |_, of| evicted.contains(&of);
-            hub.registry.log_out(account.id, LogoutReason::TooManyDevices, ends);
+            let devices = Devices::These(evicted);
+            hub.announcer.log_out(account.id, devices, None, LogoutReason::TooManyDevices);
         }
         let most = limits::SESSIONS_PER_ACCOUNT_MAX;
         let login = Login { account, device, source: source.clone(), most, logouts, place };
@@ -234,7 +258,8 @@ impl Hub {
     /// Call it when all sessions are gone; a second call does nothing.
     pub async fn close(&self) {
         drop(self.0.take_sequencer());
-        let Some(Tasks { sequencing, keeping, probing }) = self.0.tasks.lock().await.take() else { return };
+        let tasks = self.0.tasks.lock().await.take();
+        let Some(Tasks { sequencing, keeping, probing, listening }) = tasks else { return };
         // It ends when the last session is gone; one that is not cannot hold up the exit for ever.
         match timeout(limits::DRAIN_MAX, sequencing).await {
             Ok(Ok(())) => {}
@@ -245,6 +270,7 @@ impl Hub {
         }
         keeping.abort();
         probing.abort();
+        listening.abort();
         self.0.presence.save(&*self.0.store).await;
         if let Err(error) = self.0.store.close().await {
             tracing::warn!(%error, "the store was not closed in order; the next start makes up for it");
@@ -288,7 +314,7 @@ impl Inner {
         let device = NewDevice { label, token: token.record() };
         let place = self.reserve()?;
         let registered = self.store.register(account, device).await?.ok_or(Refusal::NameTaken)?;
-        sequencer::show(&self.registry, &registered.entry);
+        self.announcer.shows(&registered.entry);
         Ok((registered, place))
     }
 
@@ -420,7 +446,8 @@ impl Inner {
                 source = %source.0,
                 "a device token was used that its device had replaced: somebody has a copy; the device is logged out"
             );
-            self.registry.log_out(account, LogoutReason::TokenCopied, |_, of| of == device);
+            let devices = Devices::These(vec![device]);
+            self.announcer.log_out(account, devices, None, LogoutReason::TokenCopied);
             return Refusal::TokenCopied.into();
         }
         Refusal::BadToken.into()

@@ -4,9 +4,11 @@
 //! socket and no file: what must be kept goes through [`port`], what must be said goes through [`Event`].
 
 mod account_places;
+mod announcer;
 mod answers;
 mod backlog;
 mod budget;
+pub mod bus;
 mod command;
 mod delivery;
 mod entry;

@@ -12,10 +12,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
+use crate::announcer::Announcer;
+use crate::bus::Hint;
 use crate::event::{PresenceNews, PresenceState};
 use crate::latest::{Latest, Piece};
 use crate::port::{Account, Away, PresenceRecord, Store};
-use crate::registry::Registry;
 use crate::wire_form::WireForms;
 
 mod teller;
@@ -23,10 +24,9 @@ mod teller;
 use teller::{Teller, Told};
 
 /// The presence of everybody.
-#[derive(Debug)]
 pub(crate) struct Presence {
     state: Mutex<State>,
-    registry: Arc<Registry>,
+    announcer: Announcer,
     /// Wakes the keeper: something is to be stored, or a loss is to be watched.
     changed: Notify,
 }
@@ -72,7 +72,7 @@ impl Presence {
     /// anybody is told that they left. The task keeps presence in the store.
     pub(crate) fn start(
         store: Arc<dyn Store>,
-        registry: Arc<Registry>,
+        announcer: Announcer,
         were_here: Vec<Account>,
     ) -> (Arc<Self>, JoinHandle<()>) {
         let feed = Latest::new(limits::PRESENCE_ACCOUNTS_MAX);
@@ -87,7 +87,7 @@ impl Presence {
             let record = Record { sessions: 0, ended, ..Record::of(&account) };
             state.here.insert(account.id, record);
         }
-        let presence = Arc::new(Self { state: Mutex::new(state), registry, changed: Notify::new() });
+        let presence = Arc::new(Self { state: Mutex::new(state), announcer, changed: Notify::new() });
         let keeper = tokio::spawn(keep(Arc::clone(&presence), store));
         (presence, keeper)
     }
@@ -249,7 +249,7 @@ impl Presence {
 
     /// How long changes wait for each other.
     fn pause(&self) -> Duration {
-        let sessions = u32::try_from(self.registry.count()).unwrap_or(u32::MAX);
+        let sessions = u32::try_from(self.announcer.registry.count()).unwrap_or(u32::MAX);
         limits::PRESENCE_PER_SESSION.saturating_mul(sessions).min(limits::PRESENCE_WAIT_MAX)
     }
 
@@ -323,7 +323,7 @@ async fn keep(presence: Arc<Presence>, store: Arc<dyn Store>) {
         let news = version != told;
         if news {
             told = version;
-            presence.registry.touch_all();
+            presence.announcer.announce(&Hint::Presence);
         }
         presence.save(&*store).await;
         if news {

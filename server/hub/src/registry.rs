@@ -68,7 +68,7 @@ impl Registry {
         self.lock().count.saturating_add(places) <= limit
     }
 
-    /// How often [`Registry::log_out`] was called. While it stays the same, nobody was logged out.
+    /// How often [`Registry::end_sessions`] was called. While it stays the same, nobody was logged out.
     pub(crate) fn logouts(&self) -> u64 {
         self.lock().logouts
     }
@@ -204,7 +204,7 @@ impl Registry {
     ///
     /// Whoever calls it has changed the store first: a session that enters too late for this word sees that the count of
     /// calls is another one than before its login was proved, and asks the store.
-    pub(crate) fn log_out(
+    pub(crate) fn end_sessions(
         &self,
         account: AccountId,
         why: LogoutReason,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lanchat_model::{AccountName, ClientId, Password, RoomId, RoomName, Seq, TypedPassword, limits};
 
+use crate::bus::{Devices, Hint};
 use crate::command::{Post, RoomView};
 use crate::entry::{Body, Subject};
 use crate::error::{Error, Refusal};
@@ -71,8 +72,9 @@ impl Session {
         }
         let opened = self.hub.store.open_private(self.account, other.id).await?;
         opened.ok_or(Refusal::TooManyChats)?;
-        self.hub.registry.memberships_changed(other.id);
-        self.hub.registry.memberships_changed(self.account);
+        for account in [other.id, self.account] {
+            self.hub.announcer.announce(&Hint::Memberships { account });
+        }
         self.reconcile().await
     }
 
@@ -145,10 +147,8 @@ impl Session {
 
     pub(crate) fn typing(&mut self, room: &RoomView) -> Result<Reply, Error> {
         let room = self.seat_for(Act::Type, room)?.room;
-        if self.hub.typing.mark(room, self.name.clone())
-            && let Some(room) = self.hub.registry.room(room)
-        {
-            room.touch();
+        if self.hub.typing.mark(room, self.name.clone()) {
+            self.hub.announcer.announce(&Hint::Typing { room, name: self.name.clone() });
         }
         Ok(Reply::Silent)
     }
@@ -288,17 +288,15 @@ impl Session {
         if let Some(fresh) = &fresh {
             self.given = fresh.record().hash;
         }
-        let own = self.id;
-        self.hub.registry.log_out(account, LogoutReason::PasswordChanged, |session, _| session != own);
+        let why = LogoutReason::PasswordChanged;
+        self.hub.announcer.log_out(account, Devices::All, Some(self.id), why);
         Ok(Reply::PasswordChanged { token: fresh.map(|fresh| fresh.expose()) })
     }
 
     pub(crate) async fn log_out(&mut self) -> Result<Reply, Error> {
         self.hub.store.remove_device(self.device).await?;
-        let (own, device) = (self.id, self.device);
-        self.hub
-            .registry
-            .log_out(self.account, LogoutReason::Elsewhere, |session, of| of == device && session != own);
+        let devices = Devices::These(vec![self.device]);
+        self.hub.announcer.log_out(self.account, devices, Some(self.id), LogoutReason::Elsewhere);
         self.leave_on_purpose();
         Ok(Reply::LoggedOut)
     }

@@ -103,6 +103,17 @@ impl Room {
         state.wake(self.id)
     }
 
+    /// Takes in that the log goes further, without the entries: those who read it read the store. Wakes them as
+    /// [`Room::advance`] does.
+    pub(crate) fn grew_to(&self, head: Seq) {
+        let mut state = self.lock();
+        if head > state.head {
+            state.head = head;
+            self.forget(&mut state);
+            state.wake(self.id);
+        }
+    }
+
     /// Lets go of what is in memory up to an entry that is not what it was: who has not read that far reads the store.
     pub(crate) fn forget_up_to(&self, target: Seq) {
         let mut state = self.lock();
@@ -179,7 +190,7 @@ impl Room {
     }
 
     /// Wakes all readers for something that is not in the log.
-    pub(crate) fn touch(&self) {
+    pub(crate) fn wake_readers(&self) {
         for (_, reader) in &self.lock().readers {
             reader.mailbox.leave(|waiting| waiting.latest_changed = true);
         }

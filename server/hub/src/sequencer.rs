@@ -7,7 +7,9 @@ use lanchat_model::{AccountId, ClientId, RoomId, Seq, limits};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, yield_now};
 
+use crate::announcer::Announcer;
 use crate::backlog::{Backlog, Queued};
+use crate::bus::Hint;
 use crate::command::RoomView;
 use crate::entry::Entry;
 use crate::error::{Error, Refusal};
@@ -15,7 +17,6 @@ use crate::failpoint;
 use crate::mailbox::{Mailbox, Outcome, Round};
 use crate::port::{Appended, Draft, Moved, Store};
 use crate::queue::{Queue, QueuePlace};
-use crate::registry::Registry;
 use crate::source::Source;
 use crate::writing::Writing;
 
@@ -50,13 +51,13 @@ impl Sequencer {
     /// Starts the sequencer. It ends, with everything committed that was admitted, when the last handle is dropped.
     pub(crate) fn start(
         store: Arc<dyn Store>,
-        registry: Arc<Registry>,
+        announcer: Announcer,
         writing: Arc<Writing>,
     ) -> (Self, JoinHandle<()>) {
         let (inbox, admissions) = mpsc::channel(limits::SEQUENCER_INBOX_MAX);
         (
             Self(Arc::new(WayIn { inbox, queue: Queue::new() })),
-            tokio::spawn(run(store, registry, writing, admissions)),
+            tokio::spawn(run(store, announcer, writing, admissions)),
         )
     }
 
@@ -95,7 +96,7 @@ impl Sequencer {
 /// The fsync that is under way is the batching window: what arrives meanwhile is the next batch.
 async fn run(
     store: Arc<dyn Store>,
-    registry: Arc<Registry>,
+    announcer: Announcer,
     writing: Arc<Writing>,
     mut admissions: mpsc::Receiver<Admission>,
 ) {
@@ -108,19 +109,19 @@ async fn run(
         let (drafts, askers): (Vec<_>, Vec<_>) = batch.into_iter().map(|a| (a.draft, a.asker)).unzip();
         let ids: Vec<_> = drafts.iter().map(|draft| draft.client_id).collect();
         #[cfg(feature = "failpoints")]
-        let askers = crate::wrong::before_commit(&registry, &drafts, askers);
+        let askers = crate::wrong::before_commit(&announcer.registry, &drafts, askers);
         let appended = store.append(drafts).await;
         writing.note(&appended);
         match appended {
             Ok(results) => {
                 failpoint::crash("hub::before_fan_out");
-                let woken = publish(&registry, &results);
+                let woken = publish(&announcer, &results);
                 for ((result, asker), client_id) in results.into_iter().zip(askers).zip(ids) {
                     failpoint::crash("hub::before_ack");
                     asker.answer(client_id, Ok(result));
                 }
                 // A session is woken once, however many of its rooms have something.
-                let_go_first(woken.min(registry.count())).await;
+                let_go_first(woken.min(announcer.registry.count())).await;
             }
             Err(error) => {
                 // One fault id for the whole batch: one cause, one line in the log.
@@ -150,7 +151,9 @@ async fn take_in(admissions: &mut mpsc::Receiver<Admission>, backlog: &mut Backl
 /// Answers the posts behind one that has failed, which are not stored; gives back all others.
 fn without_failed(mut batch: Vec<Admission>) -> Vec<Admission> {
     // Hardly ever has any.
-    for Admission { draft, asker, .. } in batch.extract_if(.., |admission| admission.asker.failure().is_some()) {
+    for Admission { draft, asker, .. } in
+        batch.extract_if(.., |admission| admission.asker.failure().is_some())
+    {
         if let Some(error) = asker.failure() {
             asker.answer(draft.client_id, Err(error));
         }
@@ -184,7 +187,7 @@ async fn let_go_first(woken: usize) {
 /// Who became a member reads it, who ceased to be one does not. How many readers were woken.
 ///
 /// The store has said what moved: no entry is looked into.
-fn publish(registry: &Registry, batch: &[Appended]) -> usize {
+fn publish(announcer: &Announcer, batch: &[Appended]) -> usize {
     // Both are bounded by the batch.
     let mut rooms: HashMap<RoomId, Vec<Arc<Entry>>> = HashMap::new();
     let mut changed: Vec<(RoomId, Seq)> = Vec::new();
@@ -195,35 +198,16 @@ fn publish(registry: &Registry, batch: &[Appended]) -> usize {
         };
         match moved {
             Moved::Head => {}
-            Moved::Entered(account) => registry.memberships_changed(account),
-            Moved::Left(account) => {
-                if let Some(room) = registry.room(entry.room) {
-                    room.expel(account);
-                }
-                registry.memberships_changed(account);
-            }
+            Moved::Entered(account) => announcer.announce(&Hint::Memberships { account }),
+            Moved::Left(account) => announcer.left(entry.room, account),
             Moved::Changed(target) => changed.push((entry.room, target)),
         }
         rooms.entry(entry.room).or_default().push(Arc::clone(entry));
     }
-    let grown = rooms.iter().filter_map(|(room, entries)| Some((registry.room(*room)?, entries)));
-    let woken = grown.map(|(room, entries)| room.advance(entries)).sum();
+    let woken = rooms.iter().map(|(room, entries)| announcer.grew(*room, entries)).sum();
     // Behind the advance, because a target may be of the same batch, and before any ack.
-    for (room, target) in changed {
-        if let Some(room) = registry.room(room) {
-            room.forget_up_to(target);
-        }
-    }
-    registry.trim_tails();
+    changed.into_iter().for_each(|(room, target)| announcer.changed(room, target));
     woken
-}
-
-/// Shows an entry that the store committed by another way than the sequencer: the one of a registration.
-pub(crate) fn show(registry: &Registry, entry: &Arc<Entry>) {
-    if let Some(room) = registry.room(entry.room) {
-        room.advance(std::slice::from_ref(entry));
-        registry.trim_tails();
-    }
 }
 
 impl Asker {
@@ -256,8 +240,14 @@ mod tests {
     use lanchat_model::{AccountName, DeviceId, Timestamp};
 
     use super::*;
+    use crate::bus::LocalBus;
     use crate::entry::{Body, Subject};
     use crate::mailbox::Waiting;
+    use crate::registry::Registry;
+
+    fn publish_in(registry: &Arc<Registry>, batch: &[Appended]) -> usize {
+        publish(&Announcer::new(Arc::clone(registry), Arc::new(LocalBus)), batch)
+    }
 
     /// An entry of the first account about the second one.
     fn entry() -> Arc<Entry> {
@@ -283,7 +273,7 @@ mod tests {
             let (room, key) = registry.attach(session, AccountId(account), &mailbox, RoomId(1), Seq::ZERO);
             (session, mailbox, room, key)
         });
-        publish(&registry, &[Appended::Fresh { entry: entry(), moved: Moved::Left(AccountId(2)) }]);
+        publish_in(&registry, &[Appended::Fresh { entry: entry(), moved: Moved::Left(AccountId(2)) }]);
         let told = readers.each_ref().map(|(session, mailbox, room, key)| {
             let mut waiting = Waiting::default();
             mailbox.swap(&mut waiting);
@@ -299,6 +289,6 @@ mod tests {
         let (session, mailbox) = registry.enter(AccountId(2), DeviceId(2), 1, place).unwrap();
         registry.attach(session, AccountId(2), &mailbox, RoomId(1), Seq::ZERO);
         let refused = Appended::Refused(Refusal::Forbidden);
-        assert_eq!(publish(&registry, &[refused, Appended::Unchanged, Appended::Again(entry())]), 0);
+        assert_eq!(publish_in(&registry, &[refused, Appended::Unchanged, Appended::Again(entry())]), 0);
     }
 }

@@ -9,14 +9,14 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use crate::announcer::Announcer;
+use crate::bus::Hint;
 use crate::event::Notice;
 use crate::port::{Store, StoreError};
-use crate::registry::Registry;
 
 /// Whether posts are taken, as the last commit showed.
-#[derive(Debug)]
 pub(crate) struct Writing {
-    registry: Arc<Registry>,
+    announcer: Announcer,
     read_only: AtomicBool,
     /// Wakes the prober: the disk was found full.
     full: Notify,
@@ -25,8 +25,8 @@ pub(crate) struct Writing {
 impl Writing {
     /// Starts as writable. While it is not, the task looks every `limits::WRITE_PROBE` whether there is space again:
     /// people who know that nothing is taken may not try by themselves.
-    pub(crate) fn start(store: Arc<dyn Store>, registry: Arc<Registry>) -> (Arc<Self>, JoinHandle<()>) {
-        let writing = Arc::new(Self { registry, read_only: AtomicBool::new(false), full: Notify::new() });
+    pub(crate) fn start(store: Arc<dyn Store>, announcer: Announcer) -> (Arc<Self>, JoinHandle<()>) {
+        let writing = Arc::new(Self { announcer, read_only: AtomicBool::new(false), full: Notify::new() });
         let prober = tokio::spawn(probe(Arc::clone(&writing), store));
         (writing, prober)
     }
@@ -56,7 +56,7 @@ impl Writing {
         } else {
             info!("there is space again: messages are taken");
         }
-        self.registry.touch_all();
+        self.announcer.announce(&Hint::Notice);
     }
 }
 

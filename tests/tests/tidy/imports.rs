@@ -95,6 +95,16 @@ const ONLY_IN: &[(&str, &str, &[&str])] = &[
     ("server/src/", "lanchat_door_native", &["server/src/doors.rs"]),
     ("server/src/", "lanchat_frames", &["server/src/doors.rs"]),
     ("server/src/", "lanchat_store", &["server/src/store.rs"]),
+    // What is told to this server's sessions is told to other servers too, by the one place that does both.
+    ("server/hub/src/", ".memberships_changed(", &["server/hub/src/announcer.rs"]),
+    ("server/hub/src/", ".end_sessions(", &["server/hub/src/announcer.rs"]),
+    ("server/hub/src/", ".wake_readers(", &["server/hub/src/announcer.rs"]),
+    ("server/hub/src/", ".touch_all(", &["server/hub/src/announcer.rs", "server/hub/src/hub.rs"]),
+    (
+        "server/hub/src/",
+        ".advance(",
+        &["server/hub/src/announcer.rs", "server/hub/src/wrong.rs", "server/hub/src/room/tests.rs"],
+    ),
     ("client/src/", "clap::", &["client/src/cli.rs", "client/src/program.rs"]),
     ("client/core/src/", "lanchat_mdns", &["client/core/src/discover.rs"]),
     ("bench/src/", "clap::", &["bench/src/cli.rs", "bench/src/main.rs"]),

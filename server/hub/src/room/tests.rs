@@ -3,10 +3,11 @@
 use lanchat_model::{AccountName, ClientId, MessageText, Timestamp};
 
 use super::*;
+use crate::announcer::Announcer;
+use crate::bus::LocalBus;
 use crate::entry::{Body, Subject};
 use crate::mailbox::Waiting;
 use crate::registry::Registry;
-use crate::sequencer::show;
 
 fn name() -> AccountName {
     "ana".parse().unwrap()
@@ -92,6 +93,7 @@ fn a_reader_is_told_once_until_it_reads() {
 #[test]
 fn all_tails_together_are_bounded_and_the_oldest_go() {
     let registry = Arc::new(Registry::default());
+    let announcer = Announcer::new(Arc::clone(&registry), Arc::new(LocalBus));
     let (session, account, mailbox) = reader(&registry, 1);
     let last = i64::try_from(2 * limits::RINGS_BYTES_MAX / limits::RING_BYTES_MAX).unwrap();
     let rooms: Vec<_> =
@@ -104,7 +106,7 @@ fn all_tails_together_are_bounded_and_the_oldest_go() {
     for id in 1..=last {
         for seq in 1..=count {
             let entry = Entry { room: RoomId(id), body: long.clone(), ..Entry::clone(&entry(seq)) };
-            show(&registry, &Arc::new(entry));
+            announcer.shows(&Arc::new(entry));
             assert!(registry.tail_bytes() <= limits::RINGS_BYTES_MAX);
         }
     }
