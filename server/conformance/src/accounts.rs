@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use lanchat_hub::port::{
-    Away, Generation, NewPassword, NotResumed, PasswordHash, PresenceRecord, Store, TokenLeft, TokenRecord,
+    Away, Generation, NewDevice, NewPassword, NotResumed, PasswordHash, PresenceRecord, Store, TokenLeft,
+    TokenRecord,
 };
 use lanchat_hub::{Body, Subject};
 use lanchat_model::{AccountId, AccountName, AwayReason, RoomName, Timestamp, limits};
@@ -185,6 +186,49 @@ pub async fn a_device_that_was_copied_makes_room_first(store: Arc<dyn Store>) {
     assert!(store.resume(newest, fresh_token()).await.unwrap().is_err(), "a copy");
     assert_eq!(another_device(&*store, ana.id, fresh_token()).await.evicted, [copied]);
     assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_ok(), "the oldest stays");
+}
+
+pub async fn a_device_that_has_the_label_is_used_again(store: Arc<dyn Store>) {
+    let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
+    let called = |label: Option<&str>, token| NewDevice { label: label.map(String::from), token };
+    let use_device = async |whose: &Person, label, token| {
+        let used = store.use_device(whose.id, Generation(0), called(label, token)).await.unwrap().unwrap();
+        assert_eq!(used.evicted, [], "nobody makes room");
+        used.device
+    };
+    let (first, second, third) = (fresh_token(), fresh_token(), fresh_token());
+    let device = use_device(&ana, Some("tablet"), first).await;
+    assert_ne!(device, ana.device);
+    let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
+    store.mark(device, lobby.id, lobby.head).await.unwrap();
+    for _ in 0..2 * limits::DEVICES_PER_ACCOUNT_MAX {
+        assert_eq!(use_device(&ana, Some("tablet"), fresh_token()).await, device);
+    }
+    assert_eq!(use_device(&ana, Some("tablet"), second).await, device);
+    let seen = store.memberships(ana.id, device).await.unwrap();
+    assert!(seen.iter().any(|seat| seat.room.id == lobby.id && seat.mark == lobby.head), "it has its marks");
+    assert_eq!(store.resume(first, fresh_token()).await.unwrap().unwrap_err(), NotResumed::Unknown);
+    assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_ok(), "the others keep theirs");
+
+    // A copy of its tokens is worth nothing once its owner has proved the password again.
+    assert!(store.resume(second, token_after(second)).await.unwrap().is_ok());
+    assert!(store.resume(token_after(second), fresh_token()).await.unwrap().is_err());
+    assert!(store.resume(second, token_after(second)).await.unwrap().is_err(), "it is copied");
+    assert_eq!(use_device(&ana, Some("tablet"), third).await, device);
+    assert_eq!(store.resume(second, fresh_token()).await.unwrap().unwrap_err(), NotResumed::Unknown);
+    assert!(store.resume(third, fresh_token()).await.unwrap().is_ok());
+
+    let others = [
+        use_device(&ana, Some("Tablet"), fresh_token()).await,
+        use_device(&bo, Some("tablet"), fresh_token()).await,
+        use_device(&ana, None, fresh_token()).await,
+        use_device(&ana, None, fresh_token()).await,
+    ];
+    assert!(!others.contains(&device) && others[2] != others[3], "{others:?}");
+    store.remove_device(device).await.unwrap();
+    assert_ne!(use_device(&ana, Some("tablet"), fresh_token()).await, device, "it is gone for good");
+    let late = called(Some("tablet"), fresh_token());
+    assert!(store.use_device(ana.id, Generation(1), late).await.unwrap().is_none(), "another password");
 }
 
 pub async fn a_removed_device_is_gone(store: Arc<dyn Store>) {

@@ -24,6 +24,7 @@ macro_rules! conformance {
                 recognising_a_device_changes_nothing
                 an_account_has_a_bounded_number_of_devices
                 a_device_that_was_copied_makes_room_first
+                a_device_that_has_the_label_is_used_again
                 a_removed_device_is_gone
                 a_new_password_leaves_one_device_with_one_token
                 a_new_password_leaves_the_given_token_if_nobody_used_it

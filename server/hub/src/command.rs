@@ -38,6 +38,19 @@ pub enum Credentials {
         /// What the device calls itself.
         device: Option<String>,
     },
+    /// By password each time, for a client that keeps no token and comes back often: on the device that it was on before, so
+    /// that its owner's other devices are not pushed out by it, and on a new one the first time.
+    LoginAgain {
+        /// The account.
+        name: AccountName,
+        /// The password as typed.
+        password: TypedPassword,
+        /// What kind of client it is, in a word of the door: devices of one kind are none of another kind, and none of
+        /// [`Credentials::Login`].
+        kind: &'static str,
+        /// What the device calls itself, the same each time.
+        device: String,
+    },
     /// By the token of an earlier welcome.
     Resume {
         /// The token, as text.

@@ -15,6 +15,7 @@ use crate::bus::{Bus, Devices, LocalBus};
 use crate::command::Credentials;
 use crate::error::{Error, Refusal};
 use crate::event::{LogoutReason, Welcome};
+use crate::on_device::OnDevice;
 use crate::password::{Asker, Hasher};
 use crate::port::{
     Account, AddedDevice, NewAccount, NewDevice, NotResumed, Recognised, Registered, Store, StoreError,
@@ -161,7 +162,9 @@ impl Hub {
         let logouts = self.0.registry.logouts();
         let most = match credentials {
             Credentials::Resume { .. } => limits::SESSIONS_BY_TOKEN_MAX,
-            Credentials::Register { .. } | Credentials::Login { .. } => limits::SESSIONS_PER_ACCOUNT_MAX,
+            Credentials::Register { .. } | Credentials::Login { .. } | Credentials::LoginAgain { .. } => {
+                limits::SESSIONS_PER_ACCOUNT_MAX
+            }
         };
         let (account, device, token, place) = match credentials {
             Credentials::Register { name, display_name, password, device } => {
@@ -184,6 +187,10 @@ impl Hub {
                 (made.account, made.device, token, place)
             }
             Credentials::Login { name, password, device } => {
+                return self.log_in(name, &password, OnDevice::New(device), source, logouts).await;
+            }
+            Credentials::LoginAgain { name, password, kind, device } => {
+                let device = OnDevice::of_kind(kind, &device);
                 return self.log_in(name, &password, device, source, logouts).await;
             }
             Credentials::Resume { token } => {
@@ -204,13 +211,13 @@ impl Hub {
         self.0.throttle.knows(source)
     }
 
-    /// A session by password, on a new device. What ends the login while it is under way, ends it: the password that
+    /// A session by password. What ends the login while it is under way, ends it: the password that
     /// was proved is not the right one any more.
     async fn log_in(
         &self,
         name: AccountName,
         password: &TypedPassword,
-        label: Option<String>,
+        on: OnDevice,
         source: &Source,
         logouts: u64,
     ) -> Result<(Session, Welcome), Error> {
@@ -218,8 +225,7 @@ impl Hub {
         let account = hub.verify(name, password, source, Purpose::LogIn).await?;
         let place = hub.reserve()?;
         let token = Token::generate()?;
-        let device = NewDevice { label, token: token.record() };
-        let added = hub.store.add_device(account.id, account.generation, device).await?;
+        let added = on.take(&*hub.store, &account, token.record()).await?;
         let AddedDevice { device, evicted } = added.ok_or(Refusal::WrongPassword)?;
         if !evicted.is_empty() {
             let devices = Devices::These(evicted);

@@ -19,6 +19,7 @@ mod hub;
 mod known;
 mod latest;
 mod mailbox;
+mod on_device;
 mod password;
 pub mod permit;
 mod places;

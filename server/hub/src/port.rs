@@ -197,6 +197,15 @@ pub trait Accounts: Send + Sync {
         known: Generation,
         device: NewDevice,
     ) -> Answer<'_, Option<AddedDevice>>;
+    /// As [`Accounts::add_device`], but the device of the account that has this label, if there is one, is used again: it keeps
+    /// its id and its marks, has the new token instead of all its own, and no other device makes room for it. Of several the
+    /// one that was used last. Its older tokens are nobody's from then on, also if one of them was copied.
+    fn use_device(
+        &self,
+        account: AccountId,
+        known: Generation,
+        device: NewDevice,
+    ) -> Answer<'_, Option<AddedDevice>>;
     /// Finds the device that holds this token, and gives it `next` as the token to use from now on.
     ///
     /// A device has a *current* and a *next* token. Resuming with either works, and replaces the next one; resuming

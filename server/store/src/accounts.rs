@@ -50,6 +50,18 @@ impl Accounts for SqliteStore {
         })
     }
 
+    fn use_device(
+        &self,
+        account: AccountId,
+        known: Generation,
+        device: NewDevice,
+    ) -> Answer<'_, Option<AddedDevice>> {
+        let lived = self.lived();
+        self.write_in_company(move |conn, clock| {
+            devices::use_device(conn, account, known, &device, Moment { wall: clock(), lived })
+        })
+    }
+
     fn resume(
         &self,
         token: TokenRecord,

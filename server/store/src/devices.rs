@@ -53,6 +53,35 @@ pub(crate) fn add_device(
     Ok(Some(AddedDevice { device, evicted }))
 }
 
+/// Uses the device of this label again, or makes it; unless the password is not that of `known` any more.
+pub(crate) fn use_device(
+    conn: &Connection,
+    account: AccountId,
+    known: Generation,
+    device: &NewDevice,
+    now: Moment,
+) -> rusqlite::Result<Option<AddedDevice>> {
+    if !is_generation(conn, account, known)? {
+        return Ok(None);
+    }
+    let again = conn
+        .prepare_cached(
+            "UPDATE devices SET token = ?3, next_token = NULL, series = ?4, copied = 0, used_ms = ?5
+             WHERE id = (SELECT id FROM devices WHERE account = ?1 AND label = ?2
+                         ORDER BY used_ms DESC, id DESC LIMIT 1)
+             RETURNING id",
+        )?
+        .query_row(
+            params![account.0, device.label, device.token.hash, device.token.series, now.lived.0],
+            |row| row.get(0).map(DeviceId),
+        )
+        .optional()?;
+    let Some(device) = again else { return add_device(conn, account, known, device, now) };
+    // Whoever shows one of them from now on shows a token of nobody.
+    conn.prepare_cached("DELETE FROM spent_tokens WHERE device = ?1")?.execute([device.0])?;
+    Ok(Some(AddedDevice { device, evicted: Vec::new() }))
+}
+
 pub(crate) fn remove_device(conn: &Connection, device: DeviceId) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM devices WHERE id = ?1")?.execute([device.0])?;
     Ok(())

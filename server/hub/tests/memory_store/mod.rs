@@ -194,6 +194,30 @@ impl Accounts for MemoryStore {
         answer_behind(state.gate.clone(), Some(AddedDevice { device, evicted }))
     }
 
+    fn use_device(
+        &self,
+        account: AccountId,
+        known: Generation,
+        device: NewDevice,
+    ) -> Answer<'_, Option<AddedDevice>> {
+        let mut state = self.lock();
+        let label = device.label.as_deref().unwrap_or_default();
+        let Some(again) = state.device_called(account, label) else {
+            drop(state);
+            return self.add_device(account, known, device);
+        };
+        if state.disk_is_full {
+            return full();
+        }
+        if state.accounts[index(account.0)].generation != known {
+            return answer(None);
+        }
+        let TokenRecord { hash, series } = device.token;
+        let device = state.use_device(again);
+        (device.current, device.next, device.series, device.copied) = (hash, None, Some(series), false);
+        answer(Some(AddedDevice { device: DeviceId(again as i64), evicted: Vec::new() }))
+    }
+
     fn resume(
         &self,
         token: TokenRecord,

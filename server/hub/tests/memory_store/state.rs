@@ -59,6 +59,7 @@ impl Room {
 #[derive(Clone)]
 pub(super) struct Device {
     pub(super) account: AccountId,
+    label: Option<String>,
     /// `None`: older tokens than the one it has say nothing.
     pub(super) series: Option<TokenHash>,
     pub(super) current: TokenHash,
@@ -194,6 +195,7 @@ impl State {
         self.uses += 1;
         self.devices.push(Device {
             account,
+            label: new.label,
             series: Some(series),
             current,
             next: None,
@@ -202,6 +204,15 @@ impl State {
             used: self.uses,
         });
         DeviceId(self.devices.len() as i64 - 1)
+    }
+
+    /// The device of an account that has this label, and was used last.
+    pub(super) fn device_called(&self, account: AccountId, label: &str) -> Option<usize> {
+        let is_called = |device: &Device| {
+            device.account == account && !device.gone && device.label.as_deref() == Some(label)
+        };
+        let called = (0..self.devices.len()).filter(|id| is_called(&self.devices[*id]));
+        called.max_by_key(|id| self.devices[*id].used)
     }
 
     /// Notes that a device is used now.
