@@ -24,9 +24,27 @@ pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a 
     best.filter(|(distance, _)| *distance < length).map(|(_, candidate)| candidate)
 }
 
+/// The candidate that was begun: of those that start with `typed`, the shortest. `None`: there is none.
+pub(crate) fn begun<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const LETTERS_MIN: usize = 2;
+    let typed = typed.to_lowercase();
+    let is_begun = |candidate: &&str| candidate.len() > typed.len() && candidate.starts_with(&typed);
+    let candidates = candidates.into_iter().filter(is_begun);
+    candidates.min_by_key(|candidate| candidate.len()).filter(|_| typed.chars().count() >= LETTERS_MIN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_beginning_is_understood() {
+        let names = ["lobby", "garden", "gardeners", "dev"];
+        assert_eq!(begun("gar", names), Some("garden"));
+        for typed in ["g", "garden-x", "dev", ""] {
+            assert_eq!(begun(typed, names), None, "{typed}");
+        }
+    }
 
     #[test]
     fn a_slip_of_the_hand_is_understood() {

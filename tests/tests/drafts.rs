@@ -231,6 +231,27 @@ fn a_narrower_window_that_wraps_anew_shows_the_line_once() {
             });
         }
     }
+    // In a window that it fills to the last column a row may follow it or not.
+    let filled = |columns: usize| columns * (1 + ("ana in lobby> ".len() + line.len()) / columns);
+    for columns in [40, 60, 23] {
+        let missing = filled(columns) - "ana in lobby> ".len() - line.len();
+        let more = "z".repeat(missing);
+        terminal.resize(24, 100);
+        tmux.wait_for_columns(100);
+        terminal.press(&more);
+        terminal.wait_for("waiting for the line to be longer", |screen| {
+            is_once(&screen.contents(), &format!("end{more}"))
+        });
+        let columns = u16::try_from(columns).expect("a width");
+        terminal.resize(24, columns);
+        tmux.wait_for_columns(columns);
+        terminal.wait_for(&format!("waiting for one zebra in {columns} full columns"), |screen| {
+            is_once(&screen.contents(), &format!("end{more}"))
+        });
+        terminal.press("!\x7f");
+        terminal.press(&"\x7f".repeat(missing));
+        terminal.wait_for("waiting for the line as it was", |screen| is_once(&screen.contents(), "end"));
+    }
     terminal.press("\r");
     assert_eq!(from_ana(&mut watcher), line);
 }

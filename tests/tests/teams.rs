@@ -122,7 +122,7 @@ fn a_known_server_is_waited_for_while_new_ones_are_offered() {
     terminal.wait_for_text("These are NEW to you:");
     terminal.wait_for_text("“cafe”");
     terminal.enter("");
-    terminal.wait_for_text("Type a number from 1 to 1");
+    terminal.wait_for_text("Type 1 to join it");
     server.start_again();
     // Found beside the new one it is what Enter means; found alone it is gone to.
     terminal.wait_for("waiting for the office", |screen| {

@@ -399,7 +399,9 @@ fn a_long_message_can_be_read_whole() {
     let third = bob.send("@ana", &long("third"))["seq"].clone();
     shows(&terminal, &format!("more lines; /show @bob {third})"));
     terminal.enter("/history");
-    shows(&terminal, "dev has no older lines.");
+    shows(&terminal, "end of the last lines");
+    let rows = terminal.screen();
+    assert!(rows.lines().any(|row| row.trim_end().ends_with("bob  short")), "{rows}");
     terminal.enter("/quit");
     assert_eq!(terminal.wait_for_exit(), 0);
 

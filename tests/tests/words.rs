@@ -173,6 +173,16 @@ fn what_was_mistyped_is_told_with_what_may_have_been_meant() {
     terminal.wait_for_text("Did you mean workshop? /join");
     terminal.enter("/join garden");
     terminal.wait_for_text("garden is a new room; only you are in it.");
+    terminal.enter("/join gar");
+    terminal.wait_for_text("gar is a new room; only you are in it. Did you mean garden?");
+    terminal.enter("/leave");
+    terminal.wait_for_text("You left gar. You are back in garden.");
+    terminal.enter("/join carol");
+    terminal.wait_for_text("To talk with the person: /leave, then /msg carol");
+    terminal.enter("/leave");
+    terminal.wait_for_text("You left carol. You are back in garden.");
+    terminal.enter("/leave");
+    terminal.wait_for_text("You left garden. You are back in lobby.");
 }
 
 #[test]

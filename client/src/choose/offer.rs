@@ -119,7 +119,7 @@ async fn offer_to_choose(home: &Home, around: &Around, hosting: Hosting) -> Resu
             }
             (None, "h" | "host", _) if hosting.possible => return look_before_hosting(home, around).await,
             (None, "q" | "quit", _) => return Err(Failure::new(Reason::NoServer, "No server was chosen.")),
-            _ => say(&format!("Type a number from 1 to {last}, or q to leave."))?,
+            _ => say(&format!("Type {}.", what_to_type(last, hosting)))?,
         }
     }
 }
@@ -133,6 +133,13 @@ fn usual(listed: &[Found], knows_any: bool) -> Option<usize> {
             known.min_by_key(|(_, found)| found.used).map(|(at, _)| at)
         }
     }
+}
+
+/// What is an answer to the question which one.
+fn what_to_type(last: usize, hosting: Hosting) -> String {
+    let number = if last == 1 { "1 to join it".to_owned() } else { format!("a number from 1 to {last}") };
+    let host = if hosting.possible { ", h to host here" } else { "" };
+    format!("{number}{host}, or q to leave")
 }
 
 fn which_one(usual: Option<(usize, &Found)>, last: usize, hosting: Hosting) -> String {

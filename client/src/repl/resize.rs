@@ -36,15 +36,18 @@ pub(super) fn clear(
     cursor: impl Fn() -> Option<Position>,
 ) -> Option<String> {
     let kept = place(shown.prompt, shown.left, shown.before);
-    let wrapped = wrapped(shown);
+    let mut wrapped = wrapped(shown);
     let end = place(shown.prompt, shown.line, shown.before).0 + shown.below;
-    if kept.0 == wrapped.0 && end == 0 {
+    let is_full = wrapped.1 == shown.now && rewraps.get() != Some(false);
+    if kept.0 == wrapped.0 && end == 0 && !is_full {
         return None;
     }
-    if kept.0 != wrapped.0
-        && rewraps.get().is_none()
+    if (is_full || kept.0 != wrapped.0 && rewraps.get().is_none())
         && let Some((_, column)) = cursor()
     {
+        if is_full && column == 1 {
+            wrapped = (wrapped.0 + 1, 0);
+        }
         let is_in = |expected: Position| expected.1.min(shown.now.saturating_sub(1)) + 1 == column;
         match (is_in(wrapped), is_in(kept)) {
             (true, false) => rewraps.set(Some(true)),
@@ -54,6 +57,9 @@ pub(super) fn clear(
         }
     }
     let start = if rewraps.get().unwrap_or(REWRAPS) { wrapped.0 } else { kept.0 };
+    if start == kept.0 && end == 0 {
+        return None;
+    }
     // To its start, or to that of the screen, and down again to where the editor believes the cursor to be.
     let mut text = up(start) + "\r\x1b[J" + &"\n".repeat(end.max(kept.0));
     text.push_str(&up(end.max(kept.0) - kept.0));
@@ -85,7 +91,9 @@ fn place(prompt: usize, text: &str, columns: usize) -> Position {
     if column == columns { (row + 1, 0) } else { (row, column) }
 }
 
-/// Where the cursor is on a terminal that has wrapped the line anew.
+/// Where the cursor is on a terminal that has wrapped the line anew. In the column behind the last one: the line fills its rows,
+/// and the cursor stands in the last of them or in the next, as the terminal likes. Nothing is cleared that may be a message:
+/// without its word it is in the last of them.
 fn wrapped(shown: &Shown<'_>) -> Position {
     let Shown { prompt, line, left, before, now, .. } = *shown;
     let end = place(prompt, line, before);
@@ -94,7 +102,8 @@ fn wrapped(shown: &Shown<'_>) -> Position {
     if left.len() == line.len() && end.0 > 0 && end.1 == 0 && !line.ends_with('\n') {
         return (row + usize::from(column > 0), 0);
     }
-    (row, column)
+    let is_at_end = left.len() == line.len() && !line.ends_with('\n');
+    if is_at_end && row > 0 && column == 0 { (row - 1, now) } else { (row, column) }
 }
 
 #[cfg(test)]
@@ -134,6 +143,20 @@ mod tests {
         assert_eq!(rewraps.get(), Some(false));
         let known = clear(&shown(50, 40), &rewraps, || unreachable!("it is known"));
         assert_eq!(known.as_deref(), Some("\x1b[3A\r\x1b[J\n\n\n"));
+    }
+
+    /// 100 columns to 80: two rows, the second of them full.
+    #[test]
+    fn a_line_that_fills_its_rows_clears_no_message_above_it() {
+        let stays = Cell::new(Some(true));
+        assert_eq!(cleared(100, 80, (24, 80), &stays), "\x1b[1A\r\x1b[J\n");
+        assert_eq!(cleared(100, 80, (24, 1), &stays), "\x1b[2A\r\x1b[J\n");
+        assert_eq!(clear(&shown(100, 80), &stays, || None).as_deref(), Some("\x1b[1A\r\x1b[J\n"));
+        // One row that becomes a full one.
+        let one = Shown { line: &LINE[..63], left: &LINE[..63], ..shown(100, 70) };
+        assert_eq!(clear(&one, &stays, || Some((24, 70))), None);
+        assert_eq!(clear(&one, &stays, || None), None);
+        assert_eq!(clear(&one, &stays, || Some((24, 1))).as_deref(), Some("\x1b[1A\r\x1b[J"));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) enum Answer {
     Members(Result<Members, RequestError>),
     /// Of `/history`.
     History(Result<History, RequestError>),
+    /// Of `/history` where there is nothing older than what was shown: the last lines.
+    Repeat(History),
     /// Of `/show`: the room and the position.
     Whole(String, Seq, Result<History, RequestError>),
     /// Of `/servers`.
@@ -193,6 +195,7 @@ impl Session {
                 let page = self.granted(outcome);
                 page.into_iter().for_each(|history| self.page(&history, Cut::Whole));
             }
+            Answer::Repeat(history) => self.repeat(&history),
             Answer::Whole(room, seq, outcome) => self.whole(&room, seq, outcome),
             Answer::Names(meant, names) => self.suggest(&meant, names),
             Answer::Whois(outcome) => {
@@ -259,6 +262,13 @@ impl Session {
         {
             self.oldest.insert(room.to_owned(), seq);
         }
+        self.output.show(shown);
+        self.note_shown(&history.room);
+    }
+
+    /// Shows the last lines of a room again.
+    fn repeat(&mut self, history: &History) {
+        let shown = self.view.again(history);
         self.output.show(shown);
         self.note_shown(&history.room);
     }

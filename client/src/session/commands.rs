@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use lanchat_client::{Client, RequestError};
-use lanchat_model::{LOBBY, RoomName, limits};
+use lanchat_model::{RoomName, limits};
 use lanchat_protocol::ErrorCode;
 
 use super::answers::{Answer, Login, log_in};
@@ -18,7 +18,7 @@ use crate::repl::Verdict;
 use crate::sanitize::sendable;
 use crate::slash;
 use crate::trust;
-use crate::view::{Shown, sentence};
+use crate::view::{Shown, clip, sentence};
 
 impl Session {
     /// Begins a connection: with a login that was asked for, else with the token that is kept.
@@ -250,7 +250,7 @@ impl Session {
             },
             Command::Quit => return self.leave().map_or(Local::Handled, |end| Local::End(Box::new(end))),
             Command::Login { name: Some(name), .. } if is_account(name, self.view.own()) => {
-                self.notice(&format!("You are logged in as {} already.", crate::view::clip(self.view.own())));
+                self.notice(&format!("You are logged in as {} already.", clip(self.view.own())));
             }
             Command::Register { name: None, .. } | Command::Login { name: None, .. } => {
                 return self.incomplete("A name is missing. In a script: /login NAME PASSWORD");
@@ -265,7 +265,7 @@ impl Session {
             }
             // In a terminal the editor has asked.
             Command::Register { .. } if !self.interactive && self.is_logged_in() => {
-                let own = crate::view::clip(self.view.own());
+                let own = clip(self.view.own());
                 return self.incomplete(&format!(
                     "You are {own} here, and this device remembers one account for each server. To make another one, \
                      /logout first, or use another --home."
@@ -368,7 +368,17 @@ impl Session {
                         "/history shows {most} lines at a time. Type it again for older ones."
                     ));
                 }
-                Box::pin(async move { Answer::History(client.history(&current, before, count).await) })
+                Box::pin(async move {
+                    let older = client.history(&current, before, count).await;
+                    let is_all = older.as_ref().is_ok_and(|page| page.entries.is_empty()) && before.is_some();
+                    match is_all.then_some(client.history(&current, None, count)) {
+                        // They may be far up by now, or gone from the window.
+                        Some(last) => {
+                            last.await.map_or_else(|error| Answer::History(Err(error)), Answer::Repeat)
+                        }
+                        None => Answer::History(older),
+                    }
+                })
             }
             Command::Show { room, seq } => {
                 self.asked = room.clone().map(Meant::Room);
@@ -439,13 +449,15 @@ impl Session {
         }))
     }
 
-    /// The user left a room: the lobby is always there to go on in.
+    /// The user left a room: the one before it is gone on in, or the lobby, which is always there.
     pub(super) fn has_left(&mut self, room: &str) {
         self.forget(room);
+        let mut words = format!("You left {}.", clip(room));
         if self.view.current() == room {
-            self.enter(LOBBY);
+            let back = self.go_back();
+            words.push_str(&format!(" You are back in {}.", clip(&back)));
         }
-        self.notice(&format!("You left {}.", crate::view::clip(room)));
+        self.notice(&words);
     }
 }
 

@@ -8,7 +8,7 @@ use lanchat_protocol::ErrorCode;
 
 use super::answers::Answer;
 use super::{Pending, Session};
-use crate::near::nearest;
+use crate::near::{begun, nearest};
 use crate::output::Output;
 use crate::view::clip;
 
@@ -64,9 +64,15 @@ impl Session {
                     .members(Some(LOBBY))
                     .await
                     .map(|members| members.members.into_iter().map(|member| member.username).collect()),
-                Meant::Room(_) | Meant::NewRoom(_) => {
-                    client.rooms().await.map(|rooms| rooms.rooms.into_iter().map(|room| room.room).collect())
-                }
+                Meant::Room(_) => room_names(&client).await,
+                Meant::NewRoom(typed) => match room_names(&client).await {
+                    // A person may have been meant.
+                    Ok(mut names) => {
+                        names.extend(client.whois(typed).await.is_ok().then(|| format!("@{typed}")));
+                        Ok(names)
+                    }
+                    other => other,
+                },
             };
             // Without names there is nothing to add to what was said already.
             Answer::Names(meant, names.unwrap_or_default())
@@ -77,7 +83,7 @@ impl Session {
     pub(super) fn suggest(&mut self, meant: &Meant, names: BTreeSet<String>) {
         let near = |typed: &str| {
             let others = names.iter().map(String::as_str).filter(|name| *name != typed);
-            nearest(typed, others).map(clip)
+            nearest(typed, others.clone()).or_else(|| begun(typed, others)).map(clip)
         };
         let words = match meant {
             Meant::Room(typed) => near(typed).map(|room| format!("Did you mean {room}?")),
@@ -85,6 +91,9 @@ impl Session {
             Meant::NewRoom(typed) => {
                 let new = format!("{} is a new room; only you are in it.", clip(typed));
                 Some(match near(typed) {
+                    _ if names.contains(&format!("@{typed}")) => {
+                        format!("{new} To talk with the person: /leave, then /msg {}", clip(typed))
+                    }
                     Some(room) => format!("{new} Did you mean {room}? /join {room}"),
                     None => new,
                 })
@@ -102,6 +111,11 @@ impl Session {
         self.rooms = names.filter(|room| room.parse::<RoomName>().is_ok()).collect();
         self.words_stale = true;
     }
+}
+
+/// The names of all group rooms.
+async fn room_names(client: &Client) -> Result<BTreeSet<String>, RequestError> {
+    client.rooms().await.map(|rooms| rooms.rooms.into_iter().map(|room| room.room).collect())
 }
 
 /// Who a private chat is with.

@@ -144,8 +144,8 @@ pub(crate) struct Session {
     joining: Option<String>,
     /// Where `/reply` goes.
     correspondent: Correspondent,
-    /// The room that a private chat was entered from; empty before that.
-    before_chats: String,
+    /// The room before the current one, private chats apart; empty: the lobby.
+    way_back: String,
     /// Where `/history` goes on per room: before the oldest line shown; at most one per own room.
     oldest: BTreeMap<String, Seq>,
     /// What was delivered at the login and is not shown yet.
@@ -218,7 +218,7 @@ impl Session {
             connected: 0,
             joining: None,
             correspondent: Correspondent::default(),
-            before_chats: String::new(),
+            way_back: String::new(),
             oldest: BTreeMap::new(),
             backlog: Backlog::default(),
             asked: None,
@@ -385,7 +385,7 @@ impl Session {
         self.shown.clear();
         self.learning = Learning::default();
         self.correspondent.clear();
-        self.before_chats.clear();
+        self.way_back.clear();
         (self.joining, self.asked, self.missed) = (None, None, None);
         self.typists.clear();
         self.words_stale = true;

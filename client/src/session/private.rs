@@ -94,17 +94,23 @@ impl Session {
             );
             return;
         }
-        let back = std::mem::take(&mut self.before_chats);
-        let back = if self.view.has(&back) { back } else { LOBBY.to_owned() };
-        self.enter(&back);
+        let back = self.go_back();
         self.notice(&format!("You are back in {}. /rooms still lists {}.", clip(&back), clip(chat)));
     }
 
-    /// Remembers the room that a private chat is entered from.
+    /// Enters the room before the current one, which private chats do not count as; the lobby, if there is none any more.
+    pub(super) fn go_back(&mut self) -> String {
+        let back = std::mem::take(&mut self.way_back);
+        let back = if self.view.has(&back) { back } else { LOBBY.to_owned() };
+        self.enter(&back);
+        back
+    }
+
+    /// Remembers the room that another one is entered from.
     pub(super) fn remember_the_way_back(&mut self, next: &str) {
         let current = self.view.current();
-        if next.starts_with('@') && !current.starts_with('@') {
-            current.clone_into(&mut self.before_chats);
+        if next != current && !current.starts_with('@') && self.view.has(current) {
+            current.clone_into(&mut self.way_back);
         }
     }
 }

@@ -88,6 +88,16 @@ impl View {
         Shown { rows, bell: false }
     }
 
+    /// Answers `/history` where nothing is older than what was shown.
+    pub(crate) fn again(&mut self, history: &History) -> Shown {
+        let room = clip(&history.room);
+        let mut rows = self.notice(&format!("{room} has no older lines; its last ones again:"));
+        let cut = self.share(history, Cut::Whole);
+        rows.extend(self.entries(history, cut));
+        rows.extend(self.notice("end of the last lines"));
+        Shown { rows, bell: false }
+    }
+
     /// The entries of a page, under the days that they are of.
     fn entries(&mut self, history: &History, cut: Cut) -> Vec<String> {
         let mut rows = Vec::new();
