@@ -1,31 +1,11 @@
 //! The session of PROTOCOL §12, played against a server: what the page says that it answers, it answers.
 #![cfg(unix)]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use lanchat_tests::{ServerSpec, TestPeer, TestServer};
+use lanchat_tests::{Meanings, ServerSpec, TestPeer, TestServer, fixed};
 use serde_json::{Value, json};
-
-/// What is another one in each session. A `head` in the news of a room may be from before its first entry.
-const VARIABLE: [&str; 9] =
-    ["server_id", "software", "token", "epoch", "ts", "since", "last_seen", "admin", "head"];
-
-/// A frame, with a sign in the place of each value that is another one each time.
-fn fixed(frame: &Value) -> Value {
-    match frame {
-        Value::Object(fields) => {
-            let field = |(name, value): (&String, &Value)| {
-                let is_variable = VARIABLE.contains(&name.as_str());
-                (name.clone(), if is_variable { "…".into() } else { fixed(value) })
-            };
-            Value::Object(fields.iter().map(field).collect())
-        }
-        Value::Array(items) => items.iter().map(fixed).collect(),
-        other => other.clone(),
-    }
-}
 
 /// Everybody of the page.
 struct Stage {
@@ -33,7 +13,7 @@ struct Stage {
     ana: Option<TestPeer>,
     bob: Option<TestPeer>,
     /// What stands for the tokens and the epoch of the page here.
-    meant: BTreeMap<String, String>,
+    meant: Meanings,
 }
 
 impl Stage {
@@ -90,11 +70,7 @@ impl Stage {
             let frame = ana.next_frame().unwrap_or_else(|| panic!("closed behind {heard:?}"));
             heard.push(frame);
         }
-        for name in ["token", "epoch"] {
-            let meant = |frame: &Value| frame[name].as_str().map(str::to_owned);
-            let pages = expected.iter().find_map(meant);
-            self.meant.extend(pages.zip(heard.iter().find_map(meant)));
-        }
+        self.meant.learn(expected, &heard);
         let sorted = |frames: &[Value]| {
             let mut lines: Vec<String> = frames.iter().map(|frame| fixed(frame).to_string()).collect();
             lines.sort();
@@ -117,7 +93,7 @@ fn the_session_of_the_page_is_one_that_a_server_has() {
     let (_, of_one_session) = blocks.split_last().expect("there are transcripts");
     let lines = of_one_session.iter().flat_map(|block| block.split("```").next().unwrap_or_default().lines());
     let server = TestServer::start_as(ServerSpec { name: "workshop".to_owned(), ..ServerSpec::default() });
-    let mut stage = Stage { server, ana: None, bob: None, meant: BTreeMap::new() };
+    let mut stage = Stage { server, ana: None, bob: None, meant: Meanings::default() };
     let (mut expected, mut said) = (Vec::new(), 0);
     for line in lines {
         let (side, frame) = line.split_once(": ").expect("who says it");
@@ -134,8 +110,7 @@ fn the_session_of_the_page_is_one_that_a_server_has() {
             }
             _ => {
                 stage.hear(&std::mem::take(&mut expected));
-                let meant = stage.meant.iter();
-                let line = meant.fold(frame.to_owned(), |line, (of_page, here)| line.replace(of_page, here));
+                let line = stage.meant.here(frame);
                 stage.ana.as_mut().expect("ana is here").write_line(&line);
                 said += 1;
             }
