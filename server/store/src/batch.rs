@@ -260,10 +260,9 @@ fn ground<'g>(
 
 fn ground_of(conn: &Connection, room: RoomId) -> rusqlite::Result<Option<Ground>> {
     let mut statement = conn.prepare_cached(
-        "SELECT rooms.name, coalesce(last.seq, 0), coalesce(last.said, 0)
-         FROM rooms LEFT JOIN entries AS last ON last.room = rooms.id
-             AND last.seq = (SELECT max(seq) FROM entries WHERE room = ?1)
-         WHERE rooms.id = ?1",
+        // One row by its key, and the last one of its log by that of the log: no third look for which one is the last.
+        "SELECT name, coalesce(seq, 0), coalesce(said, 0) FROM rooms LEFT JOIN entries ON room = rooms.id
+         WHERE rooms.id = ?1 ORDER BY seq DESC LIMIT 1",
     )?;
     let found = |row: &Row<'_>| {
         let scope = match row.get_ref(0)?.as_str_or_null()? {
