@@ -1,5 +1,6 @@
 //! The rooms of a session: which they are, and how far each was handed out.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use lanchat_model::{RoomId, Seq, limits};
@@ -108,7 +109,8 @@ pub(crate) struct Seats {
     /// Boxed, because a list of large things doubles the memory of each.
     #[expect(clippy::vec_box, reason = "the list grows by moving; most sessions have one seat in it")]
     by_room: Vec<Box<Seat>>,
-    by_view: Vec<(RoomView, RoomId)>,
+    /// The views stand in the seats: a second copy of each would be the larger part of what most sessions have here.
+    by_view: Vec<RoomId>,
 }
 
 impl Seats {
@@ -126,27 +128,33 @@ impl Seats {
 
     /// The seat in the room of this view.
     pub(crate) fn find(&self, view: &RoomView) -> Option<&Seat> {
-        let place = self.by_view.binary_search_by(|(found, _)| found.cmp(view)).ok()?;
-        self.by_view.get(place).and_then(|(_, room)| self.seat(*room))
+        let place = self.place_by_view(view).ok()?;
+        self.by_view.get(place).and_then(|room| self.seat(*room))
+    }
+
+    /// Where the room of this view is listed, or would be.
+    fn place_by_view(&self, view: &RoomView) -> Result<usize, usize> {
+        // Each that is listed has a seat.
+        let listed = |room: &RoomId| self.seat(*room).map_or(Ordering::Less, |seat| seat.view.cmp(view));
+        self.by_view.binary_search_by(listed)
     }
 
     /// Adds a seat, unless there is one in that room.
     pub(crate) fn insert(&mut self, record: &MembershipRecord, view: RoomView) {
         let room = record.room.id;
-        let (Err(place), Err(place_of_view)) = (
-            self.by_room.binary_search_by_key(&room, |seat| seat.room),
-            self.by_view.binary_search_by(|(found, _)| found.cmp(&view)),
-        ) else {
+        let (Err(place), Err(place_of_view)) =
+            (self.by_room.binary_search_by_key(&room, |seat| seat.room), self.place_by_view(&view))
+        else {
             return;
         };
-        self.by_view.insert(place_of_view, (view.clone(), room));
+        self.by_view.insert(place_of_view, room);
         self.by_room.insert(place, Box::new(Seat::new(record, view)));
     }
 
     /// Removes a seat.
     pub(crate) fn remove(&mut self, room: RoomId) -> Option<Box<Seat>> {
         let place = self.by_room.binary_search_by_key(&room, |seat| seat.room).ok()?;
-        self.by_view.retain(|(_, found)| *found != room);
+        self.by_view.retain(|found| *found != room);
         Some(self.by_room.remove(place))
     }
 
@@ -157,13 +165,13 @@ impl Seats {
 
     /// The rooms as a new session is told of them, in the order of their views.
     pub(crate) fn states(&self) -> Vec<RoomState> {
-        let seats = self.by_view.iter().filter_map(|(_, room)| self.seat(*room));
+        let seats = self.by_view.iter().filter_map(|room| self.seat(*room));
         seats.map(|seat| seat.state(seat.head())).collect()
     }
 
     /// The rooms, in the order of their views.
     pub(crate) fn rooms_by_view(&self) -> Vec<RoomId> {
-        self.by_view.iter().map(|(_, room)| *room).collect()
+        self.by_view.clone()
     }
 }
 
