@@ -177,7 +177,7 @@ fn link(text: &str) -> Result<Target, String> {
 }
 
 fn room(text: &str) -> Result<String, String> {
-    text.parse::<lanchat_protocol::RoomRef>().map(|room| room.to_string()).map_err(|_| room_names())
+    text.parse::<lanchat_model::RoomRef>().map(|room| room.to_string()).map_err(|_| room_names())
 }
 
 fn tail(text: &str) -> Result<u64, String> {

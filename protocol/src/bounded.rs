@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use lanchat_model::{Integer, RoomName, Seq, limits};
+use lanchat_model::{AccountName, Integer, RoomRef, Seq, limits};
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -228,11 +228,16 @@ fn checked<'de, D: Deserializer<'de>>(
 
 /// Folded, of the length and of the characters of a name.
 fn is_name(text: &str) -> bool {
-    text.parse::<RoomName>().is_ok_and(|name| name.as_str() == text)
+    AccountName::existing(text).is_ok_and(|name| name.as_str() == text)
 }
 
+/// A room that [`RoomRef::existing`] reads, as it is written.
 fn is_room(text: &str) -> bool {
-    is_name(text.strip_prefix('@').unwrap_or(text))
+    match RoomRef::existing(text) {
+        Ok(RoomRef::Group(name)) => name.as_str() == text,
+        Ok(RoomRef::Private(peer)) => text.strip_prefix('@') == Some(peer.as_str()),
+        Err(_) => false,
+    }
 }
 
 fn is_id(text: &str) -> bool {

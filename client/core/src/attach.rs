@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lanchat_model::{Seq, limits};
+use lanchat_model::{RoomRef, Seq, limits};
 use lanchat_protocol::RoomState;
 
 /// How much of each room's log a new session is shown.
@@ -25,8 +25,7 @@ impl AttachPolicy {
     /// The position behind which delivery of `room` starts.
     pub fn start(&self, room: &RoomState) -> Seq {
         let context = room.head.back(self.tail);
-        let private = room.room.starts_with('@');
-        if private {
+        if RoomRef::existing(&room.room).is_ok_and(|room| room.is_private()) {
             return room.mark.min(context);
         }
         // Nothing seen yet: a newcomer, who missed nothing.

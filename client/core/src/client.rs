@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lanchat_model::{ClientId, MessageText, Seq, ServerId, limits};
+use lanchat_model::{ClientId, MessageText, RoomRef, Seq, ServerId, limits};
 use lanchat_protocol::{
-    Attached, ClientFrame, ErrorCode, Login, MarkTyping, Register, RoomRef, Secret, Send, ServerFrame,
-    encode, version,
+    Attached, ClientFrame, ErrorCode, Login, MarkTyping, Register, Secret, Send, ServerFrame, encode, version,
 };
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;

@@ -1,4 +1,4 @@
-//! The nouns of lanchat: ids, names, sequence numbers, texts and limits.
+//! The nouns of lanchat: ids, names, rooms, sequence numbers, texts and limits.
 //!
 //! Values of these types are valid by construction: a name that exists has been parsed. This crate knows
 //! no wire, no clock, no store and nothing else of ours, so that every other crate can depend on it.
@@ -8,6 +8,7 @@ mod integer;
 mod invisible;
 pub mod limits;
 mod name;
+mod room_ref;
 mod seq;
 mod text;
 mod timestamp;
@@ -16,6 +17,7 @@ pub use id::{AccountId, BadId, ClientId, DeviceId, RoomId, ServerId};
 pub use integer::Integer;
 pub use invisible::{is_hidden, is_invisible};
 pub use name::{AccountName, BadName, DisplayName, LOBBY, RoomName};
+pub use room_ref::RoomRef;
 pub use seq::Seq;
 pub use text::{AwayReason, BadText, MessageText, Password, TypedPassword};
 pub use timestamp::Timestamp;

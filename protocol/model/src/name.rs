@@ -189,6 +189,15 @@ fn looks_reserved(name: &str) -> bool {
 }
 
 impl AccountName {
+    /// The name of an account that a server has, as it tells it: an earlier version may have given one that is reserved by
+    /// now, or that is too short.
+    ///
+    /// # Errors
+    /// [`BadName`] for what is no name of any version.
+    pub fn existing(text: &str) -> Result<Self, BadName> {
+        fold(text, 1).map(Self)
+    }
+
     /// The name as it looks at a glance, for comparing: no separators at its ends, one sign for those in it, and one for what
     /// is mistaken for each other: `1` and `l`, `rn` and `m` (UTS #39), `0` and `o`, `vv` and `w`. Coarse enough for `bi1l`
     /// and `bill.`, and fine enough for a class of pupils: `anna1` looks like `annal`, and not like `anna2`.

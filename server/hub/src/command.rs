@@ -2,18 +2,11 @@
 
 use std::collections::BTreeMap;
 
+/// A room as its asker names it.
+pub use lanchat_model::RoomRef as RoomView;
 use lanchat_model::{
     AccountName, AwayReason, ClientId, DisplayName, MessageText, Password, RoomName, Seq, TypedPassword,
 };
-
-/// A room as its asker names it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RoomView {
-    /// A group room.
-    Group(RoomName),
-    /// The private chat with this account.
-    Private(AccountName),
-}
 
 /// How a connection becomes a session.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 //! Requests that have one answer, typed.
 
-use lanchat_model::{AccountName, RoomName, Seq, limits};
+use lanchat_model::{AccountName, RoomName, RoomRef, Seq, limits};
 use lanchat_protocol::{
     AskWhois, Away, Back, ClientFrame, History, Join, Leave, ListMembers, ListRooms, Logout, Members, Passwd,
-    ReadHistory, RoomRef, RoomState, Rooms, Secret, ServerFrame, Whois,
+    ReadHistory, RoomState, Rooms, Secret, ServerFrame, Whois,
 };
 use tokio::sync::oneshot;
 
