@@ -7,6 +7,7 @@ pub mod beacon;
 mod bounded;
 mod client_frame;
 mod codec;
+mod entry;
 mod error_code;
 mod scan;
 mod server_frame;
@@ -15,6 +16,7 @@ pub mod version;
 
 pub use client_frame::*;
 pub use codec::{BadFrame, LineBuffer, encode};
+pub use entry::Entry;
 pub use error_code::{ErrorCode, Severity};
 pub use lanchat_model::RoomRef;
 pub use server_frame::*;

@@ -1,12 +1,13 @@
 //! What a server says (PROTOCOL §3 to §9). Each field is bounded as it is decoded (`bounded.rs`), but for the text of a
 //! message, which is as long as a line may be: a server may allow more than ours does.
 
-use lanchat_model::{Seq, limits};
+use lanchat_model::Seq;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
 use crate::client_frame::Secret;
 use crate::codec::{BadFrame, head};
+use crate::entry;
 use crate::error_code::ErrorCode;
 
 macro_rules! server_frames {
@@ -255,7 +256,7 @@ server_frames! {
         #[serde(deserialize_with = "bounded::room")]
         room: String,
         /// `message`, `joined` and `left` frames, oldest first.
-        #[serde(deserialize_with = "entries")]
+        #[serde(deserialize_with = "entry::entries")]
         entries: Vec<ServerFrame>,
         /// Whether there are older ones.
         more: bool,
@@ -326,27 +327,6 @@ server_frames! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<u64>,
     }
-}
-
-/// Frames inside a frame: only `history` does that, with entries. Kinds of a newer server are skipped.
-fn entries<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<ServerFrame>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(tag = "type", rename_all = "snake_case")]
-    enum Entry {
-        Message(Message),
-        Joined(Joined),
-        Left(Left),
-        #[serde(other)]
-        Unknown,
-    }
-    let known = |entry| match entry {
-        Entry::Message(frame) => Some(frame.into()),
-        Entry::Joined(frame) => Some(frame.into()),
-        Entry::Left(frame) => Some(frame.into()),
-        Entry::Unknown => None,
-    };
-    let entries: Vec<Entry> = bounded::first(deserializer, limits::HISTORY_PAGE_MAX)?;
-    Ok(entries.into_iter().filter_map(known).collect())
 }
 
 /// Who may make an account.

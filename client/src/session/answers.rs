@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError, Sentence, Unsent};
 use lanchat_model::{ClientId, Seq, limits};
-use lanchat_protocol::{Attached, ErrorCode, History, Members, RoomState, Rooms, Whois};
+use lanchat_protocol::{Attached, Entry, ErrorCode, History, Members, RoomState, Rooms, Whois};
 use tokio::time::Instant;
 
 use super::{End, Meant, Pending, Session, Unacked, excerpt};
@@ -257,10 +257,10 @@ impl Session {
             Cut::Clipped => self.view.context(history),
             Cut::Share(_) | Cut::Whole => self.view.older(history, cut),
         };
-        if let Some((room, seq, _)) = history.entries.first().and_then(crate::view::position)
-            && (self.oldest.contains_key(room) || self.view.has(room))
+        if let Some(entry) = history.entries.first().and_then(Entry::of)
+            && (self.oldest.contains_key(entry.room()) || self.view.has(entry.room()))
         {
-            self.oldest.insert(room.to_owned(), seq);
+            self.oldest.insert(entry.room().to_owned(), entry.seq());
         }
         self.output.show(shown);
         self.note_shown(&history.room);

@@ -4,10 +4,8 @@
 use std::collections::BTreeMap;
 
 use lanchat_model::{Seq, limits};
-use lanchat_protocol::{RoomState, ServerFrame};
+use lanchat_protocol::{Entry, RoomState, ServerFrame};
 use tokio::time::Instant;
-
-use crate::view::position;
 
 /// Entries that were delivered and wait for others to be shown before them: first what was read in the current room, then
 /// what is unread elsewhere, then what is unread in the current room.
@@ -51,7 +49,8 @@ impl Backlog {
 
     /// Whether an entry may be shown now. Else it is held back.
     pub(super) fn admit(&mut self, frame: &ServerFrame) -> bool {
-        let Some((room, seq, _)) = position(frame).filter(|_| self.since.is_some()) else { return true };
+        let Some(entry) = Entry::of(frame).filter(|_| self.since.is_some()) else { return true };
+        let (room, seq) = (entry.room(), entry.seq());
         let is_own = room == self.current;
         let shows = match (is_own, self.context) {
             (true, Some(context)) => seq <= context,
@@ -68,7 +67,7 @@ impl Backlog {
         if !shows {
             let held = if is_own { &mut self.own } else { &mut self.others };
             held.push(frame.clone());
-            self.bytes += weight(frame);
+            self.bytes += weight(entry);
         }
         shows
     }
@@ -101,8 +100,11 @@ impl Backlog {
 }
 
 /// The memory that a held entry takes, about.
-fn weight(frame: &ServerFrame) -> usize {
-    let text = if let ServerFrame::Message(message) = frame { message.message.len() } else { 0 };
+fn weight(entry: Entry<'_>) -> usize {
+    let text = match entry {
+        Entry::Message(message) => message.message.len(),
+        Entry::Joined(_) | Entry::Left(_) => 0,
+    };
     size_of::<ServerFrame>() + text
 }
 
@@ -137,8 +139,8 @@ mod tests {
     fn shown(backlog: &mut Backlog, frames: impl IntoIterator<Item = ServerFrame>) -> Vec<String> {
         let mut shown = Vec::new();
         let mut show = |frame: &ServerFrame| {
-            let (room, seq, _) = position(frame).unwrap();
-            shown.push(format!("{room} {seq}"));
+            let entry = Entry::of(frame).unwrap();
+            shown.push(format!("{} {}", entry.room(), entry.seq()));
         };
         for frame in frames {
             if backlog.admit(&frame) {

@@ -2,13 +2,13 @@
 
 use lanchat_client::{Event, Sentence};
 use lanchat_model::{LOBBY, Seq, limits};
-use lanchat_protocol::{Hello, Presence, Registration, Room, RoomState, ServerFrame};
+use lanchat_protocol::{Entry, Hello, Presence, Registration, Room, RoomState, ServerFrame};
 use tokio::time::Instant;
 
 use super::{End, Session, given_up};
 use crate::exit::{Failure, Reason};
 use crate::sanitize::quoted;
-use crate::view::{clip, position, sentence};
+use crate::view::{clip, sentence};
 
 impl Session {
     /// Takes what the server says of itself. The first time that is before anything is typed: a script may be refused at
@@ -142,8 +142,10 @@ impl Session {
         if self.typists.hear(frame, self.view.current(), Instant::now()) {
             self.show_typists();
         }
+        if Entry::of(frame).is_some() {
+            return self.entry(frame);
+        }
         match frame {
-            ServerFrame::Message(_) | ServerFrame::Joined(_) | ServerFrame::Left(_) => self.entry(frame),
             ServerFrame::Attached(attached) => {
                 self.correspondent.attached(&attached.rooms);
                 for room in &attached.rooms {
@@ -187,11 +189,12 @@ impl Session {
 
     /// Shows an entry.
     pub(super) fn show(&mut self, frame: &ServerFrame) {
-        let Some((room, seq, ts)) = position(frame) else { return };
-        if matches!(frame, ServerFrame::Message(message) if message.username != self.view.own())
+        let Some(entry) = Entry::of(frame) else { return };
+        let (room, seq) = (entry.room(), entry.seq());
+        if matches!(entry, Entry::Message(message) if message.username != self.view.own())
             && room.starts_with('@')
         {
-            self.note_correspondent(room, seq, ts);
+            self.note_correspondent(room, seq, entry.ts());
         }
         let shown = self.view.entry(frame);
         let is_shown = !shown.rows.is_empty() && self.view.has(room);

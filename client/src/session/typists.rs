@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lanchat_model::limits;
-use lanchat_protocol::{PresenceState, ServerFrame};
+use lanchat_protocol::{Entry, PresenceState, ServerFrame};
 use tokio::time::Instant;
 
 use crate::view::clip;
@@ -20,12 +20,14 @@ impl Typists {
     pub(crate) fn hear(&mut self, frame: &ServerFrame, room: &str, now: Instant) -> bool {
         match frame {
             ServerFrame::Typing(typing) if typing.room == room => self.note(&typing.username, now),
-            ServerFrame::Message(message) => self.remove(&message.username),
-            ServerFrame::Left(left) if left.room == room => self.remove(&left.username),
             ServerFrame::Presence(presence) if presence.state == PresenceState::Offline => {
                 self.remove(&presence.username);
             }
-            _ => return false,
+            frame => match Entry::of(frame) {
+                Some(Entry::Message(message)) => self.remove(&message.username),
+                Some(Entry::Left(left)) if left.room == room => self.remove(&left.username),
+                Some(Entry::Left(_) | Entry::Joined(_)) | None => return false,
+            },
         }
         true
     }

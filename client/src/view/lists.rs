@@ -1,7 +1,7 @@
 //! Answers that are lists: rooms, members, accounts, older lines, servers.
 
 use lanchat_model::{Seq, limits};
-use lanchat_protocol::{History, Member, Members, PresenceState, Rooms, ServerFrame, Whois};
+use lanchat_protocol::{Entry, History, Member, Members, PresenceState, Rooms, Whois};
 
 use super::{Cut, Shown, View, clip};
 use crate::sanitize;
@@ -101,9 +101,8 @@ impl View {
     /// The entries of a page, under the days that they are of.
     fn entries(&mut self, history: &History, cut: Cut) -> Vec<String> {
         let mut rows = Vec::new();
-        for entry in history.entries.iter().take(limits::HISTORY_PAGE_MAX) {
-            let Some((_, _, ts)) = super::position(entry) else { continue };
-            rows.extend(self.day_rule(ts));
+        for entry in entries(history) {
+            rows.extend(self.day_rule(entry.ts()));
             rows.extend(self.block(entry, cut).rows);
         }
         rows
@@ -111,9 +110,8 @@ impl View {
 
     /// Answers `/show`: the entry at `seq` whole. Nothing, if the page does not hold it.
     pub(crate) fn whole(&self, history: &History, seq: Seq) -> Vec<String> {
-        let at = |entry: &&ServerFrame| super::position(entry).is_some_and(|(_, found, _)| found == seq);
-        let Some(entry) = history.entries.iter().find(at) else { return Vec::new() };
-        self.block(entry, Cut::Whole).rows
+        let entry = entries(history).find(|entry| entry.seq() == seq);
+        entry.map(|entry| self.block(entry, Cut::Whole).rows).unwrap_or_default()
     }
 
     /// How much of each message a page shows: all of it, if the page then has at most `limits::PAGE_ROWS_MAX` rows; else
@@ -122,8 +120,7 @@ impl View {
         if cut != Cut::Whole || history.entries.len() < 2 {
             return cut;
         }
-        let entries = history.entries.iter().take(limits::HISTORY_PAGE_MAX);
-        let mut lengths: Vec<usize> = entries.map(|entry| self.block(entry, cut).height).collect();
+        let mut lengths: Vec<usize> = entries(history).map(|entry| self.block(entry, cut).height).collect();
         if lengths.iter().sum::<usize>() <= limits::PAGE_ROWS_MAX {
             return cut;
         }
@@ -160,6 +157,11 @@ impl View {
             (_, None) => "offline".into(),
         }
     }
+}
+
+/// The entries of a page.
+fn entries(history: &History) -> impl Iterator<Item = Entry<'_>> {
+    history.entries.iter().take(limits::HISTORY_PAGE_MAX).filter_map(Entry::of)
 }
 
 fn members(count: u64) -> String {

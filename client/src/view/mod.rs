@@ -8,7 +8,7 @@ mod style;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lanchat_model::{Seq, limits};
-use lanchat_protocol::{Message, Presence, PresenceState, RoomState, ServerFrame};
+use lanchat_protocol::{Entry, Message, Presence, PresenceState, RoomState, ServerFrame};
 
 use clock::Clock;
 use style::{Block, Head};
@@ -191,7 +191,8 @@ impl View {
 
     /// An entry that was delivered: a message, or somebody who entered or left.
     pub(crate) fn entry(&mut self, frame: &ServerFrame) -> Shown {
-        let Some((room, seq, ts)) = position(frame) else { return Shown::default() };
+        let Some(entry) = Entry::of(frame) else { return Shown::default() };
+        let (room, seq, ts) = (entry.room(), entry.seq(), entry.ts());
         let (backlog, seen) = match self.logs.get(room) {
             Some(log) => (seq <= log.head, seq <= log.mark),
             None => (false, false),
@@ -200,15 +201,15 @@ impl View {
         if seen && room != self.current {
             return Shown::default();
         }
-        if let ServerFrame::Message(message) = frame {
+        if let Entry::Message(message) = entry {
             self.know(&message.username);
         }
         let mut rows = self.day_rule(ts);
         if backlog && !seen {
             rows.extend(self.news_rule(room, ts));
         }
-        rows.extend(self.block(frame, Cut::Clipped).rows);
-        Shown { rows, bell: !backlog && self.is_meant(frame) }
+        rows.extend(self.block(entry, Cut::Clipped).rows);
+        Shown { rows, bell: !backlog && self.is_meant(entry) }
     }
 
     fn day_rule(&mut self, ts: &str) -> Vec<String> {
@@ -225,12 +226,11 @@ impl View {
         }
     }
 
-    fn block(&self, frame: &ServerFrame, cut: Cut) -> Block {
-        match frame {
-            ServerFrame::Message(message) => self.message(message, cut),
-            ServerFrame::Joined(joined) => self.moved(&joined.ts, &joined.username, "joined", &joined.room),
-            ServerFrame::Left(left) => self.moved(&left.ts, &left.username, "left", &left.room),
-            _ => Block::default(),
+    fn block(&self, entry: Entry<'_>, cut: Cut) -> Block {
+        match entry {
+            Entry::Message(message) => self.message(message, cut),
+            Entry::Joined(joined) => self.moved(&joined.ts, &joined.username, "joined", &joined.room),
+            Entry::Left(left) => self.moved(&left.ts, &left.username, "left", &left.room),
         }
     }
 
@@ -274,12 +274,12 @@ impl View {
     }
 
     /// Whether a message is for the user: private, or with the own name in it.
-    fn is_meant(&self, frame: &ServerFrame) -> bool {
-        match frame {
-            ServerFrame::Message(message) if message.username != self.own => {
+    fn is_meant(&self, entry: Entry<'_>) -> bool {
+        match entry {
+            Entry::Message(message) if message.username != self.own => {
                 message.room.starts_with('@') || self.is_named(message)
             }
-            _ => false,
+            Entry::Message(_) | Entry::Joined(_) | Entry::Left(_) => false,
         }
     }
 
@@ -303,16 +303,6 @@ impl View {
             (_, _) => format!("{name} is offline ({connected} connected)"),
         };
         self.notice(&text)
-    }
-}
-
-/// Room, position and time of an entry.
-pub(crate) fn position(frame: &ServerFrame) -> Option<(&str, Seq, &str)> {
-    match frame {
-        ServerFrame::Message(entry) => Some((&entry.room, entry.seq, &entry.ts)),
-        ServerFrame::Joined(entry) => Some((&entry.room, entry.seq, &entry.ts)),
-        ServerFrame::Left(entry) => Some((&entry.room, entry.seq, &entry.ts)),
-        _ => None,
     }
 }
 

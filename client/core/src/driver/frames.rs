@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lanchat_model::{ClientId, Seq, limits};
 use lanchat_protocol::{
-    Ack, BadFrame, ClientFrame, ErrorCode, ErrorFrame, Goodbye, Leave, Ping, Room, ServerFrame, Severity,
+    Ack, BadFrame, ClientFrame, Entry, ErrorCode, ErrorFrame, Goodbye, Leave, Ping, Room, ServerFrame,
+    Severity,
 };
 use tokio::time::Instant;
 
@@ -39,12 +40,13 @@ impl Driver {
         };
         // A frame that decodes is UTF-8.
         let text = || String::from_utf8_lossy(line).into_owned();
+        if let Some(entry) = Entry::of(&frame) {
+            let step = self.delivery.cursors.step(entry.room(), entry.seq());
+            return self.entry(step, frame, text());
+        }
         match frame {
             ServerFrame::Welcome(welcome) => self.welcomed(welcome, line).await,
             ServerFrame::Attached(attached) => self.attached(attached, text()),
-            ServerFrame::Message(ref entry) => self.entry(&entry.room.clone(), entry.seq, frame, text()),
-            ServerFrame::Joined(ref entry) => self.entry(&entry.room.clone(), entry.seq, frame, text()),
-            ServerFrame::Left(ref entry) => self.entry(&entry.room.clone(), entry.seq, frame, text()),
             ServerFrame::Ack(ack) => self.acked(ack, text()),
             ServerFrame::ErrorFrame(error) => self.refused(error, text()).await,
             ServerFrame::Room(room) => self.room(room, text()),
@@ -69,11 +71,11 @@ impl Driver {
 
     /// An entry of a room's log: each is told once, in order, and never one without those before
     /// it.
-    fn entry(&mut self, room: &str, seq: Seq, frame: ServerFrame, line: String) {
-        match self.delivery.cursors.step(room, seq) {
+    fn entry(&mut self, step: Step, frame: ServerFrame, line: String) {
+        match step {
             Step::Next => self.tell(Event::Frame { frame, line }),
             Step::Again => {}
-            Step::Elsewhere => tracing::debug!(%seq, "an entry of a room that is not delivered"),
+            Step::Elsewhere => tracing::debug!("an entry of a room that is not delivered"),
             Step::Gap => self.breach(Sentence::Ours(LEFT_OUT.to_owned())),
         }
     }

@@ -1,0 +1,146 @@
+//! Which frames are entries of a room's log (PROTOCOL §5). The one list of their kinds: a new frame of the server has to be
+//! named here, as an entry or as none, and a new entry in each `match` of an [`Entry`], before anything compiles.
+
+use lanchat_model::{Seq, limits};
+use serde::{Deserialize, Deserializer};
+
+use crate::bounded;
+use crate::server_frame::{Joined, Left, Message, ServerFrame};
+
+macro_rules! entry_kinds {
+    (
+        entries { $($(#[$doc:meta])* $kind:ident,)* }
+        others { $($other:ident,)* }
+    ) => {
+        /// An entry of a room's log, as its frame has it.
+        ///
+        /// Closed on purpose: whoever shows or counts entries decides what to do about each kind.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Entry<'a> {
+            $($(#[$doc])* $kind(&'a $kind),)*
+        }
+
+        impl<'a> Entry<'a> {
+            /// The entry that a frame is. `None`: it is none.
+            pub const fn of(frame: &'a ServerFrame) -> Option<Self> {
+                match frame {
+                    $(ServerFrame::$kind(entry) => Some(Self::$kind(entry)),)*
+                    $(ServerFrame::$other(_) => None,)*
+                }
+            }
+
+            /// The room whose log it is in.
+            pub const fn room(self) -> &'a str {
+                match self {
+                    $(Self::$kind(entry) => entry.room.as_str(),)*
+                }
+            }
+
+            /// Its position there.
+            pub const fn seq(self) -> Seq {
+                match self {
+                    $(Self::$kind(entry) => entry.seq,)*
+                }
+            }
+
+            /// Who said it, or did it.
+            pub const fn username(self) -> &'a str {
+                match self {
+                    $(Self::$kind(entry) => entry.username.as_str(),)*
+                }
+            }
+
+            /// When the server took it, RFC 3339 UTC.
+            pub const fn ts(self) -> &'a str {
+                match self {
+                    $(Self::$kind(entry) => entry.ts.as_str(),)*
+                }
+            }
+        }
+
+        /// An entry inside another frame.
+        #[derive(Deserialize)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        enum Nested {
+            $($kind($kind),)*
+            #[serde(other)]
+            Unknown,
+        }
+
+        impl Nested {
+            fn into_frame(self) -> Option<ServerFrame> {
+                match self {
+                    $(Self::$kind(entry) => Some(entry.into()),)*
+                    Self::Unknown => None,
+                }
+            }
+        }
+    };
+}
+
+entry_kinds! {
+    entries {
+        /// Something was said.
+        Message,
+        /// Somebody entered the room.
+        Joined,
+        /// Somebody left it.
+        Left,
+    }
+    others {
+        Hello, Welcome, Attached, Ack, Done, ErrorFrame, Room, RoomGone, Rooms, Members, History, Presence, Typing, Whois,
+        Notice, Pong, KeepAlive, Goodbye,
+    }
+}
+
+/// The entries of a `history`, which alone has frames inside. Kinds of a newer server are skipped.
+pub(crate) fn entries<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ServerFrame>, D::Error> {
+    let entries: Vec<Nested> = bounded::first(from, limits::HISTORY_PAGE_MAX)?;
+    Ok(entries.into_iter().filter_map(Nested::into_frame).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each kind, with its number in the log.
+    fn one_of_each() -> Vec<ServerFrame> {
+        let (room, username, ts) = (String::from("lobby"), String::from("ana"), String::from("now"));
+        let seq = |n| Seq::try_from(n).unwrap();
+        let (id, message) = ("0".repeat(32), String::from("hi"));
+        let said = Message {
+            room: room.clone(),
+            seq: seq(1),
+            id,
+            username: username.clone(),
+            message,
+            ts: ts.clone(),
+            action: false,
+        };
+        let joined = Joined { room: room.clone(), seq: seq(2), username: username.clone(), ts: ts.clone() };
+        vec![said.into(), joined.into(), Left { room, seq: seq(3), username, ts }.into()]
+    }
+
+    #[test]
+    fn an_entry_says_where_it_stands_whatever_its_kind() {
+        for (n, frame) in (1..).zip(one_of_each()) {
+            let entry = Entry::of(&frame).unwrap();
+            let place = (entry.room(), entry.seq().get(), entry.username(), entry.ts());
+            assert_eq!(place, ("lobby", n, "ana", "now"), "{frame:?}");
+        }
+        let gone = ServerFrame::from(crate::RoomGone { room: "lobby".into() });
+        assert_eq!(Entry::of(&gone), None);
+    }
+
+    /// The kinds of the list and the types on the wire are spelt apart, so they are compared.
+    #[test]
+    fn each_kind_is_read_inside_a_page_and_the_unknown_is_skipped() {
+        let entries = one_of_each();
+        let page = crate::History { id: "1".into(), room: "lobby".into(), entries, more: false };
+        let mut line = serde_json::to_value(ServerFrame::from(page.clone())).unwrap();
+        let unknown = serde_json::json!({"type": "unheard_of", "room": "lobby", "seq": 4});
+        line["entries"].as_array_mut().unwrap().insert(1, unknown);
+        let read = ServerFrame::decode(line.to_string().as_bytes()).unwrap();
+        assert_eq!(read, Some(ServerFrame::from(page)));
+    }
+}
