@@ -64,11 +64,7 @@ pub(crate) fn verb(rest: &str) -> String {
 /// Whether what is behind a slash is a command with a password.
 fn is_login(rest: &str) -> bool {
     let words = rest.split(is_blank).filter(|word| !word.is_empty()).count();
-    match command::secretive_verb(&verb(rest)) {
-        Some("passwd") => words > 1,
-        Some(_) => words > 2,
-        None => false,
-    }
+    command::open_words_of(&verb(rest)).is_some_and(|open| words > open)
 }
 
 /// White space, controls, and characters that show nothing.

@@ -1,11 +1,12 @@
 //! What `/help` shows.
 
-use super::{TABLE, find, unknown, usage_of};
+use super::table::{Row, TABLE};
+use super::{find, unknown};
 
 /// What `/help` shows: fits a terminal of 24 lines of 80 columns, its prompt included.
 pub(crate) fn help() -> Vec<String> {
     let mut lines = vec!["Type a line to send it to the room that the prompt names. Commands:".to_owned()];
-    lines.extend(TABLE.iter().map(|entry| format!("  {:<19} {}", usage_of(entry), entry.help)));
+    lines.extend(TABLE.iter().map(|row| format!("  {:<19} {}", row.usage(), row.help)));
     lines.push("Tab completes names and commands. // sends a slash. Ctrl+C twice leaves.".into());
     lines
 }
@@ -16,32 +17,18 @@ pub(crate) fn help() -> Vec<String> {
 /// A sentence that says what to type instead.
 pub(crate) fn help_for(verb: &str) -> Result<Vec<String>, String> {
     let verb = verb.trim_start_matches('/');
-    let entry = find(verb).ok_or_else(|| unknown(verb))?;
-    let mut lines = vec![format!("Usage: {}", usage_of(entry)), format!("  {}", entry.help)];
-    if !entry.aliases.is_empty() {
-        let aliases: Vec<String> = entry.aliases.iter().map(|alias| format!("/{alias}")).collect();
+    let row = find(verb).ok_or_else(|| unknown(verb))?;
+    Ok(about(row))
+}
+
+fn about(row: &Row) -> Vec<String> {
+    let mut lines = vec![format!("Usage: {}", row.usage()), format!("  {}", row.help)];
+    if !row.aliases.is_empty() {
+        let aliases: Vec<String> = row.aliases.iter().map(|alias| format!("/{alias}")).collect();
         lines.push(format!("  Also: {}", aliases.join(", ")));
     }
-    let notes: &[&str] = match entry.name {
-        "register" => &["In a script: /register NAME PASSWORD, or --password-file FILE"],
-        "login" => &["In a script: /login NAME PASSWORD, or --password-file FILE"],
-        "passwd" => &["In a script: /passwd OLD NEW"],
-        "join" => &["Room names use a to z, digits, '.', '_' and '-'."],
-        "leave" => &["In a private chat: go back to the room before. /rooms keeps the chat."],
-        "msg" => &["They need not be online: they get it at their next login."],
-        "reply" => {
-            &["The line shows who gets it, whoever else writes meanwhile.", "In a script use /msg NAME TEXT."]
-        }
-        "history" => &["Shows 50 lines if you give no COUNT, and at most 200 at a time."],
-        "show" => &["A long message is cut where it arrives. Its last line says what to type."],
-        "trust" => &[
-            "Compare the six words with those that the host sees with /trust.",
-            "The same: /trust verify. Or type what you were told: /trust SIX WORDS",
-        ],
-        _ => &[],
-    };
-    lines.extend(notes.iter().map(|note| format!("  {note}")));
-    Ok(lines)
+    lines.extend(row.notes.iter().map(|note| format!("  {note}")));
+    lines
 }
 
 #[cfg(test)]

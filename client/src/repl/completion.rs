@@ -3,7 +3,7 @@
 use rustyline::completion::Pair;
 
 use super::shared::Words;
-use crate::command;
+use crate::command::{self, Offers};
 
 /// Offers at most: the list has to fit a screen, because the editor shows no messages while it
 /// pages.
@@ -13,8 +13,7 @@ const OFFERS_MAX: usize = 20;
 pub(crate) fn complete(left: &str, words: &Words) -> (usize, Vec<Pair>) {
     let start = left.char_indices().rfind(|(_, c)| c.is_whitespace()).map_or(0, |(at, c)| at + c.len_utf8());
     let word = &left[start..];
-    let verb =
-        left.strip_prefix('/').and_then(|command| command.split_whitespace().next()).unwrap_or_default();
+    let verb = left.strip_prefix('/').and_then(|command| command.split_whitespace().next());
     let people = || words.people.iter().map(String::as_str);
     let offers = match (start, word.strip_prefix('/')) {
         (0, Some(begun)) => offer(command::names(), begun, "/", " "),
@@ -22,10 +21,12 @@ pub(crate) fn complete(left: &str, words: &Words) -> (usize, Vec<Pair>) {
         _ if word.starts_with('@') => offer(people(), &word[1..], "@", " "),
         (0, None) if word.is_empty() => Vec::new(),
         (0, None) => offer(people(), word, "", ": "),
-        _ if command::takes(verb, "ROOM") => offer(words.rooms.iter().map(String::as_str), word, "", " "),
-        _ if command::takes(verb, "COMMAND") => offer(command::names(), word, "", " "),
-        _ if word.is_empty() && verb.is_empty() => Vec::new(),
-        _ => offer(people(), word, "", " "),
+        _ => match verb.map(command::offers) {
+            Some(Offers::Rooms) => offer(words.rooms.iter().map(String::as_str), word, "", " "),
+            Some(Offers::Commands) => offer(command::names(), word, "", " "),
+            None if word.is_empty() => Vec::new(),
+            Some(Offers::People) | None => offer(people(), word, "", " "),
+        },
     };
     (start, offers)
 }
@@ -81,5 +82,16 @@ mod tests {
         assert_eq!(offers("hi @"), ["@ana ", "@andy ", "@bob "]);
         assert!(offers("me@an").is_empty(), "an address is no mention");
         assert!(offers("").is_empty() && offers("hi ").is_empty());
+    }
+
+    #[test]
+    fn a_command_is_completed_alike_by_whatever_name_it_is_called() {
+        for verb in ["join", "j", "leave", "part", "who", "names", "members", "WHO"] {
+            assert_eq!(offers(&format!("/{verb} d")), ["dev "], "{verb}");
+        }
+        for verb in ["help", "commands", "?"] {
+            assert_eq!(offers(&format!("/{verb} whoi")), ["whois "], "{verb}");
+        }
+        assert_eq!(offers("/unheard-of b"), ["bob "]);
     }
 }

@@ -32,14 +32,13 @@ pub(crate) fn credentials(line: &str) -> String {
 /// What of such a command may be remembered: the command and the name. `None`: the line is another
 /// one.
 pub(crate) fn memorable(line: &str) -> Option<&str> {
-    command::secretive(line)?;
+    command::open_words(line)?;
     line.get(..open_part(line)).map(str::trim_end)
 }
 
 /// How many bytes of `line` are no secret.
 fn open_part(line: &str) -> usize {
-    let Some(verb) = command::secretive(line) else { return line.len() };
-    let open_words = if verb == "passwd" { 1 } else { 2 };
+    let Some(open_words) = command::open_words(line) else { return line.len() };
     let mut words = 0;
     let mut inside = false;
     for (at, c) in line.char_indices() {
