@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use lanchat_client::{BadTarget, Target};
-use lanchat_model::limits;
+use lanchat_model::{RoomRef, limits};
 
 use crate::command::room_names;
 use crate::near::nearest;
@@ -85,7 +85,7 @@ pub(crate) struct ChatArgs {
     pub(crate) password_file: Option<PathBuf>,
     /// The room to talk in; you join it if you are not in it yet
     #[arg(long, value_name = "ROOM", value_parser = room, global = true)]
-    pub(crate) room: Option<String>,
+    pub(crate) room: Option<RoomRef>,
 }
 
 impl ChatArgs {
@@ -176,8 +176,8 @@ fn link(text: &str) -> Result<Target, String> {
     })
 }
 
-fn room(text: &str) -> Result<String, String> {
-    text.parse::<lanchat_model::RoomRef>().map(|room| room.to_string()).map_err(|_| room_names())
+fn room(text: &str) -> Result<RoomRef, String> {
+    text.parse().map_err(|_| room_names())
 }
 
 fn tail(text: &str) -> Result<u64, String> {
@@ -202,7 +202,7 @@ mod tests {
         let cli = Cli::try_parse_from(["lanchat", "--server", "pi.local", "--room", "#Dev", "--home", "/x"])
             .unwrap();
         assert!(matches!(cli.server, Some(Named::Target(target)) if target.to_string() == "pi.local:7072"));
-        assert_eq!(cli.chat.room.unwrap(), "dev");
+        assert_eq!(cli.chat.room.unwrap().to_string(), "dev");
         assert_eq!(cli.home.unwrap(), PathBuf::from("/x"));
         let cli = Cli::try_parse_from(["lanchat", "trust", "list", "--home", "/x"]).unwrap();
         assert_eq!(cli.home.unwrap(), PathBuf::from("/x"));

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod help;
+mod room;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use crate::slash::{self, Beginning};
 use arguments::Given;
 pub(crate) use arguments::room_names;
 pub(crate) use help::{help, help_for};
+pub(crate) use room::room;
 pub(crate) use table::Offers;
 use table::{Row, TABLE};
 

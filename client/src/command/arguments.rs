@@ -4,6 +4,7 @@ use lanchat_model::{RoomName, Seq, limits};
 use lanchat_protocol::Secret;
 
 use super::EMPTY_NAME;
+use super::room::{is_private, room};
 use super::table::Row;
 use crate::view::sentence;
 
@@ -57,7 +58,7 @@ impl<'a> Given<'a> {
 
     /// The name of a room, or of a private chat, which is looked at where it is looked for.
     fn as_room(&self, name: String) -> Result<String, String> {
-        if name.starts_with('@') || name.trim_start_matches('#').parse::<RoomName>().is_ok() {
+        if is_private(&name) || room(&name).is_ok() {
             return Ok(name);
         }
         let words = sentence(&room_names());

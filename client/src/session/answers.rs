@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError, Sentence, Unsent};
-use lanchat_model::{ClientId, Seq, limits};
-use lanchat_protocol::{Attached, Entry, ErrorCode, History, Members, RoomState, Rooms, Whois};
+use lanchat_model::{ClientId, RoomRef, Seq, limits};
+use lanchat_protocol::{Attached, ErrorCode, History, Members, RoomState, Rooms, Whois};
 use tokio::time::Instant;
 
 use super::{End, Meant, Pending, Session, Unacked, excerpt};
 use crate::exit::{Failure, Reason};
 use crate::repl::Verdict;
 use crate::sanitize::one_line;
-use crate::view::{Cut, clip, sentence};
+use crate::view::{Cut, Line, Shown, clip, sentence};
 
 /// What came of a request.
 pub(super) enum Answer {
@@ -26,7 +26,7 @@ pub(super) enum Answer {
     /// Of entering a room; with its last lines, if it was entered before.
     Joined(Result<(RoomState, Option<History>), RequestError>),
     /// Of leaving a room.
-    Left(String, Result<(), RequestError>),
+    Left(RoomRef, Result<(), RequestError>),
     /// Of `/rooms`.
     Rooms(Result<Rooms, RequestError>),
     /// Of `/who`.
@@ -44,7 +44,7 @@ pub(super) enum Answer {
     /// What may have been meant by a name that nothing has.
     Names(Meant, BTreeSet<String>),
     /// Of turning to a private chat: the room, and its last lines if there are any.
-    Turned(String, Result<Option<History>, RequestError>),
+    Turned(RoomRef, Result<Option<History>, RequestError>),
     /// Of `/logout`.
     LoggedOut(Result<(), RequestError>),
     /// Of something that needs no more than a word.
@@ -89,7 +89,7 @@ pub(super) fn settle(client: &Client) -> Pending {
 }
 
 /// Logs in, starts delivery, and enters `room` if the user wants to be elsewhere than in the lobby.
-pub(super) fn log_in(client: &Client, login: Login, room: Option<String>, tail: u64) -> Pending {
+pub(super) fn log_in(client: &Client, login: Login, room: Option<RoomRef>, tail: u64) -> Pending {
     let client = client.clone();
     Box::pin(async move {
         let session = match &login {
@@ -109,7 +109,7 @@ pub(super) fn log_in(client: &Client, login: Login, room: Option<String>, tail: 
             Ok(attached) => attached,
             Err(error) => return Answer::LoggedIn(Err(error)),
         };
-        let elsewhere = room.filter(|room| !room.starts_with('@'));
+        let elsewhere = room.filter(|room| !room.is_private()).map(|room| room.to_string());
         if let Some(room) = elsewhere.filter(|room| session.rooms.iter().all(|own| own.room != *room)) {
             return Answer::Joined(client.join(&room, tail).await.map(|state| (state, None)));
         }
@@ -143,7 +143,7 @@ impl Session {
             Answer::Joined(Err(error)) | Answer::Turned(_, Err(error)) => {
                 ("The room cannot be entered", error)
             }
-            Answer::Left(room, Err(error)) if room == self.view.current() => {
+            Answer::Left(room, Err(error)) if self.view.is_current(room) => {
                 ("The room cannot be left", error)
             }
             Answer::LoggedOut(Err(error)) => ("You cannot be logged out", error),
@@ -178,8 +178,8 @@ impl Session {
                 let joining = self.joining.take();
                 if let Some((room, history)) = self.granted(outcome) {
                     self.expect_of(&room);
-                    if joining.is_some() {
-                        self.enter(&room.room);
+                    if let (Some(_), Ok(room)) = (joining, RoomRef::existing(&room.room)) {
+                        self.enter(&room);
                     }
                     history.into_iter().for_each(|history| self.page(&history, Cut::Clipped));
                 }
@@ -257,20 +257,25 @@ impl Session {
             Cut::Clipped => self.view.context(history),
             Cut::Share(_) | Cut::Whole => self.view.older(history, cut),
         };
-        if let Some(entry) = history.entries.first().and_then(Entry::of)
-            && (self.oldest.contains_key(entry.room()) || self.view.has(entry.room()))
+        if let Some(Line { room, entry }) = history.entries.first().and_then(Line::of)
+            && (self.oldest.contains_key(&room) || self.view.has(&room))
         {
-            self.oldest.insert(entry.room().to_owned(), entry.seq());
+            self.oldest.insert(room, entry.seq());
         }
+        self.show_page(history, shown);
+    }
+
+    fn show_page(&mut self, history: &History, shown: Shown) {
         self.output.show(shown);
-        self.note_shown(&history.room);
+        if let Ok(room) = RoomRef::existing(&history.room) {
+            self.note_shown(&room);
+        }
     }
 
     /// Shows the last lines of a room again.
     fn repeat(&mut self, history: &History) {
         let shown = self.view.again(history);
-        self.output.show(shown);
-        self.note_shown(&history.room);
+        self.show_page(history, shown);
     }
 
     fn whole(&mut self, room: &str, seq: Seq, outcome: Result<History, RequestError>) {

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use lanchat_client::{Client, RequestError};
-use lanchat_model::{RoomName, limits};
+use lanchat_model::{AccountName, BadName, RoomRef, limits};
 use lanchat_protocol::ErrorCode;
 
 use super::answers::{Answer, Login, log_in};
@@ -65,7 +65,7 @@ impl Session {
 
     pub(super) fn log_in(&mut self, client: &Client, login: Login) -> Pending {
         let room = self.wishes.room.clone();
-        self.joining = room.clone().filter(|room| !room.starts_with('@'));
+        self.joining = room.clone().filter(|room| !room.is_private());
         log_in(client, login, room, self.wishes.tail)
     }
 
@@ -100,8 +100,10 @@ impl Session {
                     false => *pending = Some(ask_for_name(client.clone(), name)),
                 }
             }
-            Typed::Editing if !self.view.current().is_empty() => client.typing(self.view.current()),
-            Typed::Editing => {}
+            Typed::Editing => {
+                let room = self.view.current().map(RoomRef::to_string);
+                room.iter().for_each(|room| client.typing(room));
+            }
             Typed::UnreadableCommand(words) if !self.wishes.text => return self.misunderstood(words),
             Typed::Unreadable(words) | Typed::UnreadableCommand(words) => self.refuse(words),
             Typed::Leave => return self.leave(),
@@ -218,7 +220,7 @@ impl Session {
                 return self.speak(client, Some(format!("@{to}")), text, false, pending);
             }
             Command::Reply(text) => match self.addressee() {
-                Ok(to) => return self.speak(client, Some(to), text, false, pending),
+                Ok(to) => return self.speak(client, Some(to.to_string()), text, false, pending),
                 Err(words) => self.refuse(&words),
             },
             Command::Servers => {
@@ -275,9 +277,16 @@ impl Session {
             Command::Register { .. } | Command::Login { .. } if self.is_logged_in() => {
                 return Local::End(Box::new(End::Relogin(command.clone())));
             }
-            Command::Leave(room) if is_chat(room.as_deref().unwrap_or(self.view.current())) => {
-                let chat = room.as_deref().unwrap_or(self.view.current()).to_ascii_lowercase();
-                self.step_back(&chat);
+            Command::Leave(room) => {
+                let room = match room {
+                    Some(typed) => command::room(typed).map(Some),
+                    None => Ok(self.view.current().cloned()),
+                };
+                match room {
+                    Ok(room) if !room.as_ref().is_some_and(RoomRef::is_private) => return Local::Request,
+                    // No group room was read that cannot be: it is a private chat, of nobody or of somebody.
+                    chat => self.step_back(chat.ok().flatten()),
+                }
             }
             Command::Trust(words) => self.trust(words.as_deref()),
             _ => return Local::Request,
@@ -315,7 +324,7 @@ impl Session {
         action: bool,
         pending: &mut Option<Pending>,
     ) -> Option<End> {
-        let room = room.unwrap_or_else(|| self.view.current().to_owned());
+        let room = room.unwrap_or_else(|| self.current_name());
         if !client.is_logged_in() {
             return self.nobody_speaks();
         }
@@ -334,7 +343,7 @@ impl Session {
 
     /// The request that a command stands for.
     fn request(&mut self, client: Client, command: Command) -> Option<Pending> {
-        let current = self.view.current().to_owned();
+        let current = self.current_name();
         Some(match command {
             Command::Register { name: Some(name), password: Some(password) } => {
                 self.log_in(&client, Login::Register(name, password))
@@ -344,23 +353,23 @@ impl Session {
             }
             Command::Logout => log_out(client),
             Command::Passwd(Some((old, new))) => change_password(client, old, new),
-            Command::Join(room) => return self.join(client, room),
-            Command::Leave(room) => {
-                let room = room.map_or(current, |room| room.trim_start_matches('#').to_ascii_lowercase());
-                Box::pin(async move {
-                    let outcome = client.leave(&room).await;
+            Command::Join(room) => self.join(client, &room),
+            Command::Leave(room) => match command::room(&room.unwrap_or(current)) {
+                Ok(room) => Box::pin(async move {
+                    let outcome = client.leave(&room.to_string()).await;
                     Answer::Left(room, outcome)
-                })
-            }
+                }),
+                Err(error) => no_such_room(error),
+            },
             Command::Rooms => Box::pin(async move { Answer::Rooms(client.rooms().await) }),
             Command::Who(room) => {
                 self.asked = room.clone().map(Meant::Room);
                 let room = room.unwrap_or(current);
                 Box::pin(async move { Answer::Members(client.members(Some(&room)).await) })
             }
-            Command::Message { to, .. } => return self.turn_to(client, &to),
+            Command::Message { to, .. } => self.join(client, &format!("@{to}")),
             Command::History(count) => {
-                let before = self.oldest.get(&current).copied();
+                let before = self.view.current().and_then(|room| self.oldest.get(room)).copied();
                 let count = count.unwrap_or(limits::JOIN_TAIL_DEFAULT);
                 if count > limits::HISTORY_PAGE_MAX as u64 {
                     let most = limits::HISTORY_PAGE_MAX;
@@ -401,16 +410,17 @@ impl Session {
     }
 
     /// Enters a room; one that was entered before shows its last lines again, if they are not on the screen.
-    fn join(&mut self, client: Client, room: String) -> Option<Pending> {
-        if room.starts_with('@') {
-            return self.turn_to(client, &room);
-        }
-        // A name that is none is refused by the request.
-        let room = room.trim_start_matches('#').parse().map_or(room, |room: RoomName| room.to_string());
+    fn join(&mut self, client: Client, typed: &str) -> Pending {
+        let room = match command::room(typed) {
+            Ok(RoomRef::Private(peer)) => return self.turn_to(client, peer),
+            Ok(room) => room,
+            Err(error) => return no_such_room(error),
+        };
         let tail = if self.is_on_screen(&room) { 0 } else { self.wishes.tail };
         let known = self.view.has(&room);
         self.joining = Some(room.clone());
-        Some(Box::pin(async move {
+        let room = room.to_string();
+        Box::pin(async move {
             let outcome = async {
                 let state = client.join(&room, tail).await?;
                 let history = match known && tail > 0 {
@@ -420,21 +430,21 @@ impl Session {
                 Ok((state, history))
             };
             Answer::Joined(outcome.await)
-        }))
+        })
     }
 
     /// Makes the private chat with somebody the current room.
-    fn turn_to(&mut self, client: Client, to: &str) -> Option<Pending> {
-        let name = to.trim_start_matches('@').to_ascii_lowercase();
-        let room = format!("@{name}");
+    fn turn_to(&mut self, client: Client, peer: AccountName) -> Pending {
+        let name = peer.to_string();
+        let room = RoomRef::Private(peer);
         let tail = if self.is_on_screen(&room) { 0 } else { self.wishes.tail };
-        Some(Box::pin(async move {
+        Box::pin(async move {
             let outcome = async {
                 client.whois(&name).await?;
                 if tail == 0 {
                     return Ok(None);
                 }
-                match client.history(&room, None, tail).await {
+                match client.history(&room.to_string(), None, tail).await {
                     Ok(history) => Ok(Some(history).filter(|history| !history.entries.is_empty())),
                     // Nothing was written yet.
                     Err(RequestError::Refused {
@@ -446,24 +456,29 @@ impl Session {
             };
             let outcome = outcome.await;
             Answer::Turned(room, outcome)
-        }))
+        })
     }
 
     /// The user left a room: the one before it is gone on in, or the lobby, which is always there.
-    pub(super) fn has_left(&mut self, room: &str) {
+    pub(super) fn has_left(&mut self, room: &RoomRef) {
         self.forget(room);
-        let mut words = format!("You left {}.", clip(room));
-        if self.view.current() == room {
+        let mut words = format!("You left {room}.");
+        if self.view.is_current(room) {
             let back = self.go_back();
-            words.push_str(&format!(" You are back in {}.", clip(&back)));
+            words.push_str(&format!(" You are back in {back}."));
         }
         self.notice(&words);
     }
+
+    /// The current room, as it is written; empty before login.
+    pub(super) fn current_name(&self) -> String {
+        self.view.current().map(RoomRef::to_string).unwrap_or_default()
+    }
 }
 
-/// Whether a room is a private chat.
-fn is_chat(room: &str) -> bool {
-    room.starts_with('@')
+/// What comes of a request for a room that there cannot be.
+fn no_such_room(error: BadName) -> Pending {
+    Box::pin(std::future::ready(Answer::Joined(Err(RequestError::Name(error)))))
 }
 
 /// What became of a command that may need no request.

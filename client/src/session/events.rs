@@ -1,14 +1,14 @@
 //! What the server and the library say.
 
 use lanchat_client::{Event, Sentence};
-use lanchat_model::{LOBBY, Seq, limits};
+use lanchat_model::{RoomRef, Seq, limits};
 use lanchat_protocol::{Entry, Hello, Presence, Registration, Room, RoomState, ServerFrame};
 use tokio::time::Instant;
 
 use super::{End, Session, given_up};
 use crate::exit::{Failure, Reason};
 use crate::sanitize::quoted;
-use crate::view::{clip, sentence};
+use crate::view::{Line, clip, sentence};
 
 impl Session {
     /// Takes what the server says of itself. The first time that is before anything is typed: a script may be refused at
@@ -97,10 +97,9 @@ impl Session {
             clip(&session.username),
             self.server
         ));
-        let room = self.wishes.room.as_deref().unwrap_or(LOBBY);
-        let known = room.starts_with('@') || session.rooms.iter().any(|own| own.room == room);
-        let room = if known { room.to_owned() } else { LOBBY.to_owned() };
-        self.enter(&room);
+        let room = self.wishes.room.clone().unwrap_or_else(RoomRef::lobby);
+        let known = room.is_private() || session.rooms.iter().any(|own| own.room == room.to_string());
+        self.enter(&if known { room } else { RoomRef::lobby() });
         if let Some(logins) = &self.wishes.logins {
             // A full queue holds a login of the same person already.
             let _ = logins.try_send(session.username);
@@ -124,10 +123,12 @@ impl Session {
     /// The server's history is another one: start over with what comes.
     fn reset(&mut self, room: Option<&str>, reason: &str) {
         match room {
-            Some(room) => {
-                self.oldest.remove(room);
-                self.due.remove(room);
-                self.notice(&format!("{}: {reason}", clip(room)));
+            Some(name) => {
+                if let Ok(room) = RoomRef::existing(name) {
+                    self.oldest.remove(&room);
+                    self.due.remove(&room);
+                }
+                self.notice(&format!("{}: {reason}", clip(name)));
             }
             None => {
                 self.oldest.clear();
@@ -139,7 +140,8 @@ impl Session {
     }
 
     fn framed(&mut self, frame: &ServerFrame) {
-        if self.typists.hear(frame, self.view.current(), Instant::now()) {
+        let current = self.current_name();
+        if self.typists.hear(frame, &current, Instant::now()) {
             self.show_typists();
         }
         if Entry::of(frame).is_some() {
@@ -153,7 +155,7 @@ impl Session {
                 }
                 // Without older lines there is nothing that what is unread could stand behind.
                 if self.wishes.tail > 0 {
-                    self.backlog.begin(&attached.rooms, self.view.current(), Instant::now());
+                    self.backlog.begin(&attached.rooms, &current, Instant::now());
                 }
             }
             ServerFrame::Room(room) => self.room(room),
@@ -189,28 +191,28 @@ impl Session {
 
     /// Shows an entry.
     pub(super) fn show(&mut self, frame: &ServerFrame) {
-        let Some(entry) = Entry::of(frame) else { return };
-        let (room, seq) = (entry.room(), entry.seq());
-        if matches!(entry, Entry::Message(message) if message.username != self.view.own())
-            && room.starts_with('@')
+        let Some(Line { room, entry }) = Line::of(frame) else { return };
+        let seq = entry.seq();
+        if let (Entry::Message(message), Some(peer)) = (entry, room.peer())
+            && message.username != self.view.own()
         {
-            self.note_correspondent(room, seq, entry.ts());
+            self.note_correspondent(peer, seq, &message.ts);
         }
         let shown = self.view.entry(frame);
-        let is_shown = !shown.rows.is_empty() && self.view.has(room);
+        let is_shown = !shown.rows.is_empty() && self.view.has(&room);
         if is_shown {
-            self.oldest.entry(room.to_owned()).or_insert(seq);
+            self.oldest.entry(room.clone()).or_insert(seq);
         }
         self.output.show(shown);
         if is_shown {
-            self.note_shown(room);
+            self.note_shown(&room);
         }
-        let seen = self.output.mark(room, seq);
+        let seen = self.output.mark(entry.room(), seq);
         self.tell_seen(seen);
-        if let Some((_, shown)) = self.due.get_mut(room) {
+        if let Some((_, shown)) = self.due.get_mut(&room) {
             *shown = seq.max(*shown);
         } else if self.due.len() < limits::ROOMS_PER_ACCOUNT_MAX {
-            self.due.insert(room.to_owned(), (Seq::ZERO, seq));
+            self.due.insert(room, (Seq::ZERO, seq));
         }
     }
 
@@ -222,29 +224,29 @@ impl Session {
     }
 
     fn room(&mut self, room: &Room) {
-        let private = room.state.room.starts_with('@');
-        if room.id.is_none() && private {
+        let Ok(name) = RoomRef::existing(&room.state.room) else { return };
+        if room.id.is_none() && name.is_private() {
             self.view.open_live(&room.state);
         } else {
             self.opened(&room.state, false);
         }
         self.words_stale = true;
         // Before the entries that follow, so that they are shown as those of the current room.
-        if room.id.is_some() && self.joining.as_deref() == Some(room.state.room.as_str()) {
-            self.enter(&room.state.room);
+        if room.id.is_some() && self.joining.as_ref() == Some(&name) {
+            self.enter(&name);
         }
     }
 
     /// A room was left elsewhere. If it is the current one it stays that: what is being typed is
     /// not meant for the lobby.
     fn gone(&mut self, room: &str) {
-        self.forget(room);
-        let room = clip(room);
+        let Ok(room) = RoomRef::existing(room) else { return };
+        self.forget(&room);
         self.notice(&format!("You left {room} on another device. /join {room} enters it again."));
     }
 
     /// Nothing is delivered of `room` any more.
-    pub(super) fn forget(&mut self, room: &str) {
+    pub(super) fn forget(&mut self, room: &RoomRef) {
         self.view.close(room);
         self.oldest.remove(room);
         self.due.remove(room);
@@ -272,9 +274,10 @@ impl Session {
 
     /// At the end of the input, `room` has to be shown up to `seq`.
     fn is_due(&mut self, room: &str, seq: Seq) {
-        if self.due.len() < limits::ROOMS_PER_ACCOUNT_MAX || self.due.contains_key(room) {
-            let entry = self.due.entry(room.to_owned()).or_insert((Seq::ZERO, Seq::ZERO));
-            entry.0 = seq.max(entry.0);
+        let Ok(room) = RoomRef::existing(room) else { return };
+        if self.due.len() < limits::ROOMS_PER_ACCOUNT_MAX || self.due.contains_key(&room) {
+            let (due, _) = self.due.entry(room).or_insert((Seq::ZERO, Seq::ZERO));
+            *due = seq.max(*due);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lanchat_client::{Client, RequestError};
-use lanchat_model::{LOBBY, RoomName, Seq, limits};
+use lanchat_model::{LOBBY, RoomRef, Seq, limits};
 use lanchat_protocol::ErrorCode;
 
 use super::answers::Answer;
@@ -31,8 +31,10 @@ impl Session {
             Answer::Joined(Ok((room, _))) if room.members <= 1 && room.head <= Seq::ZERO.next() => {
                 Some(Meant::NewRoom(room.room.clone()))
             }
-            Answer::Left(room, Err(error)) if is_miss(error) => Some(Meant::Room(room.clone())),
-            Answer::Turned(room, Err(error)) if is_miss(error) => Some(person(room)),
+            Answer::Left(room, Err(error)) if is_miss(error) => Some(Meant::Room(room.to_string())),
+            Answer::Turned(room, Err(error)) if is_miss(error) => {
+                room.peer().map(|peer| Meant::Person(peer.to_string()))
+            }
             Answer::Whole(_, _, Err(error)) | Answer::Members(Err(error)) | Answer::Whois(Err(error))
                 if is_miss(error) =>
             {
@@ -45,8 +47,8 @@ impl Session {
 
     /// Notes that a message was refused, for its reader is nobody.
     pub(super) fn note_refusal(&mut self, room: &str, code: ErrorCode) {
-        if code == ErrorCode::NoSuchAccount && room.starts_with('@') {
-            self.missed = Some(person(room));
+        if let (ErrorCode::NoSuchAccount, Ok(RoomRef::Private(peer))) = (code, RoomRef::existing(room)) {
+            self.missed = Some(Meant::Person(peer.to_string()));
         }
     }
 
@@ -108,7 +110,7 @@ impl Session {
     /// Notes which rooms there are, for completion.
     pub(super) fn note_rooms(&mut self, names: impl IntoIterator<Item = String>) {
         let names = names.into_iter().take(limits::ROOMS_MAX);
-        self.rooms = names.filter(|room| room.parse::<RoomName>().is_ok()).collect();
+        self.rooms = names.filter_map(|room| room.parse().ok()).collect();
         self.words_stale = true;
     }
 }
@@ -116,11 +118,6 @@ impl Session {
 /// The names of all group rooms.
 async fn room_names(client: &Client) -> Result<BTreeSet<String>, RequestError> {
     client.rooms().await.map(|rooms| rooms.rooms.into_iter().map(|room| room.room).collect())
-}
-
-/// Who a private chat is with.
-fn person(room: &str) -> Meant {
-    Meant::Person(room.trim_start_matches('@').to_ascii_lowercase())
 }
 
 fn is_miss(error: &RequestError) -> bool {

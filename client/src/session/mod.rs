@@ -25,7 +25,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use lanchat_client::{Client, ConnectError, Events, Home, Secret};
-use lanchat_model::{ClientId, RoomName, Seq, ServerId, limits};
+use lanchat_model::{ClientId, RoomName, RoomRef, Seq, ServerId, limits};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -59,7 +59,7 @@ pub(crate) struct Wishes {
     /// The state folder.
     pub(crate) home: Home,
     /// The room to be in after login; the lobby if `None`.
-    pub(crate) room: Option<String>,
+    pub(crate) room: Option<RoomRef>,
     /// Every line is said, none is a command.
     pub(crate) text: bool,
     /// Stay when the input ends.
@@ -141,13 +141,13 @@ pub(crate) struct Session {
     /// Sessions or accounts that are connected, as last heard.
     connected: u64,
     /// The room that is being entered, to be the current one.
-    joining: Option<String>,
+    joining: Option<RoomRef>,
     /// Where `/reply` goes.
     correspondent: Correspondent,
-    /// The room before the current one, private chats apart; empty: the lobby.
-    way_back: String,
+    /// The room before the current one, private chats apart; `None`: the lobby.
+    way_back: Option<RoomRef>,
     /// Where `/history` goes on per room: before the oldest line shown; at most one per own room.
-    oldest: BTreeMap<String, Seq>,
+    oldest: BTreeMap<RoomRef, Seq>,
     /// What was delivered at the login and is not shown yet.
     backlog: Backlog,
     /// The name in the request that is on its way.
@@ -162,9 +162,9 @@ pub(crate) struct Session {
     /// Who there is, on its way, for completion.
     learning: Learning,
     /// Rows that were printed when the last line of a room was; at most one per own room.
-    shown: BTreeMap<String, usize>,
+    shown: BTreeMap<RoomRef, usize>,
     /// Names of rooms, for completion; at most [`limits::ROOMS_MAX`].
-    rooms: BTreeSet<String>,
+    rooms: BTreeSet<RoomName>,
     /// What can be completed has changed.
     words_stale: bool,
     /// The user was asked whether to leave.
@@ -190,7 +190,7 @@ pub(crate) struct Session {
     /// The input has ended.
     ended: bool,
     /// What must have been shown before the end of the input ends the session, and what was shown.
-    due: BTreeMap<String, (Seq, Seq)>,
+    due: BTreeMap<RoomRef, (Seq, Seq)>,
     settled: bool,
     /// Requests and messages of this run that were refused.
     refusals: u64,
@@ -218,7 +218,7 @@ impl Session {
             connected: 0,
             joining: None,
             correspondent: Correspondent::default(),
-            way_back: String::new(),
+            way_back: None,
             oldest: BTreeMap::new(),
             backlog: Backlog::default(),
             asked: None,
@@ -385,8 +385,8 @@ impl Session {
         self.shown.clear();
         self.learning = Learning::default();
         self.correspondent.clear();
-        self.way_back.clear();
-        (self.joining, self.asked, self.missed) = (None, None, None);
+        (self.way_back, self.joining) = (None, None);
+        (self.asked, self.missed) = (None, None);
         self.typists.clear();
         self.words_stale = true;
         self.show_prompt();
@@ -431,8 +431,8 @@ impl Session {
         let Some(terminal) = self.output.terminal() else { return };
         terminal.set_typing(&self.typists.describe(Instant::now()));
         if std::mem::take(&mut self.words_stale) {
-            let rooms = self.rooms.iter().map(String::as_str).chain(self.view.rooms());
-            let rooms = rooms.filter(|room| room.parse::<RoomName>().is_ok()).map(str::to_owned).collect();
+            let own = self.view.rooms().filter_map(RoomRef::group);
+            let rooms = self.rooms.iter().chain(own).map(RoomName::to_string).collect();
             let people = self.view.people().map(str::to_owned).collect();
             terminal.set_words(Words { rooms, people });
         }
@@ -455,14 +455,13 @@ impl Session {
     fn show_prompt(&self) {
         let Some(terminal) = self.output.terminal() else { return };
         terminal.set_account(self.view.own());
-        if self.confirming {
-            terminal.set_prompt("Leave? [y/N] ");
-        } else if self.view.current().is_empty() {
-            terminal.set_prompt(PROMPT);
-        } else {
-            let columns = crate::view::columns();
-            let prompt = crate::view::prompt(self.view.own(), self.view.current(), columns);
-            terminal.set_prompt(&self.with_state(prompt));
+        match self.view.current() {
+            _ if self.confirming => terminal.set_prompt("Leave? [y/N] "),
+            None => terminal.set_prompt(PROMPT),
+            Some(room) => {
+                let prompt = crate::view::prompt(self.view.own(), room, crate::view::columns());
+                terminal.set_prompt(&self.with_state(prompt));
+            }
         }
     }
 

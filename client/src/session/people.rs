@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use lanchat_client::Client;
+use lanchat_model::RoomRef;
 use lanchat_protocol::Members;
 
 use super::Session;
@@ -33,9 +34,9 @@ impl Learning {
 
 impl Session {
     /// Asks who could be meant in `room`.
-    pub(super) fn learn(&mut self, room: &str) {
+    pub(super) fn learn(&mut self, room: &RoomRef) {
         if let Some(client) = self.client.clone().filter(|_| self.interactive) {
-            self.learning = Learning::ask(client, room.to_owned());
+            self.learning = Learning::ask(client, room.to_string());
         }
     }
 

@@ -2,38 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use lanchat_model::{LOBBY, Seq};
+use lanchat_model::{AccountName, RoomRef, Seq};
 use lanchat_protocol::RoomState;
 
 use super::Session;
-use crate::view::clip;
 
 /// Who wrote in private last. What is delivered as it is said is later than all before it. What was missed comes in the
 /// order of the chats, so there the times decide; nowhere else, for the clock of a server may have been wrong for a while.
 #[derive(Debug, Default)]
 pub(super) struct Correspondent {
-    /// The chat, and the time of the message, as on the wire: empty if it came before the connection was there. `None`:
+    /// Who wrote, and the time of the message, as on the wire: empty if it came before the connection was there. `None`:
     /// it was said while that was there.
-    latest: Option<(String, Option<String>)>,
+    latest: Option<(AccountName, Option<String>)>,
     /// Whether somebody else became the latest since a line was read.
     changed: bool,
     /// Up to where the chats are delivered that were missed. Bounded by the rooms of an account.
-    missed: BTreeMap<String, Seq>,
+    missed: BTreeMap<AccountName, Seq>,
 }
 
 impl Correspondent {
     /// Delivery of `rooms` starts: what was missed comes first.
     pub(super) fn attached(&mut self, rooms: &[RoomState]) {
-        let chats = rooms.iter().filter(|room| room.room.starts_with('@'));
-        self.missed = chats.map(|chat| (chat.room.clone(), chat.head)).collect();
+        let missed = |room: &RoomState| match RoomRef::existing(&room.room) {
+            Ok(RoomRef::Private(peer)) => Some((peer, room.head)),
+            Ok(RoomRef::Group(_)) | Err(_) => None,
+        };
+        self.missed = rooms.iter().filter_map(missed).collect();
         if let Some((_, time)) = &mut self.latest {
             *time = Some(String::new());
         }
     }
 
-    /// Somebody wrote in the chat `room`. Says whether that is the latest message.
-    fn wrote(&mut self, room: &str, seq: Seq, ts: &str) -> bool {
-        let was_missed = self.missed.get(room).is_some_and(|head| seq <= *head);
+    /// Somebody wrote in private. Says whether that is the latest message.
+    fn wrote(&mut self, peer: &AccountName, seq: Seq, ts: &str) -> bool {
+        let was_missed = self.missed.get(peer).is_some_and(|head| seq <= *head);
         let time = was_missed.then(|| ts.to_owned());
         if was_missed
             // Times of one server have one form, so that they can be compared as they stand (PROTOCOL §2).
@@ -41,8 +43,8 @@ impl Correspondent {
         {
             return false;
         }
-        self.changed |= self.latest.as_ref().is_some_and(|(before, _)| before != room);
-        self.latest = Some((room.to_owned(), time));
+        self.changed |= self.latest.as_ref().is_some_and(|(before, _)| before != peer);
+        self.latest = Some((peer.clone(), time));
         true
     }
 
@@ -58,11 +60,11 @@ impl Correspondent {
 
 impl Session {
     /// Notes a private message of somebody else.
-    pub(super) fn note_correspondent(&mut self, room: &str, seq: Seq, ts: &str) {
-        if self.correspondent.wrote(room, seq, ts)
+    pub(super) fn note_correspondent(&mut self, peer: &AccountName, seq: Seq, ts: &str) {
+        if self.correspondent.wrote(peer, seq, ts)
             && let Some(terminal) = self.output.terminal()
         {
-            terminal.set_correspondent(room.trim_start_matches('@'));
+            terminal.set_correspondent(peer.as_str());
         }
     }
 
@@ -72,45 +74,47 @@ impl Session {
     ///
     /// # Errors
     /// Why it goes nowhere.
-    pub(super) fn addressee(&self) -> Result<String, String> {
-        let Some((room, _)) = &self.correspondent.latest else {
+    pub(super) fn addressee(&self) -> Result<RoomRef, String> {
+        let Some((name, _)) = &self.correspondent.latest else {
             return Err("Nobody has written to you in private yet. /msg NAME TEXT writes to somebody.".into());
         };
         if self.correspondent.changed && !self.scripted {
-            let name = clip(room.trim_start_matches('@'));
             return Err(format!(
                 "Not sent: more than one person has written to you since your last line, {name} last. Type it again to \
                  answer {name}, or use /msg NAME TEXT."
             ));
         }
-        Ok(room.clone())
+        Ok(RoomRef::Private(name.clone()))
     }
 
     /// Leaves a private chat, which is in the list of rooms for good: the way back to the room before it.
-    pub(super) fn step_back(&mut self, chat: &str) {
-        if chat != self.view.current() {
+    /// `None` is a chat that there cannot be.
+    pub(super) fn step_back(&mut self, chat: Option<RoomRef>) {
+        let Some(chat) = chat.filter(|chat| self.view.is_current(chat)) else {
             self.refuse(
                 "There is nothing to leave: a private chat stays in /rooms, and nobody sees you in it.",
             );
             return;
-        }
+        };
         let back = self.go_back();
-        self.notice(&format!("You are back in {}. /rooms still lists {}.", clip(&back), clip(chat)));
+        self.notice(&format!("You are back in {back}. /rooms still lists {chat}."));
     }
 
     /// Enters the room before the current one, which private chats do not count as; the lobby, if there is none any more.
-    pub(super) fn go_back(&mut self) -> String {
-        let back = std::mem::take(&mut self.way_back);
-        let back = if self.view.has(&back) { back } else { LOBBY.to_owned() };
+    pub(super) fn go_back(&mut self) -> RoomRef {
+        let back = self.way_back.take().filter(|back| self.view.has(back)).unwrap_or_else(RoomRef::lobby);
         self.enter(&back);
         back
     }
 
     /// Remembers the room that another one is entered from.
-    pub(super) fn remember_the_way_back(&mut self, next: &str) {
-        let current = self.view.current();
-        if next != current && !current.starts_with('@') && self.view.has(current) {
-            current.clone_into(&mut self.way_back);
+    pub(super) fn remember_the_way_back(&mut self, next: &RoomRef) {
+        if let Some(current) = self.view.current()
+            && current != next
+            && !current.is_private()
+            && self.view.has(current)
+        {
+            self.way_back = Some(current.clone());
         }
     }
 }
@@ -135,17 +139,23 @@ mod tests {
         correspondent.attached(&chats.iter().map(state).collect::<Vec<_>>());
     }
 
+    fn peer(name: &str) -> AccountName {
+        name.parse().unwrap()
+    }
+
     #[test]
     fn the_latest_message_counts_in_whatever_order_chats_are_delivered() {
         let mut correspondent = Correspondent::default();
         back(&mut correspondent, &["@zoe", "@bob", "@carol"]);
-        assert!(correspondent.wrote("@zoe", seq(1), "2026-11-21T10:00:02.000Z"));
-        assert!(!correspondent.wrote("@bob", seq(1), "2026-11-21T10:00:01.000Z"), "older");
+        assert!(correspondent.wrote(&peer("zoe"), seq(1), "2026-11-21T10:00:02.000Z"));
+        assert!(!correspondent.wrote(&peer("bob"), seq(1), "2026-11-21T10:00:01.000Z"), "older");
         assert!(!correspondent.changed, "only one was ever the latest");
-        assert!(correspondent.wrote("@carol", seq(1), "2026-11-21T10:00:03.000Z"));
+        assert!(correspondent.wrote(&peer("carol"), seq(1), "2026-11-21T10:00:03.000Z"));
         assert!(correspondent.changed);
         correspondent.line_read();
-        assert!(correspondent.wrote("@carol", seq(2), "2026-11-21T10:00:04.000Z") && !correspondent.changed);
+        assert!(
+            correspondent.wrote(&peer("carol"), seq(2), "2026-11-21T10:00:04.000Z") && !correspondent.changed
+        );
     }
 
     /// A server whose clock was ahead for a while, as one without a battery may be.
@@ -153,12 +163,15 @@ mod tests {
     fn a_clock_that_was_wrong_decides_nothing_about_what_is_said_now() {
         let mut correspondent = Correspondent::default();
         back(&mut correspondent, &["@zoe"]);
-        assert!(correspondent.wrote("@zoe", seq(4), "2036-01-01T00:00:00.000Z"));
-        assert!(correspondent.wrote("@bob", seq(1), "2026-11-21T10:00:00.000Z"), "it is right again");
-        assert!(!correspondent.wrote("@zoe", seq(3), "2036-01-01T00:00:00.000Z"), "that was before");
-        assert_eq!(correspondent.latest.as_ref().map(|(room, _)| room.as_str()), Some("@bob"));
-        assert!(correspondent.wrote("@zoe", seq(5), "2036-01-01T00:00:01.000Z"));
+        assert!(correspondent.wrote(&peer("zoe"), seq(4), "2036-01-01T00:00:00.000Z"));
+        assert!(correspondent.wrote(&peer("bob"), seq(1), "2026-11-21T10:00:00.000Z"), "it is right again");
+        assert!(!correspondent.wrote(&peer("zoe"), seq(3), "2036-01-01T00:00:00.000Z"), "that was before");
+        assert_eq!(correspondent.latest.as_ref().map(|(name, _)| name.as_str()), Some("bob"));
+        assert!(correspondent.wrote(&peer("zoe"), seq(5), "2036-01-01T00:00:01.000Z"));
         back(&mut correspondent, &["@zoe", "@bob"]);
-        assert!(correspondent.wrote("@bob", seq(2), "2026-11-21T10:00:01.000Z"), "missed, so it is later");
+        assert!(
+            correspondent.wrote(&peer("bob"), seq(2), "2026-11-21T10:00:01.000Z"),
+            "missed, so it is later"
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! Answers that are lists: rooms, members, accounts, older lines, servers.
 
 use lanchat_model::{Seq, limits};
-use lanchat_protocol::{Entry, History, Member, Members, PresenceState, Rooms, Whois};
+use lanchat_protocol::{History, Member, Members, PresenceState, Rooms, Whois};
 
-use super::{Cut, Shown, View, clip};
+use super::{Cut, Line, Shown, View, clip};
 use crate::sanitize;
 
 impl View {
@@ -16,17 +16,17 @@ impl View {
                 format!("{mark} {:<20} {}, {} online", clip(&room.room), members(room.members), room.online);
             lines.extend(self.notice(&text));
         }
-        let mut chats = self.rooms().filter_map(|room| room.strip_prefix('@')).peekable();
+        let mut chats = self.rooms().filter_map(|room| Some((room, room.peer()?))).peekable();
         if chats.peek().is_some() {
             lines.extend(self.notice("Private chats (/msg NAME goes to one):"));
         }
-        for name in chats {
-            let state = match self.people.get(name) {
+        for (chat, peer) in chats {
+            let state = match self.people.get(peer.as_str()) {
                 Some(PresenceState::Online) => " online",
                 Some(PresenceState::Away) => " away",
                 _ => "",
             };
-            lines.extend(self.notice(format!("  {:<20}{state}", format!("@{}", clip(name))).trim_end()));
+            lines.extend(self.notice(format!("  {chat:<20}{state}").trim_end()));
         }
         lines
     }
@@ -101,17 +101,17 @@ impl View {
     /// The entries of a page, under the days that they are of.
     fn entries(&mut self, history: &History, cut: Cut) -> Vec<String> {
         let mut rows = Vec::new();
-        for entry in entries(history) {
-            rows.extend(self.day_rule(entry.ts()));
-            rows.extend(self.block(entry, cut).rows);
+        for line in lines(history) {
+            rows.extend(self.day_rule(line.entry.ts()));
+            rows.extend(self.block(&line, cut).rows);
         }
         rows
     }
 
     /// Answers `/show`: the entry at `seq` whole. Nothing, if the page does not hold it.
     pub(crate) fn whole(&self, history: &History, seq: Seq) -> Vec<String> {
-        let entry = entries(history).find(|entry| entry.seq() == seq);
-        entry.map(|entry| self.block(entry, Cut::Whole).rows).unwrap_or_default()
+        let line = lines(history).find(|line| line.entry.seq() == seq);
+        line.map(|line| self.block(&line, Cut::Whole).rows).unwrap_or_default()
     }
 
     /// How much of each message a page shows: all of it, if the page then has at most `limits::PAGE_ROWS_MAX` rows; else
@@ -120,7 +120,7 @@ impl View {
         if cut != Cut::Whole || history.entries.len() < 2 {
             return cut;
         }
-        let mut lengths: Vec<usize> = entries(history).map(|entry| self.block(entry, cut).height).collect();
+        let mut lengths: Vec<usize> = lines(history).map(|line| self.block(&line, cut).height).collect();
         if lengths.iter().sum::<usize>() <= limits::PAGE_ROWS_MAX {
             return cut;
         }
@@ -159,9 +159,9 @@ impl View {
     }
 }
 
-/// The entries of a page.
-fn entries(history: &History) -> impl Iterator<Item = Entry<'_>> {
-    history.entries.iter().take(limits::HISTORY_PAGE_MAX).filter_map(Entry::of)
+/// The lines of a page.
+fn lines(history: &History) -> impl Iterator<Item = Line<'_>> {
+    history.entries.iter().take(limits::HISTORY_PAGE_MAX).filter_map(Line::of)
 }
 
 fn members(count: u64) -> String {

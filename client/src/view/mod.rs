@@ -2,15 +2,17 @@
 //! network, no waiting.
 
 mod clock;
+mod line;
 mod lists;
 mod style;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lanchat_model::{Seq, limits};
+use lanchat_model::{RoomRef, Seq, limits};
 use lanchat_protocol::{Entry, Message, Presence, PresenceState, RoomState, ServerFrame};
 
 use clock::Clock;
+pub(crate) use line::Line;
 use style::{Block, Head};
 pub(crate) use style::{Medium, clip, columns, height, paragraphs, prompt, sentence, size};
 
@@ -66,10 +68,10 @@ pub(crate) struct View {
     clock: Clock,
     /// The own account, empty before login.
     own: String,
-    /// The room that plain text goes to, empty before login.
-    current: String,
+    /// The room that plain text goes to; none before login.
+    current: Option<RoomRef>,
     /// The own rooms; at most [`limits::ROOMS_PER_ACCOUNT_MAX`].
-    logs: BTreeMap<String, Log>,
+    logs: BTreeMap<RoomRef, Log>,
     /// What others do; at most [`limits::MEMBERS_PAGE_MAX`], others are taken for new each time.
     people: BTreeMap<String, PresenceState>,
     /// Who else there is, whatever they do; at most [`limits::MEMBERS_PAGE_MAX`].
@@ -79,8 +81,7 @@ pub(crate) struct View {
 impl View {
     /// A view for `medium`, in local time.
     pub(crate) fn new(medium: Medium) -> Self {
-        let (own, current) = (String::new(), String::new());
-        let (logs, people, known) = Default::default();
+        let (own, current, logs, people, known) = Default::default();
         Self { medium, clock: Clock::local(), own, current, logs, people, known }
     }
 
@@ -102,18 +103,23 @@ impl View {
     }
 
     /// Sets the current room. Entries of other rooms name theirs.
-    pub(crate) fn set_current(&mut self, room: &str) {
-        self.current = room.to_owned();
+    pub(crate) fn set_current(&mut self, room: &RoomRef) {
+        self.current = Some(room.clone());
     }
 
-    /// The current room.
-    pub(crate) fn current(&self) -> &str {
-        &self.current
+    /// The current room; none before login.
+    pub(crate) fn current(&self) -> Option<&RoomRef> {
+        self.current.as_ref()
+    }
+
+    /// Whether `room` is the current one.
+    pub(crate) fn is_current(&self, room: &RoomRef) -> bool {
+        self.current() == Some(room)
     }
 
     /// The rooms that are delivered.
-    pub(crate) fn rooms(&self) -> impl Iterator<Item = &str> {
-        self.logs.keys().map(String::as_str)
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = &RoomRef> {
+        self.logs.keys()
     }
 
     /// The people heard of, some perhaps twice.
@@ -130,18 +136,19 @@ impl View {
     }
 
     /// Whether `room` is delivered.
-    pub(crate) fn has(&self, room: &str) -> bool {
+    pub(crate) fn has(&self, room: &RoomRef) -> bool {
         self.logs.contains_key(room)
     }
 
     /// Delivery of `room` starts or goes on. With `again`, the user has seen what was delivered
     /// before.
     pub(crate) fn open(&mut self, room: &RoomState, again: bool) {
-        if self.logs.len() >= limits::ROOMS_PER_ACCOUNT_MAX && !self.logs.contains_key(&room.room) {
+        let Ok(name) = RoomRef::existing(&room.room) else { return };
+        if self.logs.len() >= limits::ROOMS_PER_ACCOUNT_MAX && !self.has(&name) {
             return;
         }
         let ruled = again || room.mark == Seq::ZERO;
-        self.logs.insert(room.room.clone(), Log { mark: room.mark, head: room.head, ruled });
+        self.logs.insert(name, Log { mark: room.mark, head: room.head, ruled });
     }
 
     /// Somebody opened `room` for us: what comes is news from its first entry on.
@@ -150,14 +157,14 @@ impl View {
     }
 
     /// Delivery of `room` has ended.
-    pub(crate) fn close(&mut self, room: &str) {
+    pub(crate) fn close(&mut self, room: &RoomRef) {
         self.logs.remove(room);
     }
 
     /// Nobody is logged in any more.
     pub(crate) fn forget(&mut self) {
         self.own.clear();
-        self.current.clear();
+        self.current = None;
         self.logs.clear();
         self.people.clear();
         self.known.clear();
@@ -181,7 +188,7 @@ impl View {
 
     /// The line between what was said in the room before and in the current one.
     pub(crate) fn divider(&self) -> Vec<String> {
-        self.medium.divider(&self.current)
+        self.current().map(|room| self.medium.divider(&room.to_string())).unwrap_or_default()
     }
 
     /// What went wrong and what to do.
@@ -191,60 +198,59 @@ impl View {
 
     /// An entry that was delivered: a message, or somebody who entered or left.
     pub(crate) fn entry(&mut self, frame: &ServerFrame) -> Shown {
-        let Some(entry) = Entry::of(frame) else { return Shown::default() };
-        let (room, seq, ts) = (entry.room(), entry.seq(), entry.ts());
+        let Some(line) = Line::of(frame) else { return Shown::default() };
+        let (room, seq, ts) = (&line.room, line.entry.seq(), line.entry.ts());
         let (backlog, seen) = match self.logs.get(room) {
             Some(log) => (seq <= log.head, seq <= log.mark),
             None => (false, false),
         };
         // Context is for the room that the user looks at; of the others only what is new counts.
-        if seen && room != self.current {
+        if seen && !self.is_current(room) {
             return Shown::default();
         }
-        if let Entry::Message(message) = entry {
+        if let Entry::Message(message) = line.entry {
             self.know(&message.username);
         }
         let mut rows = self.day_rule(ts);
         if backlog && !seen {
             rows.extend(self.news_rule(room, ts));
         }
-        rows.extend(self.block(entry, Cut::Clipped).rows);
-        Shown { rows, bell: !backlog && self.is_meant(entry) }
+        rows.extend(self.block(&line, Cut::Clipped).rows);
+        Shown { rows, bell: !backlog && self.is_meant(&line) }
     }
 
     fn day_rule(&mut self, ts: &str) -> Vec<String> {
         self.clock.day_change(ts).map(|day| self.notice(&day)).unwrap_or_default()
     }
 
-    fn news_rule(&mut self, room: &str, ts: &str) -> Vec<String> {
+    fn news_rule(&mut self, room: &RoomRef, ts: &str) -> Vec<String> {
         let Some(log) = self.logs.get_mut(room).filter(|log| !log.ruled) else { return Vec::new() };
         log.ruled = true;
         let since = self.clock.minute(ts);
-        match room == self.current {
+        match self.is_current(room) {
             true => self.notice(&format!("new since {since}")),
-            false => self.notice(&format!("new in {} since {since}", clip(room))),
+            false => self.notice(&format!("new in {room} since {since}")),
         }
     }
 
-    fn block(&self, entry: Entry<'_>, cut: Cut) -> Block {
-        match entry {
-            Entry::Message(message) => self.message(message, cut),
-            Entry::Joined(joined) => self.moved(&joined.ts, &joined.username, "joined", &joined.room),
-            Entry::Left(left) => self.moved(&left.ts, &left.username, "left", &left.room),
+    fn block(&self, line: &Line<'_>, cut: Cut) -> Block {
+        match line.entry {
+            Entry::Message(message) => self.message(message, &line.room, cut),
+            Entry::Joined(_) => self.moved(line, "joined"),
+            Entry::Left(_) => self.moved(line, "left"),
         }
     }
 
-    fn moved(&self, ts: &str, name: &str, verb: &str, room: &str) -> Block {
-        let text = format!("{} {verb} {}", clip(name), clip(room));
-        let rows = self.medium.notice_at(&self.clock.minute(ts), &text);
+    fn moved(&self, Line { room, entry }: &Line<'_>, verb: &str) -> Block {
+        let text = format!("{} {verb} {room}", clip(entry.username()));
+        let rows = self.medium.notice_at(&self.clock.minute(entry.ts()), &text);
         Block { height: rows.len(), rows }
     }
 
-    fn message(&self, message: &Message, cut: Cut) -> Block {
-        let private = message.room.starts_with('@');
-        let room = clip(&message.room);
+    fn message(&self, message: &Message, room: &RoomRef, cut: Cut) -> Block {
+        let private = room.is_private();
         // Private ones always say where they are.
-        let place = match (private, message.room == self.current) {
+        let place = match (private, self.is_current(room)) {
             (true, _) => format!("[private {room}]"),
             (false, true) => String::new(),
             (false, false) => format!("[{room}]"),
@@ -274,10 +280,10 @@ impl View {
     }
 
     /// Whether a message is for the user: private, or with the own name in it.
-    fn is_meant(&self, entry: Entry<'_>) -> bool {
-        match entry {
+    fn is_meant(&self, line: &Line<'_>) -> bool {
+        match line.entry {
             Entry::Message(message) if message.username != self.own => {
-                message.room.starts_with('@') || self.is_named(message)
+                line.room.is_private() || self.is_named(message)
             }
             Entry::Message(_) | Entry::Joined(_) | Entry::Left(_) => false,
         }

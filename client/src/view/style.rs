@@ -2,6 +2,8 @@
 
 use std::iter::once;
 
+use lanchat_model::RoomRef;
+
 use crate::sanitize::{self, Lines, Space};
 
 /// Starts every line that the program says. A message starts with a digit and no account has an asterisk in its name; what
@@ -225,10 +227,10 @@ pub(crate) fn height(row: &str, columns: usize) -> usize {
 }
 
 /// The prompt: whose line it is, and where it goes. Names share it with the line, also on a narrow terminal.
-pub(crate) fn prompt(account: &str, room: &str, columns: usize) -> String {
+pub(crate) fn prompt(account: &str, room: &RoomRef, columns: usize) -> String {
     let most = (columns / 4).max(NAME_COLUMNS_IN_PROMPT_MIN);
-    let (account, room) = (shorten(&clip(account), most), shorten(&clip(room), most));
-    let way = if room.starts_with('@') { "to" } else { "in" };
+    let way = if room.is_private() { "to" } else { "in" };
+    let (account, room) = (shorten(&clip(account), most), shorten(&room.to_string(), most));
     format!("{account} {way} {room}> ")
 }
 
@@ -352,6 +354,7 @@ mod tests {
 
     #[test]
     fn the_prompt_says_whose_line_goes_where() {
+        let prompt = |account: &str, room: &str, columns| prompt(account, &room.parse().unwrap(), columns);
         assert_eq!(prompt("ana", "lobby", 80), "ana in lobby> ");
         assert_eq!(prompt("ana", "@bob", 24), "ana to @bob> ");
         let (ana, room) = ("a".repeat(32), "b".repeat(32));

@@ -12,7 +12,7 @@ fn view() -> View {
     let mut view = View::new(Medium::Plain);
     view.clock = Clock::utc("2026-11-21T12:00:00Z");
     view.set_own("ana");
-    view.set_current("lobby");
+    view.set_current(&RoomRef::lobby());
     view
 }
 

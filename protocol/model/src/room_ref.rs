@@ -37,6 +37,14 @@ impl RoomRef {
         matches!(self, Self::Private(_))
     }
 
+    /// The name of a group room; `None` for a private chat.
+    pub const fn group(&self) -> Option<&RoomName> {
+        match self {
+            Self::Group(name) => Some(name),
+            Self::Private(_) => None,
+        }
+    }
+
     /// Whom a private chat is with; `None` for a group room.
     pub const fn peer(&self) -> Option<&AccountName> {
         match self {

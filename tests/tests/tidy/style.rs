@@ -123,6 +123,18 @@ fn names_say_something() {
     expect_none("a getter has the name of what it gives:", &uses(&["fn get_"], |_| true));
 }
 
+/// What the server says of a room is parsed where it comes in: only what is typed is told by its first character.
+#[test]
+fn the_client_tells_a_private_chat_by_its_type() {
+    let typed = ["client/src/command/room.rs", "client/src/repl/completion.rs"];
+    let client = rust_files()
+        .into_iter()
+        .filter(|file| file.path.starts_with("client/") && !typed.contains(&file.path.as_str()));
+    let found = client.filter(|file| file.text().contains("starts_with('@')"));
+    let found: Vec<_> = found.map(|file| file.path).collect();
+    expect_none("ask RoomRef whether it is private:", &found);
+}
+
 #[test]
 fn lib_files_hold_docs_and_modules_only() {
     let words = ["fn ", "struct ", "enum ", "impl ", "trait ", "const ", "static "];

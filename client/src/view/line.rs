@@ -1,0 +1,21 @@
+//! A line of the conversation: an entry, and the room that it is in.
+
+use lanchat_model::RoomRef;
+use lanchat_protocol::{Entry, ServerFrame};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Line<'a> {
+    /// The room.
+    pub(crate) room: RoomRef,
+    /// The entry of its log.
+    pub(crate) entry: Entry<'a>,
+}
+
+impl<'a> Line<'a> {
+    /// The line that a frame is. `None`: it is none, or it is in what can be no room.
+    pub(crate) fn of(frame: &'a ServerFrame) -> Option<Self> {
+        let entry = Entry::of(frame)?;
+        Some(Self { room: RoomRef::existing(entry.room()).ok()?, entry })
+    }
+}
