@@ -58,6 +58,15 @@ macro_rules! entry_kinds {
             }
         }
 
+        impl Entry<'_> {
+            /// A copy of its frame.
+            pub fn to_frame(self) -> ServerFrame {
+                match self {
+                    $(Self::$kind(entry) => entry.clone().into(),)*
+                }
+            }
+        }
+
         /// An entry inside another frame.
         #[derive(Deserialize)]
         #[serde(tag = "type", rename_all = "snake_case")]
@@ -127,6 +136,7 @@ mod tests {
             let entry = Entry::of(&frame).unwrap();
             let place = (entry.room(), entry.seq().get(), entry.username(), entry.ts());
             assert_eq!(place, ("lobby", n, "ana", "now"), "{frame:?}");
+            assert_eq!(entry.to_frame(), frame);
         }
         let gone = ServerFrame::from(crate::RoomGone { room: "lobby".into() });
         assert_eq!(Entry::of(&gone), None);

@@ -8,7 +8,9 @@ use lanchat_protocol::{Attached, ErrorCode, History, Members, RoomState, Rooms, 
 use tokio::time::Instant;
 
 use super::{End, Meant, Pending, Session, Unacked, excerpt};
+use crate::command;
 use crate::exit::{Failure, Reason};
+use crate::output::Output;
 use crate::repl::Verdict;
 use crate::sanitize::one_line;
 use crate::view::{Cut, Line, Shown, clip, sentence};
@@ -276,6 +278,14 @@ impl Session {
     fn repeat(&mut self, history: &History) {
         let shown = self.view.again(history);
         self.show_page(history, shown);
+    }
+
+    /// A line that was shown not long ago, whole. `None` for a program: it reads the answer of the server.
+    pub(super) fn kept(&self, typed: &str, seq: Seq) -> Option<Vec<String>> {
+        match self.output {
+            Output::Json(_) => None,
+            Output::Terminal(_) | Output::Plain(_) => self.view.kept(&command::room(typed).ok()?, seq),
+        }
     }
 
     fn whole(&mut self, room: &str, seq: Seq, outcome: Result<History, RequestError>) {

@@ -7,6 +7,8 @@ use lanchat_model::{Seq, limits};
 use lanchat_protocol::{Entry, RoomState, ServerFrame};
 use tokio::time::Instant;
 
+use crate::view::weight;
+
 /// Entries that were delivered and wait for others to be shown before them: first what was read in the current room, then
 /// what is unread elsewhere, then what is unread in the current room.
 ///
@@ -97,15 +99,6 @@ impl Backlog {
         others.extend(own);
         others
     }
-}
-
-/// The memory that a held entry takes, about.
-fn weight(entry: Entry<'_>) -> usize {
-    let text = match entry {
-        Entry::Message(message) => message.message.len(),
-        Entry::Joined(_) | Entry::Left(_) => 0,
-    };
-    size_of::<ServerFrame>() + text
 }
 
 #[cfg(test)]

@@ -390,6 +390,10 @@ impl Session {
                 })
             }
             Command::Show { room, seq } => {
+                if let Some(rows) = self.kept(room.as_deref().unwrap_or(&current), seq) {
+                    self.say(rows);
+                    return None;
+                }
                 self.asked = room.clone().map(Meant::Room);
                 let room = room.unwrap_or(current);
                 Box::pin(async move {

@@ -127,12 +127,14 @@ impl Session {
                 if let Ok(room) = RoomRef::existing(name) {
                     self.oldest.remove(&room);
                     self.due.remove(&room);
+                    self.view.renumber(Some(&room));
                 }
                 self.notice(&format!("{}: {reason}", clip(name)));
             }
             None => {
                 self.oldest.clear();
                 self.due.clear();
+                self.view.renumber(None);
                 self.notice(&sentence(reason));
             }
         }

@@ -19,3 +19,12 @@ impl<'a> Line<'a> {
         Some(Self { room: RoomRef::existing(entry.room()).ok()?, entry })
     }
 }
+
+/// The memory that an entry takes which is kept, about.
+pub(crate) fn weight(entry: Entry<'_>) -> usize {
+    let text = match entry {
+        Entry::Message(message) => message.message.len(),
+        Entry::Joined(_) | Entry::Left(_) => 0,
+    };
+    size_of::<ServerFrame>() + text
+}

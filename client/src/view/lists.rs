@@ -1,6 +1,6 @@
 //! Answers that are lists: rooms, members, accounts, older lines, servers.
 
-use lanchat_model::{Seq, limits};
+use lanchat_model::{RoomRef, Seq, limits};
 use lanchat_protocol::{History, Member, Members, PresenceState, Rooms, Whois};
 
 use super::{Cut, Line, Shown, View, clip};
@@ -104,6 +104,7 @@ impl View {
         for line in lines(history) {
             rows.extend(self.day_rule(line.entry.ts()));
             rows.extend(self.block(&line, cut).rows);
+            self.timeline.note(&line);
         }
         rows
     }
@@ -112,6 +113,11 @@ impl View {
     pub(crate) fn whole(&self, history: &History, seq: Seq) -> Vec<String> {
         let line = lines(history).find(|line| line.entry.seq() == seq);
         line.map(|line| self.block(&line, Cut::Whole).rows).unwrap_or_default()
+    }
+
+    /// Answers `/show` from what was shown: the line of this number whole. `None`: it is kept no longer.
+    pub(crate) fn kept(&self, room: &RoomRef, seq: Seq) -> Option<Vec<String>> {
+        self.timeline.at(room, seq).map(|line| self.block(&line, Cut::Whole).rows)
     }
 
     /// How much of each message a page shows: all of it, if the page then has at most `limits::PAGE_ROWS_MAX` rows; else

@@ -5,6 +5,7 @@ mod clock;
 mod line;
 mod lists;
 mod style;
+mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +13,10 @@ use lanchat_model::{RoomRef, Seq, limits};
 use lanchat_protocol::{Entry, Message, Presence, PresenceState, RoomState, ServerFrame};
 
 use clock::Clock;
-pub(crate) use line::Line;
+pub(crate) use line::{Line, weight};
 use style::{Block, Head};
 pub(crate) use style::{Medium, clip, columns, height, paragraphs, prompt, sentence, size};
+use timeline::Timeline;
 
 /// Rows of a message that are shown as it arrives; `/show` shows it whole.
 const MESSAGE_ROWS_MAX: usize = 20;
@@ -72,6 +74,8 @@ pub(crate) struct View {
     current: Option<RoomRef>,
     /// The own rooms; at most [`limits::ROOMS_PER_ACCOUNT_MAX`].
     logs: BTreeMap<RoomRef, Log>,
+    /// What was shown last, by its numbers.
+    timeline: Timeline,
     /// What others do; at most [`limits::MEMBERS_PAGE_MAX`], others are taken for new each time.
     people: BTreeMap<String, PresenceState>,
     /// Who else there is, whatever they do; at most [`limits::MEMBERS_PAGE_MAX`].
@@ -81,8 +85,8 @@ pub(crate) struct View {
 impl View {
     /// A view for `medium`, in local time.
     pub(crate) fn new(medium: Medium) -> Self {
-        let (own, current, logs, people, known) = Default::default();
-        Self { medium, clock: Clock::local(), own, current, logs, people, known }
+        let (own, current, logs, timeline, people, known) = Default::default();
+        Self { medium, clock: Clock::local(), own, current, logs, timeline, people, known }
     }
 
     /// Follows the computer into another time zone; what to say of it.
@@ -159,6 +163,15 @@ impl View {
     /// Delivery of `room` has ended.
     pub(crate) fn close(&mut self, room: &RoomRef) {
         self.logs.remove(room);
+        self.timeline.forget(room);
+    }
+
+    /// What was shown of `room`, or of all rooms, has other numbers now.
+    pub(crate) fn renumber(&mut self, room: Option<&RoomRef>) {
+        match room {
+            Some(room) => self.timeline.forget(room),
+            None => self.timeline.clear(),
+        }
     }
 
     /// Nobody is logged in any more.
@@ -166,6 +179,7 @@ impl View {
         self.own.clear();
         self.current = None;
         self.logs.clear();
+        self.timeline.clear();
         self.people.clear();
         self.known.clear();
     }
@@ -216,6 +230,7 @@ impl View {
             rows.extend(self.news_rule(room, ts));
         }
         rows.extend(self.block(&line, Cut::Clipped).rows);
+        self.timeline.note(&line);
         Shown { rows, bell: !backlog && self.is_meant(&line) }
     }
 

@@ -299,3 +299,25 @@ fn maps_are_bounded_whatever_the_server_says() {
     assert_eq!(view.rooms().count(), limits::ROOMS_PER_ACCOUNT_MAX);
     assert_eq!(view.people().count(), 2 * limits::MEMBERS_PAGE_MAX);
 }
+
+/// So that a command can name it, whatever becomes of the screen.
+#[test]
+fn a_line_that_was_shown_is_kept_by_its_number() {
+    let mut view = view();
+    view.open(&room("lobby", 0, 0), false);
+    view.open(&room("dev", 4, 2), false);
+    let lobby = RoomRef::lobby();
+    let dev: RoomRef = "dev".parse().unwrap();
+    view.entry(&said("lobby", 1, "bob", "one"));
+    view.entry(&said("dev", 2, "bob", "read elsewhere"));
+    let entries = vec![said("dev", 1, "bob", "older")];
+    view.older(&History { id: "1".into(), room: "dev".into(), entries, more: false }, Cut::Whole);
+    assert_eq!(view.kept(&lobby, seq(1)).unwrap(), ["10:01 bob  one"]);
+    assert_eq!(view.kept(&lobby, seq(2)), None);
+    assert_eq!(view.kept(&dev, seq(2)), None, "it was not shown");
+    assert_eq!(view.kept(&dev, seq(1)).unwrap(), ["10:01 [dev] bob  older"]);
+    view.renumber(Some(&lobby));
+    assert_eq!(view.kept(&lobby, seq(1)), None, "another history");
+    view.close(&dev);
+    assert_eq!(view.kept(&dev, seq(1)), None, "who left sees nothing of it");
+}

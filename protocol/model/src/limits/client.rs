@@ -76,6 +76,11 @@ pub const PAGE_ROWS_MAX: usize = 400;
 /// Bytes of rows that wait for a terminal or a pipe to take them: a row may be as long as a line from a server. When full
 /// the client reads no more events.
 pub const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Lines that the client keeps of what it has shown, of all rooms together, so that one can be named by its number: some
+/// pages of history. When full the one that was shown first goes, and the server is asked for it.
+pub const TIMELINE_LINES_MAX: usize = 5 * HISTORY_PAGE_MAX;
+/// The same in bytes, texts included: a hundred of the longest messages.
+pub const TIMELINE_BYTES_MAX: usize = 100 * MESSAGE_BYTES_MAX;
 /// How long what is unread at a login waits for the lines that were read before, to be shown behind them: a slow server
 /// must not look like one that has nothing new.
 pub const UNREAD_HELD_MAX: Duration = Duration::from_secs(5);
