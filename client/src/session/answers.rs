@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError, Sentence, Unsent};
+use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError, Sentence};
 use lanchat_model::{ClientId, RoomRef, Seq, limits};
 use lanchat_protocol::{Attached, ErrorCode, History, Members, RoomState, Rooms, Whois};
-use tokio::time::Instant;
 
-use super::{End, Meant, Pending, Session, Unacked, excerpt};
+use super::{End, Meant, Pending, Session};
 use crate::command;
 use crate::exit::{Failure, Reason};
 use crate::output::Output;
 use crate::repl::Verdict;
-use crate::sanitize::one_line;
 use crate::view::{Cut, Line, Shown, clip, sentence};
 
 /// What came of a request.
@@ -295,93 +293,6 @@ impl Session {
             rows => self.say(rows),
         }
     }
-
-    fn sent(&mut self, room: String, text: String, outcome: Result<ClientId, SendError>) -> Option<End> {
-        match outcome {
-            Ok(id) => {
-                let post = Unacked { since: Instant::now(), room, text, told: false };
-                self.unacked.insert(id, post);
-                None
-            }
-            Err(SendError::NotLoggedIn) if !self.interactive => Some(End::Failed(self.nobody_logged_in())),
-            // Without the text: it may be no message.
-            Err(SendError::NotLoggedIn) => self.nobody_speaks(),
-            Err(SendError::Stopped) => Some(super::stopped()),
-            Err(error) => {
-                self.refusals += 1;
-                self.complain(&unsent(&room, &self.shown(&text), &error.to_string()));
-                None
-            }
-        }
-    }
-
-    /// Messages of an earlier run are on their way.
-    pub(super) fn sent_again(&mut self, posts: Vec<Unsent>) {
-        self.notice(&match posts.len() {
-            1 => "Sending 1 message that was left from last time.".to_owned(),
-            count => format!("Sending {count} messages that were left from last time."),
-        });
-        for Unsent { id, room, message } in posts {
-            let post = Unacked { since: Instant::now(), room, text: message, told: false };
-            self.unacked.insert(id, post);
-        }
-    }
-
-    /// An own message could not be stored by the server. It is sent again until it is; told once.
-    pub(super) fn deferred(&mut self, id: ClientId) {
-        let Some(post) = self.unacked.get_mut(&id).filter(|post| !post.told) else { return };
-        post.told = true;
-        let words = format!(
-            "Not sent to {}: the server could not store “{}”. It will be sent again.",
-            clip(&post.room),
-            excerpt(&post.text)
-        );
-        self.notice(&words);
-    }
-
-    /// Nobody knows whether an own message has arrived.
-    pub(super) fn unanswered(&mut self, id: ClientId, room: &str) {
-        self.refusals += 1;
-        let text = self.unacked.remove(&id).map(|post| post.text).unwrap_or_default();
-        self.complain(&format!(
-            "Your message to {} may have arrived or not: “{}”. You were logged out before the server answered for it. \
-             Look whether it is there before you send it again.",
-            clip(room),
-            self.shown(&text)
-        ));
-    }
-
-    /// An own message was refused by the server.
-    pub(super) fn refused(&mut self, id: ClientId, room: &str, reason: &str) {
-        self.refusals += 1;
-        let text = self.unacked.remove(&id).map(|post| post.text).unwrap_or_default();
-        self.complain(&unsent(room, &self.shown(&text), reason));
-    }
-
-    /// What becomes of own messages that the server has not acknowledged when the program ends.
-    pub(super) fn left_behind(&self) -> String {
-        let count = self.unacked.len();
-        let words = format!("The server does not answer: {count} of your messages may not have reached it.");
-        match (self.unkept, count) {
-            (false, 1) => format!("{words} It is kept, and sent when you come back."),
-            (false, _) => format!("{words} They are kept, and sent when you come back."),
-            (true, _) => {
-                let line = |post: &Unacked| format!("  {}: “{}”", clip(&post.room), self.shown(&post.text));
-                let lines: Vec<_> = self.unacked.values().map(line).collect();
-                format!("{words} They could NOT be kept:\n{}", lines.join("\n"))
-            }
-        }
-    }
-
-    /// An own text that was not sent. Of a script nobody has another copy: it is told whole.
-    fn shown(&self, text: &str) -> String {
-        if self.scripted { one_line(text) } else { excerpt(text) }
-    }
-}
-
-/// Says what was not sent where, and why.
-fn unsent(room: &str, text: &str, reason: &str) -> String {
-    format!("Your message to {} was not sent: “{text}”. {}", clip(room), sentence(reason))
 }
 
 /// Whether a registration would be refused with any password.
@@ -395,26 +306,7 @@ fn is_about_the_name(error: &RequestError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use lanchat_client::Sentence;
-
     use super::*;
-
-    #[test]
-    fn a_message_that_was_not_sent_is_told_in_sentences() {
-        assert_eq!(
-            unsent("@carol", "hey", "Nobody here has this name. Check it."),
-            "Your message to @carol was not sent: “hey”. Nobody here has this name. Check it."
-        );
-        assert_eq!(
-            unsent("lobby", "hey", "the message is too long: split it"),
-            "Your message to lobby was not sent: “hey”. The message is too long: split it."
-        );
-        let said = Sentence::Server("No.” *** You are logged out".to_owned()).to_string();
-        assert_eq!(
-            unsent("lobby", "hey", &said),
-            "Your message to lobby was not sent: “hey”. The server says: “No.' *** You are logged out”"
-        );
-    }
 
     #[test]
     fn only_a_refused_password_is_asked_for_again() {

@@ -5,7 +5,8 @@ use lanchat_model::{RoomRef, Seq, limits};
 use lanchat_protocol::{Entry, Hello, Presence, Registration, Room, RoomState, ServerFrame};
 use tokio::time::Instant;
 
-use super::{End, Session, given_up};
+use super::running::given_up;
+use super::{End, Session};
 use crate::exit::{Failure, Reason};
 use crate::sanitize::quoted;
 use crate::view::{Line, clip, sentence};

@@ -1,14 +1,80 @@
-//! Turning to a room: a line says which it is from here on, and what is still on the screen is not shown again.
+//! Turning to a room, and away from it: a line says which it is from here on, and what is still on the screen is not shown
+//! again.
 
-use lanchat_model::RoomRef;
+use lanchat_client::{Client, RequestError};
+use lanchat_model::{AccountName, BadName, RoomRef};
+use lanchat_protocol::ErrorCode;
 
-use super::Session;
+use super::answers::Answer;
+use super::{Pending, Session};
+use crate::command;
 use crate::view::size;
 
 /// Rows of a screen that are not the conversation's: the divider, and the line being typed.
 const OWN_ROWS: usize = 2;
 
 impl Session {
+    /// Enters a room; one that was entered before shows its last lines again, if they are not on the screen.
+    pub(super) fn join(&mut self, client: Client, typed: &str) -> Pending {
+        let room = match command::room(typed) {
+            Ok(RoomRef::Private(peer)) => return self.turn_to(client, peer),
+            Ok(room) => room,
+            Err(error) => return no_such_room(error),
+        };
+        let tail = if self.is_on_screen(&room) { 0 } else { self.wishes.tail };
+        let known = self.view.has(&room);
+        self.joining = Some(room.clone());
+        let room = room.to_string();
+        Box::pin(async move {
+            let outcome = async {
+                let state = client.join(&room, tail).await?;
+                let history = match known && tail > 0 {
+                    true => Some(client.history(&room, None, tail).await?),
+                    false => None,
+                };
+                Ok((state, history))
+            };
+            Answer::Joined(outcome.await)
+        })
+    }
+
+    /// Makes the private chat with somebody the current room.
+    fn turn_to(&mut self, client: Client, peer: AccountName) -> Pending {
+        let name = peer.to_string();
+        let room = RoomRef::Private(peer);
+        let tail = if self.is_on_screen(&room) { 0 } else { self.wishes.tail };
+        Box::pin(async move {
+            let outcome = async {
+                client.whois(&name).await?;
+                if tail == 0 {
+                    return Ok(None);
+                }
+                match client.history(&room.to_string(), None, tail).await {
+                    Ok(history) => Ok(Some(history).filter(|history| !history.entries.is_empty())),
+                    // Nothing was written yet.
+                    Err(RequestError::Refused {
+                        code: ErrorCode::NoSuchRoom | ErrorCode::NotAMember,
+                        ..
+                    }) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            };
+            let outcome = outcome.await;
+            Answer::Turned(room, outcome)
+        })
+    }
+
+    /// The user left a room: the one before it is gone on in, or the lobby, which is always there.
+    pub(super) fn has_left(&mut self, room: &RoomRef) {
+        self.forget(room);
+        let mut words = format!("You left {room}.");
+        if self.view.is_current(room) {
+            let back = self.go_back();
+            words.push_str(&format!(" You are back in {back}."));
+        }
+        self.notice(&words);
+    }
+
     /// Makes `room` the one that plain text goes to.
     pub(super) fn enter(&mut self, room: &RoomRef) {
         self.show_all();
@@ -34,9 +100,14 @@ impl Session {
     }
 
     /// Whether what was said last in `room` is still on the screen.
-    pub(super) fn is_on_screen(&self, room: &RoomRef) -> bool {
+    fn is_on_screen(&self, room: &RoomRef) -> bool {
         let Some(terminal) = self.output.terminal() else { return false };
         let below = |at: &usize| terminal.printed().wrapping_sub(*at);
         self.shown.get(room).is_some_and(|at| below(at) + OWN_ROWS < size().1)
     }
+}
+
+/// What comes of a request for a room that there cannot be.
+pub(super) fn no_such_room(error: BadName) -> Pending {
+    Box::pin(std::future::ready(Answer::Joined(Err(RequestError::Name(error)))))
 }

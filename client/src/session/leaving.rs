@@ -1,0 +1,34 @@
+//! Leaving, which may end the server for others too.
+
+use super::{End, Session};
+
+impl Session {
+    /// Leaves, unless others depend on it: then asks first.
+    pub(super) fn leave(&mut self) -> Option<End> {
+        if !self.interactive {
+            // As if the input ended here.
+            self.ended = true;
+            self.wishes.follow = false;
+            return None;
+        }
+        let others = self.connected.saturating_sub(1);
+        if !self.wishes.hosting || others == 0 || self.confirming {
+            return Some(End::Done);
+        }
+        self.notice("Others are connected. Leaving stops the server for them too.");
+        self.confirming = true;
+        self.show_prompt();
+        None
+    }
+
+    /// Takes the answer to that.
+    pub(super) fn confirm(&mut self, answer: &str) -> Option<End> {
+        self.confirming = false;
+        if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+            return Some(End::Done);
+        }
+        self.notice("You stay, and the server goes on.");
+        self.show_prompt();
+        None
+    }
+}

@@ -1,0 +1,168 @@
+//! The loop of a session: who is heard when, and when it is over.
+
+use std::time::Duration;
+
+use lanchat_client::{Client, ConnectError, Events};
+use lanchat_model::limits;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::waiting::{Burst, answer_of, news, next, next_event};
+use super::{End, Session, answers};
+use crate::command::Command;
+use crate::exit::{Failure, Reason};
+
+/// How often the screen is brought up to date with the clock: who stopped typing, what waits too
+/// long.
+const TICK: Duration = Duration::from_millis(250);
+
+impl Session {
+    /// Talks until the user leaves, the input ends, or the connection does. Logs in with `first`,
+    /// or with the token that is kept for this server.
+    pub(crate) async fn run(&mut self, client: Client, mut events: Events, first: Option<Command>) -> End {
+        self.fallback = first.is_some();
+        let mut pending = Some(self.begin(&client, first).await);
+        self.client = Some(client.clone());
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stop = crate::signals::asked_to_stop();
+        tokio::pin!(stop);
+        let (mut deadline, mut burst) = (None, Burst::default());
+        let end = loop {
+            if self.is_over(pending.is_none()) {
+                break self.outcome();
+            }
+            if pending.is_none() {
+                pending = self.look_for(&client);
+            }
+            if self.ended && pending.is_none() && !self.settled && !self.stays() {
+                pending = Some(answers::settle(&client));
+            }
+            deadline = deadline.or_else(|| self.settled.then(|| Instant::now() + limits::REQUEST_MAX));
+            // In this order: what was said before an answer, or before a line is typed, is shown
+            // before it. Many events in a row let the others in for once.
+            let step = tokio::select! {
+                biased;
+                () = &mut stop => Some(self.told_to_stop()),
+                _ = tick.tick() => { self.tick(); None }
+                event = next_event(&self.output, &mut events), if burst.goes_on() => {
+                    burst.note();
+                    event.map_or_else(|| Some(stopped()), |event| self.heard(event))
+                }
+                answer = answer_of(&mut pending) => {
+                    burst = Burst::default();
+                    pending = None;
+                    self.answered(&client, answer, &mut pending)
+                }
+                news = news(&mut self.wishes.news) => { self.notice(&news); None }
+                people = self.learning.next() => { self.learned(people); None }
+                typed = next(&mut self.peeked, &mut self.typed), if pending.is_none() && !self.ended => {
+                    burst = Burst::default();
+                    self.typed(&client, typed, &mut pending)
+                }
+                () = std::future::ready(()), if burst.has_begun() => { burst = Burst::default(); None }
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                    Some(self.outcome())
+                }
+            };
+            if std::mem::take(&mut self.gives_up) {
+                pending = None;
+            }
+            if let Some(end) = step {
+                break end;
+            }
+        };
+        drop(pending);
+        let end = match end {
+            End::Failed(failure) if failure.reason == Reason::Refused => {
+                // What was said before the line that is refused is sent all the same, or kept.
+                self.linger(&client, &mut events).await;
+                End::Failed(failure)
+            }
+            End::Failed(_) => end,
+            end => self.linger(&client, &mut events).await.map_or(end, End::Failed),
+        };
+        let end = self.end_of_output(end).await;
+        self.client = None;
+        self.forget_all();
+        drop(events);
+        client.close().await;
+        end
+    }
+
+    /// Tells what is written now, and in a moment. What could not be written is told; a reader has failed with it.
+    async fn end_of_output(&mut self, end: End) -> End {
+        let _ = tokio::time::timeout(limits::ACK_PATIENCE, self.output.all_written()).await;
+        self.tell_seen(self.output.seen());
+        match (end, self.output.failure()) {
+            (End::Done, Some(failure)) if self.wishes.follow => End::Failed(failure),
+            (end, failure) => {
+                failure.into_iter().for_each(|failure| self.complain(&failure.words));
+                end
+            }
+        }
+    }
+
+    /// Waits for what was sent just now, while what comes is still shown. A failure: some of it is
+    /// not on the server.
+    async fn linger(&mut self, client: &Client, events: &mut Events) -> Option<Failure> {
+        let patience = tokio::time::sleep(limits::LEAVE_MAX);
+        tokio::pin!(patience);
+        let settled = client.settled();
+        tokio::pin!(settled);
+        let mut sent = false;
+        while !(sent && self.is_shown()) {
+            tokio::select! {
+                _ = &mut settled, if !sent => {
+                    sent = true;
+                    // It is safe; that it is seen too is a courtesy.
+                    patience.as_mut().reset(Instant::now() + limits::ACK_PATIENCE);
+                }
+                event = next_event(&self.output, events) => {
+                    self.heard(event?);
+                }
+                () = &mut patience => break,
+            }
+        }
+        let lost = if sent { 0 } else { self.unacked.len() };
+        (lost > 0).then(|| Failure::new(Reason::Lost, self.left_behind()))
+    }
+
+    /// Whether the input has ended and all of it has taken effect.
+    fn is_over(&self, idle: bool) -> bool {
+        self.ended && idle && self.settled && self.is_shown() && !self.stays()
+    }
+
+    /// Whether there is something to stay for when the input has ended: a reader to whom something comes, or others.
+    pub(super) fn stays(&self) -> bool {
+        let is_served = self.wishes.hosting || !self.view.own().is_empty();
+        self.wishes.follow && is_served && !self.output.is_broken()
+    }
+
+    /// Whether everything that is on the server is on the screen.
+    fn is_shown(&self) -> bool {
+        self.unacked.is_empty() && self.due.values().all(|(due, shown)| shown >= due)
+    }
+
+    /// What a script is told at the end.
+    fn outcome(&self) -> End {
+        match self.refusals {
+            0 => End::Done,
+            1 => End::Failed(Failure::new(Reason::Refused, "One line was refused; see above.")),
+            count => {
+                End::Failed(Failure::new(Reason::Refused, format!("{count} lines were refused; see above.")))
+            }
+        }
+    }
+}
+
+/// The library stopped without a word, which it does only if it was told to.
+pub(super) fn stopped() -> End {
+    End::Failed(Failure::new(Reason::Lost, "The connection has ended. Start lanchat again."))
+}
+
+/// The library gave up on the server.
+pub(super) fn given_up(error: ConnectError) -> End {
+    let failure = Failure::from(error);
+    let reason = if failure.reason == Reason::NoServer { Reason::Lost } else { failure.reason };
+    End::Failed(Failure { reason, ..failure })
+}

@@ -1,0 +1,66 @@
+//! What stands on the screen beside the lines: the prompt, who types, what waits too long.
+
+use lanchat_model::{RoomName, RoomRef, limits};
+use tokio::time::Instant;
+
+use super::posts::excerpt;
+use super::{PROMPT, Session};
+use crate::repl::{Verdict, Words};
+
+impl Session {
+    /// Brings the screen up to date with the clock.
+    pub(super) fn tick(&mut self) {
+        let overdue = self.backlog.overdue(Instant::now());
+        overdue.iter().for_each(|frame| self.show(frame));
+        self.tell_seen(self.output.seen());
+        self.show_prompt();
+        if let Some(zone) = self.view.follow_zone() {
+            self.notice(&zone);
+        }
+        let Some(terminal) = self.output.terminal() else { return };
+        terminal.set_typing(&self.typists.describe(Instant::now()));
+        if std::mem::take(&mut self.words_stale) {
+            let own = self.view.rooms().filter_map(RoomRef::group);
+            let rooms = self.rooms.iter().chain(own).map(RoomName::to_string).collect();
+            let people = self.view.people().map(str::to_owned).collect();
+            terminal.set_words(Words { rooms, people });
+        }
+        let late: Vec<String> = self
+            .unacked
+            .values_mut()
+            .filter(|post| !post.told && post.since.elapsed() >= limits::ACK_PATIENCE)
+            .map(|post| {
+                post.told = true;
+                format!(
+                    "Not on the server yet, to {}: “{}”",
+                    crate::view::clip(&post.room),
+                    excerpt(&post.text)
+                )
+            })
+            .collect();
+        late.iter().for_each(|text| self.notice(text));
+    }
+
+    /// Shows whose line goes where, and how the connection is.
+    pub(super) fn show_prompt(&self) {
+        let Some(terminal) = self.output.terminal() else { return };
+        terminal.set_account(self.view.own());
+        match self.view.current() {
+            _ if self.confirming => terminal.set_prompt("Leave? [y/N] "),
+            None => terminal.set_prompt(PROMPT),
+            Some(room) => {
+                let prompt = crate::view::prompt(self.view.own(), room, crate::view::columns());
+                terminal.set_prompt(&self.with_state(prompt));
+            }
+        }
+    }
+
+    /// Tells the terminal what came of a command with a password, if it waits for that.
+    pub(super) fn tell(&mut self, verdict: Verdict) {
+        if std::mem::take(&mut self.awaited)
+            && let Some(terminal) = self.output.terminal()
+        {
+            terminal.tell(verdict);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What is typed or piped, line by line.
+
+use std::io::IsTerminal;
+
+use lanchat_client::Client;
+use lanchat_model::RoomRef;
+
+use super::answers::{Login, log_in};
+use super::entry::unread;
+use super::logins::{ask_for_name, is_remembered};
+use super::{End, Pending, Session};
+use crate::command::{self, Command, Input};
+use crate::exit::{Failure, Reason};
+use crate::input::Typed;
+use crate::repl::Verdict;
+use crate::slash;
+use crate::view::sentence;
+
+impl Session {
+    /// Begins a connection: with a login that was asked for, else with the token that is kept.
+    pub(super) async fn begin(&mut self, client: &Client, first: Option<Command>) -> Pending {
+        let first = match first {
+            None if !self.interactive => self.login_in_the_pipe(client).await,
+            first => first,
+        };
+        let login = match first {
+            Some(Command::Register { name: Some(name), password: Some(password) }) => {
+                Login::Register(name, password)
+            }
+            Some(Command::Login { name: Some(name), password: Some(password) }) => {
+                Login::Password(name, password)
+            }
+            _ => Login::Token,
+        };
+        self.log_in(client, login)
+    }
+
+    /// A script that begins with a login does not want that of last time, unless it is the same: each
+    /// login by password makes one more device, and there is a bound on them. A script that only sends
+    /// has to begin sometime, so its first line is waited for; one that stays may never say anything.
+    async fn login_in_the_pipe(&mut self, client: &Client) -> Option<Command> {
+        if self.peeked.is_none() {
+            self.peeked = match self.wishes.follow || std::io::stdin().is_terminal() {
+                true => self.typed.try_recv().ok(),
+                false => self.typed.recv().await,
+            };
+        }
+        let Some(Typed::Line(line)) = self.peeked.as_ref().filter(|_| !self.wishes.text) else { return None };
+        let Ok(Input::Command(login)) = command::parse(line) else { return None };
+        let login = self.with_password(login);
+        match &login {
+            // Whoever is remembered logs in without it. If that fails, the line is still there.
+            Command::Login { name: Some(name), .. } if is_remembered(client, name).await => return None,
+            Command::Register { name: Some(_), password: Some(_) }
+            | Command::Login { name: Some(_), password: Some(_) } => {}
+            _ => return None,
+        }
+        self.peeked = None;
+        Some(login)
+    }
+
+    pub(super) fn log_in(&mut self, client: &Client, login: Login) -> Pending {
+        let room = self.wishes.room.clone();
+        self.joining = room.clone().filter(|room| !room.is_private());
+        log_in(client, login, room, self.wishes.tail)
+    }
+
+    /// Takes what came from the keyboard or the pipe.
+    pub(super) fn typed(
+        &mut self,
+        client: &Client,
+        typed: Typed,
+        pending: &mut Option<Pending>,
+    ) -> Option<End> {
+        match typed {
+            Typed::Line(line) if self.confirming => return self.confirm(&line),
+            Typed::Line(line) => {
+                self.show_all();
+                let end = self.line(client, line, pending);
+                self.correspondent.line_read();
+                return end;
+            }
+            Typed::Command(command) => {
+                self.awaited = true;
+                let end = self.obey(client, command, pending);
+                if end.is_none() && pending.is_none() {
+                    self.tell(Verdict::Settled);
+                }
+                return end;
+            }
+            Typed::NewName(name) => {
+                self.awaited = true;
+                // Whoever is logged in registers over a connection that is not there yet.
+                match client.is_logged_in() {
+                    true => self.tell(Verdict::Settled),
+                    false => *pending = Some(ask_for_name(client.clone(), name)),
+                }
+            }
+            Typed::Editing => {
+                let room = self.view.current().map(RoomRef::to_string);
+                room.iter().for_each(|room| client.typing(room));
+            }
+            Typed::UnreadableCommand(words) if !self.wishes.text => return self.misunderstood(words),
+            Typed::Unreadable(words) | Typed::UnreadableCommand(words) => self.refuse(words),
+            Typed::Leave => return self.leave(),
+            Typed::End if !self.met => return Some(End::Failed(self.nobody_logged_in())),
+            Typed::End => self.ended = true,
+            Typed::Unread(reason) => return Some(unread(&format!("The input cannot be read: {reason}."))),
+            Typed::Broken(reason) => {
+                return Some(End::Failed(Failure::new(
+                    Reason::Usage,
+                    format!("The terminal is gone: {reason}"),
+                )));
+            }
+        }
+        None
+    }
+
+    fn line(&mut self, client: &Client, line: String, pending: &mut Option<Pending>) -> Option<End> {
+        let first = !self.begun && !slash::is_blank_line(&line);
+        self.begun |= first;
+        if self.wishes.text && first && slash::reveals(&line) {
+            let words = "With --text no line is a command, so this login would be sent to everybody. \
+                         Log in once without --text: this device is remembered.";
+            return Some(End::Failed(Failure::new(Reason::Usage, words)));
+        }
+        match self.understood(line) {
+            Ok(Input::Blank) => {}
+            Ok(Input::Say(text)) => return self.speak(client, None, text, false, pending),
+            Ok(Input::Command(command)) => {
+                let command = self.with_password(command);
+                return self.obey(client, command, pending);
+            }
+            Err(words) => return self.misunderstood(&words),
+        }
+        None
+    }
+
+    fn understood(&self, line: String) -> Result<Input, String> {
+        if self.wishes.text { Ok(command::verbatim(line)) } else { command::parse(&line) }
+    }
+
+    /// A login that brings no password has that of the password file, if there is one.
+    fn with_password(&self, command: Command) -> Command {
+        let given = || self.wishes.password.clone();
+        match command {
+            Command::Register { name: Some(name), password: None } => {
+                Command::Register { name: Some(name), password: given() }
+            }
+            Command::Login { name: Some(name), password: None } => {
+                Command::Login { name: Some(name), password: given() }
+            }
+            other => other,
+        }
+    }
+
+    /// A command cannot be carried out as it stands. A script ends: the lines behind it are meant for the
+    /// room or the account that the command was to change to, and would be said elsewhere.
+    pub(super) fn misunderstood(&mut self, words: &str) -> Option<End> {
+        if self.scripted {
+            let words = format!("{}\nThe lines behind this one were not read.", sentence(words));
+            return Some(End::Failed(Failure::new(Reason::Refused, words)));
+        }
+        self.refuse(words);
+        None
+    }
+
+    /// Says that something was refused, and counts it.
+    pub(super) fn refuse(&mut self, words: &str) {
+        self.refusals += 1;
+        self.complain(words);
+    }
+}
