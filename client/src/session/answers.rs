@@ -6,7 +6,7 @@ use lanchat_client::{AttachPolicy, Client, RequestError, Secret, SendError, Sent
 use lanchat_model::{ClientId, RoomRef, Seq, limits};
 use lanchat_protocol::{Attached, ErrorCode, History, Members, RoomState, Rooms, Whois};
 
-use super::{End, Meant, Pending, Session};
+use super::{End, Meant, Pending, Regard, Session, Standing};
 use crate::command;
 use crate::exit::{Failure, Reason};
 use crate::output::Output;
@@ -119,21 +119,17 @@ pub(super) fn log_in(client: &Client, login: Login, room: Option<RoomRef>, tail:
 
 impl Session {
     /// Takes what came of a request.
-    pub(super) fn answered(
-        &mut self,
-        client: &Client,
-        answer: Answer,
-        pending: &mut Option<Pending>,
-    ) -> Option<End> {
-        self.may_give_up = false;
+    pub(super) fn answered(&mut self, client: &Client, answer: Answer, regard: Regard) -> Option<End> {
         let verdict = answer.verdict();
         self.note_miss(&answer);
-        let end = match self.misled(&answer).filter(|_| self.scripted) {
+        let end = match self.misled(&answer).filter(|_| self.hand.is_script()) {
             Some(failure) => Some(End::Failed(failure)),
-            None => self.dispatch(client, answer, pending),
+            None => self.dispatch(client, answer),
         };
         // Behind its words, so that a question about them comes after them.
-        self.tell(verdict);
+        if regard == Regard::Awaited {
+            self.tell(verdict);
+        }
         end
     }
 
@@ -153,19 +149,20 @@ impl Session {
         Some(Failure::new(Reason::Refused, words))
     }
 
-    fn dispatch(&mut self, client: &Client, answer: Answer, pending: &mut Option<Pending>) -> Option<End> {
+    fn dispatch(&mut self, client: &Client, answer: Answer) -> Option<End> {
         match answer {
             Answer::Nobody => self.nobody(),
             Answer::Expired { account, reason } => self.expired(&account, &reason),
             Answer::Servers(lines) => self.say_each(lines),
             Answer::LoggedIn(Ok(attached)) => {
-                self.fallback = false;
+                self.standing = Standing::Somebody;
                 attached.rooms.iter().for_each(|room| self.expect_of(room));
             }
-            Answer::LoggedIn(Err(error)) if self.interactive => {
+            Answer::LoggedIn(Err(error)) if self.hand.has_editor() => {
                 self.complain(&error.to_string());
-                if std::mem::take(&mut self.fallback) {
-                    *pending = Some(self.log_in(client, Login::Token));
+                if self.standing.failed() {
+                    let login = self.log_in(client, Login::Token);
+                    self.errand.begin(Some(login), Regard::Plain);
                 }
             }
             Answer::LoggedIn(Err(error)) => return Some(End::Failed(error.into())),
@@ -215,7 +212,7 @@ impl Session {
                 }
             }
             Answer::Sent { room, text, outcome } => return self.sent(room, text, outcome),
-            Answer::Settled(Ok(())) => self.settled = true,
+            Answer::Settled(Ok(())) => self.inbox.settle(),
             Answer::Settled(Err(error)) => {
                 return Some(End::Failed(Failure::new(Reason::Lost, error.to_string())));
             }
@@ -246,7 +243,7 @@ impl Session {
         for member in &members.members {
             self.view.meet(&member.username, member.state);
         }
-        self.words_stale = true;
+        self.names.stale = true;
         self.say(self.view.member_list(&members));
     }
 
@@ -258,9 +255,9 @@ impl Session {
             Cut::Share(_) | Cut::Whole => self.view.older(history, cut),
         };
         if let Some(Line { room, entry }) = history.entries.first().and_then(Line::of)
-            && (self.oldest.contains_key(&room) || self.view.has(&room))
+            && (self.progress.oldest(&room).is_some() || self.view.has(&room))
         {
-            self.oldest.insert(room, entry.seq());
+            self.progress.paged(&room, entry.seq());
         }
         self.show_page(history, shown);
     }

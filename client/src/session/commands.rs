@@ -7,7 +7,7 @@ use super::answers::{Answer, Login};
 use super::logins::{change_password, log_out};
 use super::offline::is_repeatable;
 use super::turning::no_such_room;
-use super::{End, Meant, Pending, Session};
+use super::{End, Meant, Pending, Regard, Session};
 use crate::command::{self, Command, is_account};
 use crate::sanitize::sendable;
 use crate::slash;
@@ -21,12 +21,7 @@ impl Session {
     }
 
     /// Does what a command asks for.
-    pub(super) fn obey(
-        &mut self,
-        client: &Client,
-        command: Command,
-        pending: &mut Option<Pending>,
-    ) -> Option<End> {
+    pub(super) fn obey(&mut self, client: &Client, command: Command) -> Option<End> {
         match self.local(&command) {
             Local::Handled => return None,
             Local::End(end) => return Some(*end),
@@ -34,28 +29,28 @@ impl Session {
             Local::Request => {}
         }
         match command {
-            Command::Me(text) => return self.speak(client, None, text, true, pending),
+            Command::Me(text) => return self.speak(client, None, text, true),
             Command::Message { to, text: Some(text) } => {
-                return self.speak(client, Some(format!("@{to}")), text, false, pending);
+                return self.speak(client, Some(format!("@{to}")), text, false);
             }
             Command::Reply(text) => match self.addressee() {
-                Ok(to) => return self.speak(client, Some(to.to_string()), text, false, pending),
+                Ok(to) => return self.speak(client, Some(to.to_string()), text, false),
                 Err(words) => self.refuse(&words),
             },
             Command::Servers => {
                 self.notice("Looking for servers on this network…");
                 let home = self.wishes.home.clone();
                 let all = async move { Answer::Servers(crate::choose::all_servers(&home).await) };
-                *pending = Some(Box::pin(all));
+                self.errand.begin(Some(Box::pin(all)), Regard::Plain);
             }
             command => {
                 let logs_in = matches!(command, Command::Register { .. } | Command::Login { .. });
                 if !logs_in && !client.is_logged_in() {
                     return self.nobody_speaks();
                 }
-                let is_repeatable = is_repeatable(&command);
-                *pending = self.request(client.clone(), command);
-                self.may_give_up = is_repeatable && pending.is_some();
+                let regard = if is_repeatable(&command) { Regard::Repeatable } else { Regard::Plain };
+                let request = self.request(client.clone(), command);
+                self.errand.begin(request, regard);
             }
         }
         None
@@ -85,7 +80,7 @@ impl Session {
                 return self.incomplete("Usage: /passwd OLD NEW");
             }
             // In a terminal the editor has asked.
-            Command::Register { .. } if !self.interactive && self.is_logged_in() => {
+            Command::Register { .. } if !self.hand.has_editor() && self.is_logged_in() => {
                 let own = clip(self.view.own());
                 return self.incomplete(&format!(
                     "You are {own} here, and this device remembers one account for each server. To make another one, \
@@ -108,7 +103,15 @@ impl Session {
                 }
             }
             Command::Trust(words) => self.trust(words.as_deref()),
-            _ => return Local::Request,
+            Command::Register { .. } | Command::Login { .. } | Command::Logout | Command::Passwd(Some(_)) => {
+                return Local::Request;
+            }
+            Command::Join(_) | Command::Rooms | Command::Who(_) | Command::History(_) => {
+                return Local::Request;
+            }
+            Command::Message { .. } | Command::Reply(_) | Command::Me(_) => return Local::Request,
+            Command::Show { .. } | Command::Whois(_) | Command::Servers => return Local::Request,
+            Command::Away(_) | Command::Back => return Local::Request,
         }
         Local::Handled
     }
@@ -119,7 +122,7 @@ impl Session {
 
     /// Shows or verifies the six words of the server.
     fn trust(&mut self, words: Option<&str>) {
-        let Some(id) = self.server_id else { return };
+        let Some(id) = self.server.id else { return };
         match trust::in_chat(&self.wishes.home, id, self.wishes.hosting, words) {
             Ok(lines) => self.say_each(lines),
             Err(words) => self.refuse(&words),
@@ -127,7 +130,7 @@ impl Session {
     }
 
     fn is_logged_in(&self) -> bool {
-        self.client.as_ref().is_some_and(Client::is_logged_in)
+        self.link.client().is_some_and(Client::is_logged_in)
     }
 
     pub(super) fn say_each(&self, lines: Vec<String>) {
@@ -141,7 +144,6 @@ impl Session {
         room: Option<String>,
         text: String,
         action: bool,
-        pending: &mut Option<Pending>,
     ) -> Option<End> {
         let room = room.unwrap_or_else(|| self.current_name());
         if !client.is_logged_in() {
@@ -153,10 +155,11 @@ impl Session {
             return None;
         }
         let client = client.clone();
-        *pending = Some(Box::pin(async move {
+        let sent = async move {
             let outcome = client.send(&room, &text, action).await;
             Answer::Sent { room, text, outcome }
-        }));
+        };
+        self.errand.begin(Some(Box::pin(sent)), Regard::Plain);
         None
     }
 
@@ -187,27 +190,7 @@ impl Session {
                 Box::pin(async move { Answer::Members(client.members(Some(&room)).await) })
             }
             Command::Message { to, .. } => self.join(client, &format!("@{to}")),
-            Command::History(count) => {
-                let before = self.view.current().and_then(|room| self.oldest.get(room)).copied();
-                let count = count.unwrap_or(limits::JOIN_TAIL_DEFAULT);
-                if count > limits::HISTORY_PAGE_MAX as u64 {
-                    let most = limits::HISTORY_PAGE_MAX;
-                    self.notice(&format!(
-                        "/history shows {most} lines at a time. Type it again for older ones."
-                    ));
-                }
-                Box::pin(async move {
-                    let older = client.history(&current, before, count).await;
-                    let is_all = older.as_ref().is_ok_and(|page| page.entries.is_empty()) && before.is_some();
-                    match is_all.then_some(client.history(&current, None, count)) {
-                        // They may be far up by now, or gone from the window.
-                        Some(last) => {
-                            last.await.map_or_else(|error| Answer::History(Err(error)), Answer::Repeat)
-                        }
-                        None => Answer::History(older),
-                    }
-                })
-            }
+            Command::History(count) => self.older(client, count),
             Command::Show { room, seq } => {
                 if let Some(rows) = self.kept(room.as_deref().unwrap_or(&current), seq) {
                     self.say(rows);
@@ -228,7 +211,30 @@ impl Session {
                 self.asked = Some(Meant::Person(name.trim_start_matches('@').to_ascii_lowercase()));
                 Box::pin(async move { Answer::Whois(client.whois(&name).await) })
             }
-            _ => return None,
+            // Complete, or done by the program alone.
+            Command::Register { .. } | Command::Login { .. } | Command::Passwd(None) => return None,
+            Command::Me(_) | Command::Reply(_) | Command::Servers => return None,
+            Command::Trust(_) | Command::Help(_) | Command::Quit => return None,
+        })
+    }
+
+    /// Older lines of the current room; its last ones again, if there are none.
+    fn older(&self, client: Client, count: Option<u64>) -> Pending {
+        let room = self.current_name();
+        let before = self.view.current().and_then(|room| self.progress.oldest(room));
+        let count = count.unwrap_or(limits::JOIN_TAIL_DEFAULT);
+        if count > limits::HISTORY_PAGE_MAX as u64 {
+            let most = limits::HISTORY_PAGE_MAX;
+            self.notice(&format!("/history shows {most} lines at a time. Type it again for older ones."));
+        }
+        Box::pin(async move {
+            let older = client.history(&room, before, count).await;
+            let is_all = older.as_ref().is_ok_and(|page| page.entries.is_empty()) && before.is_some();
+            match is_all.then_some(client.history(&room, None, count)) {
+                // They may be far up by now, or gone from the window.
+                Some(last) => last.await.map_or_else(|error| Answer::History(Err(error)), Answer::Repeat),
+                None => Answer::History(older),
+            }
         })
     }
 

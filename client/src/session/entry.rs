@@ -10,7 +10,7 @@ use crate::view::clip;
 impl Session {
     /// No login is kept: a person is told what to do, a script will see when it sends.
     pub(super) fn nobody(&self) {
-        if self.interactive {
+        if self.hand.has_editor() {
             self.say_ways_in();
         }
     }
@@ -19,16 +19,16 @@ impl Session {
     pub(super) fn expired(&mut self, account: &str, reason: &Sentence) {
         let account = clip(account);
         let words = format!("This device was logged in as {account}, and is not any more. {reason}");
-        if self.interactive {
+        if self.hand.has_editor() {
             self.notice(&words);
             self.notice(&format!("Type /login {account} to log in again."));
         } else {
-            self.expired = Some(words);
+            self.standing.expire(words);
         }
     }
 
     fn say_ways_in(&self) {
-        match (self.closed, self.wishes.known) {
+        match (self.server.closed, self.wishes.known) {
             (true, _) => {
                 self.notice("This server takes no new accounts: ask whoever runs it for one.");
                 self.notice("Have one? /login NAME");
@@ -48,10 +48,10 @@ impl Session {
 
     /// Something needs a login and there is none.
     pub(super) fn nobody_speaks(&mut self) -> Option<End> {
-        if !self.interactive {
+        if !self.hand.has_editor() {
             return Some(End::Failed(self.nobody_logged_in()));
         }
-        let how = match (self.met, self.closed) {
+        let how = match (!self.standing.is_nobody(), self.server.closed) {
             // A line that was finished just after the log-out.
             (true, _) => "/login NAME logs you in again; the Up key brings back what you typed.",
             (false, true) => "/login NAME uses your account; this server takes no new ones.",
@@ -64,8 +64,8 @@ impl Session {
     /// Somebody asks the program to stop. What a script has said before is sent; whoever said more is told so.
     pub(super) fn told_to_stop(&mut self) -> End {
         let waits = |typed: &Typed| !matches!(typed, Typed::End | Typed::Editing);
-        let next = self.peeked.take().or_else(|| self.typed.try_recv().ok());
-        match self.scripted && next.as_ref().is_some_and(waits) {
+        let next = self.inbox.at_hand();
+        match self.hand.is_script() && next.as_ref().is_some_and(waits) {
             true => unread("The program was told to stop."),
             false => End::Done,
         }
@@ -73,8 +73,8 @@ impl Session {
 
     /// A script that brings no login.
     pub(super) fn nobody_logged_in(&self) -> Failure {
-        let what = self.expired.as_deref().unwrap_or("Nobody is logged in here.");
-        let how = match (self.wishes.text, self.closed) {
+        let what = self.standing.expired().unwrap_or("Nobody is logged in here.");
+        let how = match (self.wishes.text, self.server.closed) {
             (true, _) => {
                 "With --text the input cannot log in. Log in once without --text: this device is remembered."
             }

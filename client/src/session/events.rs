@@ -1,7 +1,7 @@
 //! What the server and the library say.
 
 use lanchat_client::{Event, Sentence};
-use lanchat_model::{RoomRef, Seq, limits};
+use lanchat_model::{RoomRef, Seq};
 use lanchat_protocol::{Entry, Hello, Presence, Registration, Room, RoomState, ServerFrame};
 use tokio::time::Instant;
 
@@ -15,9 +15,9 @@ impl Session {
     /// Takes what the server says of itself. The first time that is before anything is typed: a script may be refused at
     /// its first line, in words that depend on it.
     pub(crate) fn greeted(&mut self, hello: &Hello) {
-        self.server = quoted(&clip(&hello.name));
-        self.server_id = hello.server_id.parse().ok();
-        self.closed = hello.registration == Registration::Closed;
+        self.server.name = quoted(&clip(&hello.name));
+        self.server.id = hello.server_id.parse().ok();
+        self.server.closed = hello.registration == Registration::Closed;
     }
 
     /// Takes one event.
@@ -36,7 +36,7 @@ impl Session {
                 self.notice("The server is crowded. Trying again; what you type is kept.");
             }
             Event::OtherServer { address, presented } => {
-                let server = &self.server;
+                let server = &self.server.name;
                 self.notice(&format!(
                     "Another server answers at {address}, not {server}. Its six words: {}. Nothing was sent to it; \
                      still looking for {server}.",
@@ -44,7 +44,7 @@ impl Session {
                 ));
             }
             Event::Resumed { session, attached } => {
-                self.connected = session.online;
+                self.server.connected = session.online;
                 self.notice("Back.");
                 self.came_back();
                 for room in attached.into_iter().flat_map(|attached| attached.rooms) {
@@ -84,10 +84,10 @@ impl Session {
     }
 
     fn logged_in(&mut self, session: lanchat_client::Session) {
-        self.met = true;
-        self.offline = false;
+        self.standing.granted();
+        self.link.restore();
         self.view.set_own(&session.username);
-        self.connected = session.online;
+        self.server.connected = session.online;
         let role = if session.admin { ", and administer it" } else { "" };
         let devices = match session.online {
             0 | 1 => "Nobody else is online.".to_owned(),
@@ -96,7 +96,7 @@ impl Session {
         self.notice(&format!(
             "You are {} on {}{role}. {devices} /help lists commands.",
             clip(&session.username),
-            self.server
+            self.server.name
         ));
         let room = self.wishes.room.clone().unwrap_or_else(RoomRef::lobby);
         let known = room.is_private() || session.rooms.iter().any(|own| own.room == room.to_string());
@@ -108,8 +108,8 @@ impl Session {
     }
 
     fn logged_out(&mut self, reason: &Sentence) -> Option<End> {
-        let only_reads = self.ended && self.stays() && !self.wishes.hosting;
-        self.offline = false;
+        let only_reads = self.inbox.has_ended() && self.stays() && !self.wishes.hosting;
+        self.link.restore();
         self.notice(&reason.to_string());
         self.forget_all();
         if only_reads {
@@ -126,15 +126,13 @@ impl Session {
         match room {
             Some(name) => {
                 if let Ok(room) = RoomRef::existing(name) {
-                    self.oldest.remove(&room);
-                    self.due.remove(&room);
+                    self.progress.reset(&room);
                     self.view.renumber(Some(&room));
                 }
                 self.notice(&format!("{}: {reason}", clip(name)));
             }
             None => {
-                self.oldest.clear();
-                self.due.clear();
+                self.progress.reset_all();
                 self.view.renumber(None);
                 self.notice(&sentence(reason));
             }
@@ -204,7 +202,7 @@ impl Session {
         let shown = self.view.entry(frame);
         let is_shown = !shown.rows.is_empty() && self.view.has(&room);
         if is_shown {
-            self.oldest.entry(room.clone()).or_insert(seq);
+            self.progress.showed(&room, seq);
         }
         self.output.show(shown);
         if is_shown {
@@ -212,16 +210,12 @@ impl Session {
         }
         let seen = self.output.mark(entry.room(), seq);
         self.tell_seen(seen);
-        if let Some((_, shown)) = self.due.get_mut(&room) {
-            *shown = seq.max(*shown);
-        } else if self.due.len() < limits::ROOMS_PER_ACCOUNT_MAX {
-            self.due.insert(room, (Seq::ZERO, seq));
-        }
+        self.progress.passed(&room, seq);
     }
 
     /// Tells the server what was seen: never what may still be lost.
     pub(super) fn tell_seen(&self, seen: Vec<(String, Seq)>) {
-        if let Some(client) = &self.client {
+        if let Some(client) = self.link.client() {
             seen.iter().for_each(|(room, seq)| client.seen(room, *seq));
         }
     }
@@ -233,7 +227,7 @@ impl Session {
         } else {
             self.opened(&room.state, false);
         }
-        self.words_stale = true;
+        self.names.stale = true;
         // Before the entries that follow, so that they are shown as those of the current room.
         if room.id.is_some() && self.joining.as_ref() == Some(&name) {
             self.enter(&name);
@@ -251,10 +245,8 @@ impl Session {
     /// Nothing is delivered of `room` any more.
     pub(super) fn forget(&mut self, room: &RoomRef) {
         self.view.close(room);
-        self.oldest.remove(room);
-        self.due.remove(room);
-        self.shown.remove(room);
-        self.words_stale = true;
+        self.progress.forget(room);
+        self.names.stale = true;
     }
 
     fn opened(&mut self, room: &RoomState, again: bool) {
@@ -265,7 +257,7 @@ impl Session {
             let seen = self.output.mark(&room.room, room.head);
             self.tell_seen(seen);
         }
-        self.words_stale = true;
+        self.names.stale = true;
     }
 
     /// What there was when delivery started is still to come.
@@ -277,17 +269,15 @@ impl Session {
 
     /// At the end of the input, `room` has to be shown up to `seq`.
     fn is_due(&mut self, room: &str, seq: Seq) {
-        let Ok(room) = RoomRef::existing(room) else { return };
-        if self.due.len() < limits::ROOMS_PER_ACCOUNT_MAX || self.due.contains_key(&room) {
-            let (due, _) = self.due.entry(room).or_insert((Seq::ZERO, Seq::ZERO));
-            *due = seq.max(*due);
+        if let Ok(room) = RoomRef::existing(room) {
+            self.progress.expect(&room, seq);
         }
     }
 
     fn presence(&mut self, presence: &Presence) {
-        self.connected = presence.connected;
+        self.server.connected = presence.connected;
         let rows = self.view.presence(presence);
-        self.words_stale = true;
+        self.names.stale = true;
         self.say(rows);
     }
 }

@@ -5,25 +5,25 @@ use super::{End, Session};
 impl Session {
     /// Leaves, unless others depend on it: then asks first.
     pub(super) fn leave(&mut self) -> Option<End> {
-        if !self.interactive {
+        if !self.hand.has_editor() {
             // As if the input ended here.
-            self.ended = true;
+            self.inbox.end();
             self.wishes.follow = false;
             return None;
         }
-        let others = self.connected.saturating_sub(1);
-        if !self.wishes.hosting || others == 0 || self.confirming {
+        let others = self.server.connected.saturating_sub(1);
+        if !self.wishes.hosting || others == 0 || self.inbox.is_confirming() {
             return Some(End::Done);
         }
         self.notice("Others are connected. Leaving stops the server for them too.");
-        self.confirming = true;
+        self.inbox.confirm();
         self.show_prompt();
         None
     }
 
     /// Takes the answer to that.
     pub(super) fn confirm(&mut self, answer: &str) -> Option<End> {
-        self.confirming = false;
+        self.inbox.confirmed();
         if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
             return Some(End::Done);
         }

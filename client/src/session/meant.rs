@@ -56,7 +56,7 @@ impl Session {
     /// for none.
     pub(super) fn look_for(&mut self, client: &Client) -> Option<Pending> {
         let meant = self.missed.take()?;
-        if self.scripted || matches!(self.output, Output::Json(_)) || !client.is_logged_in() {
+        if self.hand.is_script() || matches!(self.output, Output::Json(_)) || !client.is_logged_in() {
             return None;
         }
         let client = client.clone();
@@ -110,8 +110,8 @@ impl Session {
     /// Notes which rooms there are, for completion.
     pub(super) fn note_rooms(&mut self, names: impl IntoIterator<Item = String>) {
         let names = names.into_iter().take(limits::ROOMS_MAX);
-        self.rooms = names.filter_map(|room| room.parse().ok()).collect();
-        self.words_stale = true;
+        self.names.rooms = names.filter_map(|room| room.parse().ok()).collect();
+        self.names.stale = true;
     }
 }
 

@@ -33,7 +33,9 @@ impl Session {
                 self.unacked.insert(id, post);
                 None
             }
-            Err(SendError::NotLoggedIn) if !self.interactive => Some(End::Failed(self.nobody_logged_in())),
+            Err(SendError::NotLoggedIn) if !self.hand.has_editor() => {
+                Some(End::Failed(self.nobody_logged_in()))
+            }
             // Without the text: it may be no message.
             Err(SendError::NotLoggedIn) => self.nobody_speaks(),
             Err(SendError::Stopped) => Some(stopped()),
@@ -105,7 +107,7 @@ impl Session {
 
     /// An own text that was not sent. Of a script nobody has another copy: it is told whole.
     fn shown(&self, text: &str) -> String {
-        if self.scripted { one_line(text) } else { excerpt(text) }
+        if self.hand.is_script() { one_line(text) } else { excerpt(text) }
     }
 }
 

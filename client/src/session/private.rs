@@ -78,7 +78,7 @@ impl Session {
         let Some((name, _)) = &self.correspondent.latest else {
             return Err("Nobody has written to you in private yet. /msg NAME TEXT writes to somebody.".into());
         };
-        if self.correspondent.changed && !self.scripted {
+        if self.correspondent.changed && !self.hand.is_script() {
             return Err(format!(
                 "Not sent: more than one person has written to you since your last line, {name} last. Type it again to \
                  answer {name}, or use /msg NAME TEXT."

@@ -6,8 +6,8 @@ use lanchat_client::{Client, ConnectError, Events};
 use lanchat_model::limits;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::waiting::{Burst, answer_of, news, next, next_event};
-use super::{End, Session, answers};
+use super::waiting::{Burst, news, next_event};
+use super::{End, Errand, Link, Reading, Regard, Session, Standing, answers};
 use crate::command::Command;
 use crate::exit::{Failure, Reason};
 
@@ -19,25 +19,27 @@ impl Session {
     /// Talks until the user leaves, the input ends, or the connection does. Logs in with `first`,
     /// or with the token that is kept for this server.
     pub(crate) async fn run(&mut self, client: Client, mut events: Events, first: Option<Command>) -> End {
-        self.fallback = first.is_some();
-        let mut pending = Some(self.begin(&client, first).await);
-        self.client = Some(client.clone());
+        let mut regard = Regard::Plain;
+        if first.is_some() {
+            self.standing = Standing::Changing;
+            regard = Regard::Awaited;
+        }
+        let login = self.begin(&client, first).await;
+        self.errand.begin(Some(login), regard);
+        self.link = Link::Up(client.clone());
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stop = crate::signals::asked_to_stop();
         tokio::pin!(stop);
         let (mut deadline, mut burst) = (None, Burst::default());
         let end = loop {
-            if self.is_over(pending.is_none()) {
+            if self.is_over() {
                 break self.outcome();
             }
-            if pending.is_none() {
-                pending = self.look_for(&client);
+            self.ask_by_itself(&client);
+            if self.inbox.reading == Reading::Settled {
+                deadline = deadline.or_else(|| Some(Instant::now() + limits::REQUEST_MAX));
             }
-            if self.ended && pending.is_none() && !self.settled && !self.stays() {
-                pending = Some(answers::settle(&client));
-            }
-            deadline = deadline.or_else(|| self.settled.then(|| Instant::now() + limits::REQUEST_MAX));
             // In this order: what was said before an answer, or before a line is typed, is shown
             // before it. Many events in a row let the others in for once.
             let step = tokio::select! {
@@ -48,30 +50,26 @@ impl Session {
                     burst.note();
                     event.map_or_else(|| Some(stopped()), |event| self.heard(event))
                 }
-                answer = answer_of(&mut pending) => {
+                (answer, regard) = self.errand.answer() => {
                     burst = Burst::default();
-                    pending = None;
-                    self.answered(&client, answer, &mut pending)
+                    self.answered(&client, answer, regard)
                 }
                 news = news(&mut self.wishes.news) => { self.notice(&news); None }
-                people = self.learning.next() => { self.learned(people); None }
-                typed = next(&mut self.peeked, &mut self.typed), if pending.is_none() && !self.ended => {
+                people = self.names.learning.next() => { self.learned(people); None }
+                typed = self.inbox.next(), if self.errand.is_idle() && !self.inbox.has_ended() => {
                     burst = Burst::default();
-                    self.typed(&client, typed, &mut pending)
+                    self.typed(&client, typed)
                 }
                 () = std::future::ready(()), if burst.has_begun() => { burst = Burst::default(); None }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     Some(self.outcome())
                 }
             };
-            if std::mem::take(&mut self.gives_up) {
-                pending = None;
-            }
             if let Some(end) = step {
                 break end;
             }
         };
-        drop(pending);
+        self.errand = Errand::Idle;
         let end = match end {
             End::Failed(failure) if failure.reason == Reason::Refused => {
                 // What was said before the line that is refused is sent all the same, or kept.
@@ -82,7 +80,7 @@ impl Session {
             end => self.linger(&client, &mut events).await.map_or(end, End::Failed),
         };
         let end = self.end_of_output(end).await;
-        self.client = None;
+        self.link = Link::Down;
         self.forget_all();
         drop(events);
         client.close().await;
@@ -127,9 +125,22 @@ impl Session {
         (lost > 0).then(|| Failure::new(Reason::Lost, self.left_behind()))
     }
 
+    /// Asks what nobody has typed, while nothing else is asked: what was meant by a name that nothing has, and at the end of
+    /// the input whether all of it is answered.
+    fn ask_by_itself(&mut self, client: &Client) {
+        if self.errand.is_idle() {
+            let question = self.look_for(client);
+            self.errand.begin(question, Regard::Plain);
+        }
+        if self.errand.is_idle() && self.inbox.reading == Reading::Ended && !self.stays() {
+            self.errand.begin(Some(answers::settle(client)), Regard::Plain);
+        }
+    }
+
     /// Whether the input has ended and all of it has taken effect.
-    fn is_over(&self, idle: bool) -> bool {
-        self.ended && idle && self.settled && self.is_shown() && !self.stays()
+    fn is_over(&self) -> bool {
+        let settled = self.inbox.reading == Reading::Settled && self.errand.is_idle();
+        settled && self.is_shown() && !self.stays()
     }
 
     /// Whether there is something to stay for when the input has ended: a reader to whom something comes, or others.
@@ -140,7 +151,7 @@ impl Session {
 
     /// Whether everything that is on the server is on the screen.
     fn is_shown(&self) -> bool {
-        self.unacked.is_empty() && self.due.values().all(|(due, shown)| shown >= due)
+        self.unacked.is_empty() && self.progress.is_complete()
     }
 
     /// What a script is told at the end.

@@ -19,9 +19,9 @@ impl Session {
         }
         let Some(terminal) = self.output.terminal() else { return };
         terminal.set_typing(&self.typists.describe(Instant::now()));
-        if std::mem::take(&mut self.words_stale) {
+        if std::mem::take(&mut self.names.stale) {
             let own = self.view.rooms().filter_map(RoomRef::group);
-            let rooms = self.rooms.iter().chain(own).map(RoomName::to_string).collect();
+            let rooms = self.names.rooms.iter().chain(own).map(RoomName::to_string).collect();
             let people = self.view.people().map(str::to_owned).collect();
             terminal.set_words(Words { rooms, people });
         }
@@ -46,7 +46,7 @@ impl Session {
         let Some(terminal) = self.output.terminal() else { return };
         terminal.set_account(self.view.own());
         match self.view.current() {
-            _ if self.confirming => terminal.set_prompt("Leave? [y/N] "),
+            _ if self.inbox.is_confirming() => terminal.set_prompt("Leave? [y/N] "),
             None => terminal.set_prompt(PROMPT),
             Some(room) => {
                 let prompt = crate::view::prompt(self.view.own(), room, crate::view::columns());
@@ -55,11 +55,9 @@ impl Session {
         }
     }
 
-    /// Tells the terminal what came of a command with a password, if it waits for that.
-    pub(super) fn tell(&mut self, verdict: Verdict) {
-        if std::mem::take(&mut self.awaited)
-            && let Some(terminal) = self.output.terminal()
-        {
+    /// Tells the editor, which waits for it, what came of a command with a password.
+    pub(super) fn tell(&self, verdict: Verdict) {
+        if let Some(terminal) = self.output.terminal() {
             terminal.tell(verdict);
         }
     }

@@ -86,7 +86,7 @@ impl Session {
             self.learn(room);
         }
         self.typists.clear();
-        self.words_stale = true;
+        self.names.stale = true;
         self.show_prompt();
     }
 
@@ -95,15 +95,15 @@ impl Session {
         if let Some(terminal) = self.output.terminal()
             && self.view.has(room)
         {
-            self.shown.insert(room.clone(), terminal.printed());
+            self.progress.printed(room, terminal.printed());
         }
     }
 
     /// Whether what was said last in `room` is still on the screen.
     fn is_on_screen(&self, room: &RoomRef) -> bool {
         let Some(terminal) = self.output.terminal() else { return false };
-        let below = |at: &usize| terminal.printed().wrapping_sub(*at);
-        self.shown.get(room).is_some_and(|at| below(at) + OWN_ROWS < size().1)
+        let below = |at: usize| terminal.printed().wrapping_sub(at);
+        self.progress.printed_at(room).is_some_and(|at| below(at) + OWN_ROWS < size().1)
     }
 }
 

@@ -8,7 +8,7 @@ use lanchat_model::RoomRef;
 use super::answers::{Login, log_in};
 use super::entry::unread;
 use super::logins::{ask_for_name, is_remembered};
-use super::{End, Pending, Session};
+use super::{End, Pending, Regard, Session};
 use crate::command::{self, Command, Input};
 use crate::exit::{Failure, Reason};
 use crate::input::Typed;
@@ -20,7 +20,7 @@ impl Session {
     /// Begins a connection: with a login that was asked for, else with the token that is kept.
     pub(super) async fn begin(&mut self, client: &Client, first: Option<Command>) -> Pending {
         let first = match first {
-            None if !self.interactive => self.login_in_the_pipe(client).await,
+            None if !self.hand.has_editor() => self.login_in_the_pipe(client).await,
             first => first,
         };
         let login = match first {
@@ -39,13 +39,9 @@ impl Session {
     /// login by password makes one more device, and there is a bound on them. A script that only sends
     /// has to begin sometime, so its first line is waited for; one that stays may never say anything.
     async fn login_in_the_pipe(&mut self, client: &Client) -> Option<Command> {
-        if self.peeked.is_none() {
-            self.peeked = match self.wishes.follow || std::io::stdin().is_terminal() {
-                true => self.typed.try_recv().ok(),
-                false => self.typed.recv().await,
-            };
-        }
-        let Some(Typed::Line(line)) = self.peeked.as_ref().filter(|_| !self.wishes.text) else { return None };
+        let waits = !self.wishes.follow && !std::io::stdin().is_terminal();
+        let next = self.inbox.peek(waits).await.filter(|_| !self.wishes.text);
+        let Some(Typed::Line(line)) = next else { return None };
         let Ok(Input::Command(login)) = command::parse(line) else { return None };
         let login = self.with_password(login);
         match &login {
@@ -55,7 +51,7 @@ impl Session {
             | Command::Login { name: Some(_), password: Some(_) } => {}
             _ => return None,
         }
-        self.peeked = None;
+        self.inbox.skip();
         Some(login)
     }
 
@@ -66,35 +62,26 @@ impl Session {
     }
 
     /// Takes what came from the keyboard or the pipe.
-    pub(super) fn typed(
-        &mut self,
-        client: &Client,
-        typed: Typed,
-        pending: &mut Option<Pending>,
-    ) -> Option<End> {
+    pub(super) fn typed(&mut self, client: &Client, typed: Typed) -> Option<End> {
         match typed {
-            Typed::Line(line) if self.confirming => return self.confirm(&line),
+            Typed::Line(line) if self.inbox.is_confirming() => return self.confirm(&line),
             Typed::Line(line) => {
                 self.show_all();
-                let end = self.line(client, line, pending);
+                let end = self.line(client, line);
                 self.correspondent.line_read();
                 return end;
             }
             Typed::Command(command) => {
-                self.awaited = true;
-                let end = self.obey(client, command, pending);
-                if end.is_none() && pending.is_none() {
+                let end = self.obey(client, command);
+                if end.is_none() && !self.errand.editor_waits() {
                     self.tell(Verdict::Settled);
                 }
                 return end;
             }
+            // Whoever is logged in registers over a connection that is not there yet.
+            Typed::NewName(_) if client.is_logged_in() => self.tell(Verdict::Settled),
             Typed::NewName(name) => {
-                self.awaited = true;
-                // Whoever is logged in registers over a connection that is not there yet.
-                match client.is_logged_in() {
-                    true => self.tell(Verdict::Settled),
-                    false => *pending = Some(ask_for_name(client.clone(), name)),
-                }
+                self.errand.begin(Some(ask_for_name(client.clone(), name)), Regard::Awaited);
             }
             Typed::Editing => {
                 let room = self.view.current().map(RoomRef::to_string);
@@ -103,8 +90,8 @@ impl Session {
             Typed::UnreadableCommand(words) if !self.wishes.text => return self.misunderstood(words),
             Typed::Unreadable(words) | Typed::UnreadableCommand(words) => self.refuse(words),
             Typed::Leave => return self.leave(),
-            Typed::End if !self.met => return Some(End::Failed(self.nobody_logged_in())),
-            Typed::End => self.ended = true,
+            Typed::End if self.standing.is_nobody() => return Some(End::Failed(self.nobody_logged_in())),
+            Typed::End => self.inbox.end(),
             Typed::Unread(reason) => return Some(unread(&format!("The input cannot be read: {reason}."))),
             Typed::Broken(reason) => {
                 return Some(End::Failed(Failure::new(
@@ -116,9 +103,8 @@ impl Session {
         None
     }
 
-    fn line(&mut self, client: &Client, line: String, pending: &mut Option<Pending>) -> Option<End> {
-        let first = !self.begun && !slash::is_blank_line(&line);
-        self.begun |= first;
+    fn line(&mut self, client: &Client, line: String) -> Option<End> {
+        let first = !slash::is_blank_line(&line) && self.inbox.begin();
         if self.wishes.text && first && slash::reveals(&line) {
             let words = "With --text no line is a command, so this login would be sent to everybody. \
                          Log in once without --text: this device is remembered.";
@@ -126,10 +112,10 @@ impl Session {
         }
         match self.understood(line) {
             Ok(Input::Blank) => {}
-            Ok(Input::Say(text)) => return self.speak(client, None, text, false, pending),
+            Ok(Input::Say(text)) => return self.speak(client, None, text, false),
             Ok(Input::Command(command)) => {
                 let command = self.with_password(command);
-                return self.obey(client, command, pending);
+                return self.obey(client, command);
             }
             Err(words) => return self.misunderstood(&words),
         }
@@ -157,7 +143,7 @@ impl Session {
     /// A command cannot be carried out as it stands. A script ends: the lines behind it are meant for the
     /// room or the account that the command was to change to, and would be said elsewhere.
     pub(super) fn misunderstood(&mut self, words: &str) -> Option<End> {
-        if self.scripted {
+        if self.hand.is_script() {
             let words = format!("{}\nThe lines behind this one were not read.", sentence(words));
             return Some(End::Failed(Failure::new(Reason::Refused, words)));
         }

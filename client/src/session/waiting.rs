@@ -5,9 +5,6 @@ use lanchat_model::limits;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::Pending;
-use super::answers::Answer;
-use crate::input::Typed;
 use crate::output::Output;
 
 /// Events that come in a row. Whoever types has a turn after so many, and after so long.
@@ -42,14 +39,6 @@ pub(super) async fn next_event(output: &Output, events: &mut Events) -> Option<E
     events.next().await
 }
 
-/// What was typed next. Cancel safe.
-pub(super) async fn next(peeked: &mut Option<Typed>, typed: &mut mpsc::Receiver<Typed>) -> Typed {
-    match peeked.take() {
-        Some(typed) => typed,
-        None => typed.recv().await.unwrap_or(Typed::End),
-    }
-}
-
 /// What the server in this process has to say; never, if there is none. Cancel safe.
 pub(super) async fn news(news: &mut Option<mpsc::Receiver<String>>) -> String {
     match news {
@@ -60,14 +49,6 @@ pub(super) async fn news(news: &mut Option<mpsc::Receiver<String>>) -> String {
                 std::future::pending().await
             }
         },
-        None => std::future::pending().await,
-    }
-}
-
-/// What comes of the request on its way; never, if there is none. Cancel safe.
-pub(super) async fn answer_of(pending: &mut Option<Pending>) -> Answer {
-    match pending {
-        Some(request) => request.await,
         None => std::future::pending().await,
     }
 }
