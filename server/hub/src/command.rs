@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// A room as its asker names it.
-pub use lanchat_model::RoomRef as RoomView;
 use lanchat_model::{
-    AccountName, AwayReason, ClientId, DisplayName, MessageText, Password, RoomName, Seq, TypedPassword,
+    AccountName, AwayReason, ClientId, DisplayName, MessageText, Password, RoomName, RoomRef, Seq,
+    TypedPassword,
 };
 
 /// How a connection becomes a session.
@@ -55,7 +54,7 @@ pub enum Credentials {
 #[derive(Clone, Debug)]
 pub struct Post {
     /// Where. A private chat that is not there yet is opened.
-    pub room: RoomView,
+    pub room: RoomRef,
     /// Makes a resend idempotent.
     pub client_id: ClientId,
     /// What.
@@ -84,7 +83,7 @@ pub enum Command {
         /// The epoch that the cursors belong to.
         epoch: Option<String>,
         /// Per room the last seq that the client has.
-        cursors: BTreeMap<RoomView, Seq>,
+        cursors: BTreeMap<RoomRef, Seq>,
         /// How many of the last entries to deliver of rooms without a cursor.
         tail: u64,
     },
@@ -93,7 +92,7 @@ pub enum Command {
     /// Say what this device has seen.
     Mark {
         /// Where.
-        room: RoomView,
+        room: RoomRef,
         /// The last entry seen.
         seq: Seq,
     },
@@ -114,12 +113,12 @@ pub enum Command {
     /// List who is in a room, or who is online.
     Members {
         /// Which room; everybody who is online if none.
-        room: Option<RoomView>,
+        room: Option<RoomRef>,
     },
     /// Read older entries.
     History {
         /// Where.
-        room: RoomView,
+        room: RoomRef,
         /// Only before this position.
         before: Option<Seq>,
         /// At most so many.
@@ -140,6 +139,6 @@ pub enum Command {
     /// Be typing.
     Typing {
         /// Where.
-        room: RoomView,
+        room: RoomRef,
     },
 }

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use lanchat_model::{RoomId, Seq, limits};
+use lanchat_model::{RoomId, RoomRef, Seq, limits};
 
-use crate::command::RoomView;
 use crate::error::{Error, Refusal};
 use crate::event::{Event, Notice, Reply, RoomState};
 use crate::failpoint;
@@ -21,7 +20,7 @@ impl Session {
     pub(crate) async fn attach(
         &mut self,
         epoch: Option<String>,
-        cursors: BTreeMap<RoomView, Seq>,
+        cursors: BTreeMap<RoomRef, Seq>,
         tail: u64,
     ) -> Result<Reply, Error> {
         if cursors.len() > limits::CURSORS_MAX {

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use lanchat_model::{AccountName, AwayReason, ClientId, DisplayName, Seq, Timestamp};
+use lanchat_model::{AccountName, AwayReason, ClientId, DisplayName, RoomRef, Seq, Timestamp};
 
-use crate::command::RoomView;
 use crate::entry::{Entry, Run};
 use crate::error::Error;
 use crate::wire_form::{WireForms, WireVariant};
@@ -38,7 +37,7 @@ pub enum LogoutReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomState {
     /// Which.
-    pub room: RoomView,
+    pub room: RoomRef,
     /// The last position of its log.
     pub head: Seq,
     /// What this device has seen.
@@ -72,7 +71,7 @@ pub struct Welcome {
 #[derive(Clone, Debug)]
 pub struct RoomSummary {
     /// Which.
-    pub room: RoomView,
+    pub room: RoomRef,
     /// How many accounts are in it.
     pub members: u64,
     /// How many of them are online or away.
@@ -122,7 +121,7 @@ pub enum Reply {
     /// Who is in a room, or online.
     Members {
         /// Which room; none: everybody who is online.
-        room: Option<RoomView>,
+        room: Option<RoomRef>,
         /// Those that fit the page.
         members: Vec<Member>,
         /// How many there are.
@@ -131,7 +130,7 @@ pub enum Reply {
     /// Older entries.
     History {
         /// Where.
-        room: RoomView,
+        room: RoomRef,
         /// Oldest first.
         entries: Vec<Arc<Entry>>,
         /// Whether there are older ones.
@@ -193,7 +192,7 @@ pub enum Event {
     /// Entries of a room that the session is attached to, all of a run.
     Run {
         /// The room as this session sees it.
-        room: RoomView,
+        room: RoomRef,
         /// From which side it sees it.
         side: Side,
         /// The entries.
@@ -202,14 +201,14 @@ pub enum Event {
     /// An entry of a room that the session is attached to.
     Entry {
         /// The room as this session sees it.
-        room: RoomView,
+        room: RoomRef,
         /// The entry.
         entry: Arc<Entry>,
     },
     /// A post of this session is on disk.
     Ack {
         /// Its room.
-        room: RoomView,
+        room: RoomRef,
         /// Its entry.
         entry: Arc<Entry>,
     },
@@ -223,13 +222,13 @@ pub enum Event {
     /// The session has a room that it did not have.
     Room(RoomState),
     /// The session has a room no longer.
-    RoomGone(RoomView),
+    RoomGone(RoomRef),
     /// What accounts do now.
     Presence(Arc<PresenceNews>),
     /// Somebody is typing.
     Typing {
         /// Where.
-        room: RoomView,
+        room: RoomRef,
         /// Who.
         name: AccountName,
     },

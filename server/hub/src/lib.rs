@@ -44,7 +44,7 @@ mod writing;
 mod wrong;
 
 pub use answers::AnswerPlace;
-pub use command::{Command, Credentials, Post, RoomView};
+pub use command::{Command, Credentials, Post};
 pub use entry::{Body, Entry, Run, Subject};
 pub use error::{Error, FaultId, Refusal};
 pub use event::{

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use lanchat_model::{ClientId, RoomId};
+use lanchat_model::{ClientId, RoomId, RoomRef};
 
 use crate::account_places::AccountPlaces;
-use crate::command::RoomView;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::event::LogoutReason;
@@ -16,7 +15,7 @@ use crate::event::LogoutReason;
 /// What became of a post of this session.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    pub(crate) room: RoomView,
+    pub(crate) room: RoomRef,
     pub(crate) client_id: ClientId,
     /// The entry that is acknowledged, or why not.
     pub(crate) result: Result<Arc<Entry>, Error>,

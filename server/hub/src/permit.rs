@@ -3,9 +3,8 @@
 //!
 //! It must not know where its arguments come from.
 
-use lanchat_model::AccountId;
+use lanchat_model::{AccountId, RoomRef};
 
-use crate::command::RoomView;
 use crate::entry::Body;
 use crate::error::Refusal;
 use crate::port::RoomKind;
@@ -111,12 +110,12 @@ impl From<Scope> for RoomPolicy {
     }
 }
 
-impl From<&RoomView> for RoomPolicy {
-    fn from(view: &RoomView) -> Self {
+impl From<&RoomRef> for RoomPolicy {
+    fn from(view: &RoomRef) -> Self {
         match view {
-            RoomView::Group(name) if name.is_lobby() => Scope::Lobby.into(),
-            RoomView::Group(_) => Scope::Group.into(),
-            RoomView::Private(_) => Scope::Private.into(),
+            RoomRef::Group(name) if name.is_lobby() => Scope::Lobby.into(),
+            RoomRef::Group(_) => Scope::Group.into(),
+            RoomRef::Private(_) => Scope::Private.into(),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use lanchat_model::{AccountName, ClientId, Password, RoomId, RoomName, Seq, TypedPassword, limits};
+use lanchat_model::{AccountName, ClientId, Password, RoomId, RoomName, RoomRef, Seq, TypedPassword, limits};
 
 use crate::bus::{Devices, Hint};
-use crate::command::{Post, RoomView};
+use crate::command::Post;
 use crate::entry::{Body, Subject};
 use crate::error::{Error, Refusal};
 use crate::event::{LogoutReason, Member, Reply, RoomSummary};
@@ -26,7 +26,7 @@ impl Session {
     pub async fn post(&mut self, post: Post) -> Result<Reply, Error> {
         let Post { room: view, client_id, text, action } = post;
         let body = Body::Message { text, action };
-        if let RoomView::Private(peer) = &view
+        if let RoomRef::Private(peer) = &view
             && self.seats.find(&view).is_none()
         {
             Box::pin(self.open_private(peer.clone(), client_id, &body)).await?;
@@ -44,9 +44,9 @@ impl Session {
     }
 
     /// The room of a post by somebody who is not in it, as far as this session knows; [`RoomId::NONE`] if there is none.
-    async fn room_without_seat(&self, view: &RoomView) -> Result<RoomId, Error> {
+    async fn room_without_seat(&self, view: &RoomRef) -> Result<RoomId, Error> {
         // A private chat was opened a moment ago, and is never left.
-        let RoomView::Group(name) = view else { return Err(Refusal::NotAMember.into()) };
+        let RoomRef::Group(name) = view else { return Err(Refusal::NotAMember.into()) };
         let found = self.hub.store.group(name.clone()).await?;
         Ok(found.map_or(RoomId::NONE, |room| room.id))
     }
@@ -96,7 +96,7 @@ impl Session {
     }
 
     pub(crate) async fn join(&mut self, name: RoomName, tail: u64) -> Result<Reply, Error> {
-        let view = RoomView::Group(name.clone());
+        let view = RoomRef::Group(name.clone());
         // A seat may be one that was lost a moment ago, on another device.
         self.reconcile().await?;
         if self.seats.find(&view).is_some() {
@@ -119,7 +119,7 @@ impl Session {
 
     /// The answer to a `join`, which says what is to be announced of the room. Whoever was not told that the room is there
     /// starts as asked; for whoever was not told that it was gone the cursor goes on.
-    fn entered(&mut self, view: &RoomView, tail: u64) -> Result<Reply, Error> {
+    fn entered(&mut self, view: &RoomRef, tail: u64) -> Result<Reply, Error> {
         let seat = self.seat_for(Act::Read, view)?;
         let (room, told) = (seat.room, seat.live.as_ref().map(|live| live.cursor));
         let cursor = match self.announced.iter().find(|news| news.room() == view) {
@@ -132,12 +132,12 @@ impl Session {
     }
 
     /// Drops what is to be announced of a room: the answer to a request says it.
-    fn leave_unsaid(&mut self, view: &RoomView) {
+    fn leave_unsaid(&mut self, view: &RoomRef) {
         self.announced.retain(|news| news.room() != view);
     }
 
     pub(crate) async fn leave(&mut self, name: RoomName) -> Result<Reply, Error> {
-        let view = RoomView::Group(name);
+        let view = RoomRef::Group(name);
         let room = self.seat_for(Act::Leave, &view)?.room;
         self.change_membership(room, Body::Left).await?;
         self.lose_seat(room);
@@ -145,7 +145,7 @@ impl Session {
         Ok(Reply::Done)
     }
 
-    pub(crate) fn typing(&mut self, room: &RoomView) -> Result<Reply, Error> {
+    pub(crate) fn typing(&mut self, room: &RoomRef) -> Result<Reply, Error> {
         let room = self.seat_for(Act::Type, room)?.room;
         if self.hub.typing.mark(room, self.name.clone()) {
             self.hub.announcer.announce(&Hint::Typing { room, name: self.name.clone() });
@@ -154,7 +154,7 @@ impl Session {
     }
 
     /// A mark beyond the head would hide what comes: it is cut to the head.
-    pub(crate) async fn mark(&mut self, view: &RoomView, seq: Seq) -> Result<Reply, Error> {
+    pub(crate) async fn mark(&mut self, view: &RoomRef, seq: Seq) -> Result<Reply, Error> {
         let seat = self.seat_for(Act::Read, view)?;
         if seat.live.is_none() && seq > seat.head() {
             // Before delivery begins nobody says how a room grows.
@@ -179,7 +179,7 @@ impl Session {
         Ok(Reply::Rooms(groups.into_iter().map(summary).collect()))
     }
 
-    pub(crate) async fn members(&mut self, view: Option<RoomView>) -> Result<Reply, Error> {
+    pub(crate) async fn members(&mut self, view: Option<RoomRef>) -> Result<Reply, Error> {
         let here = self.hub.presence.here();
         let Some(view) = view else {
             let total = here.len() as u64;
@@ -199,10 +199,10 @@ impl Session {
     }
 
     /// A group room is listed, so who is in it is no secret; a private chat is nobody else's.
-    async fn record(&self, view: &RoomView) -> Result<RoomRecord, Error> {
+    async fn record(&self, view: &RoomRef) -> Result<RoomRecord, Error> {
         let found = match view {
-            RoomView::Group(name) => self.hub.store.group(name.clone()).await?,
-            RoomView::Private(peer) => match self.hub.store.account(peer.clone()).await? {
+            RoomRef::Group(name) => self.hub.store.group(name.clone()).await?,
+            RoomRef::Private(peer) => match self.hub.store.account(peer.clone()).await? {
                 Some(peer) => self.hub.store.private(self.account, peer.id).await?,
                 None => return Err(Refusal::NoSuchAccount.into()),
             },
@@ -212,7 +212,7 @@ impl Session {
 
     pub(crate) async fn history(
         &mut self,
-        view: RoomView,
+        view: RoomRef,
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Reply, Error> {
@@ -227,7 +227,7 @@ impl Session {
 
     /// A room of the session, and up to where its log may be shown to it. What is beyond was committed and not announced
     /// yet: it may stand behind the leaving of this very account.
-    async fn shown(&mut self, view: &RoomView) -> Result<(RoomId, Seq), Error> {
+    async fn shown(&mut self, view: &RoomRef) -> Result<(RoomId, Seq), Error> {
         let seat = self.seat_for(Act::Read, view)?;
         let room = seat.room;
         if let Some(head) = seat.live.as_ref().and_then(|live| live.room.head_for(self.id, live.key)) {

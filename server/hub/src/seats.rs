@@ -3,9 +3,8 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use lanchat_model::{RoomId, Seq, limits};
+use lanchat_model::{RoomId, RoomRef, Seq, limits};
 
-use crate::command::RoomView;
 use crate::event::{RoomState, Side};
 use crate::port::{MembershipRecord, RoomKind};
 use crate::registry::SessionId;
@@ -16,7 +15,7 @@ use crate::room::{ReaderKey, Room};
 pub(crate) struct Seat {
     pub(crate) room: RoomId,
     /// How this account names the room.
-    pub(crate) view: RoomView,
+    pub(crate) view: RoomRef,
     /// From which side this account sees it.
     pub(crate) side: Side,
     /// What the store knew of the room when it was asked last: the lowest position of its log, and the last.
@@ -46,7 +45,7 @@ impl Live {
 }
 
 impl Seat {
-    fn new(record: &MembershipRecord, view: RoomView) -> Self {
+    fn new(record: &MembershipRecord, view: RoomRef) -> Self {
         Self {
             room: record.room.id,
             side: side(&record.room.kind, &view),
@@ -77,8 +76,8 @@ impl Seat {
     pub(crate) fn start(&self, tail: u64) -> Seq {
         let tail = self.head().back(tail.min(limits::JOIN_TAIL_MAX));
         match self.view {
-            RoomView::Group(_) => tail,
-            RoomView::Private(_) => tail.min(self.mark),
+            RoomRef::Group(_) => tail,
+            RoomRef::Private(_) => tail.min(self.mark),
         }
     }
 
@@ -94,10 +93,10 @@ impl Seat {
 }
 
 /// From which side a room is seen by whoever names it so.
-fn side(kind: &RoomKind, view: &RoomView) -> Side {
+fn side(kind: &RoomKind, view: &RoomRef) -> Side {
     match (kind, view) {
-        (RoomKind::Private([one, _]), RoomView::Private(peer)) if one.1 == *peer => Side::Other,
-        (RoomKind::Private(_) | RoomKind::Group(_), RoomView::Private(_) | RoomView::Group(_)) => Side::One,
+        (RoomKind::Private([one, _]), RoomRef::Private(peer)) if one.1 == *peer => Side::Other,
+        (RoomKind::Private(_) | RoomKind::Group(_), RoomRef::Private(_) | RoomRef::Group(_)) => Side::One,
     }
 }
 
@@ -127,20 +126,20 @@ impl Seats {
     }
 
     /// The seat in the room of this view.
-    pub(crate) fn find(&self, view: &RoomView) -> Option<&Seat> {
+    pub(crate) fn find(&self, view: &RoomRef) -> Option<&Seat> {
         let place = self.place_by_view(view).ok()?;
         self.by_view.get(place).and_then(|room| self.seat(*room))
     }
 
     /// Where the room of this view is listed, or would be.
-    fn place_by_view(&self, view: &RoomView) -> Result<usize, usize> {
+    fn place_by_view(&self, view: &RoomRef) -> Result<usize, usize> {
         // Each that is listed has a seat.
         let listed = |room: &RoomId| self.seat(*room).map_or(Ordering::Less, |seat| seat.view.cmp(view));
         self.by_view.binary_search_by(listed)
     }
 
     /// Adds a seat, unless there is one in that room.
-    pub(crate) fn insert(&mut self, record: &MembershipRecord, view: RoomView) {
+    pub(crate) fn insert(&mut self, record: &MembershipRecord, view: RoomRef) {
         let room = record.room.id;
         let (Err(place), Err(place_of_view)) =
             (self.by_room.binary_search_by_key(&room, |seat| seat.room), self.place_by_view(&view))
@@ -187,8 +186,8 @@ mod tests {
         MembershipRecord { room, mark: Seq::ZERO }
     }
 
-    fn view(name: &str) -> RoomView {
-        RoomView::Group(name.parse().unwrap())
+    fn view(name: &str) -> RoomRef {
+        RoomRef::Group(name.parse().unwrap())
     }
 
     #[test]
@@ -198,8 +197,8 @@ mod tests {
             (lanchat_model::AccountId(1), ana.clone()),
             (lanchat_model::AccountId(2), bob.clone()),
         ]);
-        assert_eq!(side(&kind, &RoomView::Private(bob)), Side::One);
-        assert_eq!(side(&kind, &RoomView::Private(ana)), Side::Other);
+        assert_eq!(side(&kind, &RoomRef::Private(bob)), Side::One);
+        assert_eq!(side(&kind, &RoomRef::Private(ana)), Side::Other);
     }
 
     #[test]

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lanchat_model::{AccountId, ClientId, RoomId, Seq, limits};
+use lanchat_model::{AccountId, ClientId, RoomId, RoomRef, Seq, limits};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, yield_now};
 
 use crate::announcer::Announcer;
 use crate::backlog::{Backlog, Queued};
 use crate::bus::Hint;
-use crate::command::RoomView;
 use crate::entry::Entry;
 use crate::error::{Error, Refusal};
 use crate::failpoint;
@@ -31,7 +30,7 @@ struct Admission {
 #[derive(Debug)]
 pub(crate) enum Asker {
     /// A session that posted and goes on.
-    Author { mailbox: Arc<Mailbox>, room: RoomView, round: Round, place: QueuePlace },
+    Author { mailbox: Arc<Mailbox>, room: RoomRef, round: Round, place: QueuePlace },
     /// A session that waits for its membership to change.
     Waiting(oneshot::Sender<Result<Appended, Error>>),
 }
@@ -67,7 +66,7 @@ impl Sequencer {
         draft: Draft,
         source: &Source,
         mailbox: Arc<Mailbox>,
-        room: RoomView,
+        room: RoomRef,
         round: Round,
     ) -> Result<(), Error> {
         let place = self.0.queue.place(&mailbox.of_account, draft.body.weight()).await?;

@@ -5,11 +5,11 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use lanchat_model::{AccountId, AccountName, ClientId, DeviceId, RoomId, Seq, limits};
+use lanchat_model::{AccountId, AccountName, ClientId, DeviceId, RoomId, RoomRef, Seq, limits};
 use tokio::time::{Instant, sleep};
 
 use crate::answers::AnswerPlace;
-use crate::command::{Command, RoomView};
+use crate::command::Command;
 use crate::error::{Error, Refusal};
 use crate::event::{Event, Notice, Reply, RoomState, Welcome};
 use crate::hub::Inner;
@@ -67,12 +67,12 @@ pub(crate) enum RoomNews {
     /// The session has it.
     Here(RoomState),
     /// The session has it no longer. How far it was handed out.
-    Gone(RoomView, Option<Seq>),
+    Gone(RoomRef, Option<Seq>),
 }
 
 impl RoomNews {
     /// The room that it is of.
-    pub(crate) fn room(&self) -> &RoomView {
+    pub(crate) fn room(&self) -> &RoomRef {
         match self {
             Self::Here(state) => &state.room,
             Self::Gone(room, _) => room,
@@ -333,12 +333,12 @@ impl Session {
     }
 
     /// How this account names a room.
-    pub(crate) fn view_of(&self, kind: &RoomKind) -> RoomView {
+    pub(crate) fn view_of(&self, kind: &RoomKind) -> RoomRef {
         match kind {
-            RoomKind::Group(name) => RoomView::Group(name.clone()),
+            RoomKind::Group(name) => RoomRef::Group(name.clone()),
             RoomKind::Private([one, other]) => {
                 let peer = if one.0 == self.account { other } else { one };
-                RoomView::Private(peer.1.clone())
+                RoomRef::Private(peer.1.clone())
             }
         }
     }
@@ -349,7 +349,7 @@ impl Session {
     }
 
     /// Removes a room of the account.
-    pub(crate) fn lose_seat(&mut self, room: RoomId) -> Option<RoomView> {
+    pub(crate) fn lose_seat(&mut self, room: RoomId) -> Option<RoomRef> {
         let seat = self.seats.remove(room)?;
         if let Some(live) = seat.live {
             self.hub.registry.detach(self.id, room, live.key);
@@ -359,7 +359,7 @@ impl Session {
     }
 
     /// The seat in a room, if the account may do this there.
-    pub(crate) fn seat_for(&self, act: Act, view: &RoomView) -> Result<&Seat, Error> {
+    pub(crate) fn seat_for(&self, act: Act, view: &RoomRef) -> Result<&Seat, Error> {
         let seat = self.seats.find(view);
         let standing = Standing { role: self.role, is_member: seat.is_some() };
         may(standing, act, None, view.into())?;

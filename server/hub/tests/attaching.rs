@@ -8,8 +8,8 @@ mod people;
 
 use std::collections::BTreeMap;
 
-use lanchat_hub::{Command, Credentials, Event, Hub, HubOptions, Reply, RoomView};
-use lanchat_model::{RoomName, limits};
+use lanchat_hub::{Command, Credentials, Event, Hub, HubOptions, Reply};
+use lanchat_model::{RoomName, RoomRef, limits};
 use memory_store::MemoryStore;
 use people::{here, newcomer};
 use tokio::time::{Instant, timeout};
@@ -28,7 +28,7 @@ async fn an_account_has_its_lists_read_one_after_the_other_and_keeps_nobody_else
     let hub = Hub::open(store.clone(), HubOptions::default()).await.unwrap();
     let (mut ana, _) = hub.authenticate(newcomer("ana"), &here()).await.unwrap();
     let (mut eve, welcome) = hub.authenticate(newcomer("eve"), &here()).await.unwrap();
-    let members = Command::Members { room: Some(RoomView::Group(RoomName::lobby())) };
+    let members = Command::Members { room: Some(RoomRef::Group(RoomName::lobby())) };
     for asked in [attach(), join(), Command::Rooms, members] {
         let resume = Credentials::Resume { token: welcome.token.clone() };
         let (mut beside, _) = hub.authenticate(resume, &here()).await.unwrap();
@@ -67,7 +67,7 @@ async fn sessions_that_are_told_of_other_rooms_look_one_after_the_other() {
     assert!(first.await.is_ok());
     let told = second.await.unwrap();
     let is_garden =
-        |event: &Event| matches!(event, Event::Room(state) if state.room == RoomView::Group(garden()));
+        |event: &Event| matches!(event, Event::Room(state) if state.room == RoomRef::Group(garden()));
     assert!(told.iter().any(is_garden), "{told:?}");
 }
 

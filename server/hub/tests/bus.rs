@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lanchat_hub::bus::{Bus, Hint};
 use lanchat_hub::port::Store;
-use lanchat_hub::{Command, Event, Hub, HubOptions, LogoutReason, Notice, RoomView};
-use lanchat_model::{Password, RoomName, limits};
+use lanchat_hub::{Command, Event, Hub, HubOptions, LogoutReason, Notice};
+use lanchat_model::{Password, RoomName, RoomRef, limits};
 use memory_store::MemoryStore;
 use people::PASSWORD;
 use talk::{attach, drain, lobby, log_in, notices, post, register, texts};
@@ -99,7 +99,7 @@ async fn rooms_that_are_entered_and_left_at_one_server_come_and_go_at_the_other(
         attach(session).await;
     }
     let den: RoomName = "den".parse().unwrap();
-    let room = RoomView::Group(den.clone());
+    let room = RoomRef::Group(den.clone());
     for session in [&mut ana, &mut bob] {
         session.submit(Command::Join { room: den.clone(), tail: 0 }).await.unwrap();
     }
@@ -112,7 +112,7 @@ async fn rooms_that_are_entered_and_left_at_one_server_come_and_go_at_the_other(
     assert!(told.iter().any(|event| matches!(event, Event::RoomGone(gone) if *gone == room)), "{told:?}");
     assert!(texts(&told).is_empty(), "{told:?}");
     // A private chat too: its other side is told by the server where that one is.
-    bob.submit(post(RoomView::Private("ana".parse().unwrap()), 2, "psst")).await.unwrap();
+    bob.submit(post(RoomRef::Private("ana".parse().unwrap()), 2, "psst")).await.unwrap();
     assert_eq!(texts(&drain(&mut phone).await).len(), 1);
 }
 

@@ -5,8 +5,8 @@
 mod memory_store;
 mod people;
 
-use lanchat_hub::{Command, Credentials, Hub, HubOptions, Post, RoomView, Source};
-use lanchat_model::{ClientId, MessageText, RoomId, RoomName, limits};
+use lanchat_hub::{Command, Credentials, Hub, HubOptions, Post, Source};
+use lanchat_model::{ClientId, MessageText, RoomId, RoomName, RoomRef, limits};
 use memory_store::MemoryStore;
 use people::{here, newcomer};
 use tokio::task::{JoinSet, unconstrained};
@@ -18,7 +18,7 @@ fn post(number: usize) -> Command {
 
 fn post_of(number: usize, text: &str) -> Command {
     let client_id = ClientId::from_bytes((number as u128).to_be_bytes());
-    let (room, text) = (RoomView::Group(RoomName::lobby()), MessageText::parse(text).unwrap());
+    let (room, text) = (RoomRef::Group(RoomName::lobby()), MessageText::parse(text).unwrap());
     Command::Post(Post { room, client_id, text, action: false })
 }
 

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use lanchat_hub::port::Accounts;
 use lanchat_hub::{
-    Command, Credentials, Error, Event, Hub, HubOptions, Notice, PresenceState, Refusal, Reply, RoomView,
+    Command, Credentials, Error, Event, Hub, HubOptions, Notice, PresenceState, Refusal, Reply,
 };
-use lanchat_model::{RoomName, Seq, limits};
+use lanchat_model::{RoomName, RoomRef, Seq, limits};
 use memory_store::MemoryStore;
 use people::{here, newcomer};
 use talk::{
@@ -159,10 +159,10 @@ async fn who_left_sees_nothing_that_comes_after() {
     }
     drain(&mut bob).await;
     bob.submit(Command::Leave { room: den.clone() }).await.unwrap();
-    ana.submit(post(RoomView::Group(den.clone()), 1, "bob is gone")).await.unwrap();
+    ana.submit(post(RoomRef::Group(den.clone()), 1, "bob is gone")).await.unwrap();
     drain(&mut ana).await;
     assert!(texts(&drain(&mut bob).await).is_empty());
-    let view = RoomView::Group(den);
+    let view = RoomRef::Group(den);
     bob.submit(post(view.clone(), 2, "let me in")).await.unwrap();
     assert_eq!(outcomes(&drain(&mut bob).await), [Err(Refusal::NotAMember)]);
     for command in [

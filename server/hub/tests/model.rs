@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use lanchat_hub::{
     Body, Command, Credentials, Entry, Error, Event, Hub, HubOptions, Post, Refusal, Reply, RoomState,
-    RoomView, Session, Source,
+    Session, Source,
 };
-use lanchat_model::{ClientId, MessageText, RoomId, Seq, limits};
+use lanchat_model::{ClientId, MessageText, RoomId, RoomRef, Seq, limits};
 use memory_store::MemoryStore;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -95,21 +95,19 @@ fn name(account: Account) -> String {
     format!("user{account}")
 }
 
-fn view(room: Room, of: Account) -> RoomView {
+fn view(room: Room, of: Account) -> RoomRef {
     match room {
-        Room::Group(group) => RoomView::Group(GROUPS[group].parse().unwrap()),
+        Room::Group(group) => RoomRef::Group(GROUPS[group].parse().unwrap()),
         Room::Private(one, other) => {
-            RoomView::Private(name(if one == of { other } else { one }).parse().unwrap())
+            RoomRef::Private(name(if one == of { other } else { one }).parse().unwrap())
         }
     }
 }
 
-fn room(view: &RoomView, of: Account) -> Room {
+fn room(view: &RoomRef, of: Account) -> Room {
     match view {
-        RoomView::Group(group) => {
-            Room::Group(GROUPS.iter().position(|name| *name == group.as_str()).unwrap())
-        }
-        RoomView::Private(peer) => {
+        RoomRef::Group(group) => Room::Group(GROUPS.iter().position(|name| *name == group.as_str()).unwrap()),
+        RoomRef::Private(peer) => {
             private(of, (0..ACCOUNTS).find(|account| name(*account) == peer.as_str()).unwrap())
         }
     }
@@ -135,7 +133,7 @@ fn said(entry: &Entry) -> (Account, Said) {
 struct Device {
     account: Account,
     token: String,
-    cursors: BTreeMap<RoomView, Seq>,
+    cursors: BTreeMap<RoomRef, Seq>,
     link: Option<Link>,
 }
 
@@ -245,9 +243,9 @@ impl World {
         device.cursors.clear();
         for state in &rooms {
             let from = cursors.get(&state.room).copied().unwrap_or_else(|| match state.room {
-                RoomView::Group(_) => state.head.back(tail),
+                RoomRef::Group(_) => state.head.back(tail),
                 // No device of this test says what it has seen.
-                RoomView::Private(_) => Seq::ZERO,
+                RoomRef::Private(_) => Seq::ZERO,
             });
             assert_eq!(state.from, from, "delivery goes on where it ended: {state:?}");
             assert!(state.head.get() <= self.reference.head(room(&state.room, device.account)));
@@ -261,7 +259,7 @@ impl World {
     async fn join(&mut self, number: usize, group: Room, tail: u64) {
         let device = &mut self.devices[number];
         let (account, Some(link)) = (device.account, &mut device.link) else { return };
-        let RoomView::Group(name) = view(group, account) else { panic!() };
+        let RoomRef::Group(name) = view(group, account) else { panic!() };
         let Reply::Room(RoomState { room: view, from, head, .. }) =
             link.session.submit(Command::Join { room: name, tail }).await.unwrap()
         else {
@@ -282,7 +280,7 @@ impl World {
     async fn leave(&mut self, number: usize, group: Room) {
         let device = &mut self.devices[number];
         let (account, Some(link)) = (device.account, &mut device.link) else { return };
-        let RoomView::Group(name) = view(group, account) else { panic!() };
+        let RoomRef::Group(name) = view(group, account) else { panic!() };
         let is_member = self.reference.is_member(account, group);
         match link.session.submit(Command::Leave { room: name }).await {
             Ok(Reply::Done) => {
@@ -379,7 +377,7 @@ impl World {
 fn look_at(
     event: Event,
     account: Account,
-    cursors: &mut BTreeMap<RoomView, Seq>,
+    cursors: &mut BTreeMap<RoomRef, Seq>,
     link: &mut Link,
     reference: &ReferenceHub,
 ) {
@@ -408,7 +406,7 @@ fn look_at(
             assert_eq!(link.expected.pop_front(), Some((id, outcome)));
         }
         Event::Room(state) => {
-            let is_private = matches!(state.room, RoomView::Private(_));
+            let is_private = matches!(state.room, RoomRef::Private(_));
             assert!(!is_private || state.from == Seq::ZERO, "a private chat is new from its first line");
             cursors.insert(state.room, state.from);
         }

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use lanchat_hub::port::Accounts;
 use lanchat_hub::{
-    Command, Credentials, Error, Event, Hub, HubOptions, Notice, PresenceState, Refusal, Reply, RoomView,
+    Command, Credentials, Error, Event, Hub, HubOptions, Notice, PresenceState, Refusal, Reply,
 };
-use lanchat_model::{RoomName, Seq, limits};
+use lanchat_model::{RoomName, RoomRef, Seq, limits};
 use memory_store::MemoryStore;
 use people::here;
 use talk::{
@@ -31,15 +31,15 @@ async fn a_resend_by_somebody_who_left_is_answered_as_the_first_time() {
     let [den, attic] = ["den", "attic"].map(|name| name.parse::<RoomName>().unwrap());
     bob.submit(Command::Join { room: den.clone(), tail: 0 }).await.unwrap();
     drop(bob);
-    let den_view = RoomView::Group(den.clone());
-    let attic_view = RoomView::Group(attic.clone());
+    let den_view = RoomRef::Group(den.clone());
+    let attic_view = RoomRef::Group(attic.clone());
     let mut acked = Vec::new();
     for (number, room) in [(1, &den), (2, &attic)] {
         ana.submit(Command::Join { room: room.clone(), tail: 0 }).await.unwrap();
-        ana.submit(post(RoomView::Group(room.clone()), number, "once")).await.unwrap();
+        ana.submit(post(RoomRef::Group(room.clone()), number, "once")).await.unwrap();
         // Nothing was read in between, nor anything acknowledged.
         ana.submit(Command::Leave { room: room.clone() }).await.unwrap();
-        ana.submit(post(RoomView::Group(room.clone()), number, "once")).await.unwrap();
+        ana.submit(post(RoomRef::Group(room.clone()), number, "once")).await.unwrap();
         let answers = outcomes(&drain(&mut ana).await);
         assert_eq!(answers.len(), 2);
         assert_eq!(answers[0], answers[1]);
@@ -52,7 +52,7 @@ async fn a_resend_by_somebody_who_left_is_answered_as_the_first_time() {
             ana.submit(post(view.clone(), number, "another text")).await.unwrap();
             ana.submit(post(view.clone(), 7, "new")).await.unwrap();
         }
-        let nowhere = RoomView::Group("nowhere".parse().unwrap());
+        let nowhere = RoomRef::Group("nowhere".parse().unwrap());
         ana.submit(post(nowhere.clone(), 1, "once")).await.unwrap();
         ana.submit(post(nowhere, 8, "new")).await.unwrap();
         let events = drain(&mut ana).await;
@@ -141,7 +141,7 @@ async fn a_room_that_is_left_and_entered_again_before_a_session_is_told_goes_on(
     let den: RoomName = "den".parse().unwrap();
     let join = || Command::Join { room: den.clone(), tail: 0 };
     let leave = || Command::Leave { room: den.clone() };
-    let view = RoomView::Group(den.clone());
+    let view = RoomRef::Group(den.clone());
     for session in [&mut ana, &mut bob] {
         session.submit(join()).await.unwrap();
     }
@@ -183,7 +183,7 @@ async fn a_join_starts_where_its_session_was_told_that_the_room_is() {
     let join = |room: &RoomName| Command::Join { room: room.clone(), tail: 0 };
     for number in 0..3 {
         bob.submit(join(&den)).await.unwrap();
-        bob.submit(post(RoomView::Group(den.clone()), number, "x")).await.unwrap();
+        bob.submit(post(RoomRef::Group(den.clone()), number, "x")).await.unwrap();
     }
     drain(&mut bob).await;
     let from_of = |reply: Reply| {
@@ -205,7 +205,7 @@ async fn a_join_starts_where_its_session_was_told_that_the_room_is() {
     for (is_noticed, head) in [(false, 8), (true, 11)] {
         drain(&mut ana).await;
         ana.submit(Command::Leave { room: den.clone() }).await.unwrap();
-        bob.submit(post(RoomView::Group(den.clone()), head.into(), "gone?")).await.unwrap();
+        bob.submit(post(RoomRef::Group(den.clone()), head.into(), "gone?")).await.unwrap();
         drain(&mut bob).await;
         if is_noticed {
             phone.submit(join(&attic)).await.unwrap();
@@ -228,7 +228,7 @@ async fn what_may_not_be_is_refused_before_the_store_is_asked() {
     let before = store.batches();
     let leave = Command::Leave { room: RoomName::lobby() };
     assert_eq!(ana.submit(leave).await.unwrap_err(), Error::Refused(Refusal::LobbyStays));
-    let stranger = RoomView::Group("den".parse().unwrap());
+    let stranger = RoomRef::Group("den".parse().unwrap());
     for command in [
         Command::Leave { room: "den".parse().unwrap() },
         Command::History { room: stranger.clone(), before: None, limit: 10 },

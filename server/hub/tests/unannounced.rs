@@ -8,12 +8,12 @@ mod talk;
 
 use std::collections::BTreeMap;
 
-use lanchat_hub::{Body, Command, Error, Refusal, Reply, RoomView, Session};
-use lanchat_model::{RoomName, limits};
+use lanchat_hub::{Body, Command, Error, Refusal, Reply, Session};
+use lanchat_model::{RoomName, RoomRef, limits};
 use talk::{attach, drain, hub, lobby, log_in, post, register, texts};
 
 /// What is said in a page of a room.
-async fn history(reader: &mut Session, room: &RoomView) -> Result<Vec<String>, Error> {
+async fn history(reader: &mut Session, room: &RoomRef) -> Result<Vec<String>, Error> {
     let command = Command::History { room: room.clone(), before: None, limit: limits::HISTORY_PAGE_MAX };
     let Reply::History { entries, .. } = reader.submit(command).await? else { panic!("no page") };
     let text = |body: &Body| match body {
@@ -50,7 +50,7 @@ async fn what_stands_behind_a_leaving_is_in_no_page_of_who_left() {
     let (mut ana, _) = register(&hub, "ana").await;
     let (mut bob, _) = register(&hub, "bob").await;
     let den: RoomName = "den".parse().unwrap();
-    let room = RoomView::Group(den.clone());
+    let room = RoomRef::Group(den.clone());
     for session in [&mut ana, &mut bob] {
         session.submit(Command::Join { room: den.clone(), tail: 0 }).await.unwrap();
         attach(session).await;

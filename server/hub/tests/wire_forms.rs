@@ -9,7 +9,8 @@ mod talk;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use lanchat_hub::{Event, PresenceNews, RoomView, Run, Session, Side, WireVariant};
+use lanchat_hub::{Event, PresenceNews, Run, Session, Side, WireVariant};
+use lanchat_model::RoomRef;
 use talk::{attach, drain, hub, lobby, log_in, post, private, register};
 
 static OF_ONE_DOOR: WireVariant = WireVariant::for_all("one door");
@@ -18,7 +19,7 @@ static OF_ONE_SIDE: WireVariant = WireVariant::for_one_side("one side");
 static OF_THE_OTHER_SIDE: WireVariant = WireVariant::for_one_side("the other side");
 
 /// The last run that a session reads of a room, and from which side it sees it.
-async fn last_run(session: &mut Session, of: &RoomView) -> (Side, Arc<Run>) {
+async fn last_run(session: &mut Session, of: &RoomRef) -> (Side, Arc<Run>) {
     let runs = drain(session).await.into_iter().filter_map(|event| match event {
         Event::Run { room, side, run } if room == *of => Some((side, run)),
         _ => None,

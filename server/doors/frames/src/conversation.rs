@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use lanchat_hub::{Error, Event, Reply, RoomView, Run, Side, Welcome, WireVariant};
+use lanchat_hub::{Error, Event, Reply, Run, Side, Welcome, WireVariant};
 use lanchat_listener::{Closing, Flow, Inbound};
-use lanchat_model::{ServerId, limits};
+use lanchat_model::{RoomRef, ServerId, limits};
 use lanchat_protocol as wire;
 use wire::{BadFrame, ClientFrame, ErrorCode, ErrorFrame, Registration, Severity, encode};
 
@@ -183,7 +183,7 @@ impl Conversation {
                 say(from_hub::error(Some(&client_id.to_string()), error), out);
             }
             Event::Room(state) => say(wire::Room { id: None, state: from_hub::room_state(state) }, out),
-            Event::RoomGone(room) => say(wire::RoomGone { room: from_hub::room_name(room) }, out),
+            Event::RoomGone(room) => say(wire::RoomGone { room: room.to_string() }, out),
             Event::Typing { room, name } => say(from_hub::typing(room, name), out),
             Event::Notice(what) => say(from_hub::notice(*what), out),
         }
@@ -231,11 +231,11 @@ impl Conversation {
 }
 
 /// The form in which a run is said to whoever sees its room so.
-fn variant(room: &RoomView, side: Side) -> &'static WireVariant {
+fn variant(room: &RoomRef, side: Side) -> &'static WireVariant {
     match (room, side) {
-        (RoomView::Group(_), _) => &FOR_ALL,
-        (RoomView::Private(_), Side::One) => &FOR_ONE,
-        (RoomView::Private(_), Side::Other) => &FOR_OTHER,
+        (RoomRef::Group(_), _) => &FOR_ALL,
+        (RoomRef::Private(_), Side::One) => &FOR_ONE,
+        (RoomRef::Private(_), Side::Other) => &FOR_OTHER,
     }
 }
 
@@ -284,7 +284,7 @@ const fn flow_behind(reply: &Reply) -> Flow {
 }
 
 /// The frames of a run.
-fn frames(room: &RoomView, run: &Run) -> impl Iterator<Item = wire::ServerFrame> {
+fn frames(room: &RoomRef, run: &Run) -> impl Iterator<Item = wire::ServerFrame> {
     run.entries().iter().map(move |entry| from_hub::entry(room, entry))
 }
 

@@ -1,25 +1,16 @@
 //! Answers and events to frames.
 
 use lanchat_hub::{
-    Body, Entry, Error, LogoutReason, Notice, PresenceNews, PresenceState, Refusal, RoomState, RoomView,
-    Welcome,
+    Body, Entry, Error, LogoutReason, Notice, PresenceNews, PresenceState, Refusal, RoomState, Welcome,
 };
-use lanchat_model::{AccountName, Timestamp};
+use lanchat_model::{AccountName, RoomRef, Timestamp};
 use lanchat_protocol as wire;
 use wire::{ErrorCode, ServerFrame, format_timestamp};
 
 use crate::to_hub::Unfit;
 
-/// The room as the reader of the frame names it.
-pub(crate) fn room_name(view: &RoomView) -> String {
-    match view {
-        RoomView::Group(name) => name.to_string(),
-        RoomView::Private(peer) => format!("@{peer}"),
-    }
-}
-
-pub(crate) fn entry(view: &RoomView, entry: &Entry) -> ServerFrame {
-    let (room, seq) = (room_name(view), entry.seq);
+pub(crate) fn entry(view: &RoomRef, entry: &Entry) -> ServerFrame {
+    let (room, seq) = (view.to_string(), entry.seq);
     let ts = format_timestamp(entry.at);
     match &entry.body {
         Body::Message { text, action } => {
@@ -47,13 +38,13 @@ pub(crate) fn welcome(id: &str, version: u32, welcome: Welcome) -> ServerFrame {
     .into()
 }
 
-pub(crate) fn ack(room: &RoomView, entry: &Entry) -> ServerFrame {
+pub(crate) fn ack(room: &RoomRef, entry: &Entry) -> ServerFrame {
     let id = entry.client_id.to_string();
-    wire::Ack { id, room: room_name(room), seq: entry.seq, ts: format_timestamp(entry.at) }.into()
+    wire::Ack { id, room: room.to_string(), seq: entry.seq, ts: format_timestamp(entry.at) }.into()
 }
 
-pub(crate) fn typing(room: &RoomView, name: &AccountName) -> ServerFrame {
-    wire::Typing { room: room_name(room), username: name.to_string() }.into()
+pub(crate) fn typing(room: &RoomRef, name: &AccountName) -> ServerFrame {
+    wire::Typing { room: room.to_string(), username: name.to_string() }.into()
 }
 
 /// The frames of changes of presence.
@@ -154,12 +145,12 @@ fn code_of(error: &Error) -> (ErrorCode, Option<u64>) {
 
 pub(crate) fn room_state(state: &RoomState) -> wire::RoomState {
     let RoomState { room, head, mark, from, members } = state;
-    wire::RoomState { room: room_name(room), head: *head, mark: *mark, from: *from, members: *members }
+    wire::RoomState { room: room.to_string(), head: *head, mark: *mark, from: *from, members: *members }
 }
 
 pub(crate) fn room_summary(room: &lanchat_hub::RoomSummary) -> wire::RoomSummary {
     wire::RoomSummary {
-        room: room_name(&room.room),
+        room: room.room.to_string(),
         members: room.members,
         online: room.online,
         joined: room.joined,
@@ -204,7 +195,7 @@ mod tests {
                 at: Timestamp(0),
                 body,
             };
-            let frame = entry(&RoomView::Group(RoomName::lobby()), &found);
+            let frame = entry(&RoomRef::Group(RoomName::lobby()), &found);
             assert_eq!(frame.kind(), kind);
             let mut line = Vec::new();
             wire::encode(&frame, &mut line);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use lanchat_hub::{Entry, Member, Reply, RoomState, RoomSummary, RoomView};
-use lanchat_model::limits;
+use lanchat_hub::{Entry, Member, Reply, RoomState, RoomSummary};
+use lanchat_model::{RoomRef, limits};
 use lanchat_protocol as wire;
 use wire::{ServerFrame, encode, format_timestamp};
 
-use crate::from_hub::{entry, member, room_name, room_state, room_summary};
+use crate::from_hub::{entry, member, room_state, room_summary};
 
 /// An answer that is one line, of which the beginning was said. Nothing else may be said before its end.
 pub(crate) struct Listing {
@@ -19,7 +19,7 @@ pub(crate) struct Listing {
 }
 
 enum Items {
-    Entries(RoomView, IntoIter<Arc<Entry>>),
+    Entries(RoomRef, IntoIter<Arc<Entry>>),
     Rooms(IntoIter<RoomSummary>),
     Members(IntoIter<Member>),
     States(IntoIter<RoomState>),
@@ -49,12 +49,12 @@ impl Listing {
                 (wire::Rooms { id, rooms: Vec::new() }.into(), Items::Rooms(rooms.into_iter()))
             }
             Reply::Members { room, members, total } => {
-                let room = room.as_ref().map(room_name);
+                let room = room.as_ref().map(RoomRef::to_string);
                 let frame = wire::Members { id, room, members: Vec::new(), total };
                 (frame.into(), Items::Members(members.into_iter()))
             }
             Reply::History { room, entries, more } => {
-                let frame = wire::History { id, room: room_name(&room), entries: Vec::new(), more };
+                let frame = wire::History { id, room: room.to_string(), entries: Vec::new(), more };
                 (frame.into(), Items::Entries(room, entries.into_iter()))
             }
         };
@@ -122,8 +122,8 @@ mod tests {
         })
     }
 
-    fn room() -> RoomView {
-        RoomView::Private("b".repeat(limits::NAME_CHARS_MAX).parse().unwrap())
+    fn room() -> RoomRef {
+        RoomRef::Private("b".repeat(limits::NAME_CHARS_MAX).parse().unwrap())
     }
 
     /// The answer, and the length of its longest piece.
@@ -146,7 +146,7 @@ mod tests {
         let entries: Vec<_> =
             (1..).zip(texts.iter().cycle().take(30)).map(|(n, text)| message(n, text)).collect();
         let frames = entries.iter().map(|found| entry(&room(), found)).collect();
-        let whole = wire::History { id: "[]".into(), room: room_name(&room()), entries: frames, more: true };
+        let whole = wire::History { id: "[]".into(), room: room().to_string(), entries: frames, more: true };
         let (line, longest) = said(Reply::History { room: room(), entries, more: true });
         let mut expected = Vec::new();
         encode(&ServerFrame::from(whole), &mut expected);

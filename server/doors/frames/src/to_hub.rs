@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use lanchat_hub::{Command, Credentials, Post, Refusal, RoomView};
+use lanchat_hub::{Command, Credentials, Post, Refusal};
 use lanchat_listener::Request;
 use lanchat_model::{
-    AwayReason, BadName, BadText, ClientId, DisplayName, MessageText, Password, RoomName, Seq, limits,
+    AwayReason, BadName, BadText, ClientId, DisplayName, MessageText, Password, RoomName, RoomRef, Seq,
+    limits,
 };
-use lanchat_protocol::{ClientFrame, ErrorCode, RoomRef};
+use lanchat_protocol::{ClientFrame, ErrorCode};
 
 /// A frame that is well formed and still cannot be meant.
 #[derive(Debug)]
@@ -123,18 +124,16 @@ fn command(frame: ClientFrame) -> Result<Command, Unfit> {
     })
 }
 
-fn room(text: &str) -> Result<RoomView, Unfit> {
-    match text.parse::<RoomRef>() {
-        Ok(RoomRef::Group(name)) => Ok(RoomView::Group(name)),
-        Ok(RoomRef::Private(peer)) => Ok(RoomView::Private(peer)),
+fn room(text: &str) -> Result<RoomRef, Unfit> {
+    text.parse().map_err(|error| match error {
         // "@server": nobody can have this name, so nobody has it.
-        Err(BadName::Reserved) => Err(Unfit::new(ErrorCode::NoSuchAccount, "Nobody here has this name.")),
-        Err(error) => Err(Unfit::name(&error)),
-    }
+        BadName::Reserved => Unfit::new(ErrorCode::NoSuchAccount, "Nobody here has this name."),
+        error => Unfit::name(&error),
+    })
 }
 
 /// A room that the asker is in, if it is there.
-fn own_room(text: &str) -> Result<RoomView, Unfit> {
+fn own_room(text: &str) -> Result<RoomRef, Unfit> {
     room(text).map_err(|unfit| match unfit.code {
         ErrorCode::NoSuchAccount => Unfit::new(ErrorCode::NotAMember, Refusal::NotAMember.to_string()),
         _ => unfit,
@@ -147,8 +146,8 @@ fn group(text: &str) -> Result<RoomName, Unfit> {
         Unfit::new(ErrorCode::NotPossible, reason)
     };
     match room(text) {
-        Ok(RoomView::Group(name)) => Ok(name),
-        Ok(RoomView::Private(_)) => Err(private()),
+        Ok(RoomRef::Group(name)) => Ok(name),
+        Ok(RoomRef::Private(_)) => Err(private()),
         Err(unfit) if unfit.code == ErrorCode::NoSuchAccount => Err(private()),
         Err(unfit) => Err(unfit),
     }
@@ -156,7 +155,7 @@ fn group(text: &str) -> Result<RoomName, Unfit> {
 
 /// Cursors of rooms that cannot exist are as good as absent. A room has one cursor, however it is written: `#Lobby` is
 /// `lobby`.
-fn cursors(theirs: &BTreeMap<String, Seq>) -> Result<BTreeMap<RoomView, Seq>, Unfit> {
+fn cursors(theirs: &BTreeMap<String, Seq>) -> Result<BTreeMap<RoomRef, Seq>, Unfit> {
     let mut cursors = BTreeMap::new();
     for (name, seq) in theirs {
         let Ok(room) = room(name) else { continue };

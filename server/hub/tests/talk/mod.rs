@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use lanchat_hub::{
     Body, Command, Credentials, Error, Event, Hub, HubOptions, Notice, Post, PresenceState, Refusal, Reply,
-    RoomView, Session, Welcome,
+    Session, Welcome,
 };
-use lanchat_model::{ClientId, MessageText, RoomName, limits};
+use lanchat_model::{ClientId, MessageText, RoomName, RoomRef, limits};
 use tokio::time::timeout;
 
 use crate::memory_store::MemoryStore;
@@ -35,15 +35,15 @@ pub(crate) async fn attach(session: &mut Session) {
     assert!(matches!(session.submit(command).await.unwrap(), Reply::Attached { .. }));
 }
 
-pub(crate) fn lobby() -> RoomView {
-    RoomView::Group(RoomName::lobby())
+pub(crate) fn lobby() -> RoomRef {
+    RoomRef::Group(RoomName::lobby())
 }
 
-pub(crate) fn private(name: &str) -> RoomView {
-    RoomView::Private(name.parse().unwrap())
+pub(crate) fn private(name: &str) -> RoomRef {
+    RoomRef::Private(name.parse().unwrap())
 }
 
-pub(crate) fn post(room: RoomView, number: u128, text: &str) -> Command {
+pub(crate) fn post(room: RoomRef, number: u128, text: &str) -> Command {
     let client_id = ClientId::from_bytes(number.to_be_bytes());
     Command::Post(Post { room, client_id, text: MessageText::parse(text).unwrap(), action: false })
 }
@@ -58,7 +58,7 @@ pub(crate) async fn drain(session: &mut Session) -> Vec<Event> {
     events
 }
 
-pub(crate) fn texts(events: &[Event]) -> Vec<(RoomView, u64, String)> {
+pub(crate) fn texts(events: &[Event]) -> Vec<(RoomRef, u64, String)> {
     let mut found = Vec::new();
     for event in events {
         let (Event::Run { room, .. } | Event::Entry { room, .. }) = event else { continue };
