@@ -217,10 +217,10 @@ pub const HASH_ASKED_MAX: u32 = 256;
 /// a time: so whoever uses one after the other has asked before, and stands behind whoever has not.
 pub const HASH_ASKED_EVERY: Duration = Duration::from_secs(60);
 /// After which somebody who was told `busy` by the hasher is to come again, in whole seconds.
-pub const HASH_AGAIN_AFTER: Duration = Duration::from_secs(1);
+pub const HASH_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Whoever comes again later than this has not waited, but begun anew: so a flood can keep only so many places that go ahead
 /// as it makes attempts in this time.
-pub const HASH_AGAIN_WITHIN: Duration = Duration::from_millis(2500);
+pub const HASH_AGAIN_WITHIN: Duration = Duration::from_millis(3500);
 /// Changes of passwords at work, beside the logins: one is enough, since nobody waits for many.
 pub const PASSWD_PERMITS: usize = 1;
 /// How long a login waits for a hash before it is told `busy`.
