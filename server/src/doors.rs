@@ -28,7 +28,7 @@ pub(crate) struct Scheme {
 
 /// Doors that share a listener, or have one.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the doors of this build share one listener"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "not each way is taken by the doors of this build"))]
 pub(crate) enum Doors {
     /// Over TLS, each chosen by ALPN; the preferred one first.
     ByAlpn(&'static [MakeDoor]),
