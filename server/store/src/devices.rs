@@ -26,9 +26,20 @@ pub(crate) fn add_device(
     device: &NewDevice,
     now: Moment,
 ) -> rusqlite::Result<Option<AddedDevice>> {
-    if !is_generation(conn, account, known)? {
-        return Ok(None);
+    if is_generation(conn, account, known)? {
+        insert_device(conn, account, device, now).map(Some)
+    } else {
+        Ok(None)
     }
+}
+
+/// Makes a device, and room for it.
+fn insert_device(
+    conn: &Connection,
+    account: AccountId,
+    device: &NewDevice,
+    now: Moment,
+) -> rusqlite::Result<AddedDevice> {
     // Those whose tokens are worthless go first. The new one makes `DEVICES_PER_ACCOUNT_MAX`.
     let evicted = conn
         .prepare_cached(
@@ -50,7 +61,7 @@ pub(crate) fn add_device(
             params![account.0, device.label, device.token.hash, device.token.series, now.wall.0, now.lived.0],
             |row| row.get(0).map(DeviceId),
         )?;
-    Ok(Some(AddedDevice { device, evicted }))
+    Ok(AddedDevice { device, evicted })
 }
 
 /// Uses the device of this label again, or makes it; unless the password is not that of `known` any more.
@@ -76,7 +87,7 @@ pub(crate) fn use_device(
             |row| row.get(0).map(DeviceId),
         )
         .optional()?;
-    let Some(device) = again else { return add_device(conn, account, known, device, now) };
+    let Some(device) = again else { return insert_device(conn, account, device, now).map(Some) };
     // Whoever shows one of them from now on shows a token of nobody.
     conn.prepare_cached("DELETE FROM spent_tokens WHERE device = ?1")?.execute([device.0])?;
     Ok(Some(AddedDevice { device, evicted: Vec::new() }))

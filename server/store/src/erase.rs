@@ -53,7 +53,7 @@ pub(crate) fn vacuum_if_due(conn: Connection, path: &Path) -> Result<Connection,
         Err(other) => return Err(other),
     }
     drop(conn);
-    fs::rename(&copy, path).map_err(|source| OpenError::Io { path: copy, source })?;
+    fs::rename(&copy, path).map_err(|source| OpenError::io(&copy, source))?;
     failpoint::crash("store::in_migration");
     sync_folder(path)?;
     failpoint::crash("store::in_migration");
@@ -68,16 +68,14 @@ fn write_copy(conn: &Connection, copy: &Path) -> Result<(), OpenError> {
     Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .and_then(|copied| copied.execute("UPDATE meta SET vacuum_due = 0", []))
         .map_err(|error| refusal(copy, &error))?;
-    file.sync_all().map_err(|source| OpenError::Io { path: copy.to_owned(), source })?;
+    file.sync_all().map_err(|source| OpenError::io(copy, source))?;
     failpoint::crash("store::in_migration");
     Ok(())
 }
 
 fn remove_if_there(path: &Path) -> Result<(), OpenError> {
     match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(OpenError::Io { path: path.to_owned(), source })
-        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(OpenError::io(path, source)),
         _ => Ok(()),
     }
 }

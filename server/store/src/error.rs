@@ -1,7 +1,7 @@
 //! Why a database did not open: in words for whoever runs the server, each with what to do next.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why [`SqliteStore::open`](crate::SqliteStore::open) refused. No variant holds anything that
 /// users wrote.
@@ -141,4 +141,11 @@ pub enum OpenError {
         /// What the engine said.
         detail: String,
     },
+}
+
+impl OpenError {
+    /// What the system said of a file or folder.
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
 }

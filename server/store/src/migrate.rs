@@ -112,7 +112,7 @@ fn apply(conn: &mut Connection, path: &Path, version: i64, step: &Migration) -> 
 fn keep_copy(conn: &Connection, path: &Path, target: i64) -> Result<(), OpenError> {
     let copy = beside(path, &format!("{COPY_SUFFIX}{target}"));
     let partial = beside(path, &format!("{COPY_SUFFIX}{target}.partial"));
-    let failed = |source| OpenError::Io { path: partial.clone(), source };
+    let failed = |source| OpenError::io(&partial, source);
     let file = copy_into(conn, &partial)?;
     file.sync_all().map_err(failed)?;
     fs::rename(&partial, &copy).map_err(failed)?;
@@ -124,7 +124,7 @@ fn keep_copy(conn: &Connection, path: &Path, target: i64) -> Result<(), OpenErro
 /// Copies the database, without its free pages, into a file that only its owner may read. What an earlier attempt left there
 /// goes. Not synced yet.
 pub(crate) fn copy_into(conn: &Connection, target: &Path) -> Result<File, OpenError> {
-    let failed = |source| OpenError::Io { path: target.to_owned(), source };
+    let failed = |source| OpenError::io(target, source);
     if target.exists() {
         fs::remove_file(target).map_err(failed)?;
     }

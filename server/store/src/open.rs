@@ -97,7 +97,7 @@ pub(crate) fn create_private(path: &Path) -> Result<File, OpenError> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|source| failed(path, source))
+    options.open(path).map_err(|source| OpenError::io(path, source))
 }
 
 /// Refuses what is no file of the owner of its folder: a link would lead the messages, or a change of rights, to a place
@@ -106,7 +106,7 @@ fn check_file(path: &Path) -> Result<(), OpenError> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(failed(path, source)),
+        Err(source) => return Err(OpenError::io(path, source)),
     };
     if !found.is_file() {
         return Err(OpenError::NotAFile { path: path.to_owned() });
@@ -115,7 +115,8 @@ fn check_file(path: &Path) -> Result<(), OpenError> {
     {
         use std::os::unix::fs::MetadataExt;
 
-        let folder = path.parent().map(fs::metadata).transpose().map_err(|source| failed(path, source))?;
+        let folder =
+            path.parent().map(fs::metadata).transpose().map_err(|source| OpenError::io(path, source))?;
         if folder.is_some_and(|folder| folder.uid() != found.uid()) {
             return Err(OpenError::NotOwned { path: path.to_owned(), owner: found.uid() });
         }
@@ -139,10 +140,10 @@ fn set_private(path: &Path) -> Result<(), OpenError> {
         match fs::set_permissions(path, mode) {
             // A disk that keeps no rights refuses, also where it was mounted for its user alone.
             Err(_) if is_private(path) => {}
-            outcome => outcome.map_err(|source| failed(path, source))?,
+            outcome => outcome.map_err(|source| OpenError::io(path, source))?,
         }
     }
-    fs::metadata(path).map(drop).map_err(|source| failed(path, source))
+    fs::metadata(path).map(drop).map_err(|source| OpenError::io(path, source))
 }
 
 /// Makes the names of the files in the folder of `path` durable.
@@ -150,11 +151,9 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), OpenError> {
     let Some(folder) = path.parent() else { return Ok(()) };
     // Windows opens no folder as a file; its file systems journal names by themselves.
     if cfg!(unix) {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| failed(folder, source))?;
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|source| OpenError::io(folder, source))?;
     }
     Ok(())
-}
-
-fn failed(path: &Path, source: io::Error) -> OpenError {
-    OpenError::Io { path: path.to_owned(), source }
 }

@@ -76,7 +76,7 @@ impl SqliteStore {
             tracing::warn!(%error, "copies of the database stay until the next start");
         }
         let connections = (0..limits::READERS_MAX).map(|_| open_reader(&path)).collect::<Result<_, _>>()?;
-        let no_thread = |source| OpenError::Io { path: path.clone(), source };
+        let no_thread = |source| OpenError::io(&path, source);
         let readers = Readers::start(connections).map_err(no_thread)?;
         let writer = Writer::start(conn, limits::COMPANY_WAIT_MAX).map_err(no_thread)?;
         Ok(Self {
