@@ -103,9 +103,8 @@ impl Backlog {
 
 #[cfg(test)]
 mod tests {
-    use lanchat_protocol::Message;
-
     use super::*;
+    use crate::view::tests;
 
     fn seq(n: u64) -> Seq {
         Seq::try_from(n).unwrap()
@@ -116,16 +115,7 @@ mod tests {
     }
 
     fn said(room: &str, n: u64, text: &str) -> ServerFrame {
-        let message = Message {
-            room: room.into(),
-            seq: seq(n),
-            id: "0".repeat(32),
-            username: "bob".into(),
-            message: text.into(),
-            ts: "2026-11-21T10:00:00.000Z".into(),
-            action: false,
-        };
-        message.into()
+        tests::said(room, n, "bob", text)
     }
 
     /// The order in which these are shown.

@@ -20,7 +20,7 @@ fn room(name: &str, head: u64, mark: u64) -> RoomState {
     RoomState { room: name.into(), head: seq(head), mark: seq(mark), from: Seq::ZERO, members: 2 }
 }
 
-fn said(room: &str, n: u64, username: &str, message: &str) -> ServerFrame {
+pub(crate) fn said(room: &str, n: u64, username: &str, message: &str) -> ServerFrame {
     ServerFrame::Message(Message {
         room: room.into(),
         seq: seq(n),

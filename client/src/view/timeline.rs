@@ -67,25 +67,15 @@ fn of_frame(frame: &ServerFrame) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use lanchat_protocol::Message;
-
     use super::*;
+    use crate::view::tests;
 
     fn seq(n: usize) -> Seq {
         Seq::try_from(n as u64).unwrap()
     }
 
     fn said(room: &str, n: usize, text: &str) -> ServerFrame {
-        let message = Message {
-            room: room.into(),
-            seq: seq(n),
-            id: "0".repeat(32),
-            username: "bob".into(),
-            message: text.into(),
-            ts: "2026-11-21T10:00:00.000Z".into(),
-            action: false,
-        };
-        message.into()
+        tests::said(room, n as u64, "bob", text)
     }
 
     fn note(timeline: &mut Timeline, frame: &ServerFrame) {
