@@ -26,7 +26,7 @@ pub const REQUEST_MAX: Duration = Duration::from_secs(30);
 /// How often a login is asked for while the server has too many to look at.
 pub const LOGIN_TRIES_MAX: u32 = 10;
 /// A server that has a login wait longer than this between two tries has another reason, which the user is told.
-pub const LOGIN_AGAIN_MAX: Duration = Duration::from_secs(2);
+pub const LOGIN_AGAIN_MAX: Duration = HASH_AGAIN_AFTER;
 /// How long `bye` waits for `goodbye` before the client closes without it.
 pub const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// A server that was silent for two and a half times as long as it promised to be at most is gone; but never sooner
