@@ -1,4 +1,4 @@
-//! How connections come in: as fast as a server lets strangers in, each from an address of its own.
+//! How connections come in: as fast as a server lets unknown clients in, each from its own address.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use crate::seed::Member;
 use crate::target::Side;
 use crate::wire::{Kind, kind, write_attach, write_resume};
 
-/// Connections that are on their way in at a time when nobody is in a hurry.
+/// Connections that are being set up at a time when there is no rush.
 const COMING_MAX: usize = 64;
-/// The same when all come at once: a few less than a server of any version lets wait in front of its login.
+/// The same when all arrive at once: a few less than a server of any version lets wait before the login.
 pub const CROWD_MAX: usize = 240;
-/// After so long without anything coming something is wrong.
+/// If nothing arrives for this long, something is wrong.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// After so long nobody waits for rest any more.
+/// How long to wait for quiet at most.
 const REST_MAX: Duration = Duration::from_secs(120);
 
 /// The arrival of all accounts of a scene.
@@ -34,16 +34,16 @@ pub struct Arrival<'m, R> {
 }
 
 impl<'m, R: Fn(usize) -> String> Arrival<'m, R> {
-    /// Nobody has come. `room` tells in which room of the floor each is.
+    /// Makes an arrival of which nobody has come yet. `room` gives each member's room on the floor.
     ///
     /// # Errors
-    /// When there is no histogram.
+    /// When no histogram can be made.
     pub fn new(side: Side, members: &'m [Member], room: R) -> Result<Self> {
         let (began, took) = (Vec::with_capacity(members.len()), Latency::new()?);
         Ok(Self { side, members, room, at_once: COMING_MAX, began, arrived: 0, took, failure: None })
     }
 
-    /// With so many on their way in at a time.
+    /// Sets how many may be on their way in at a time.
     pub fn at_once(mut self, most: usize) -> Self {
         self.at_once = most;
         self
@@ -59,7 +59,7 @@ impl<'m, R: Fn(usize) -> String> Arrival<'m, R> {
     /// Lets everybody in.
     ///
     /// # Errors
-    /// When one is refused, or nothing moves any more.
+    /// When one is refused, or there is no progress.
     pub fn bring_in(&mut self, fleet: &mut Fleet, to: Destination) -> Result<()> {
         let (mut last, mut moved) = (0, Instant::now());
         while self.arrived < self.members.len() {
@@ -80,7 +80,7 @@ impl<'m, R: Fn(usize) -> String> Arrival<'m, R> {
         Ok(())
     }
 
-    /// Waits until nothing has come for a while.
+    /// Waits until nothing has arrived for a while.
     ///
     /// # Errors
     /// When a connection ends.
@@ -128,7 +128,7 @@ impl<R: Fn(usize) -> String> Handler for Arrival<'_, R> {
     }
 }
 
-/// The address that a connection comes from: 250 to a /24, and none twice in 60,000.
+/// Returns the source address of a connection: 250 per /24, without repetition in 60,000.
 pub fn source(number: usize) -> Ipv4Addr {
     let octet = |part: usize| (part % 250) as u8 + 1;
     Ipv4Addr::new(127, 1, octet(number / 250), octet(number))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Measures lanchatd beside the least that any such server has to do.
+/// Measures lanchatd against the least that any such server has to do.
 #[derive(Debug, Parser)]
 #[command(name = "lanchat-bench", version)]
 pub struct Cli {
@@ -18,11 +18,11 @@ pub struct Cli {
 pub enum Command {
     /// Run the loads and print a table
     Report(Options),
-    /// Flood a server in every way that is known, and print what its users notice
+    /// Flood a server in every known way, and print what its users notice
     Floods(FloodOptions),
     /// Run the floor alone, until it is killed
     Floor {
-        /// Folder of its key, made if it is missing
+        /// Folder of its key, created if it is missing
         identity: PathBuf,
     },
 }
@@ -30,19 +30,19 @@ pub enum Command {
 /// How to report.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// Only these loads; the beginning of a name is enough
+    /// Run only these loads; the beginning of a name is enough
     #[arg(long, value_name = "LOAD", value_delimiter = ',')]
     pub only: Vec<String>,
     /// How often each load is run
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub rounds: usize,
-    /// Print one JSON object and no table
+    /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
-    /// A third of the time, for a look while working; not for figures that are kept
+    /// Take a third of the time, for a quick look; not for figures that are kept
     #[arg(long)]
     pub quick: bool,
-    /// Measure this lanchatd and build none
+    /// Measure this lanchatd instead of building one
     #[arg(long, value_name = "PATH")]
     pub server: Option<PathBuf>,
     /// Keep the data of the server below this directory; it must not be in memory [default: target/bench]
@@ -53,10 +53,10 @@ pub struct Options {
 /// How to flood.
 #[derive(Clone, Debug, Args)]
 pub struct FloodOptions {
-    /// Only these floods; the beginning of a name is enough
+    /// Run only these floods; the beginning of a name is enough
     #[arg(long, value_name = "FLOOD", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Print the floods that there are, and run none
+    /// Print the available floods without running any
     #[arg(long)]
     pub list: bool,
     /// How long each flood lasts, in seconds
@@ -71,10 +71,10 @@ pub struct FloodOptions {
     /// Print a table in Markdown, with a row for each flood
     #[arg(long)]
     pub markdown: bool,
-    /// Flood by the loopback network, without multicast DNS and IPv6: needs neither root nor iproute2
+    /// Flood over the loopback network, without multicast DNS and IPv6: needs neither root nor iproute2
     #[arg(long)]
     pub loopback: bool,
-    /// Flood this lanchatd and build none
+    /// Flood this lanchatd instead of building one
     #[arg(long, value_name = "PATH")]
     pub server: Option<PathBuf>,
     /// Keep the data of the server below this directory; it must not be in memory [default: target/bench]

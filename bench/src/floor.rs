@@ -1,8 +1,8 @@
-//! The floor: the least that a fan-out server over TLS can do. One thread, one epoll loop, nothing stored, nothing
-//! checked.
+//! The floor: the least that a fan-out server over TLS can do, with one thread and one epoll loop, without storage or
+//! checks.
 //!
-//! The first line of a connection names its room. Every later line goes, as it is, to all connections of that room,
-//! its sender's included. All that came in during one round of the loop goes out as one write per connection.
+//! The first line of a connection names its room. Every later line goes unchanged to all connections of that room, its
+//! sender's included. Everything received in one round of the loop is sent with one write per connection.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -26,11 +26,11 @@ use crate::wire::ALPN;
 
 /// Events that one round takes from the kernel.
 const EVENTS_MAX: usize = 1024;
-/// Bytes that one read asks for.
+/// Bytes requested in one read.
 const READ_BYTES: usize = 64 * 1024;
-/// Connections that the kernel keeps until they are accepted: as many as the server lets wait.
+/// Connections that the kernel queues until they are accepted: as many as the server lets wait.
 const BACKLOG: i32 = 1024;
-/// The token of the listening socket. Connections have the others.
+/// The token of the listening socket. Connections use the others.
 const LISTENER: Token = Token(usize::MAX);
 
 /// A connection and the room that it is in.
@@ -38,12 +38,12 @@ struct Member {
     socket: Socket,
     tls: UnbufferedServerConnection,
     room: Option<usize>,
-    /// The beginning of a record, and of a line, whose rest has not come.
+    /// The beginning of an incomplete record, and of an incomplete line.
     record: Vec<u8>,
     line: Vec<u8>,
 }
 
-/// A room: who is in it, and what this round brought.
+/// A room: its members, and the news of this round.
 #[derive(Default)]
 struct Room {
     members: Vec<usize>,
@@ -69,7 +69,7 @@ struct Floor {
 /// listens.
 ///
 /// # Errors
-/// When it cannot listen, or the system fails it.
+/// When it cannot listen, or the system reports an error.
 pub fn run(identity: &Path) -> Result<()> {
     let identity = Arc::new(Identity::load_or_create(identity)?);
     let slot = CertificateSlot::new(identity, &[], &[])?;
@@ -141,7 +141,7 @@ impl Floor {
         }
     }
 
-    /// Does what one connection is ready for. One that fails is forgotten.
+    /// Serves one ready connection. A connection that fails is forgotten.
     fn attend(&mut self, event: &Event) {
         let place = event.token().0;
         let Some(mut member) = self.members.get_mut(place).and_then(Option::take) else { return };
@@ -159,7 +159,7 @@ impl Floor {
         }
     }
 
-    /// Reads all that there is. `false`: the peer has gone.
+    /// Reads everything available. Returns `false` if the peer has gone.
     fn read(&mut self, place: usize, member: &mut Member) -> Result<bool> {
         loop {
             let kept = member.record.len();
@@ -207,7 +207,7 @@ impl Floor {
     }
 }
 
-/// Takes plaintext of one connection: the first line is a room, all others are news for it.
+/// Takes plaintext from one connection: the first line names a room, all others are news for it.
 fn take(
     mut plain: &[u8],
     place: usize,

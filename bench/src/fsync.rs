@@ -1,4 +1,4 @@
-//! What one fsync takes, measured beside a load: a thread that writes a page and waits for the disk, over and over.
+//! How long one fsync takes, measured during a load: a thread repeatedly writes a page and waits for the disk.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,12 +11,12 @@ use anyhow::{Context, Result};
 
 use crate::measure::Latency;
 
-/// Between the starts of two of them.
+/// The time between the starts of two of them.
 const EVERY: Duration = Duration::from_millis(50);
 /// How much each writes.
 const BYTES: usize = 4096;
 
-/// The thread. It has the core of whoever starts it.
+/// The thread. It runs on the core of its starter.
 #[derive(Debug)]
 pub struct Probe {
     stop: SyncSender<()>,
@@ -27,7 +27,7 @@ impl Probe {
     /// Starts on the file system of `folder`.
     ///
     /// # Errors
-    /// When there can be no file.
+    /// When the file cannot be made.
     pub fn start(folder: &Path) -> Result<Self> {
         let file = tempfile::tempfile_in(folder)?;
         let (stop, stopped) = sync_channel(1);
@@ -43,7 +43,7 @@ impl Probe {
         Ok(Self { stop, thread })
     }
 
-    /// Ends it and tells what it saw.
+    /// Ends it and returns its measurements.
     ///
     /// # Errors
     /// When a write failed.

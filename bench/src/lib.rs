@@ -1,8 +1,8 @@
-//! How fast the server is, measured beside the *floor*: the least that any fan-out server over TLS has to do.
+//! How fast the server is, measured against the *floor*: the least that any fan-out server over TLS has to do.
 //!
-//! [`report`] plays each of the [`loads`] on both in turn, with the connections of one [`fleet`], and prints what the
-//! kernel says that each has used. docs/PERFORMANCE.md tells how to read it. [`floods`] are what those do who mean harm,
-//! and what everybody else notices of it.
+//! [`report`] plays each of the [`loads`] on both in turn, with the connections of one [`fleet`], and prints what each
+//! has used according to the kernel. docs/PERFORMANCE.md explains how to read it. [`floods`] are attacks, and measure
+//! what everybody else notices of them.
 
 #![cfg(target_os = "linux")]
 

@@ -1,4 +1,4 @@
-//! `lanchat-bench`: the report, and the floor that it compares with.
+//! `lanchat-bench`: the report, and the floor for comparison.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 }
 
 fn refuse(why: &str) -> ExitCode {
-    // Nobody is left to be told when stderr is gone.
+    // If stderr is gone, nobody can be told.
     let _ = writeln!(io::stderr(), "lanchat-bench: {why}");
     ExitCode::FAILURE
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use hdrhistogram::Histogram;
 
-/// The longest latency that is told apart from longer ones.
+/// The longest latency that is distinguished from longer ones.
 const LATENCY_MAX: Duration = Duration::from_secs(60);
 
 /// Latencies, precise to a thousandth.
@@ -13,7 +13,7 @@ const LATENCY_MAX: Duration = Duration::from_secs(60);
 pub struct Latency(Histogram<u64>);
 
 impl Latency {
-    /// Without values.
+    /// Makes a histogram without values.
     ///
     /// # Errors
     /// Never, with these bounds.
@@ -21,27 +21,27 @@ impl Latency {
         Ok(Self(Histogram::new_with_bounds(1000, LATENCY_MAX.as_nanos() as u64, 3)?))
     }
 
-    /// Takes one in.
+    /// Records one.
     pub fn record(&mut self, latency: Duration) {
         self.0.saturating_record(latency.as_nanos() as u64);
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     pub fn len(&self) -> u64 {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The latency that this share, from 0 to 1, does not exceed; in milliseconds.
+    /// Returns the latency that this share, from 0 to 1, does not exceed; in milliseconds.
     pub fn quantile_ms(&self, share: f64) -> f64 {
         self.0.value_at_quantile(share) as f64 / 1e6
     }
 
-    /// The longest, in milliseconds.
+    /// Returns the longest, in milliseconds.
     pub fn max_ms(&self) -> f64 {
         self.0.max() as f64 / 1e6
     }
@@ -50,7 +50,7 @@ impl Latency {
 /// The values of several rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// The one in the middle.
+    /// The median.
     pub median: f64,
     /// The smallest.
     pub min: f64,
@@ -59,7 +59,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of values. `None`: there are none.
+    /// Returns the spread of values. `None`: there are none.
     pub fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -70,7 +70,7 @@ impl Spread {
         Some(Self { median, min, max })
     }
 
-    /// Of the quotients of values of the same round.
+    /// Returns the spread of the quotients of values from the same round.
     pub fn of_ratios(numerators: &[f64], denominators: &[f64]) -> Option<Self> {
         let ratios: Vec<f64> =
             numerators.iter().zip(denominators).map(|(over, under)| over / under).collect();

@@ -1,4 +1,4 @@
-//! What the kernel knows of a process: its CPU time, its memory; and on which core it runs.
+//! What the kernel knows about a process: its CPU time, its memory, and its core.
 
 use std::fs;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
-/// Which core the server and the floor have, and which one the generator has.
+/// The cores of the server or floor, and of the generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cores {
     /// For the server or the floor.
@@ -19,10 +19,10 @@ pub struct Cores {
 }
 
 impl Cores {
-    /// The first two cores that this process may use. `None`: there is one alone.
+    /// Returns the first two cores that this process may use. `None`: there is only one.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the system does not report them.
     pub fn choose() -> Result<Option<Self>> {
         let allowed = sched_getaffinity(Pid::from_raw(0))?;
         let mut free = (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false));
@@ -30,7 +30,7 @@ impl Cores {
     }
 }
 
-/// Keeps this thread, and what it starts from now on, on one core.
+/// Pins this thread, and what it starts from now on, to one core.
 ///
 /// # Errors
 /// When the system refuses.
@@ -40,7 +40,7 @@ pub fn pin(core: usize) -> Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set).with_context(|| format!("cannot stay on core {core}"))
 }
 
-/// Allows this process as many descriptors as the system lets it have, and tells how many.
+/// Raises this process's limit of descriptors as far as the system allows, and returns it.
 ///
 /// # Errors
 /// When the system refuses.
@@ -50,7 +50,7 @@ pub fn raise_descriptor_limit() -> Result<u64> {
     Ok(most)
 }
 
-/// CPU time of a process, with all its threads, those that ended too; precise to the nanosecond.
+/// Returns the CPU time of a process, including all threads, even those that have ended; precise to the nanosecond.
 ///
 /// # Errors
 /// When there is no such process.
@@ -59,7 +59,7 @@ pub fn cpu_time(pid: u32) -> Result<Duration> {
     Ok(clock_gettime(clock)?.into())
 }
 
-/// CPU time of a process in the program and in the kernel, in ticks of the kernel.
+/// Returns the CPU time of a process in user mode and in the kernel, in kernel ticks.
 ///
 /// # Errors
 /// When there is no such process.
@@ -72,7 +72,7 @@ pub fn cpu_ticks(pid: u32) -> Result<(u64, u64)> {
     Ok((next()?, next()?))
 }
 
-/// Bytes of a process that are in RAM, as the kernel counts them while it runs.
+/// Returns the bytes of a process in RAM, as the kernel counts them while it runs.
 ///
 /// # Errors
 /// When there is no such process.
@@ -86,14 +86,14 @@ pub fn resident(pid: u32) -> Result<u64> {
 /// Memory of a process, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// All that is in RAM.
+    /// Everything in RAM.
     pub resident: u64,
-    /// The same without what is shared with other processes.
+    /// The same without memory shared with other processes.
     pub private: u64,
 }
 
 impl Memory {
-    /// Of a process, now.
+    /// Returns the memory of a process now.
     ///
     /// # Errors
     /// When there is no such process.

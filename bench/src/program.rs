@@ -11,7 +11,7 @@ use serde_json::Value;
 const PACKAGE: &str = "lanchat-server";
 const PROGRAM: &str = "lanchatd";
 
-/// What cargo tells a program about its own package. A build would take that for its own and begin anew.
+/// What cargo tells a program about its own package. A nested build would mistake it for its own and start over.
 const OWN_VARIABLES: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
 
 /// How a program is built.
@@ -23,7 +23,7 @@ pub enum Profile {
     Debug,
 }
 
-/// Builds `lanchatd` from these sources and tells where it is.
+/// Builds `lanchatd` from these sources and returns its path.
 ///
 /// # Errors
 /// When it does not build.

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::wire::TEXT_BYTES;
 
-/// Drafts of one transaction while seeding.
+/// Drafts per transaction while seeding.
 const BATCH: usize = 1000;
 /// Requests to the store at a time while seeding.
 const AT_ONCE: usize = 256;
@@ -26,19 +26,19 @@ pub const HALL: &str = "hall";
 /// The password of every account, on a throw-away server on the loopback interface.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// An account of a scene, and the token of its one device, which no `Debug` shows.
+/// An account of a scene, and the token of its one device. It does not implement `Debug`.
 #[derive(Clone)]
 pub struct Member {
     /// The name.
     pub name: String,
-    /// The token, as a `welcome` would say it.
+    /// The token, as in a `welcome`.
     pub token: String,
 }
 
-/// What a data directory is to hold.
+/// What a data directory should hold.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scene {
-    /// So many accounts, which are all in the lobby.
+    /// The number of accounts, which are all in the lobby.
     pub members: usize,
     /// A room `hall` that all of them are in as well.
     pub hall: bool,
@@ -51,12 +51,12 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// The accounts.
+    /// Returns the accounts.
     pub fn members(&self) -> Vec<Member> {
         (0..self.members).map(|number| Member { name: name(number), token: shown(token(number)) }).collect()
     }
 
-    /// Makes the data directory. The folder exists.
+    /// Makes the data directory. The folder must exist.
     ///
     /// # Errors
     /// When the store fails.
@@ -132,12 +132,12 @@ impl Scene {
     }
 }
 
-/// The password of every account, hashed as the server hashes it.
+/// Returns the password of every account, hashed as the server hashes it.
 ///
 /// # Errors
 /// When argon2 fails.
 pub fn hash_password() -> Result<PasswordHash> {
-    // The salt protects nothing here.
+    // The salt need not protect anything here.
     let hash = Argon2::default().hash_password_with_salt(PASSWORD.as_bytes(), b"lanchat bench 01");
     Ok(PasswordHash(hash.map_err(|error| anyhow!("argon2: {error}"))?.to_string()))
 }
@@ -202,20 +202,20 @@ async fn all<T>(futures: Vec<impl Future<Output = Result<T>>>) -> Result<Vec<T>>
     Ok(done.into_iter().flatten().collect())
 }
 
-/// The name of an account.
+/// Returns the name of an account.
 pub fn name(number: usize) -> String {
     format!("m{number:05}")
 }
 
-/// The group room of a pair.
+/// Returns the group room of a pair.
 pub fn pair_room(number: usize) -> String {
     format!("pair{number}")
 }
 
-/// A token that opens the account of a throw-away server on the loopback interface, and nothing else.
+/// Returns a token that opens the account of a throw-away server on the loopback interface, and nothing else.
 fn token(number: usize) -> ([u8; 16], [u8; 32]) {
     let own: [u8; 32] = Sha256::digest(number.to_le_bytes()).into();
-    // As random as the other one: where it stands in an index matters.
+    // As random as the other one: its position in an index matters.
     let series: [u8; 32] = Sha256::digest(own).into();
     (std::array::from_fn(|at| series[at]), own)
 }
@@ -224,7 +224,7 @@ fn shown((series, own): ([u8; 16], [u8; 32])) -> String {
     hex(&series) + &hex(&own)
 }
 
-/// An id that no load uses.
+/// Returns an id that no load uses.
 fn client_id(room: RoomId, number: u64) -> ClientId {
     let mut bytes = [0; 16];
     let (head, tail) = bytes.split_at_mut(8);

@@ -1,10 +1,10 @@
-//! A socket that never waits: what the kernel does not take at once is kept for later.
+//! A socket that never blocks: what the kernel does not take at once is kept for later.
 
 use std::io::{self, ErrorKind, Read, Write};
 
 use mio::net::TcpStream;
 
-/// Bytes that one connection may owe its peer. Beyond it the peer is taken for dead.
+/// Bytes that one connection may owe its peer. Beyond that, the peer counts as dead.
 const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A non-blocking socket and what it still has to send.
@@ -16,25 +16,25 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Around a stream that does not block.
+    /// Wraps a non-blocking stream.
     pub fn new(stream: TcpStream) -> Self {
         Self { stream, backlog: Vec::new() }
     }
 
-    /// Bytes that the kernel has not taken yet.
+    /// Returns how many bytes the kernel has not taken yet.
     pub fn owed(&self) -> usize {
         self.backlog.len()
     }
 
-    /// The stream, to be registered.
+    /// Returns the stream, to be registered.
     pub fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream
     }
 
-    /// Reads once. `None`: there is nothing now. 0: the peer has closed.
+    /// Reads once. `None`: nothing is available now. 0: the peer has closed.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error.
     pub fn read(&mut self, into: &mut [u8]) -> io::Result<Option<usize>> {
         later(self.stream.read(into))
     }
@@ -42,7 +42,7 @@ impl Socket {
     /// Sends, now or as soon as the kernel takes it.
     ///
     /// # Errors
-    /// As the system says, and when too much waits.
+    /// The system's error, or too many unsent bytes.
     pub fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while self.backlog.is_empty() && !bytes.is_empty() {
             match later(self.stream.write(bytes))? {
@@ -57,10 +57,10 @@ impl Socket {
         Ok(())
     }
 
-    /// Sends what waits, as far as the kernel takes it.
+    /// Sends the backlog, as far as the kernel takes it.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error.
     pub fn flush(&mut self) -> io::Result<()> {
         let mut sent = 0;
         while let Some(rest) = self.backlog.get(sent..).filter(|rest| !rest.is_empty()) {
@@ -78,7 +78,7 @@ impl Socket {
     }
 }
 
-/// `None` when the call would have had to wait.
+/// Returns `None` when the call would have blocked.
 fn later(result: io::Result<usize>) -> io::Result<Option<usize>> {
     match result {
         Ok(count) => Ok(Some(count)),

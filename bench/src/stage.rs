@@ -15,17 +15,17 @@ use crate::process::Cores;
 use crate::seed::{Member, Scene};
 use crate::target::{Programs, Side, Target};
 
-/// The beginning of the name of a folder that is there for one run.
+/// The name prefix of a folder that exists for one run.
 pub const RUN_PREFIX: &str = "run-";
 
 /// For how long loads run.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Before it counts.
+    /// Before measurements count.
     pub warm_up: Duration,
-    /// While it counts.
+    /// While measurements count.
     pub measured: Duration,
-    /// Quiet on all connections for this long is rest.
+    /// How long all connections must be quiet to count as idle.
     pub rest: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Pace {
         measured: Duration::from_millis(1500),
         rest: Duration::from_millis(300),
     };
-    /// To see that it runs at all.
+    /// To check that it runs at all.
     pub const TINY: Self = Self {
         warm_up: Duration::from_millis(50),
         measured: Duration::from_millis(200),
@@ -55,9 +55,9 @@ impl Pace {
 pub struct Stage {
     /// What is measured.
     pub programs: Programs,
-    /// A folder on the file system that the server is to keep its data on.
+    /// A folder on the file system where the server keeps its data.
     pub folder: PathBuf,
-    /// The cores; none on a machine with one.
+    /// The cores; `None` on a machine with only one.
     pub cores: Option<Cores>,
     /// For how long.
     pub pace: Pace,
@@ -71,7 +71,8 @@ pub struct Set {
     pub target: Target,
     /// The accounts.
     pub members: Vec<Member>,
-    /// Its directory, unless somebody else keeps that. After the program, so that it goes when nobody writes in it.
+    /// Its directory, unless somebody else keeps that. After the program, so that it is removed when nobody writes in
+    /// it.
     _folder: Option<TempDir>,
 }
 
@@ -98,7 +99,7 @@ impl Stage {
         Ok(Set { target, members: scene.members(), _folder: None })
     }
 
-    /// A folder for one run, gone after it.
+    /// Returns a folder for one run, which is removed after it.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -106,11 +107,11 @@ impl Stage {
         fresh_folder(&self.folder)
     }
 
-    /// Brings all accounts of a set in: connected, logged in, attached, and nothing under way. Connection and account
-    /// have the same number. `room` tells in which room of the floor each is.
+    /// Brings all accounts of a set in: connected, logged in, attached and idle. Connection and account have the same
+    /// number. `room` gives each member's room on the floor.
     ///
     /// # Errors
-    /// When one does not come in.
+    /// When one does not get in.
     pub fn gather(&self, side: Side, set: &Set, room: impl Fn(usize) -> String) -> Result<Fleet> {
         self.gather_first(side, set, set.members.len(), room)
     }
@@ -135,7 +136,7 @@ impl Stage {
     }
 }
 
-/// A folder for one run in another one, gone after the run.
+/// Returns a folder for one run inside another one, which is removed after the run.
 ///
 /// # Errors
 /// When it cannot be made.

@@ -34,7 +34,7 @@ pub struct Programs {
     pub floor: PathBuf,
 }
 
-/// A program that runs. Dropping it kills it.
+/// A running program. Dropping it kills it.
 #[derive(Debug)]
 pub struct Target {
     child: Child,
@@ -54,13 +54,13 @@ pub struct Mark {
 pub struct Used {
     /// In the program and in the kernel together.
     pub seconds: f64,
-    /// How much of it in the kernel, as far as its ticks can tell.
+    /// The share of it in the kernel, to the precision of its ticks.
     pub kernel_percent: f64,
 }
 
 impl Target {
     /// Starts a program on the data in `folder`, on a free port of the loopback interface, and waits until it listens.
-    /// `max_clients` is for the server, which has a default.
+    /// `max_clients` is for the server, which otherwise uses its default.
     ///
     /// # Errors
     /// When it does not start.
@@ -89,8 +89,8 @@ impl Target {
         Self::launch(&mut command, folder, cores)
     }
 
-    /// Starts a program that says where it listens, as [`Target::start`] does. Its log is in [`LOG`] in `folder`, and
-    /// so is its key.
+    /// Starts a program that reports where it listens, as [`Target::start`] does. Its log is in [`LOG`] in `folder`,
+    /// and so is its key.
     ///
     /// # Errors
     /// When it does not start.
@@ -98,7 +98,7 @@ impl Target {
         let fingerprint = Identity::load_or_create(&folder.join("identity"))?.fingerprint();
         let log = File::create(folder.join(LOG))?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        // A child has the core of whoever starts it, so that it counts one core too.
+        // A child inherits the core of its starter, so it also sees only one core.
         if let Some(cores) = cores {
             pin(cores.server)?;
         }
@@ -122,17 +122,17 @@ impl Target {
         Ok(Self { child, destination: Destination { address, fingerprint }, started_in })
     }
 
-    /// Where it listens.
+    /// Returns where it listens.
     pub fn destination(&self) -> Destination {
         self.destination
     }
 
-    /// How long it took from its start until it listened.
+    /// Returns how long it took from its start until it listened.
     pub fn started_in(&self) -> Duration {
         self.started_in
     }
 
-    /// Now, to count from.
+    /// Returns a mark to count from.
     ///
     /// # Errors
     /// When it has ended.
@@ -141,7 +141,7 @@ impl Target {
         Ok(Mark { cpu: cpu_time(pid)?, ticks: cpu_ticks(pid)? })
     }
 
-    /// CPU time since a mark.
+    /// Returns the CPU time since a mark.
     ///
     /// # Errors
     /// When it has ended.
@@ -155,7 +155,7 @@ impl Target {
         })
     }
 
-    /// CPU time since it was started.
+    /// Returns the CPU time since it was started.
     ///
     /// # Errors
     /// When it has ended.
@@ -163,7 +163,7 @@ impl Target {
         cpu_time(self.child.id())
     }
 
-    /// Bytes of it in RAM: less precise than [`Target::memory`], and it does not hold it up.
+    /// Returns its bytes in RAM: less precise than [`Target::memory`], but without slowing it down.
     ///
     /// # Errors
     /// When it has ended.
@@ -171,15 +171,15 @@ impl Target {
         resident(self.child.id())
     }
 
-    /// Whether it still runs.
+    /// Returns whether it still runs.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the system does not report it.
     pub fn is_running(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())
     }
 
-    /// Its memory now.
+    /// Returns its memory now.
     ///
     /// # Errors
     /// When it has ended.
@@ -196,7 +196,7 @@ impl Drop for Target {
     }
 }
 
-/// The address that a program says it listens on.
+/// Returns the address on which a program reports that it listens.
 fn listening(stdout: std::process::ChildStdout) -> Result<SocketAddr> {
     for line in BufReader::new(stdout).lines() {
         if let Some(address) = line?.strip_prefix("listening on ") {

@@ -1,16 +1,16 @@
-//! The lines that the loads need, made and told apart with as little work as possible.
+//! The lines that the loads need, made and recognised with as little work as possible.
 
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use memchr::memmem;
 
-/// The protocol that is asked for in the handshake (PROTOCOL §2).
+/// The protocol that is requested in the handshake (PROTOCOL §2).
 pub const ALPN: &[u8] = b"lanchat/1";
 /// The length of a message's text, in bytes.
 pub const TEXT_BYTES: usize = 128;
 
-/// What a line of a server is.
+/// The kind of a line from a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The first frame of a connection.
@@ -31,7 +31,7 @@ pub enum Kind {
     Other,
 }
 
-/// What a line is, by its first bytes: a server writes `type` first.
+/// Returns the kind of a line, by its first bytes: a server writes `type` first.
 pub fn kind(line: &[u8]) -> Kind {
     let Some(rest) = line.strip_prefix(br#"{"type":""#) else { return Kind::Other };
     match rest {
@@ -46,17 +46,17 @@ pub fn kind(line: &[u8]) -> Kind {
     }
 }
 
-/// Which post an id stands for.
+/// The post that an id stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Post {
     /// Its author, by number.
     pub member: u16,
-    /// Which of all, or of the author's.
+    /// Its number among all posts, or among its author's.
     pub number: u32,
 }
 
 impl Post {
-    /// The post that a `message` or an `ack` is about. `None`: it is not one of ours.
+    /// Returns the post of a `message` or an `ack`. `None`: it is not one of ours.
     pub fn of(line: &[u8]) -> Option<Self> {
         let id = text_of(line, br#""id":""#)?;
         let digits = std::str::from_utf8(id.get(20..32)?).ok()?;
@@ -64,28 +64,28 @@ impl Post {
         Some(Self { member: (value >> 32) as u16, number: value as u32 })
     }
 
-    /// Its id: a UUIDv7 whose random part tells which post it is.
+    /// Writes its id: a UUIDv7 whose random part identifies the post.
     fn write_id(self, out: &mut Vec<u8>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         // Writing to a Vec cannot fail.
         let _ = write!(out, "{:012x}70008000{:04x}{:08x}", now & 0xffff_ffff_ffff, self.member, self.number);
     }
 
-    /// What the server takes as this post.
+    /// Writes the `send` of this post, for the server.
     pub fn write_send(self, room: &str, out: &mut Vec<u8>) {
         self.begin_send(room, out);
         out.extend_from_slice(&[b'x'; TEXT_BYTES]);
         out.extend_from_slice(b"\"}\n");
     }
 
-    /// The same with another text, which is in JSON already.
+    /// Writes the same with another text, which is already escaped for JSON.
     pub fn write_text(self, room: &str, text: &str, out: &mut Vec<u8>) {
         self.begin_send(room, out);
         out.extend_from_slice(text.as_bytes());
         out.extend_from_slice(b"\"}\n");
     }
 
-    /// All before the text.
+    /// Writes everything before the text.
     fn begin_send(self, room: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"type":"send","id":""#);
         self.write_id(out);
@@ -94,7 +94,7 @@ impl Post {
         out.extend_from_slice(br#"","message":""#);
     }
 
-    /// What the floor relays as this post: as long as what the server delivers of it.
+    /// Writes the line of this post for the floor: as long as what the server delivers.
     pub fn write_relay(self, room: &str, username: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"type":"message","room":""#);
         out.extend_from_slice(room.as_bytes());
@@ -109,32 +109,32 @@ impl Post {
     }
 }
 
-/// The text of a field that holds no escapes, by its name, quotes and colon.
+/// Returns the text of a field without escapes, by its name, quotes and colon.
 pub fn text_of<'l>(line: &'l [u8], field: &[u8]) -> Option<&'l [u8]> {
     let at = memmem::find(line, field)? + field.len();
     let rest = line.get(at..)?;
     rest.get(..memchr::memchr(b'"', rest)?)
 }
 
-/// The number in a field, by its name, quotes and colon.
+/// Returns the number in a field, by its name, quotes and colon.
 pub fn number_of(line: &[u8], field: &[u8]) -> Option<u64> {
     let at = memmem::find(line, field)? + field.len();
     let digits: Vec<u8> = line.iter().skip(at).copied().take_while(u8::is_ascii_digit).collect();
     std::str::from_utf8(&digits).ok()?.parse().ok()
 }
 
-/// Logs in by password.
+/// Writes a login by password.
 pub fn write_login(username: &str, password: &str, out: &mut Vec<u8>) {
     // Writing to a Vec cannot fail.
     let _ = writeln!(out, r#"{{"type":"login","id":"l","username":"{username}","password":"{password}"}}"#);
 }
 
-/// Logs in by token.
+/// Writes a login by token.
 pub fn write_resume(token: &str, out: &mut Vec<u8>) {
     let _ = writeln!(out, r#"{{"type":"resume","id":"r","token":"{token}"}}"#);
 }
 
-/// Starts delivery of what comes from now on.
+/// Writes an `attach` that starts delivery from now on.
 pub fn write_attach(out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":\"attach\",\"id\":\"a\",\"tail\":0}\n");
 }

@@ -1,5 +1,4 @@
-//! Every flood for a moment on the loopback network, so that the command keeps working: what comes out is no measure
-//! of anything.
+//! Every flood for a moment on the loopback network, so that the command keeps working. The figures mean nothing.
 
 #![cfg(target_os = "linux")]
 
@@ -15,7 +14,7 @@ use lanchat_bench::floods::{Flood, all, table};
 use lanchat_bench::program::{Profile, build_server};
 use lanchat_bench::seed::hash_password;
 
-/// The server, built once.
+/// Returns the path of the server, built once.
 fn server() -> &'static Path {
     static BUILT: OnceLock<std::path::PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build_server(Profile::Debug).expect("a server that builds"))

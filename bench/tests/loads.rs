@@ -1,4 +1,4 @@
-//! Every load in a tiny form, so that the benchmark keeps working: what comes out is no measure of anything.
+//! Every load in a tiny form, so that the benchmark keeps working. The figures mean nothing.
 
 #![cfg(target_os = "linux")]
 
@@ -16,7 +16,7 @@ use lanchat_bench::stage::{Pace, Stage};
 use lanchat_bench::target::{Programs, Side};
 use tempfile::TempDir;
 
-/// The programs, built once.
+/// Returns the programs, built once.
 fn programs() -> &'static Programs {
     static BUILT: OnceLock<Programs> = OnceLock::new();
     BUILT.get_or_init(|| Programs {
@@ -25,7 +25,7 @@ fn programs() -> &'static Programs {
     })
 }
 
-/// A stage for one test. Not pinned: tests run side by side.
+/// Returns a stage for one test. Not pinned: tests run side by side.
 fn stage() -> Result<(TempDir, Stage)> {
     let folder = tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
     let stage = Stage {
@@ -38,7 +38,7 @@ fn stage() -> Result<(TempDir, Stage)> {
     Ok((folder, stage))
 }
 
-/// Plays a load on all its sides, and holds what it says to what it promises.
+/// Plays a load on all its sides, and checks its samples against its goals.
 fn play(load: &dyn Load) -> Result<Vec<Vec<Sample>>> {
     let (_folder, stage) = stage()?;
     play_on(&stage, load)
@@ -62,7 +62,7 @@ fn play_on(stage: &Stage, load: &dyn Load) -> Result<Vec<Vec<Sample>>> {
     Ok(runs)
 }
 
-/// The value of a metric in each run.
+/// Returns the value of a metric in each run.
 fn values(runs: &[Vec<Sample>], metric: &str) -> Vec<f64> {
     runs.iter().flatten().filter(|sample| sample.metric == metric).map(|sample| sample.value).collect()
 }
@@ -127,7 +127,7 @@ fn million() -> Result<()> {
     let (_folder, stage) = stage()?;
     let load = Million::with_messages(2_000);
     play_on(&stage, &load)?;
-    // What the first run has made is used again.
+    // The data from the first run is reused.
     play_on(&stage, &load).map(drop)
 }
 

@@ -21,28 +21,28 @@ use crate::private_file::{self, PrivateFileError, folder_of, sync_folder};
 const KEY_FILE: &str = "server.key";
 const ID_FILE: &str = "server.id";
 
-/// Why there is no identity.
+/// Why an identity was not loaded or made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
-    /// A file of it was not read or written.
+    /// One of its files was not read or written.
     #[error(transparent)]
     File(#[from] PrivateFileError),
     /// The folder could not be made.
     #[error("cannot make the identity in {}: {source}", folder.display())]
     Make {
-        /// Where it should be.
+        /// The folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// One of the two files is there, the other is not.
+    /// One of the two files exists, the other does not.
     #[error(
         "{} is missing: restore it from a backup. (Or remove its folder to start as a new server; clients that know \
          this one will then refuse to connect until they are told to trust the new key.)", .0.display()
     )]
     Missing(PathBuf),
-    /// A file does not hold what it should.
+    /// The content of a file is damaged.
     #[error(
         "{} is damaged: restore it from a backup. (Or remove its folder to start as a new server; clients that know \
          this one will then refuse to connect until they are told to trust the new key.)", .0.display()
@@ -65,11 +65,11 @@ impl Identity {
     /// Loads the identity from `folder`, or makes it there if the folder is missing or empty: `server.key`, an
     /// ECDSA P-256 key as PKCS #8 in PEM, and `server.id`, 32 hex digits. Both 0600, in a folder of 0700. Blocks.
     ///
-    /// The two appear together or not at all: they are made in a folder beside, which is then renamed.
+    /// The two appear together or not at all: they are made in a temporary folder next to it, which is then renamed.
     ///
     /// # Errors
-    /// [`IdentityError`] when the files are damaged, exposed or incomplete, or the system refuses. An identity that
-    /// is there is never replaced.
+    /// [`IdentityError`] when the files are damaged, exposed or incomplete, or the system refuses. An existing identity
+    /// is never replaced.
     pub fn load_or_create(folder: &Path) -> Result<Self, IdentityError> {
         let (key_path, id_path) = (folder.join(KEY_FILE), folder.join(ID_FILE));
         match (private_file::read(&key_path)?, private_file::read(&id_path)?) {
@@ -80,7 +80,8 @@ impl Identity {
         }
     }
 
-    /// The id of the identity in `folder`. `None`: there is none, or none that can be read. Makes nothing. Blocks.
+    /// Returns the id of the identity in `folder`. `None`: there is none, or it cannot be read. Creates nothing.
+    /// Blocks.
     pub fn id_in(folder: &Path) -> Option<ServerId> {
         let id = private_file::read(&folder.join(ID_FILE)).ok()??;
         std::str::from_utf8(&id).ok()?.trim_end().parse().ok()
@@ -110,7 +111,7 @@ impl Identity {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(made(error)),
             _ => fs::rename(draft.path(), folder).map_err(made)?,
         }
-        // The folder has moved: there is nothing left for the draft to remove.
+        // The folder was renamed, so the draft has nothing left to remove.
         let _ = draft.keep();
         sync_folder(beside)?;
         Ok(identity)
@@ -123,18 +124,18 @@ impl Identity {
         Ok(Self { id, key, signer, fingerprint })
     }
 
-    /// The id, made together with the key.
+    /// Returns the id, made together with the key.
     pub fn server_id(&self) -> ServerId {
         self.id
     }
 
-    /// The fingerprint of the public key: what clients pin.
+    /// Returns the fingerprint of the public key: what clients pin.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
     /// Issues a certificate in DER: signed by the key itself, valid until the year 4096, for the given names and
-    /// addresses, and with the server id in it. What cannot stand in a certificate is left out.
+    /// addresses, and with the server id in it. What a certificate cannot hold is left out.
     ///
     /// # Errors
     /// [`IdentityError::Crypto`] when signing fails.
@@ -146,7 +147,7 @@ impl Identity {
         certificate::issue(&self.key, self.id, names, addresses).map_err(crypto)
     }
 
-    /// The same certificate with the key that belongs to it, as TLS wants them.
+    /// Returns the same certificate with the key that belongs to it, as TLS wants them.
     pub(crate) fn certified_key(
         &self,
         names: &[String],
@@ -156,7 +157,7 @@ impl Identity {
     }
 }
 
-/// Makes a folder that nobody else may enter, from its first moment on.
+/// Makes a folder that nobody else may enter, right from its creation.
 fn own_folder_in(folder: &Path) -> io::Result<TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".identity-");

@@ -1,6 +1,6 @@
-//! Who a server is and how a client knows it again: identity, fingerprint, pins, verifier and TLS configurations.
+//! A server's identity, and how a client recognises it: fingerprint, pins, verifier and TLS configurations.
 //!
-//! Code only: no key or certificate lives in the repository. This crate knows no frame, no domain and no socket.
+//! Code only: the repository holds no key or certificate. This crate has no frames, no domain logic and no sockets.
 
 mod certificate;
 mod fingerprint;

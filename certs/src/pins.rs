@@ -1,5 +1,5 @@
-//! Pins: which key a server had when it was first met. Fail closed: a file that cannot be read whole is an error,
-//! never an empty list, and is never overwritten.
+//! Pins: the key that each server had when it was first met. They fail closed: a file that cannot be read whole is an
+//! error, never an empty list, and is never overwritten.
 
 use std::collections::HashMap;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -14,14 +14,14 @@ use crate::private_file::{self, PrivateFileError};
 /// The layout of the file that this program writes and reads.
 const VERSION: u32 = 1;
 
-/// Why pins were not read or kept.
+/// Why pins were not read or saved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PinsError {
     /// The file was not read or written.
     #[error(transparent)]
     File(#[from] PrivateFileError),
-    /// The file does not hold what it should.
+    /// The content of the file is damaged.
     #[error(
         "{} is damaged ({reason}): it says which servers you trust, so nothing is trusted until it is restored \
          from a backup, or moved away to begin anew", path.display()
@@ -32,28 +32,28 @@ pub enum PinsError {
         /// What is wrong with it.
         reason: String,
     },
-    /// There is a pin, and it is another key.
+    /// Another key is pinned.
     #[error("server {id} is pinned to the key {pinned}, which is not {offered}")]
     Conflict {
         /// The server.
         id: ServerId,
         /// The key that it had when it was first met.
         pinned: Fingerprint,
-        /// The key that was to be pinned.
+        /// The key that should have been pinned.
         offered: Fingerprint,
     },
-    /// As many as `limits::PINS_MAX`.
+    /// There are `limits::PINS_MAX` pins already.
     #[error("{0} servers are pinned, which is the limit: forget one that you do not use any more")]
     Full(usize),
 }
 
-/// What is kept of a server that was met.
+/// What is kept about a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
     /// Its key.
     pub fingerprint: Fingerprint,
-    /// What it called itself, at most `limits::SERVER_NAME_BYTES_MAX`. A stranger's text: for display only, through
-    /// the sanitiser.
+    /// Its own name for itself, at most `limits::SERVER_NAME_BYTES_MAX`. Untrusted text: for display only, through the
+    /// sanitiser.
     pub name: String,
     /// Whether a person has compared the words, or an invitation carried the key.
     pub verified: bool,
@@ -61,10 +61,10 @@ pub struct Pin {
     pub first_seen: Timestamp,
 }
 
-/// The pinned servers, and the file that they are kept in.
+/// The pinned servers, and the file that holds them.
 ///
-/// Every change reads the file again under a lock, and writes it whole: two programs with the same home never undo
-/// each other's changes. All methods that return a `Result` block.
+/// Every change rereads the file under a lock, and writes it whole: two programs with the same home never undo each
+/// other's changes. All methods that return a `Result` block.
 #[derive(Clone, Debug)]
 pub struct Pins {
     path: PathBuf,
@@ -75,34 +75,34 @@ impl Pins {
     /// Reads the pins in the file at `path`. A missing file is an empty list.
     ///
     /// # Errors
-    /// [`PinsError`] when the file is there and cannot be read whole, is damaged, or others may use it.
+    /// [`PinsError`] when the file exists but cannot be read whole, is damaged, or others may use it.
     pub fn load(path: impl Into<PathBuf>) -> Result<Self, PinsError> {
         let path = path.into();
         let pins = read(&path)?;
         Ok(Self { path, pins })
     }
 
-    /// The pin of a server.
+    /// Returns the pin of a server.
     pub fn get(&self, id: ServerId) -> Option<&Pin> {
         self.pins.get(&id)
     }
 
-    /// All pins, by server id.
+    /// Returns all pins, by server id.
     pub fn iter(&self) -> impl Iterator<Item = (ServerId, &Pin)> {
         self.pins.iter().map(|(id, pin)| (*id, pin))
     }
 
-    /// The keys alone, as a [`Policy`](crate::Policy) wants them.
+    /// Returns the keys alone, as a [`Policy`](crate::Policy) wants them.
     pub fn fingerprints(&self) -> HashMap<ServerId, Fingerprint> {
         self.iter().map(|(id, pin)| (id, pin.fingerprint)).collect()
     }
 
-    /// Keeps a server that was met for the first time. If it is kept already, with the same key, its name is brought
-    /// up to date, and it becomes verified if `pin` is.
+    /// Pins a server. If it is already pinned with the same key, its name is updated, and it becomes verified if `pin`
+    /// is.
     ///
     /// # Errors
-    /// [`PinsError::Conflict`] when another key is pinned: only [`Pins::remove`] gives it up. [`PinsError::Full`],
-    /// and the errors of reading and writing. The file is then as it was.
+    /// [`PinsError::Conflict`] when another key is pinned: only [`Pins::remove`] removes it. [`PinsError::Full`], and
+    /// the errors of reading and writing. The file is then unchanged.
     pub fn insert(&mut self, id: ServerId, mut pin: Pin) -> Result<(), PinsError> {
         pin.name.truncate(pin.name.floor_char_boundary(limits::SERVER_NAME_BYTES_MAX));
         self.change(|pins| {
@@ -125,7 +125,7 @@ impl Pins {
         })
     }
 
-    /// Notes that a person has compared the words of a server. `false`: it is not pinned.
+    /// Records that a person has compared the words of a server. Returns `false` if it is not pinned.
     ///
     /// # Errors
     /// The errors of reading and writing.
@@ -133,7 +133,7 @@ impl Pins {
         self.change(|pins| Ok(pins.get_mut(&id).map(|pin| pin.verified = true).is_some()))
     }
 
-    /// Forgets a server: the next meeting is a first one. Returns what was kept.
+    /// Forgets a server: the next meeting counts as the first. Returns the removed pin.
     ///
     /// # Errors
     /// The errors of reading and writing.
@@ -161,7 +161,7 @@ impl Pins {
     }
 }
 
-/// The file as JSON. A list, so that a server that stands in it twice is seen, and refused.
+/// The file as JSON. It is a list, so that a server that appears twice is noticed, and refused.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PinsFile {

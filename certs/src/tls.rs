@@ -1,7 +1,7 @@
-//! TLS configurations of both sides: version 1.3 alone, ring, no resumption, ALPN always.
+//! TLS configurations of both sides: version 1.3 only, with ring, without resumption, and always with ALPN.
 //!
-//! No resumption, because a resumed session skips the certificate: so every connection proves the key anew. Sessions
-//! of a chat last for hours; the round trip that a ticket would save is none that anybody waits for.
+//! A resumed session would skip the certificate; without resumption, every connection proves the key anew. Chat
+//! sessions last for hours, so nobody would notice the round trip that a ticket saves.
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,7 +18,7 @@ use crate::fingerprint::Fingerprint;
 use crate::identity::{Identity, IdentityError};
 use crate::verifier::{Observation, PinVerifier, Policy};
 
-/// The certificate that a server shows, replaceable while it runs. The key behind it stays the same.
+/// The certificate that a server shows. It can be replaced while the server runs; its key stays the same.
 #[derive(Debug)]
 pub struct CertificateSlot {
     identity: Arc<Identity>,
@@ -39,8 +39,8 @@ impl CertificateSlot {
         Ok(Arc::new(Self { identity, current }))
     }
 
-    /// Issues another certificate, for new names and addresses. Handshakes from now on show it; those who pinned the
-    /// key do not notice.
+    /// Issues another certificate, for new names and addresses. Later handshakes show it; clients that pinned the key
+    /// do not notice.
     ///
     /// # Errors
     /// [`IdentityError::Crypto`] when signing fails: the old certificate stays.
@@ -50,12 +50,12 @@ impl CertificateSlot {
         Ok(())
     }
 
-    /// The id of the server.
+    /// Returns the id of the server.
     pub fn server_id(&self) -> ServerId {
         self.identity.server_id()
     }
 
-    /// The fingerprint of the key.
+    /// Returns the fingerprint of the key.
     pub fn fingerprint(&self) -> Fingerprint {
         self.identity.fingerprint()
     }
@@ -67,10 +67,10 @@ impl ResolvesServerCert for CertificateSlot {
     }
 }
 
-/// The server's side, for the protocols in `alpn`, the preferred one first.
+/// Returns the server's configuration, for the protocols in `alpn`, the preferred one first.
 ///
-/// A client that offers other protocols only is refused by TLS. One that offers none is *not*: whoever accepts the
-/// connection asks [`alpn_of`], and closes it.
+/// TLS refuses a client that offers only other protocols. It does *not* refuse one that offers none: the caller must
+/// check [`alpn_of`] on each accepted connection, and close it.
 pub fn server_config(slot: &Arc<CertificateSlot>, alpn: &[&[u8]]) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
@@ -84,11 +84,11 @@ pub fn server_config(slot: &Arc<CertificateSlot>, alpn: &[&[u8]]) -> Arc<ServerC
     Arc::new(config)
 }
 
-/// The client's side of *one* connection, and where to read what became of it. A second handshake with the same
-/// configuration fails: its outcome could not be told from the first.
+/// Returns the client's configuration for *one* connection, and where to read its outcome. A second handshake with the
+/// same configuration fails: its outcome could not be told apart from the first.
 ///
-/// A server that chooses no protocol is *not* refused by TLS: whoever connects asks [`alpn_of`] before the first byte.
-/// No name goes over the wire (SNI is off), so that any `ServerName`, for example the address, will do.
+/// TLS does *not* refuse a server that chooses no protocol: the caller must check [`alpn_of`] before the first byte.
+/// SNI is off, so no name is sent, and any `ServerName` will do, for example the address.
 pub fn client_config(policy: Policy, alpn: &[&[u8]]) -> (Arc<ClientConfig>, Observation) {
     let provider = provider();
     let (verifier, observation) = PinVerifier::new(policy, Arc::clone(&provider));
@@ -104,13 +104,14 @@ pub fn client_config(policy: Policy, alpn: &[&[u8]]) -> (Arc<ClientConfig>, Obse
     (Arc::new(config), observation)
 }
 
-/// Why a connection must be closed: the peer takes part in TLS, but did not say what for.
+/// The connection must be closed: the peer completed TLS, but negotiated no protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the peer negotiated no application protocol")]
 pub struct NoAlpn;
 
-/// The protocol that both sides agreed on, once the handshake is complete. To be asked by both sides, before any byte
-/// is taken or sent: a key that serves several protocols must never be used with the wrong one (RFC 7301; ALPACA).
+/// Returns the protocol that both sides agreed on, once the handshake is complete. Both sides must check it before any
+/// byte is accepted or sent: a key that serves several protocols must never be used with the wrong one (RFC 7301;
+/// ALPACA).
 ///
 /// # Errors
 /// [`NoAlpn`] when there is none.
@@ -118,7 +119,8 @@ pub fn alpn_of(connection: &CommonState) -> Result<&[u8], NoAlpn> {
     connection.alpn_protocol().ok_or(NoAlpn)
 }
 
-/// Named here and never taken from the process: what another crate installs as the default does not matter.
+/// Returns the cryptography provider. It is named here and never taken from the process, so a default installed by
+/// another crate does not matter.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }

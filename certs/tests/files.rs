@@ -1,4 +1,4 @@
-//! What is kept in files, and what is done when a file is not as it was left.
+//! The files, and how a changed or damaged file is handled.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
@@ -48,7 +48,7 @@ fn another_key_never_replaces_a_pin() {
     pins.insert(id(1), pin(1, "lab")).unwrap();
     assert!(matches!(pins.insert(id(1), pin(2, "lab")), Err(PinsError::Conflict { .. })));
     assert_eq!(Pins::load(&path).unwrap().get(id(1)), Some(&pin(1, "lab")));
-    // The same key again is no conflict: what it is called may change, when it was met may not.
+    // The same key again is not a conflict: its name may change, the time when it was first met may not.
     pins.insert(id(1), Pin { first_seen: Timestamp(9), ..pin(1, "workshop") }).unwrap();
     assert_eq!(Pins::load(&path).unwrap().get(id(1)), Some(&pin(1, "workshop")));
 }
@@ -61,7 +61,7 @@ fn two_programs_with_one_file_keep_each_others_pins() {
     one.insert(id(1), pin(1, "lab")).unwrap();
     other.insert(id(2), pin(2, "den")).unwrap();
     assert_eq!(Pins::load(&path).unwrap().iter().count(), 2);
-    // What the other one has pinned in the meantime counts.
+    // What the other program has pinned in the meantime counts.
     assert!(matches!(one.insert(id(2), pin(3, "den")), Err(PinsError::Conflict { .. })));
 }
 
@@ -140,13 +140,13 @@ fn a_pins_file_that_others_may_use_or_nobody_can_read_is_an_error() {
     let error = Pins::load(&path).unwrap_err();
     assert!(error.to_string().contains("chmod 600"), "{error}");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
-    // Root may read everything.
+    // Root can read everything.
     if fs::File::open(&path).is_err() {
         assert!(Pins::load(&path).is_err());
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(fs::read(&path).unwrap(), before);
-    // A folder in its place is no empty list either.
+    // A folder in its place does not count as an empty list either.
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     assert!(Pins::load(&path).is_err());
@@ -221,7 +221,7 @@ fn debug_shows_no_key() {
     assert!(pem.lines().all(|line| !shown.contains(line)), "{shown}");
 }
 
-/// Set in the child of the test below: where it makes its files.
+/// Set in the child process of the test below: the folder where it makes its files.
 #[cfg(unix)]
 const CHILD: &str = "LANCHAT_TEST_UMASK_CHILD";
 
@@ -238,7 +238,7 @@ fn files_are_private_whatever_the_umask() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for umask in ["000", "022", "077"] {
         let folder = tempfile::tempdir().unwrap();
-        // The umask belongs to a process: this test runs again in one of its own.
+        // The umask belongs to the process, so this test runs again in a process of its own.
         let status = std::process::Command::new("sh")
             .args(["-c", "umask \"$0\" && exec \"$@\"", umask])
             .arg(std::env::current_exe().unwrap())

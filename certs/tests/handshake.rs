@@ -1,5 +1,5 @@
-//! Whom a client talks to: handshakes in memory, no sockets. Each refusal is checked at both ends: the client says
-//! why, and the server has not seen a byte of what the client wanted to say.
+//! Which servers a client accepts: handshakes in memory, without sockets. Each refusal is checked at both ends: the
+//! client says why, and the server has not seen a byte of the client's data.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::io::{Read, Write};
@@ -32,14 +32,14 @@ fn pinned(id: ServerId, to: &Identity) -> Policy {
     Policy { expected: None, pins: [(id, to.fingerprint())].into() }
 }
 
-/// What is left of a connection, and what its server heard of the client.
+/// The outcome of a connection, and what its server received from the client.
 struct Ended {
     client: Result<ClientConnection, rustls::Error>,
     server: Result<ServerConnection, rustls::Error>,
     heard: Vec<u8>,
 }
 
-/// Runs a handshake in which the client says `SECRET` as soon as TLS lets it.
+/// Runs a handshake in which the client sends `SECRET` as soon as TLS lets it.
 fn connect(server: Arc<ServerConfig>, client: Arc<ClientConfig>) -> Ended {
     let name = ServerName::try_from("10.0.0.1").unwrap();
     let mut client = ClientConnection::new(client, name).unwrap();
@@ -89,7 +89,7 @@ fn assert_refused(ended: &Ended) {
     assert_eq!(ended.heard, b"");
 }
 
-/// A server of ours in all but its certificate or its key.
+/// Returns the configuration of a lanchat server that has another certificate or key.
 fn impostor(certificate: CertificateDer<'static>, key: Option<&rcgen::KeyPair>) -> Arc<ServerConfig> {
     let other = rcgen::KeyPair::generate().unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.unwrap_or(&other).serialize_der()));
@@ -224,7 +224,7 @@ fn another_protocol_is_refused_and_none_at_all_is_told() {
     let (client, _) = client_config(Policy::default(), &[b"http/1.1"]);
     assert_refused(&connect(Arc::clone(&server), client));
 
-    // TLS lets these two pass: both ends must ask.
+    // TLS lets these two pass: both ends must check.
     let (client, _) = client_config(Policy::default(), &[]);
     let ended = connect(server, client);
     assert_eq!(alpn_of(ended.server.as_ref().unwrap()), Err(NoAlpn));

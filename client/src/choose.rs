@@ -1,5 +1,4 @@
-//! Which server to talk to: the ones that were used before and the ones that advertise themselves,
-//! at the same time.
+//! Chooses the server to talk to. Servers used before and advertised ones are looked for at the same time.
 
 mod around;
 mod ask;
@@ -27,22 +26,22 @@ pub(crate) use named::named;
 pub(crate) use offer::Hosting;
 use offer::{Asked, offer};
 
-/// What looking around came to.
+/// The result of choosing.
 pub(crate) enum Choice {
-    /// This one.
+    /// Connect to this one.
     Server(Target),
-    /// None answers, and the user wants to host one.
+    /// No server answers, and the user wants to host one.
     Host,
 }
 
 /// Finds the server to talk to. `hosting`: what can be hosted instead.
 ///
-/// Who knows a server goes to no other one by itself: a new one is chosen by a person, or with `--first-contact`. Of several
-/// that are known the one that was used last is gone to if it alone answers; which is the quickest is no choice.
+/// A client that knows a server never connects to a new one by itself: a person chooses a new one, or `--first-contact`
+/// does. With several known servers, the one used last is chosen if it alone answers; being quickest does not count.
 ///
 /// # Errors
-/// [`Reason::NoServer`] when there is none, or nobody to ask which of several known ones is meant; [`Reason::Untrusted`]
-/// when there are only some that nobody has decided to trust.
+/// [`Reason::NoServer`] when there is none, or when there are several and nobody can be asked which one is meant;
+/// [`Reason::Untrusted`] when there are only servers that nobody has decided to trust.
 pub(crate) async fn choose(home: &Home, args: &ChatArgs, hosting: Hosting) -> Result<Choice, Failure> {
     let asks = args.has_person();
     if asks {
@@ -65,23 +64,23 @@ pub(crate) async fn choose(home: &Home, args: &ChatArgs, hosting: Hosting) -> Re
     }
 }
 
-/// The server that is gone to without a question. `was_asked`: a question stood when it came up, so that somebody who meant
-/// to do something else may be about to.
+/// Returns the server to connect to without a question. `was_asked`: it came up while a question was on the screen, so
+/// the user may be about to answer something else.
 fn by_itself(around: &Around, args: &ChatArgs, asks: bool, was_asked: bool) -> Option<Target> {
     let Around { found, busy, knows_any, .. } = around;
     let known = found.iter().filter(|found| found.known).count();
     match found.as_slice() {
-        // Better wait for the own server than go to another one.
+        // Waiting for the user's own server is better than going to another one.
         _ if known == 0 && busy.is_some() => busy.as_ref().map(Target::remembered),
         [only] if only.usual || !knows_any && !was_asked => Some(only.target.clone()),
-        // Nobody to ask: a stranger's advert does not keep a script from the server that it knows.
+        // Nobody can be asked: a stranger's advert must not keep a script from the server that it knows.
         [first, ..] if known == 1 && !asks => Some(first.target.clone()),
         [only] if args.first_contact && !only.namesake => Some(only.target.clone()),
         _ => None,
     }
 }
 
-/// Why a script is not connected, where a person would be asked.
+/// Returns why a script is not connected in a case where a person would be asked.
 fn undecided(home: &Home, around: &Around) -> Result<Failure, Failure> {
     let Around { found, others, knows_any, .. } = around;
     let known = found.iter().any(|found| found.known);
@@ -95,8 +94,8 @@ fn undecided(home: &Home, around: &Around) -> Result<Failure, Failure> {
     Ok(Failure::new(Reason::NoServer, words))
 }
 
-/// Nobody is there to choose between known servers, and which answers first is no choice: whoever runs one of them could
-/// be quicker than the one that is meant, and get the password for it.
+/// Fails if several servers are known, since nobody is there to choose. The first to answer must not win: the operator
+/// of another known server could be quicker than the intended one, and get the password meant for it.
 fn knows_at_most_one(home: &Home) -> Result<(), Failure> {
     let (servers, pins) = (home.servers()?, home.pins()?);
     let mut ids: BTreeSet<ServerId> = servers.iter().map(|server| server.id).collect();
@@ -112,7 +111,7 @@ fn knows_at_most_one(home: &Home) -> Result<(), Failure> {
     Err(Failure::new(Reason::NoServer, lines.join("\n")))
 }
 
-/// Why a script is not connected to a server that it does not know.
+/// Returns why a script is not connected to a server that it does not know.
 fn not_by_itself(home: &Home, found: &[Found], others: &[String]) -> Result<Failure, Failure> {
     let mut words: Vec<String> = others.to_vec();
     words.push(format!("{} lanchat goes to no other one by itself. These are here:", missing(home, true)?));
@@ -125,7 +124,7 @@ fn not_by_itself(home: &Home, found: &[Found], others: &[String]) -> Result<Fail
     Ok(Failure::new(Reason::Untrusted, words.join("\n")))
 }
 
-/// What is missing: the servers that are known, by name.
+/// Says what is missing: the known servers, by name.
 fn missing(home: &Home, knows_any: bool) -> Result<String, Failure> {
     const NAMES_MAX: usize = 3;
     if !knows_any {

@@ -48,9 +48,9 @@ pub struct Cli {
 /// The server that `--server` names.
 #[derive(Clone, Debug)]
 pub(crate) enum Named {
-    /// A place; or, if it is a bare name that no computer has, the server that is called so.
+    /// A place, or, if it is a bare name that no computer has, the server of that name.
     Target(Target),
-    /// The server that is called so: no host can have this name.
+    /// The server of this name, which no host can have.
     Called(String),
 }
 
@@ -61,11 +61,11 @@ pub(crate) struct ChatArgs {
     #[arg(long, global = true)]
     pub(crate) plain: bool,
     /// Print one frame per line, as on the wire (`welcome` without its token). The input is text and
-    /// commands, as without it
+    /// commands, as without this option
     #[arg(long, conflicts_with = "plain", global = true)]
     pub(crate) json: bool,
-    /// Send each line of the input as it is, also one that begins with a slash: none is a command. For
-    /// pipes. Needs a login that is remembered. Empty lines are left out
+    /// Send each line of the input unchanged, even one that begins with a slash: no line is a command. For
+    /// pipes. Needs a remembered login. Empty lines are left out
     #[arg(long, global = true)]
     pub(crate) text: bool,
     /// Connect to a new server, if it is the only one here, even if this device knows another one.
@@ -89,7 +89,7 @@ pub(crate) struct ChatArgs {
 }
 
 impl ChatArgs {
-    /// Whether a person sits there, who reads what comes out and can be asked.
+    /// Returns whether a person reads the output and can be asked.
     pub(crate) fn has_person(&self) -> bool {
         !self.json && io::stdin().is_terminal() && io::stdout().is_terminal()
     }
@@ -149,7 +149,7 @@ pub(crate) enum TrustTask {
 fn server(text: &str) -> Result<Named, String> {
     match text.parse() {
         Ok(target) => Ok(Named::Target(target)),
-        // Punctuation of an address that is none is no part of a name.
+        // A malformed address is not a server's name.
         Err(BadTarget::Host(_)) if is_server_name(text) => Ok(Named::Called(text.to_owned())),
         Err(error) => Err(error.to_string()),
     }
@@ -160,7 +160,7 @@ fn is_server_name(text: &str) -> bool {
     has_one && !text.contains(|c: char| c.is_control() || matches!(c, ':' | '/' | '[' | ']' | '%' | '#'))
 }
 
-/// A link. What stands in its place and is none was most likely meant for a command, or for `--server`.
+/// Parses a link. Anything else in its place was most likely meant as a command, or for `--server`.
 fn link(text: &str) -> Result<Target, String> {
     if text.contains("://") {
         return text.parse().map_err(|error: BadTarget| error.to_string());

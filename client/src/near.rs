@@ -1,7 +1,7 @@
-//! What somebody may have meant by a name that nothing has: of the names that there are, the one that is nearest.
+//! What a user may have meant by an unknown name: the nearest of the existing names.
 
-/// The candidate that a hand may have missed when it typed `typed`: at most two letters are other, missing, doubled or
-/// swapped, and fewer than the word has. `None`: there is none, or `typed` is one itself.
+/// Returns the candidate that `typed` may be a typing error for: at most two letters differ, are missing, doubled or
+/// swapped, and fewer than the word has. Returns `None` if there is none, or if `typed` is a candidate itself.
 pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const LETTERS_MAX: usize = 2;
     let typed = typed.to_lowercase();
@@ -9,7 +9,7 @@ pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a 
     let most = LETTERS_MAX.min(length.saturating_sub(1) / 2).max(1);
     let mut best = None;
     for candidate in candidates {
-        // What differs more in length than it may in letters need not be looked at: a list may be long.
+        // A candidate whose length differs by more than the allowed letters need not be compared: a list may be long.
         if candidate.chars().count().abs_diff(length) > most {
             continue;
         }
@@ -24,7 +24,7 @@ pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a 
     best.filter(|(distance, _)| *distance < length).map(|(_, candidate)| candidate)
 }
 
-/// The candidate that was begun: of those that start with `typed`, the shortest. `None`: there is none.
+/// Returns the shortest candidate that starts with `typed`, if there is one.
 pub(crate) fn begun<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const LETTERS_MIN: usize = 2;
     let typed = typed.to_lowercase();

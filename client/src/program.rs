@@ -9,12 +9,12 @@ use crate::cli::Cli;
 use crate::exit::Reason;
 use crate::{app, asides, view};
 
-/// Does what the arguments of this process ask for, and says in words and by the exit code why it could not.
+/// Runs what the process's arguments ask for; on failure, prints the reason and returns its exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nobody listens: the exit code still says it.
+            // If nobody reads, the exit code still tells.
             let _ = error.print();
             return if error.use_stderr() { Reason::Usage.into() } else { ExitCode::SUCCESS };
         }
@@ -22,7 +22,7 @@ pub fn main() -> ExitCode {
     let outcome = match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
             let outcome = runtime.block_on(app::run(cli));
-            // A thread may sit in a read of the input for ever.
+            // A thread may be blocked in a read of the input for ever.
             runtime.shutdown_background();
             outcome
         }

@@ -1,18 +1,18 @@
-//! Lines on a terminal that no editor owns: lists, and what is said before there is one.
+//! Lines on a terminal without an editor: lists, and what is printed before the editor starts.
 
-/// Stands before the rest of a line that is longer than a row. No line of a list begins like this.
+/// Indents the rest of a line that is longer than a row. Lines of a list never begin like this.
 const INDENT: &str = "       ";
-/// Terminals narrower than this break rows for themselves: there is no room left to do it well.
+/// Terminals narrower than this break rows themselves: there is too little room to do it well.
 const COLUMNS_MIN: usize = 24;
 
-/// `text`, which is clean, in rows that no terminal of so many columns breaks by itself: it would break them where a
-/// stranger's text wants it to, and what stands behind the break is at the first column.
+/// Breaks the clean `text` into rows that a terminal with `columns` columns does not break itself: it would break them
+/// where a stranger's text wants it to, and put the rest at the first column.
 pub(crate) fn fitted(text: &str, columns: usize) -> String {
     let columns = columns.max(COLUMNS_MIN) - 1;
     text.lines().map(|line| broken(line, columns)).collect::<Vec<_>>().join("\n")
 }
 
-/// Broken behind a blank, and within a word that is longer than a row.
+/// Breaks a line after blanks, and within a word that is longer than a row.
 fn broken(line: &str, columns: usize) -> String {
     let (mut out, mut used) = (String::new(), 0);
     for word in line.split_inclusive(' ') {
@@ -38,7 +38,7 @@ fn begin_row(out: &mut String, used: &mut usize) {
     *used = INDENT.len();
 }
 
-/// Terminals do not agree on what is not ASCII; none shows it wider than this.
+/// Returns the most columns that any terminal gives a character: they disagree on what is not ASCII.
 fn columns_at_most(c: char) -> usize {
     if c.is_ascii() { 1 } else { 2 }
 }

@@ -6,28 +6,28 @@ use tokio::sync::mpsc;
 pub(crate) const AWAKE: &str = "Ctrl+Z does not stop this program: it serves others, who would wait without knowing why. \
                                 Another window gives you a shell; /quit stops the server.";
 
-/// From now on Ctrl+Z (SIGTSTP) does not stop this process, and `teller` is told so: others depend on it. Where the editor
-/// has the keyboard it says the same. SIGSTOP, which no program can refuse, stops it still. Needs a tokio runtime.
+/// Keeps Ctrl+Z (SIGTSTP) from stopping this process, since others depend on it, and reports each attempt to `teller`.
+/// When the editor has the keyboard, it says the same. SIGSTOP, which cannot be refused, still stops it. Needs a tokio
+/// runtime.
 pub(crate) fn stay_awake(teller: mpsc::Sender<String>) {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
 
         let stop = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
-        // A system that refuses stops the process as ever.
+        // If the system refuses, Ctrl+Z stops the process as usual.
         let Ok(mut stops) = signal(stop) else { return };
         tokio::spawn(async move {
             while stops.recv().await.is_some() && teller.send(AWAKE.to_owned()).await.is_ok() {}
         });
     }
-    // Windows has no such key.
+    // Windows does not have such a key.
     #[cfg(not(unix))]
     drop(teller);
 }
 
-/// Ends when somebody asks the program to stop from outside: by SIGTERM, SIGHUP or Ctrl+C, on Windows
-/// by Ctrl+C, Ctrl+Break, or the end of the window, the login or the system. Never, if the system
-/// does not tell.
+/// Waits until the program is asked to stop from outside: by SIGTERM, SIGHUP or Ctrl+C, on Windows by Ctrl+C,
+/// Ctrl+Break, or the end of the window, the login or the system. Never returns if the system does not report signals.
 pub(crate) async fn asked_to_stop() {
     #[cfg(unix)]
     {

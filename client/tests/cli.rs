@@ -1,4 +1,4 @@
-//! The program from outside, where it needs no server: flags, exit codes, the state folder.
+//! Tests the program from outside, as far as it does not need a server: flags, exit codes, the state folder.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// What the program may not depend on.
+/// Variables that the program must not depend on here.
 const VARIABLES: [&str; 4] = ["LANCHAT_HOME", "LANCHAT_DATA", "TERM", "NO_COLOR"];
 
 struct Run {
@@ -102,7 +102,7 @@ fn a_value_that_is_none_is_told_what_would_be() {
     }
 }
 
-/// What the system refuses is told once, with the path and what to do.
+/// A refusal by the system is reported once, with the path and what to do.
 #[test]
 fn a_state_folder_that_cannot_be_made_is_told_once() {
     let (folder, _) = home();
@@ -118,7 +118,7 @@ fn a_state_folder_that_cannot_be_made_is_told_once() {
 #[test]
 fn a_server_that_does_not_answer_has_its_own_code() {
     let (_folder, home) = home();
-    // A port that was free a moment ago.
+    // The port was free a moment ago.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);

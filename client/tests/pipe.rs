@@ -1,5 +1,5 @@
-//! The program in a pipe, against a server that another run of it hosts: order, acknowledgement,
-//! trust, exit codes.
+//! Tests the program in a pipe, against a server hosted by another run of it: order, acknowledgement, trust, exit
+//! codes.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -9,10 +9,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use lanchat_model::limits;
 
-/// A server with its host's client, ended when dropped.
+/// A server with its host's client; dropping it ends both.
 struct Host {
     child: Child,
-    /// Held open: the host leaves when its input ends.
+    /// Held open, because the host leaves when its input ends.
     _input: ChildStdin,
     address: String,
 }
@@ -40,7 +40,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The host may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -61,7 +61,7 @@ struct Run {
     err: String,
 }
 
-/// Runs a client with `input` to its end.
+/// Runs a client with `input` until it ends.
 fn talk(home: PathBuf, server: &str, flags: &[&str], input: &str) -> Run {
     let mut child = program(&home)
         .args(["--server", server])
@@ -73,8 +73,7 @@ fn talk(home: PathBuf, server: &str, flags: &[&str], input: &str) -> Run {
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
-    // On its own thread: the client may stop reading before the end, or write before it has read
-    // all.
+    // This needs its own thread: the client may stop reading before the end, or write before it has read everything.
     let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
@@ -208,7 +207,7 @@ fn what_goes_wrong_has_its_own_code() {
     assert!(fine.out.contains("ana  /etc is a folder"), "{}", fine.out);
 }
 
-/// What stands behind such a line is meant for the room or the account that it was to change to.
+/// The lines after it are meant for the room or the account that it was to change to.
 #[test]
 fn a_script_ends_at_the_first_command_that_cannot_be_understood() {
     let folder = tempfile::tempdir().unwrap();
@@ -286,7 +285,7 @@ fn a_login_of_whoever_is_logged_in_makes_no_other_device() {
     }
     let first = run("first", "still here\n");
     assert_eq!(first.code, 0, "the first device was logged out: {}", first.err);
-    // A token that is no longer good is no obstacle.
+    // An invalid token is not an obstacle.
     assert_eq!(run("first", "/passwd canary-password another-password\n").code, 0);
     assert_eq!(run("script", "/login ana another-password\nand here\n").code, 0);
 }
@@ -329,11 +328,11 @@ fn a_reader_that_has_read_enough_is_no_error() {
     let mut out = BufReader::new(child.stdout.take().unwrap());
     out.read_line(&mut String::new()).unwrap();
     drop(out);
-    // Each answer is written to nobody; what was given to the program is sent all the same.
+    // Nobody reads the answers; the program's input is sent all the same.
     for number in 1..=500 {
         writeln!(stdin, "line {number}").unwrap();
     }
-    // The end of the input is the end, since nobody reads that could be followed for.
+    // The end of the input ends the program, since there is no reader to stay for.
     drop(stdin);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let bob = "/register bob another-password\n/history 200\n";

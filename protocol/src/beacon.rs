@@ -1,4 +1,4 @@
-//! The mDNS advert (PROTOCOL §1): a hint where a server may be, never a proof of who it is.
+//! The mDNS advert (PROTOCOL §1): a hint where a server may be, never a proof of its identity.
 
 use lanchat_model::{ServerId, limits};
 
@@ -23,7 +23,7 @@ pub struct Beacon {
 }
 
 impl Beacon {
-    /// The TXT record as keys and values.
+    /// Returns the TXT record as keys and values.
     pub fn to_txt(&self) -> Vec<(String, String)> {
         let versions: Vec<String> = self.versions.iter().map(u32::to_string).collect();
         vec![
@@ -33,7 +33,7 @@ impl Beacon {
         ]
     }
 
-    /// Reads a TXT record. `None` if it is not one of ours: anybody on the link may say anything.
+    /// Parses a TXT record. Returns `None` if it is not one of ours: anybody on the link may say anything.
     pub fn from_txt<'a>(value_of: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         let name = value_of(KEY_NAME)?;
         if name.trim().is_empty()

@@ -9,19 +9,19 @@ pub enum Severity {
     Rejected,
     /// The protocol was broken; the connection closes after the error.
     Violation,
-    /// The server failed; the connection goes on, the request may be tried again with the same id.
+    /// The server failed; the connection goes on, and the request may be retried with the same id.
     Fault,
 }
 
 macro_rules! error_codes {
     ($($(#[$doc:meta])* $code:ident $text:literal $severity:ident,)*) => {
-        /// Why a request was refused, for programs. The sentence beside it is for people.
+        /// Why a request was refused, for programs. The sentence that comes with it is for people.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         #[non_exhaustive]
         pub enum ErrorCode {
             $($(#[$doc])* $code,)*
-            /// A code of a newer server: treat it as "rejected".
+            /// A code from a newer server: treat it as "rejected".
             #[serde(other)]
             Unknown,
         }
@@ -30,7 +30,7 @@ macro_rules! error_codes {
             /// Every code that this version sends.
             pub const ALL: &[Self] = &[$(Self::$code,)*];
 
-            /// The code as it stands on the wire.
+            /// Returns the code as it is on the wire.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$code => $text,)*
@@ -38,7 +38,7 @@ macro_rules! error_codes {
                 }
             }
 
-            /// What it means for the connection.
+            /// Returns what it means for the connection.
             pub const fn severity(self) -> Severity {
                 match self {
                     $(Self::$code => Severity::$severity,)*
@@ -56,17 +56,17 @@ error_codes! {
     NotUtf8 "not_utf8" Violation,
     /// The line is longer than the limit.
     FrameTooLong "frame_too_long" Violation,
-    /// Objects and arrays go deeper than the limit.
+    /// Objects and arrays are nested more deeply than the limit.
     TooDeep "too_deep" Violation,
-    /// No version that both sides speak.
+    /// Client and server have no version in common.
     UnsupportedVersion "unsupported_version" Violation,
     /// Nobody logged in within the time allowed.
     LoginTimeout "login_timeout" Violation,
-    /// The server has as many clients as it is allowed.
+    /// The server has as many clients as it may have.
     ServerFull "server_full" Violation,
     /// The device was logged out elsewhere, or the password was changed.
     LoggedOut "logged_out" Violation,
-    /// A field is missing, doubled, or of the wrong kind.
+    /// A field is missing, duplicated, or of the wrong kind.
     BadFrame "bad_frame" Rejected,
     /// The server does not know this `type`.
     UnknownType "unknown_type" Rejected,
@@ -76,19 +76,19 @@ error_codes! {
     LoginRequired "login_required" Rejected,
     /// This connection is logged in already.
     AlreadyLoggedIn "already_logged_in" Rejected,
-    /// The name is empty, too long, or holds a character that names do not have.
+    /// The name is empty, too long, or holds a character that is not allowed in names.
     BadName "bad_name" Rejected,
-    /// The name is kept for the server.
+    /// The name is reserved for the server.
     NameReserved "name_reserved" Rejected,
     /// Somebody has this name, or one that looks like it.
     NameTaken "name_taken" Rejected,
     /// The new password is too short or too long.
     BadPassword "bad_password" Rejected,
-    /// Unknown name or wrong password: which of the two is not told.
+    /// Unknown name or wrong password; the server does not say which.
     WrongPassword "wrong_password" Rejected,
     /// The device token is unknown, used up or revoked: log in by password.
     BadToken "bad_token" Rejected,
-    /// The server does not take new accounts.
+    /// The server does not accept new accounts.
     RegistrationClosed "registration_closed" Rejected,
     /// Too many attempts; wait `retry_after` seconds.
     SlowDown "slow_down" Rejected,
@@ -104,11 +104,11 @@ error_codes! {
     Forbidden "forbidden" Rejected,
     /// The lobby and private chats cannot be left; you cannot chat with yourself.
     NotPossible "not_possible" Rejected,
-    /// You are in as many rooms, or the server has as many, as is allowed.
+    /// You are in as many rooms as is allowed, or the server has as many.
     TooManyRooms "too_many_rooms" Rejected,
     /// The message is blank, too long, or holds NUL.
     BadMessage "bad_message" Rejected,
-    /// This id was used for another message.
+    /// This id was already used for another message.
     IdReused "id_reused" Rejected,
     /// The disk is full: the server can be read but not written to.
     ReadOnly "read_only" Fault,

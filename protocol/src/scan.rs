@@ -1,6 +1,6 @@
-//! A look at a line before it is parsed: how deep do its objects and arrays go, and how many values are there?
+//! Inspects a line before it is parsed: how deeply its objects and arrays are nested, and how many values it has.
 
-/// The bytes of `line` that stand in no string. Needs no memory, so that a hostile line is refused before anything is
+/// Returns the bytes of `line` outside strings. Allocates nothing, so that a hostile line is refused before anything is
 /// built from it.
 fn outside_strings(line: &[u8]) -> impl Iterator<Item = u8> {
     let (mut in_string, mut escaped) = (false, false);
@@ -16,7 +16,7 @@ fn outside_strings(line: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
-/// Whether more than `limit` objects and arrays are open at once anywhere in `line`.
+/// Returns whether more than `limit` objects and arrays are open at once anywhere in `line`.
 pub(crate) fn deeper_than(line: &[u8], limit: usize) -> bool {
     let mut depth = 0_usize;
     outside_strings(line).any(|byte| {
@@ -29,9 +29,9 @@ pub(crate) fn deeper_than(line: &[u8], limit: usize) -> bool {
     })
 }
 
-/// Whether there may be more than `limit` values in `line`: each may take many times its bytes once it is built.
+/// Returns whether there may be more than `limit` values in `line`: once built, each may take many times its bytes.
 pub(crate) fn has_more_values_than(line: &[u8], limit: usize) -> bool {
-    // A value takes a byte at least; each of these begins one.
+    // A value takes at least one byte, and each of these begins one.
     line.len() > limit
         && outside_strings(line).filter(|byte| matches!(byte, b'{' | b'[' | b',')).nth(limit).is_some()
 }

@@ -2,13 +2,14 @@
 
 use lanchat_model::Timestamp;
 
-/// For example `2026-11-21T05:00:00.123Z`. A time outside the calendar is shown as its start.
+/// Formats a time, for example as `2026-11-21T05:00:00.123Z`. A time outside the calendar is shown as the calendar's
+/// start.
 pub fn format_timestamp(at: Timestamp) -> String {
     let instant = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     format!("{instant:.3}")
 }
 
-/// The inverse of [`format_timestamp`]; any RFC 3339 timestamp is taken.
+/// Parses what [`format_timestamp`] writes, and any other RFC 3339 timestamp.
 pub fn parse_timestamp(text: &str) -> Option<Timestamp> {
     text.parse::<jiff::Timestamp>().ok().map(|instant| Timestamp(instant.as_millisecond()))
 }

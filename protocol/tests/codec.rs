@@ -1,4 +1,4 @@
-//! The codec through its public face: round trips, every split, and every way of being wrong.
+//! The codec through its public interface: round trips, every split, and every kind of error.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -97,7 +97,7 @@ fn each_kind_of_damage_has_its_name() {
     }
 }
 
-/// PROTOCOL §2: a field that may be absent may be `null`, and says then what it says when it is absent.
+/// PROTOCOL §2: a field that may be absent may be `null`, which means the same.
 #[test]
 fn null_is_as_good_as_absent_in_every_optional_field() {
     let of_clients: [(&str, &[&str]); 10] = [
@@ -141,7 +141,7 @@ fn null_is_as_good_as_absent_in_every_optional_field() {
             assert_eq!(ServerFrame::decode(nulled.as_bytes()).as_ref(), Ok(&absent), "{nulled}");
         }
     }
-    // Where a value has to be, there is none.
+    // A required value is missing.
     for line in [
         r#"{"type":"send","id":"1","room":"lobby","message":null}"#,
         r#"{"type":"mark","id":"1","room":"lobby","seq":null}"#,
@@ -154,7 +154,7 @@ fn null_is_as_good_as_absent_in_every_optional_field() {
     assert_eq!(code_of(br#"{"type":null,"id":"1"}"#), ErrorCode::BadFrame);
 }
 
-/// PROTOCOL §2: 0 to 2^53 - 1, in digits alone, wherever an integer stands.
+/// PROTOCOL §2: every integer is 0 to 2^53 - 1, in digits alone.
 #[test]
 fn integers_are_written_in_digits_alone() {
     let frames = [
@@ -200,11 +200,11 @@ fn integers_are_written_in_digits_alone() {
     }
     let refused = ClientFrame::decode(frames[0].replace('N', "1.0").as_bytes()).unwrap_err();
     assert!(refused.reason.contains("an integer from 0 to 9007199254740991 in digits alone"), "{refused}");
-    // Nobody reads what is in a field that nobody knows.
+    // The content of an unknown field is not checked.
     assert!(ClientFrame::decode(br#"{"type":"ping","id":"1","mood":[1.5,1e400,-1,1e2]}"#).is_ok());
 }
 
-/// A version is any integer: those that nobody here will ever speak say nothing of the others.
+/// Any integer may be a version: those that this program will never speak do not affect the others.
 #[test]
 fn versions_beyond_all_that_there_will_be_are_passed_over() {
     let versions = "[9007199254740991,1,4294967296,7]";
@@ -223,7 +223,7 @@ fn versions_beyond_all_that_there_will_be_are_passed_over() {
     assert_eq!(hello.versions, [1, 7]);
 }
 
-/// PROTOCOL §5: which of two cursors of one room is meant cannot be known.
+/// PROTOCOL §5: with two cursors for one room, it is unclear which one is meant.
 #[test]
 fn a_room_has_one_cursor() {
     let line = br#"{"type":"attach","id":"1","cursors":{"lobby":1,"den":2,"lobby":1}}"#;
@@ -232,7 +232,7 @@ fn a_room_has_one_cursor() {
     assert_eq!(code_of(line), ErrorCode::BadFrame);
 }
 
-/// A line has room for thousands.
+/// A line has room for thousands of cursors.
 #[test]
 fn too_many_cursors_are_refused_while_they_are_read() {
     let attach = |count: usize| {
@@ -243,7 +243,7 @@ fn too_many_cursors_are_refused_while_they_are_read() {
     assert_eq!(code_of(attach(limits::CURSORS_MAX + 1).as_bytes()), ErrorCode::BadFrame);
 }
 
-/// PROTOCOL §2: the limit counts every byte of the line, also the `\r` that is dropped.
+/// PROTOCOL §2: the limit counts every byte of the line, including the `\r` that is dropped.
 #[test]
 fn a_carriage_return_counts_and_one_is_dropped() {
     for (end, refused) in [("\n", false), ("\r\n", true)] {
@@ -254,11 +254,12 @@ fn a_carriage_return_counts_and_one_is_dropped() {
     let line = lines([b"\r\n\n{}\r\n".to_vec(), b" \r\r\n".to_vec()].into_iter());
     assert_eq!(line, [b"{}".to_vec(), b" \r".to_vec()], "empty lines are skipped; blanks are not nothing");
     assert_eq!(code_of(b" \r"), ErrorCode::NotJson);
-    // Between the parts of an object it is a blank (RFC 8259 §2).
+    // Between the parts of an object, it is white space (RFC 8259 §2).
     assert!(ClientFrame::decode(b"{\"type\":\"ping\",\r\"id\":\"1\"}").is_ok());
 }
 
-/// PROTOCOL §2: half of a surrogate pair is no character. What has to be read to know the frame closes the connection.
+/// PROTOCOL §2: half of a surrogate pair is not a character. In a field that must be read to identify the frame, it
+/// closes the connection.
 #[test]
 fn a_lone_surrogate_is_refused_wherever_it_is_read() {
     for (line, code) in [
@@ -293,7 +294,7 @@ fn unknown_fields_are_ignored_and_unknown_server_frames_skipped() {
     assert_eq!(history.entries.len(), 1);
 }
 
-/// What a server says, with one field of each frame replaced by something that it cannot be.
+/// Server frames, with one field of each replaced by an invalid value.
 #[test]
 fn names_ids_and_tokens_of_a_server_are_refused_beyond_their_bounds() {
     let long = "x".repeat(600);
@@ -326,7 +327,7 @@ fn names_ids_and_tokens_of_a_server_are_refused_beyond_their_bounds() {
             assert!(frame(fields, field, bad).is_err(), "{field} {bad:?}");
         }
     }
-    // A name that this version reserves may be an older account.
+    // A name that this version reserves may belong to an older account.
     assert!(frame(message, "username", "sysadmin").is_ok() && frame(message, "username", "admin").is_ok());
 }
 

@@ -1,4 +1,4 @@
-//! The advert: says on the local network, by mDNS, that there is a server (PROTOCOL §1, RFC 6762, RFC 6763).
+//! The advert: announces the server on the local network by mDNS (PROTOCOL §1, RFC 6762, RFC 6763).
 //!
 //! It is a hint. A server that cannot advertise still serves, and can be reached by its address.
 
@@ -24,7 +24,7 @@ pub(crate) struct Advert {
     pub(crate) rule: InterfaceRule,
 }
 
-/// Others who say that they have the name, one soon after the other.
+/// A series of conflicts over the name, one soon after the other.
 #[derive(Clone, Copy, Debug)]
 struct Contest {
     began: Instant,
@@ -32,12 +32,12 @@ struct Contest {
 }
 
 impl Contest {
-    /// A server that begins is not announced either, so that its start counts as one who objects.
+    /// Begins a contest. A starting server is not announced yet either, so its start counts as a conflict.
     fn begin(now: Instant) -> Self {
         Self { began: now, last: now }
     }
 
-    /// Somebody objects.
+    /// Records a conflict.
     fn again(self, now: Instant) -> Self {
         if now - self.last < limits::NAME_CONTEST_ENDS {
             Self { last: now, ..self }
@@ -46,7 +46,7 @@ impl Contest {
         }
     }
 
-    /// How long the next name may be kept from being announced. Zero: it is kept whoever else has it.
+    /// Returns how long the next name may be kept from being announced. Zero: it is kept no matter who else has it.
     fn patience(self, suffix: u32, now: Instant) -> Duration {
         if suffix >= limits::NAME_SUFFIX_MAX {
             return Duration::ZERO;
@@ -55,8 +55,8 @@ impl Contest {
     }
 }
 
-/// Advertises until `shutdown`, then withdraws the advert. Takes another name for as long as somebody else has it, up to
-/// `limits::NAME_SUFFIX_MAX` and within `limits::NAME_CONTESTED_MAX`: then it keeps the name that it has.
+/// Advertises until `shutdown`, then withdraws the advert. While somebody else has the name, it tries the next suffix,
+/// up to `limits::NAME_SUFFIX_MAX` and within `limits::NAME_CONTESTED_MAX`. After that it keeps its name.
 pub(crate) async fn advertise(advert: Advert, shutdown: CancellationToken) {
     let mut contest = Contest::begin(Instant::now());
     for suffix in 1.. {
@@ -87,7 +87,8 @@ fn service(advert: &Advert, name: &str, patience: Duration) -> Service {
     }
 }
 
-/// The host name of the advert. Not that of the host: other software may advertise that one with other addresses.
+/// Returns the host name of the advert. It is not that of the host, which other software may advertise with other
+/// addresses.
 pub(crate) fn host_name(id: ServerId) -> String {
     format!("{}.local", host_label(id))
 }
@@ -96,14 +97,14 @@ fn host_label(id: ServerId) -> String {
     format!("lanchat-{}", &id.to_string()[..8])
 }
 
-/// Whether the advertised port answers at this address of this interface. An advert has room for one port.
+/// Returns whether the advertised port answers at this address of this interface. An advert has room for one port.
 fn reachable(advert: &Advert, interface: &str, ip: IpAddr) -> bool {
     let port = advert.sockets.first().map(SocketAddr::port);
     let mut sockets = advert.sockets.iter().filter(|socket| Some(socket.port()) == port);
     advert.rule.admits(interface) && sockets.any(|socket| takes(socket, ip))
 }
 
-/// `lab`, `lab (2)`, `lab (3)`: cut so that it stays a DNS-SD instance label (RFC 6763 §4.1.1).
+/// Returns `lab`, `lab (2)`, `lab (3)` and so on, cut to remain a DNS-SD instance label (RFC 6763 §4.1.1).
 fn with_suffix(name: &str, number: u32) -> String {
     if number < 2 {
         return name.to_owned();
@@ -152,7 +153,7 @@ mod tests {
         assert_eq!(contest.patience(3, start + soon * 2), limits::NAME_CONTESTED_MAX - soon * 2);
         let late = start + soon * 3;
         assert_eq!(contest.again(late).patience(4, late), Duration::ZERO);
-        // Much later it is another contest; but there is an end to them.
+        // Much later it counts as another contest, but their number is bounded.
         let later = late + limits::NAME_CONTEST_ENDS;
         assert_eq!(contest.again(later).patience(4, later), limits::NAME_CONTESTED_MAX);
         assert_eq!(contest.again(later).patience(limits::NAME_SUFFIX_MAX, later), Duration::ZERO);
@@ -162,7 +163,7 @@ mod tests {
     async fn stopping_withdraws_in_bounded_time_on_any_host() {
         let shutdown = CancellationToken::new();
         shutdown.cancel();
-        // Nothing is said on a network: no interface is admitted.
+        // Nothing is sent on a network: no interface is admitted.
         let nowhere =
             Advert { rule: InterfaceRule { only: vec!["none".into()], except: Vec::new() }, ..advert() };
         advertise(nowhere, shutdown).await;

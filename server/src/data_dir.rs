@@ -1,4 +1,4 @@
-//! The data directory: one folder that holds all that a server keeps, for one server at a time, and for nobody else.
+//! The data directory: one folder with everything that a server stores, private to its user, for one server at a time.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -21,7 +21,7 @@ pub enum DataDirError {
     /// There is no home directory to put it in.
     #[error("there is no home directory for the data. Name a directory with --data DIR or LANCHAT_DATA")]
     NoHome,
-    /// The system said no.
+    /// The system refused.
     #[error(
         "cannot use the data directory {}: {source}. Check that it belongs to whoever runs the server, or name another one \
          with --data DIR", path.display()
@@ -29,7 +29,7 @@ pub enum DataDirError {
     Io {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Something else has this name.
@@ -47,14 +47,14 @@ pub enum DataDirError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Others have a right to it, and its disk keeps no rights that could be taken away.
+    /// Others have a right to it, and its disk does not store access rights, so the right cannot be removed.
     #[error(
         "others may use the data directory {}, which holds messages and the key of the server, and its disk keeps no \
          access rights (FAT, exFAT): {NO_RIGHTS}. A directory is chosen with --data DIR or LANCHAT_DATA",
         .0.display()
     )]
     NoRights(PathBuf),
-    /// Another user owns it, or a folder in it.
+    /// Another user owns it, or owns a folder in it.
     #[error(transparent)]
     NotOwned(PrivateFileError),
     /// Another server is at work in it.
@@ -74,8 +74,8 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Where the data is unless told otherwise: by the conventions of the platform, on Linux
-    /// `~/.local/share/lanchat`, on Windows `%LOCALAPPDATA%\lanchat\server`.
+    /// Returns the default place of the data, by the conventions of the platform: on Linux `~/.local/share/lanchat`, on
+    /// Windows `%LOCALAPPDATA%\lanchat\server`.
     ///
     /// # Errors
     /// [`DataDirError::NoHome`].
@@ -83,13 +83,13 @@ impl DataDir {
     pub fn default_path() -> Result<PathBuf, DataDirError> {
         use etcetera::BaseStrategy;
 
-        // The part of the profile that does not travel between machines, where a database has no place.
+        // The local part of the profile: a database must not roam between machines.
         let strategy = etcetera::choose_base_strategy().map_err(|_| DataDirError::NoHome)?;
         Ok(strategy.cache_dir().join("lanchat").join("server"))
     }
 
-    /// Where the data is unless told otherwise: by the conventions of the platform, on Linux
-    /// `~/.local/share/lanchat`, on Windows `%LOCALAPPDATA%\lanchat\server`.
+    /// Returns the default place of the data, by the conventions of the platform: on Linux `~/.local/share/lanchat`, on
+    /// Windows `%LOCALAPPDATA%\lanchat\server`.
     ///
     /// # Errors
     /// [`DataDirError::NoHome`].
@@ -106,17 +106,17 @@ impl DataDir {
         Ok(strategy.map_err(|_| DataDirError::NoHome)?.data_dir())
     }
 
-    /// Where the data of a service of Windows is, which has no profile: `%ProgramData%\lanchat`.
+    /// Returns the place of the data of a Windows service, which has no profile: `%ProgramData%\lanchat`.
     #[cfg(windows)]
     pub(crate) fn service_path(variable: impl Fn(&str) -> Option<String>) -> PathBuf {
         let shared = variable("ProgramData").filter(|path| !path.is_empty());
         PathBuf::from(shared.unwrap_or_else(|| r"C:\ProgramData".to_owned())).join("lanchat")
     }
 
-    /// Opens the directory, made 0700 if it is missing, and locks it. Blocks.
+    /// Opens the directory, creating it with mode 0700 if it is missing, and locks it. Blocks.
     ///
     /// # Errors
-    /// [`DataDirError`] when it is no directory, others may use it, another server has locked it, or the system
+    /// [`DataDirError`] when it is not a directory, others may use it, another server has locked it, or the system
     /// refuses.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         let refused = |source| DataDirError::Io { path: path.to_owned(), source };
@@ -136,22 +136,23 @@ impl DataDir {
         }
     }
 
-    /// The directory.
+    /// Returns the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder of the key and the id.
+    /// Returns the folder of the key and the id.
     pub(crate) fn identity(&self) -> PathBuf {
         self.path.join(IDENTITY_FOLDER)
     }
 
-    /// The id of the server whose data is at `path`. `None`: none was started there yet, or it cannot be read. Blocks.
+    /// Returns the id of the server whose data is at `path`. `None`: no server was started there yet, or the id cannot
+    /// be read. Blocks.
     pub fn server_id(path: &Path) -> Option<ServerId> {
         Identity::id_in(&path.join(IDENTITY_FOLDER))
     }
 
-    /// The settings file of the data directory at `path`, whether it exists or not.
+    /// Returns the settings file of the data directory at `path`, whether it exists or not.
     pub(crate) fn config_file(path: &Path) -> PathBuf {
         path.join(CONFIG_FILE)
     }
@@ -162,13 +163,14 @@ fn create(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.recursive(true).create(path) {
-        // A file has the name: told apart by the caller.
+        // It may be a file, which the caller checks.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other,
     }
 }
 
-/// The folder of the key is where the key is safe: none of somebody else, and no link to one. It may be missing.
+/// Checks that the key is safe in its folder: it must not belong to somebody else, or be a link to such a folder. It
+/// may be missing.
 fn check_identity(folder: &Path) -> Result<(), DataDirError> {
     match fs::symlink_metadata(folder) {
         Ok(found) if found.is_dir() => {
@@ -193,7 +195,7 @@ fn check_mode(path: &Path, found: &fs::Metadata) -> Result<(), DataDirError> {
     }
 }
 
-/// Elsewhere the access list of the user's profile decides.
+/// Checks nothing: here the access list of the user's profile decides.
 #[cfg(not(unix))]
 fn check_mode(_path: &Path, _found: &fs::Metadata) -> Result<(), DataDirError> {
     Ok(())
@@ -254,7 +256,7 @@ mod tests {
         symlink(elsewhere.join("lock"), path.join("lock")).unwrap();
         assert!(matches!(DataDir::open(&path), Err(DataDirError::Io { .. })));
         assert!(!elsewhere.join("lock").exists());
-        // Whoever runs the server put the directory on another disk.
+        // A link by the server's owner, to a directory on another disk, is accepted.
         let linked = folder.path().join("linked");
         symlink(&elsewhere, &linked).unwrap();
         assert!(DataDir::open(&linked).is_ok());

@@ -1,9 +1,9 @@
-//! How many files and sockets this process may have open: as many as the system lets it.
+//! The number of files and sockets that this process may have open.
 
 /// Raises the limit of open descriptors to the highest that the system allows this process.
 ///
-/// Each session takes one, and what a process gets by itself is often enough for a thousand. Best effort: with fewer,
-/// those who come too many are not accepted until others have gone. Does nothing where there is no such limit.
+/// Each session takes one, and the initial limit is often enough for only a thousand. Best effort: with a lower limit,
+/// further connections are not accepted until others have gone. Does nothing on systems without such a limit.
 pub fn raise_descriptor_limit() {
     #[cfg(unix)]
     {

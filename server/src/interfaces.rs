@@ -1,4 +1,4 @@
-//! Which network interfaces reach the neighbours: real ones, unless told otherwise.
+//! Which network interfaces reach the neighbours: the real ones, unless configured otherwise.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -6,8 +6,8 @@ use std::{fmt, fs};
 
 use if_addrs::{IfOperStatus, Interface};
 
-/// Beginnings of the names of interfaces that lead to containers, virtual machines and tunnels. Whoever is there is
-/// not on this network, and an address there is none that a neighbour can reach.
+/// Name prefixes of interfaces to containers, virtual machines and tunnels. What is behind them is not on this network,
+/// and a neighbour cannot reach an address there.
 const VIRTUAL: [&str; 25] = [
     "awdl",
     "br-",
@@ -39,14 +39,14 @@ const VIRTUAL: [&str; 25] = [
 /// Which interfaces to use, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InterfaceRule {
-    /// These and no others, of whatever kind. Empty: all real ones.
+    /// Only these, of whatever kind. Empty: all real ones.
     pub only: Vec<String>,
-    /// Never these, whatever else is said.
+    /// Never these, even if they are named in `only`.
     pub except: Vec<String>,
 }
 
 impl InterfaceRule {
-    /// Whether the interface of this name is to be used.
+    /// Returns whether the interface of this name is to be used.
     pub fn admits(&self, name: &str) -> bool {
         let named = |list: &[String]| list.iter().any(|listed| listed == name);
         !named(&self.except) && if self.only.is_empty() { !is_virtual(name) } else { named(&self.only) }
@@ -57,7 +57,7 @@ fn is_virtual(name: &str) -> bool {
     VIRTUAL.iter().any(|beginning| name.starts_with(beginning))
 }
 
-/// Interfaces that were named to be used, and that this host does not have. It may get them later.
+/// Interfaces that were named, but that this host does not have. They may appear later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Absent {
     names: Vec<String>,
@@ -65,11 +65,11 @@ pub(crate) struct Absent {
 }
 
 impl Absent {
-    /// Looks at the interfaces of this host, up or down. `None`: all that were named are there.
+    /// Looks at the interfaces of this host, up or down. Returns `None` if all named ones exist.
     pub(crate) fn look(rule: &InterfaceRule) -> Option<Self> {
         let addressed = if_addrs::get_if_addrs().unwrap_or_default();
         let mut present: BTreeSet<String> = addressed.into_iter().map(|one| one.name).collect();
-        // Without an address it is an interface all the same: at the start of the host, or with no cable.
+        // An interface counts even without an address: the host may be booting, or the cable unplugged.
         if cfg!(target_os = "linux")
             && let Ok(listed) = fs::read_dir("/sys/class/net")
         {
@@ -100,12 +100,12 @@ pub(crate) struct HostAddress {
     pub(crate) interface: String,
     /// The address.
     pub(crate) ip: IpAddr,
-    /// The index of the interface, which an IPv6 link-local address has no meaning without.
+    /// The index of the interface, without which an IPv6 link-local address has no meaning.
     pub(crate) index: u32,
 }
 
 impl HostAddress {
-    /// Whether it is an IPv6 link-local address (RFC 4291 §2.5.6).
+    /// Returns whether it is an IPv6 link-local address (RFC 4291 §2.5.6).
     pub(crate) fn is_link_local(&self) -> bool {
         matches!(self.ip, IpAddr::V6(ip) if is_link_local(ip))
     }
@@ -115,17 +115,17 @@ fn is_link_local(ip: Ipv6Addr) -> bool {
     ip.segments()[0] & 0xffc0 == 0xfe80
 }
 
-/// The addresses of this host that neighbours may reach it at.
+/// The addresses at which neighbours may reach this host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Neighbourhood {
     /// IPv4 first, link-local last: the order in which people should try them.
     pub(crate) addresses: Vec<HostAddress>,
-    /// Interfaces that are up, and that the rule leaves out.
+    /// Interfaces that are up, but that the rule leaves out.
     pub(crate) left_out: BTreeSet<String>,
 }
 
 impl Neighbourhood {
-    /// Looks at the interfaces that are up. An interface list that cannot be read is empty: the next look is soon.
+    /// Looks at the interfaces that are up. A list that cannot be read counts as empty: the next look comes soon.
     pub(crate) fn look(rule: &InterfaceRule) -> Self {
         Self::of(if_addrs::get_if_addrs().unwrap_or_default(), rule)
     }
@@ -149,7 +149,7 @@ impl Neighbourhood {
         found
     }
 
-    /// The addresses at which a neighbour reaches one of the sockets, with the port.
+    /// Returns the addresses at which a neighbour reaches one of the sockets, with the port.
     pub(crate) fn reached_by(&self, sockets: &[SocketAddr]) -> Vec<(&HostAddress, SocketAddr)> {
         let mut reached: Vec<(&HostAddress, SocketAddr)> = Vec::new();
         for address in &self.addresses {
@@ -169,7 +169,7 @@ impl Neighbourhood {
     }
 }
 
-/// Whether a socket takes connections to `ip`. `[::]` takes IPv4 as well.
+/// Returns whether a socket accepts connections to `ip`. `[::]` accepts IPv4 as well.
 pub(crate) fn takes(socket: &SocketAddr, ip: IpAddr) -> bool {
     match socket.ip() {
         IpAddr::V6(bound) if bound.is_unspecified() => true,
@@ -178,7 +178,7 @@ pub(crate) fn takes(socket: &SocketAddr, ip: IpAddr) -> bool {
     }
 }
 
-// On Windows an interface has one field more.
+// On Windows an interface has one more field.
 #[cfg(test)]
 #[cfg(not(windows))]
 mod tests {

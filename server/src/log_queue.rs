@@ -1,5 +1,5 @@
-//! The log on its way to whoever reads it. A reader that is slow, stopped or gone holds up nothing: lines wait in a queue
-//! with a bound, one thread writes them, and those that find it full are left out and counted.
+//! The queue between the log and its reader. A reader that is slow, stopped or gone does not delay anything: lines wait
+//! in a bounded queue, one thread writes them, and lines that find the queue full are left out and counted.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use lanchat_model::limits;
 
-/// Where lines of the log are put. Cheap to clone; putting one there never blocks and never fails.
+/// The queue for log lines. Cheap to clone; adding a line never blocks and never fails.
 #[derive(Clone, Debug)]
 pub(crate) struct LogQueue(Arc<Shared>);
 
@@ -31,7 +31,7 @@ impl LogQueue {
     /// Starts the thread that writes to `reader`.
     ///
     /// # Errors
-    /// The system gives us no thread.
+    /// When the system cannot start a thread.
     pub(crate) fn start(reader: Box<dyn Write + Send>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let source = Arc::clone(&shared);
@@ -43,13 +43,13 @@ impl LogQueue {
     pub(crate) fn finish(&self) {
         let is_behind = |state: &mut State| state.busy || !state.lines.is_empty();
         let state = self.0.lock();
-        // Whoever reads no more than this reads nothing at all.
+        // A reader that is slower than this does not read at all.
         drop(self.0.emptied.wait_timeout_while(state, limits::LOG_FLUSH_MAX, is_behind));
     }
 }
 
 impl Write for LogQueue {
-    /// Takes a line whole.
+    /// Takes a whole line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock();
         if state.lines.len() < limits::LOG_QUEUE_LINES_MAX {
@@ -75,7 +75,7 @@ impl Shared {
     fn write_to(&self, mut reader: Box<dyn Write + Send>) {
         loop {
             let (line, left_out) = self.next();
-            // Without a reader the server goes on without a log.
+            // Without a reader, the server goes on without a log.
             let _ = reader.write_all(&line).and_then(|()| reader.flush());
             if left_out > 0 {
                 let words = format!("({left_out} lines of the log were left out: its reader was too slow)\n");
@@ -86,7 +86,7 @@ impl Shared {
         }
     }
 
-    /// The next line; and how many were left out, once what waited before them is written.
+    /// Returns the next line, and how many were left out once the lines before them are written.
     fn next(&self) -> (Vec<u8>, u64) {
         let mut state = self.lock();
         loop {
@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader that takes a line when it is told to.
+    /// A reader that reads a line only when told to.
     struct Slow {
         go: Receiver<()>,
         read: SyncSender<Vec<u8>>,
@@ -133,7 +133,7 @@ mod tests {
         for number in 0..all {
             queue.write_all(format!("line {number}\n").as_bytes()).unwrap();
         }
-        // One may be in the hands of the thread, besides those that wait.
+        // The thread may hold one line, besides those that wait.
         (0..all + 1).for_each(|_| go.send(()).unwrap());
         let mut shown = vec![String::from_utf8(lines.recv().unwrap()).unwrap()];
         while !shown.last().unwrap().contains("left out") {

@@ -37,7 +37,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     }
     logging::start(serve::variable(logging::VARIABLE).as_deref())?;
     serve::serve(settings, CancellationToken::new(), |banner| {
-        // A server that cannot show its banner serves all the same.
+        // A server that cannot show its banner still serves.
         if let Err(error) = say(banner) {
             tracing::warn!("{error:#}: nobody sees the addresses and the six words of the server");
         }

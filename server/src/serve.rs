@@ -1,4 +1,4 @@
-//! From the command line to a server that has run: the same in a terminal and as a service.
+//! Runs a server from its command line to its end: the same in a terminal and as a service.
 
 use anyhow::Context;
 use lanchat_server::{
@@ -6,12 +6,12 @@ use lanchat_server::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// A variable of the environment.
+/// Returns a variable of the environment.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The settings that the command line, the environment and the settings file give.
+/// Returns the settings that the command line, the environment and the settings file give.
 pub(crate) fn settings(cli: Cli) -> anyhow::Result<Settings> {
     let (data, file) = (cli.data(variable)?, cli.file());
     Ok(Settings::load(data, file, cli.into_layer(), variable)?)
@@ -34,8 +34,8 @@ pub(crate) fn serve(
     })
 }
 
-/// What an error says, and its causes that it does not say itself: most of ours quote what the system said, and have it as
-/// their cause too.
+/// Returns the text of an error, with those causes that the text does not include already: most of our errors quote the
+/// system's error, and have it as their cause too.
 pub(crate) fn words(error: &anyhow::Error) -> String {
     let mut words = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -48,7 +48,7 @@ pub(crate) fn words(error: &anyhow::Error) -> String {
     words
 }
 
-/// As `lanchatd --help` lists them.
+/// Returns the exit code, as `lanchatd --help` lists them.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<BadSettings>() || error.is::<logging::BadFilter>() {
         return 2;

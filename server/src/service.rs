@@ -1,7 +1,7 @@
-//! `lanchatd service run`: the server as a Windows service. What Windows' service manager starts, is told, and may ask.
+//! `lanchatd service run`: the server as a Windows service. Talks to the Windows service manager.
 //!
-//! A service has no console: what it has to say is in a file of the data directory, and the service manager gets the
-//! exit code of `lanchatd` as the service's own.
+//! A service has no console: its log is a file in the data directory, and the service manager gets the exit code of
+//! `lanchatd` as the service's own.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,9 +18,9 @@ use windows_service::service_dispatcher;
 
 use crate::serve;
 
-/// What the service is called where it is installed. A program with one service may say anything here.
+/// The name of the installed service. A program with a single service may use any name here.
 const NAME: &str = "lanchatd";
-/// How long a start may take before it is thought to hang: a large database may have to be migrated first.
+/// How long a start may take before it counts as hung: a large database may have to be migrated first.
 const START_HINT: Duration = Duration::from_secs(120);
 /// How long a stop may take: the drain, and some time for the disk.
 const STOP_HINT: Duration = limits::DRAIN_MAX.saturating_add(Duration::from_secs(10));
@@ -28,10 +28,10 @@ const STOP_HINT: Duration = limits::DRAIN_MAX.saturating_add(Duration::from_secs
 /// The command line, on its way to [`service_main`], which the system calls on a thread of its own.
 static COMMAND_LINE: Mutex<Option<Cli>> = Mutex::new(None);
 
-/// Hands the process over to the service manager, until the service has stopped.
+/// Lets the service manager control the process until the service has stopped.
 ///
 /// # Errors
-/// When it was not the service manager that started this process.
+/// When the service manager did not start this process.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     *COMMAND_LINE.lock().unwrap_or_else(PoisonError::into_inner) = Some(cli);
     service_dispatcher::start(NAME, service_main).context(
@@ -40,7 +40,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     )
 }
 
-/// What the service manager calls. The arguments of `sc start` are not used: those of the process hold.
+/// The entry point for the service manager. The arguments of `sc start` are ignored: those of the process apply.
 extern "system" fn service_main(_count: u32, _arguments: *mut *mut u16) {
     let stop = CancellationToken::new();
     let asked = stop.clone();
@@ -52,7 +52,7 @@ extern "system" fn service_main(_count: u32, _arguments: *mut *mut u16) {
         ServiceControl::Interrogate => ServiceControlHandlerResult::NoError,
         _ => ServiceControlHandlerResult::NotImplemented,
     };
-    // Without a handle there is nobody to tell.
+    // Without a handle there is no way to report.
     let Ok(handle) = register(NAME, handler) else { return };
     let reporter = Reporter(handle);
     reporter.report(ServiceState::StartPending, START_HINT, ServiceExitCode::NO_ERROR);
@@ -64,8 +64,8 @@ extern "system" fn service_main(_count: u32, _arguments: *mut *mut u16) {
         }
     };
     reporter.report(ServiceState::Stopped, Duration::ZERO, exit_code);
-    // Everything is closed. Whoever waited for the stop may want to replace or remove the program at once, which they
-    // cannot while it runs, and the way back through the service manager's dispatcher takes its time.
+    // Everything is closed. Somebody who waited for the stop may want to replace or remove the program at once, which
+    // is impossible while it runs, and returning through the service manager's dispatcher takes time.
     std::process::exit(0);
 }
 
@@ -88,7 +88,7 @@ fn serve(stop: CancellationToken, reporter: Reporter) -> anyhow::Result<()> {
     })
 }
 
-/// Tells the service manager how the service is.
+/// Reports the state of the service to the service manager.
 #[derive(Clone, Copy)]
 struct Reporter(ServiceStatusHandle);
 

@@ -2,12 +2,12 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// Cancels `shutdown` at the first signal to stop: Ctrl+C; on Unix SIGTERM (what service managers send) and SIGHUP (the
-/// terminal is gone); on Windows Ctrl+Break, the closing of the console window, and the end of the system, which give a
-/// program five seconds.
+/// Cancels `shutdown` at the first signal to stop: Ctrl+C; on Unix SIGTERM (from service managers) and SIGHUP (the
+/// terminal is gone); on Windows Ctrl+Break, the closing of the console window, and system shutdown. The last two give
+/// a program five seconds.
 ///
 /// # Errors
-/// When the system takes no handler.
+/// When the system refuses a handler.
 pub fn stop_on_signal(shutdown: CancellationToken) -> std::io::Result<()> {
     let signal = signal()?;
     tokio::spawn(async move {
@@ -37,7 +37,7 @@ fn signal() -> std::io::Result<impl Future<Output = ()>> {
 fn signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
 
-    // The end of a login session is none of them: a service is told of everybody's.
+    // The end of a login session is not one of them: a service is notified of every user's.
     let (mut interrupt, mut pause) = (ctrl_c()?, ctrl_break()?);
     let (mut close, mut power) = (ctrl_close()?, ctrl_shutdown()?);
     Ok(async move {

@@ -1,4 +1,4 @@
-//! The server inside another program: built, spoken to, stopped.
+//! The server inside another program: it is built, used and stopped.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -1,4 +1,4 @@
-//! `lanchatd` as people meet it: flags, settings, refusals, and its end.
+//! `lanchatd` as its users see it: flags, settings, refusals, and shutdown.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -31,7 +31,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// A data directory that exists and is private.
+/// Returns a data directory that exists and is private.
 fn data() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     #[cfg(unix)]
@@ -39,7 +39,7 @@ fn data() -> TempDir {
     folder
 }
 
-/// A server that listens, and what it said until then. Killed when dropped.
+/// A listening server, and its output until then. Killed when dropped.
 struct Running {
     child: Child,
     said: Vec<String>,
@@ -105,7 +105,7 @@ fn config_show_prints_every_setting_with_its_origin() {
         "registration = \"closed\"  # environment LANCHAT_REGISTRATION".into(),
     ];
     assert_eq!(shown.lines().collect::<Vec<_>>(), lines);
-    // Looking changes nothing.
+    // Showing the settings changes nothing.
     assert_eq!(fs::read_dir(data.path()).unwrap().count(), 1);
 }
 
@@ -181,7 +181,7 @@ fn a_second_server_on_the_same_data_directory_refuses() {
     assert!(stderr(&second).contains("another server uses"), "{}", stderr(&second));
     assert_eq!(stdout(&second), "");
     drop(first);
-    // The lock dies with its process, also with one that was killed; the key stays.
+    // The lock ends with its process, even if that is killed; the key stays.
     Running::start(data.path(), &args);
 }
 

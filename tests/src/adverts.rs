@@ -1,10 +1,10 @@
-//! Adverts that nobody stands behind: mDNS packets made by hand, as a stranger on the link may send them.
+//! Adverts without a server: mDNS packets made by hand, as a stranger on the link may send them.
 
 use crate::interpreter;
 use crate::netns::Host;
 use crate::process::Process;
 
-/// Sends adverts, one packet each (RFC 6762 §18, RFC 6763 §4), again and again until it is ended. Reads a line per
+/// Sends adverts, one packet each (RFC 6762 §18, RFC 6763 §4), again and again until it is killed. Reads a line per
 /// advert: id, name, address, port.
 const ADVERTISE: &str = r"
 import socket, struct, sys, time
@@ -55,8 +55,8 @@ pub struct FakeAdverts {
 }
 
 impl FakeAdverts {
-    /// Starts to send them, over and over; `None`, said in one line, where Python is missing. All were sent once when
-    /// this returns.
+    /// Starts to send them, over and over. When this returns, all were sent once. Returns `None`, with a line that says
+    /// so, if Python is missing.
     pub fn from(host: &Host, adverts: &[FakeAdvert]) -> Option<Self> {
         let python = interpreter()?;
         let mut process = Process::start(&host.launch(python).args(["-c", ADVERTISE, &host.ipv4()]));

@@ -1,4 +1,4 @@
-//! Avahi as a witness of our adverts: an mDNS implementation that is not ours.
+//! Avahi as a witness of our adverts: an mDNS implementation by others.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::netns::Host;
 use crate::process::Process;
 use crate::{Home, Launch, skipped};
 
-/// A message bus that takes everybody: Avahi's tools talk to its daemon by one.
+/// A message bus that admits everybody: Avahi's tools talk to its daemon over one.
 const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -23,7 +23,7 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus C
 const DAEMON: &str =
     "[server]\nuse-ipv4=yes\nuse-ipv6=yes\nallow-interfaces=lan0\n[publish]\ndisable-publishing=yes\n";
 
-/// The daemon keeps its socket and pid in one fixed folder: this host gets one of its own.
+/// The daemon keeps its socket and pid in a fixed folder: this gives the host one of its own.
 const START: &str = "mkdir -p /run/avahi-daemon && mount -t tmpfs none /run/avahi-daemon && \
                      exec avahi-daemon --file \"$1\" --no-drop-root --no-chroot --no-rlimits";
 
@@ -36,7 +36,7 @@ pub struct Avahi {
 }
 
 impl Avahi {
-    /// Starts it; `None`, said in one line, where it is not installed.
+    /// Starts it. Returns `None`, with a line that says so, if it is not installed.
     pub fn start(host: &Host) -> Option<Self> {
         for program in ["avahi-daemon", "avahi-browse", "dbus-daemon"] {
             let path = std::env::var_os("PATH").unwrap_or_default();
@@ -62,7 +62,8 @@ impl Avahi {
         Some(Self { _daemon: daemon, _bus: bus, host, _home: home })
     }
 
-    /// Follows the servers on the link: a line that begins with `=` for each that is there, with `-` when it goes.
+    /// Follows the servers on the link: a line that begins with `=` for each that is there, and with `-` for each that
+    /// goes.
     pub fn follow(&self) -> Process {
         Process::start(&self.host.clone().args(["-rp", "_lanchat._tcp"]))
     }

@@ -1,30 +1,30 @@
-//! The two programs under test: built once per test process, so that what runs is what the sources say.
+//! The two programs under test. They are built once per test process, so that they match the sources.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The terminal client.
+/// Returns the terminal client.
 pub fn lanchat() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build("lanchat", "lanchat", None))
 }
 
-/// The server.
+/// Returns the server.
 pub fn lanchatd() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build("lanchat-server", "lanchatd", None))
 }
 
-/// The server as a test build that goes wrong where it is told to. It lies in a folder of its own, so that it is
-/// never taken for the other one.
+/// Returns the server as a test build that fails where it is told to. It is in a folder of its own, so that it is never
+/// mistaken for the other one.
 pub fn faulty_lanchatd() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build("lanchat-server", "lanchatd", Some("failpoints")))
 }
 
-/// Builds a program beside this test, in the same profile. Cargo's own lock lets one build run at a time; the
-/// others then find nothing to do.
+/// Builds a program next to this test, in the same profile. Cargo's own lock lets one build run at a time; the others
+/// then have nothing to do.
 fn build(package: &str, program: &str, feature: Option<&str>) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let directory = test.parent().and_then(Path::parent).expect("tests live in TARGET/PROFILE/deps");
@@ -39,7 +39,7 @@ fn build(package: &str, program: &str, feature: Option<&str>) -> PathBuf {
     if profile == "release" {
         command.arg("--release");
     }
-    // What cargo told this test about this package would make build scripts believe that something changed.
+    // Cargo's variables for this package would make build scripts believe that something has changed.
     for (key, _) in std::env::vars_os() {
         let name = key.to_string_lossy();
         if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|p| name.starts_with(p))

@@ -1,4 +1,4 @@
-//! Servers that are not what they seem: they shake hands, and count every byte that a client trusts them with.
+//! Impostor servers: they complete the handshake, and count every byte that a client trusts them with.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -22,15 +22,15 @@ use crate::DEADLINE;
 
 /// What a fake server calls itself.
 const NAME: &str = "test server";
-/// Connections that one fake server takes in its life.
+/// The connections that one fake server accepts in its life.
 const CONNECTIONS_MAX: usize = 1024;
 
-/// Whom a fake server claims to be.
+/// The identity that a fake server claims.
 #[derive(Debug)]
 pub struct FakeIdentity(Arc<CertifiedKey>);
 
 impl FakeIdentity {
-    /// A certificate in the name of `server_id`, made with a key of its own.
+    /// Returns a certificate in the name of `server_id`, made with a key of its own.
     pub fn with_own_key(server_id: &str) -> Self {
         let key = new_key();
         let params =
@@ -39,7 +39,7 @@ impl FakeIdentity {
         Self::of(certificate.der().clone(), &key)
     }
 
-    /// The certificate of somebody else, byte by byte, without the key that belongs to it.
+    /// Returns somebody else's certificate, byte by byte, without its key.
     pub fn with_copied_certificate(der: Vec<u8>) -> Self {
         Self::of(CertificateDer::from(der), &new_key())
     }
@@ -104,7 +104,7 @@ impl FakeServer {
         Self::start_as(identity, server_id, NAME)
     }
 
-    /// The same, under a name of its own.
+    /// As [`FakeServer::start`], under another name.
     pub fn start_as(identity: FakeIdentity, server_id: &str, name: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         Self::behind(listener, identity, server_id, name)
@@ -119,7 +119,7 @@ impl FakeServer {
         server_id: &str,
     ) -> Self {
         let namespace = host.namespace_file();
-        // A socket belongs to the namespace of the thread that makes it, for ever.
+        // A socket belongs for ever to the namespace of the thread that makes it.
         let bound = thread::spawn(move || {
             rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
                 .expect("the namespace can be entered");
@@ -152,7 +152,7 @@ impl FakeServer {
         Self { address, tally }
     }
 
-    /// Where it listens.
+    /// Returns where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -173,20 +173,20 @@ impl FakeServer {
         self.tally.wait_for("a client that says something", |counts| counts.bytes > 0);
     }
 
-    /// How many connections have come and gone.
+    /// Returns how many connections have come and gone.
     pub fn connections(&self) -> usize {
         self.tally.counts.lock().unwrap_or_else(PoisonError::into_inner).ended
     }
 
-    /// How many bytes clients trusted it with, after decryption.
+    /// Returns how many bytes clients trusted it with, after decryption.
     pub fn trusted_bytes(&self) -> usize {
         self.tally.counts.lock().unwrap_or_else(PoisonError::into_inner).bytes
     }
 }
 
-/// Speaks first, as a server does, and then listens until the client has enough.
+/// Speaks first, as a server does, and then listens until the client leaves.
 fn serve(socket: TcpStream, config: Arc<ServerConfig>, hello: &str, tally: &Tally) {
-    // Errors are what the tests hope for: a client that breaks off. They end the connection.
+    // Errors end the connection. They are what the tests hope for: a client that breaks off.
     let Ok(connection) = ServerConnection::new(config) else { return };
     let _ = socket.set_read_timeout(Some(DEADLINE));
     let mut tls = StreamOwned::new(connection, socket);

@@ -1,4 +1,4 @@
-//! How a process is started: where, with which environment, and with a home of its own.
+//! How a process is started: where, in which environment, and with a home of its own.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 /// Where a process runs.
 #[derive(Clone, Debug, Default)]
 pub enum Place {
-    /// On this machine as it is.
+    /// On this computer, outside any namespace.
     #[default]
     Here,
     /// Inside the network namespace of this name.
@@ -27,7 +27,7 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// The program, without arguments.
+    /// Returns the program, without arguments.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let launch = Self {
@@ -61,13 +61,13 @@ impl Launch {
         self.env("HOME", home.path())
     }
 
-    /// Runs it there.
+    /// Runs it at this place.
     pub fn at(mut self, place: &Place) -> Self {
         self.place = place.clone();
         self
     }
 
-    /// The program and its arguments, for messages.
+    /// Returns the program and its arguments, for messages.
     pub fn name(&self) -> String {
         self.words().iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
@@ -82,7 +82,7 @@ impl Launch {
         words
     }
 
-    /// For pipes.
+    /// Makes the command for pipes.
     pub(crate) fn command(&self) -> Command {
         let words = self.words();
         let mut command = Command::new(&words[0]);
@@ -90,7 +90,7 @@ impl Launch {
         command
     }
 
-    /// For a terminal.
+    /// Makes the command for a terminal.
     pub(crate) fn terminal_command(&self) -> CommandBuilder {
         let mut command = CommandBuilder::from_argv(self.words());
         command.env_clear();
@@ -101,23 +101,23 @@ impl Launch {
     }
 }
 
-/// The home folder of one person on one machine: empty at first, gone at the end.
+/// The home folder of one person on one computer: empty at first, removed at the end.
 pub struct Home {
     directory: TempDir,
 }
 
 impl Home {
-    /// A new, empty home.
+    /// Returns a new, empty home.
     pub fn new() -> Self {
         Self { directory: tempfile::tempdir().expect("a temporary folder can be made") }
     }
 
-    /// The folder.
+    /// Returns the folder.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// All files in it, at any depth.
+    /// Returns all files in it, at any depth.
     pub fn files(&self) -> Vec<PathBuf> {
         files_below(self.path())
     }
@@ -129,7 +129,7 @@ impl Default for Home {
     }
 }
 
-/// All files below `directory`, at any depth.
+/// Returns all files below `directory`, at any depth.
 pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![directory.to_owned()];

@@ -1,11 +1,11 @@
 //! The harness: real servers, real clients, real terminals and real links, driven from tests.
 //!
-//! Nothing here waits for time. Whatever a process, a socket or a terminal says is gathered by a thread, and a
-//! test waits for the *arrival* of what it wants, up to [`DEADLINE`]. The harness knows the product through its
-//! public surfaces only: binaries, bytes on sockets, cells of a screen, files in its folders.
+//! Nothing here waits for a fixed time. A thread collects everything that a process, a socket or a terminal says, and a
+//! test waits for the *arrival* of what it wants, up to [`DEADLINE`]. The harness knows the product only through its
+//! public surfaces: binaries, bytes on sockets, cells of a screen, files in its folders.
 //!
-//! A harness exists to stop a test with a sentence that says what went wrong, so its functions panic where a
-//! library would return an error.
+//! A harness has to stop a test with a sentence that says what went wrong, so its functions panic where a library would
+//! return an error.
 
 // Signals, pseudo-terminals and namespaces: on other platforms the scenarios are empty.
 #![cfg(unix)]

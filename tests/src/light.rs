@@ -1,4 +1,4 @@
-//! Light clients, thousands in one process: a TLS socket and lines of JSON on tokio, and how clients come back
+//! Light clients, thousands in one process: a TLS socket and lines of JSON on tokio, and the way clients reconnect
 //! (PROTOCOL §8), without any code of the client that we ship.
 
 use std::io::{Error, ErrorKind};
@@ -29,14 +29,14 @@ impl Light {
     /// Connects from an address of the loopback network, shakes hands and reads `hello`.
     ///
     /// # Errors
-    /// Whatever the socket, TLS or the server says against it.
+    /// Errors of the socket, of TLS, or from the server.
     pub async fn connect(to: SocketAddr, from: Ipv4Addr) -> Result<Self, Error> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((from, 0).into())?;
         let socket = socket.connect(to).await?;
         socket.set_nodelay(true)?;
         let mut config = tls_config(&[ALPN]);
-        // As after a restart of everything: each handshake is a whole one.
+        // Every handshake is a full one, as after a restart of everything.
         config.resumption = rustls::client::Resumption::disabled();
         let name = ServerName::try_from("lanchat.invalid").expect("a DNS name");
         let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
@@ -45,7 +45,7 @@ impl Light {
         Ok(light)
     }
 
-    /// Makes an account; tells its token.
+    /// Registers an account, and returns its token.
     ///
     /// # Panics
     /// When the server refuses.
@@ -58,8 +58,8 @@ impl Light {
         (light, token)
     }
 
-    /// Logs in by a token and starts delivery of the lobby behind `cursor`, of nothing that was if `None`. The token stays
-    /// good for others, as long as nobody uses the one that follows it (PROTOCOL §4).
+    /// Logs in by a token and starts delivery of the lobby after `cursor`, or only of new entries if `None`. The token
+    /// stays valid as long as nobody uses the next one (PROTOCOL §4).
     ///
     /// # Errors
     /// When the connection ends before that.
@@ -71,7 +71,7 @@ impl Light {
         self.expect("attached").await.map(drop)
     }
 
-    /// Says one thing.
+    /// Sends one frame.
     ///
     /// # Errors
     /// When the connection has ended.
@@ -88,7 +88,7 @@ impl Light {
         self.stream.flush().await
     }
 
-    /// The next line of the server.
+    /// Returns the next line of the server.
     ///
     /// # Errors
     /// When the connection has ended, or [`DEADLINE`] passes first.
@@ -101,7 +101,7 @@ impl Light {
         }
     }
 
-    /// Reads on until a frame of this type.
+    /// Reads until a frame of this type comes.
     ///
     /// # Errors
     /// When the connection has ended, or the server refuses something.
@@ -117,7 +117,7 @@ impl Light {
     }
 }
 
-/// What all clients of a crowd share: where the server is, and what their comings back cost.
+/// The state that all clients of a crowd share: where the server is, and what their reconnects cost.
 pub struct Crowd {
     to: SocketAddr,
     /// Attempts that did not lead to a session.
@@ -125,13 +125,13 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// A crowd in front of a server.
+    /// Makes a crowd in front of a server.
     pub fn before(to: SocketAddr) -> Arc<Self> {
         Arc::new(Self { to, refused: AtomicU64::new(0) })
     }
 
-    /// Comes (back) as a client does, to read on behind `cursor`: after what the server asked for and a random time of up to
-    /// 1 second, then up to 2, 4 … 30 seconds.
+    /// Connects or reconnects as a client does, to read on after `cursor`: it waits as long as the server asked for,
+    /// plus a random time of up to 1 second, then up to 2, 4 … 30 seconds.
     ///
     /// # Panics
     /// When [`DEADLINE`] passes without a session.
@@ -156,9 +156,9 @@ impl Crowd {
     }
 }
 
-/// A random number from 0 to 1.
+/// Returns a random number from 0 to 1.
 fn chance() -> f64 {
     use std::hash::{BuildHasher, RandomState};
-    // Each state is another one.
+    // Each state is different.
     RandomState::new().hash_one(0) as f64 / u64::MAX as f64
 }

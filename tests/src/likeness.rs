@@ -1,17 +1,17 @@
-//! What of a frame is another one in each session, and whether a frame still says what one of an earlier session said.
+//! Which values of a frame differ in each session, and whether a frame still says what one of an earlier session said.
 
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 
 use serde_json::Value;
 
-/// What is another one in each session. A `head` in the news of a room may be from before its first entry.
+/// Fields that differ in each session. A `head` in the news of a room may be from before its first entry.
 const VARIABLE: [&str; 9] =
     ["server_id", "software", "token", "epoch", "ts", "since", "last_seen", "admin", "head"];
-/// What depends on whether somebody who has just gone is counted.
+/// Fields that depend on whether somebody who has just gone is counted.
 const COUNTED: [&str; 2] = ["online", "connected"];
 
-/// A frame, with a sign in the place of each value that is another one each time.
+/// Returns a frame with a placeholder for each value that differs each time.
 pub fn fixed(frame: &Value) -> Value {
     match frame {
         Value::Object(fields) => {
@@ -26,8 +26,8 @@ pub fn fixed(frame: &Value) -> Value {
     }
 }
 
-/// What `now` has no longer, or has otherwise, of what `earlier` says: fields, by their paths. Values that are others each
-/// time are of the same kind, a sentence for people is any sentence, and `now` may say more.
+/// Returns the paths of the fields of `earlier` that `now` lacks or has changed. Values that differ each time must be
+/// of the same kind, any sentence for people will do, and `now` may say more.
 pub fn lacking(earlier: &Value, now: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare("", earlier, now, &mut found);
@@ -59,12 +59,12 @@ fn compare(path: &str, earlier: &Value, now: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// What stands here for the tokens and the epoch of another session.
+/// This session's values for the tokens and the epoch of another session.
 #[derive(Debug, Default)]
 pub struct Meanings(BTreeMap<String, String>);
 
 impl Meanings {
-    /// Takes the first token and the first epoch of `theirs` for those of `ours`.
+    /// Maps the first token and the first epoch of `theirs` to those of `ours`.
     pub fn learn(&mut self, theirs: &[Value], ours: &[Value]) {
         for name in ["token", "epoch"] {
             let meant = |frame: &Value| frame[name].as_str().map(str::to_owned);
@@ -72,7 +72,7 @@ impl Meanings {
         }
     }
 
-    /// A line of the other session, as it has to be said in this one.
+    /// Returns a line of the other session, as it has to be sent in this one.
     pub fn here(&self, line: &str) -> String {
         self.0.iter().fold(line.to_owned(), |line, (theirs, ours)| line.replace(theirs, ours))
     }

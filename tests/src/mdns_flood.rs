@@ -1,6 +1,6 @@
-//! A flood of multicast DNS (RFC 6762): as many records that nobody asked for as one core can send.
+//! A flood of multicast DNS (RFC 6762): as many unsolicited records as one core can send.
 //!
-//! Every packet is full of records whose names were never used before, so that whoever keeps what it hears grows.
+//! Every packet is full of records with new names, so that a program that keeps what it hears grows.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -10,16 +10,16 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const PORT: u16 = 5353;
-/// The largest packet that an Ethernet link takes whole.
+/// The largest packet that an Ethernet link carries whole.
 const PACKET_BYTES: usize = 1472;
-/// 68 years: a record that is kept for as long as its TTL says is kept for good.
+/// 68 years: a record that is kept for its TTL is kept for good.
 const TTL: u32 = 1 << 31;
 /// The service type that clients look for.
 const SERVICE: &[u8] = b"\x08_lanchat\x04_tcp\x05local\x00";
 /// Digits in each name that make it a new one.
 const DIGITS: usize = 12;
 const ZEROS: &[u8] = &[b'0'; DIGITS];
-/// What Linux says when the queue of a link is full.
+/// Linux's error for a link whose queue is full.
 const ENOBUFS: i32 = 105;
 
 /// What a flood is made of.
@@ -31,13 +31,13 @@ pub enum FloodKind {
     Aaaa,
     /// Where services are.
     Srv,
-    /// What services say of themselves.
+    /// What services say about themselves.
     Txt,
     /// What does not exist.
     Nsec,
     /// Servers of ours that do not exist: names without an address.
     Ptr,
-    /// Servers of ours that do not exist, each whole: PTR, SRV, TXT and A.
+    /// Complete servers of ours that do not exist: PTR, SRV, TXT and A.
     Advert,
     /// Questions for the servers of this link.
     Query,
@@ -48,7 +48,7 @@ impl FloodKind {
     pub const ALL: [Self; 8] =
         [Self::A, Self::Aaaa, Self::Srv, Self::Txt, Self::Nsec, Self::Ptr, Self::Advert, Self::Query];
 
-    /// The word for it, in lower case.
+    /// Returns its name, in lower case.
     pub fn word(self) -> &'static str {
         match self {
             Self::A => "a",
@@ -62,24 +62,24 @@ impl FloodKind {
         }
     }
 
-    /// The kind of this word.
+    /// Returns the kind of this name.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 }
 
-/// One packet after another, made in place.
+/// Makes one packet after another, in place.
 pub struct Flood {
     packet: Vec<u8>,
-    /// Where the digits of names stand in the packet, and which name of the packet each is.
+    /// The positions of the digits in the packet, and which name of the packet each belongs to.
     digits: Vec<(usize, u64)>,
     names_per_packet: u64,
-    /// Names of the packets before.
+    /// How many names earlier packets used.
     used: u64,
 }
 
 impl Flood {
-    /// A flood of this kind.
+    /// Makes a flood of this kind.
     pub fn new(kind: FloodKind) -> Self {
         let mut flood = Self { packet: vec![0; 12], digits: Vec::new(), names_per_packet: 0, used: 0 };
         let mut count = 0_u16;
@@ -100,7 +100,7 @@ impl Flood {
         flood
     }
 
-    /// The next packet.
+    /// Makes the next packet.
     pub fn packet(&mut self) -> &[u8] {
         for &(at, name) in &self.digits {
             let mut rest = self.used + name;
@@ -113,10 +113,10 @@ impl Flood {
         &self.packet
     }
 
-    /// Sends for as long as told, out of the interface with this address, and tells how many bytes that were.
+    /// Sends for `duration` from the interface with this address, and returns the number of bytes sent.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn send(&mut self, from: Ipv4Addr, duration: Duration) -> io::Result<u64> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_address(true)?;
@@ -130,7 +130,7 @@ impl Flood {
             for _ in 0..64 {
                 match socket.send(self.packet()) {
                     Ok(bytes) => sent += bytes as u64,
-                    // The queue of the link is full: that is as fast as it gets.
+                    // The queue of the link is full: it cannot go faster.
                     Err(error) if error.raw_os_error() == Some(ENOBUFS) => {}
                     Err(error) => return Err(error),
                 }
@@ -139,7 +139,7 @@ impl Flood {
         Ok(sent)
     }
 
-    /// Adds all about one new name, and tells how many records or questions that is.
+    /// Adds the records or questions for one new name, and returns their number.
     fn push(&mut self, kind: FloodKind) -> u16 {
         let target = [&[0, 0, 0, 0, 0x1b, 0xa0, 1, b'h'], &SERVICE[14..]].concat();
         match kind {
@@ -168,13 +168,13 @@ impl Flood {
         1
     }
 
-    /// A record of the type of service that points to a new name.
+    /// Adds a record of the service type that points to a new name.
     fn push_pointer(&mut self) {
         self.push_record(SERVICE, 12, &[&[DIGITS as u8], ZEROS, SERVICE].concat());
         self.push_digits(self.packet.len() - SERVICE.len() - DIGITS);
     }
 
-    /// A record of a new name.
+    /// Adds a record of a new name.
     fn push_named(&mut self, domain: &[u8], kind: u16, data: &[u8]) {
         self.push_digits(self.packet.len() + 1);
         self.push_record(&[&[DIGITS as u8], ZEROS, domain].concat(), kind, data);

@@ -1,4 +1,4 @@
-//! A link with several hosts: network namespaces joined by a bridge, with no way out and no DNS.
+//! A link with several hosts: network namespaces joined by a bridge, without a way out and without DNS.
 
 use std::path::Path;
 use std::process::Command;
@@ -25,23 +25,23 @@ pub struct Host {
 }
 
 impl Host {
-    /// Where to start programs of this host.
+    /// Returns the place where programs of this host are started.
     pub fn place(&self) -> Place {
         Place::Namespace(self.namespace.clone())
     }
 
-    /// The namespace, for a thread that wants to enter it.
+    /// Opens the namespace, for a thread that has to enter it.
     pub(crate) fn namespace_file(&self) -> std::fs::File {
         let path = Path::new("/run/netns").join(&self.namespace);
         std::fs::File::open(path).expect("the namespace is there as long as its host")
     }
 
-    /// Its IPv4 address, if the link has such.
+    /// Returns its IPv4 address, if the link has IPv4 addresses.
     pub fn ipv4(&self) -> String {
         format!("10.77.0.{}", self.number)
     }
 
-    /// Changes the network of this host: `ip` with these words.
+    /// Changes the network of this host by running `ip` with these words.
     ///
     /// # Panics
     /// When `ip` refuses.
@@ -49,12 +49,12 @@ impl Host {
         ip(&format!("-n {} {words}", self.namespace));
     }
 
-    /// A program to be started on this host.
+    /// Returns a launch of a program on this host.
     pub fn launch(&self, program: impl AsRef<std::ffi::OsStr>) -> Launch {
         Launch::new(program).at(&self.place())
     }
 
-    /// Sets a switch of the kernel, by its path below `/proc/sys/net`.
+    /// Sets a kernel setting, by its path below `/proc/sys/net`.
     fn set(&self, path: &str, value: &str) {
         let (code, _, error) = Process::run(
             &self.launch("sh").args(["-c", &format!("echo {value} > /proc/sys/net/{path}")]),
@@ -71,7 +71,7 @@ pub struct Lan {
 }
 
 impl Lan {
-    /// A link with `count` hosts; `None`, said in one line, where namespaces cannot be made.
+    /// Makes a link with `count` hosts. Returns `None`, with a line that says so, if namespaces cannot be made.
     pub fn new(count: usize, addressing: Addressing) -> Option<Self> {
         if !Path::new("/proc/net/if_inet6").exists() {
             skipped("this system has no IPv6");
@@ -102,7 +102,7 @@ impl Lan {
         let host = &self.hosts[number - 1];
         self.switch.ip(&format!("link add port{number} type veth peer name lan0 netns {}", host.namespace));
         self.switch.ip(&format!("link set port{number} master br0 up"));
-        // Nobody else is on this link: an address is good at once, without asking for duplicates first.
+        // Nobody else is on this link, so an address is usable at once, without a check for duplicates.
         host.set("ipv6/conf/lan0/accept_dad", "0");
         host.ip("link set lo up");
         host.ip("link set lan0 up");
@@ -111,12 +111,12 @@ impl Lan {
         }
     }
 
-    /// The hosts.
+    /// Returns the hosts.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
     }
 
-    /// Where every frame of the link passes.
+    /// Returns the host that every frame of the link passes.
     pub fn switch(&self) -> &Host {
         &self.switch
     }
@@ -135,7 +135,7 @@ impl Lan {
 impl Drop for Lan {
     fn drop(&mut self) {
         for host in self.hosts.iter().chain([&self.switch]) {
-            // What cannot be removed now is swept by the next test process.
+            // The next test process removes what cannot be removed now.
             let _ = try_ip(&format!("netns delete {}", host.namespace));
         }
     }

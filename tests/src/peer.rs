@@ -22,10 +22,10 @@ pub(crate) const ALPN: &[u8] = b"lanchat/1";
 /// The longest line that a server may send.
 const LINE_BYTES_MAX: usize = lanchat_model::limits::SERVER_FRAME_BYTES_MAX;
 
-/// Pings without a delivery between them that make a barrier: wrong one time in 2^40.
+/// How many pings in a row without a delivery make a barrier: it is wrong one time in 2^40.
 const QUIET_PINGS: u32 = 40;
 
-/// An id for a post: 32 hex digits, never the same twice.
+/// Makes an id for a post: 32 hex digits, never the same twice.
 pub fn new_id() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     format!("{:016x}{:016x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
@@ -39,7 +39,7 @@ pub struct TestPeer {
     unread: VecDeque<Value>,
     hello: Value,
     requests: u64,
-    /// Whether silence is an end, and not a failure of the test.
+    /// Whether silence counts as an end, and not as a failure of the test.
     is_impatient: bool,
 }
 
@@ -52,11 +52,11 @@ impl TestPeer {
         peer
     }
 
-    /// Connects, shakes hands and reads `hello`, from a server that may be gone or going. One that is silent for longer
-    /// than `patience`, now or later, counts as one that closed: the last word of a dead one may be lost on the way.
+    /// Connects, shakes hands and reads `hello` from a server that may be gone or going. If it is silent for longer
+    /// than `patience`, now or later, it counts as closed: a dead server's last packet may be lost.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason why it could not connect.
     pub fn try_connect(address: SocketAddr, patience: Duration) -> std::io::Result<Self> {
         let mut peer = Self::over(secure(address, &[ALPN], patience)?);
         peer.is_impatient = true;
@@ -64,7 +64,7 @@ impl TestPeer {
         Ok(peer)
     }
 
-    /// Connects and shakes hands; what the server says first is left to be read.
+    /// Connects and shakes hands, but does not read what the server says first.
     pub fn connect_silently(address: SocketAddr) -> Self {
         Self::over(secure(address, &[ALPN], DEADLINE).expect("the handshake succeeds"))
     }
@@ -97,23 +97,23 @@ impl TestPeer {
         peer
     }
 
-    /// The port that this end of the connection has.
+    /// Returns the port of this end of the connection.
     pub fn port(&self) -> u16 {
         self.tls.sock.local_addr().expect("a connection has two ends").port()
     }
 
-    /// The first frame of the server.
+    /// Returns the first frame of the server.
     pub fn hello(&self) -> &Value {
         &self.hello
     }
 
-    /// The certificate that the server showed, as DER.
+    /// Returns the certificate that the server showed, as DER.
     pub fn certificate(&self) -> Vec<u8> {
         let chain = self.tls.conn.peer_certificates().expect("the handshake is over");
         chain.first().expect("a server shows a certificate").to_vec()
     }
 
-    /// Makes an account, and tells its welcome.
+    /// Registers an account, and returns its welcome.
     pub fn register(&mut self, name: &str) -> Value {
         let welcome = self.request(json!({"type": "register", "username": name, "password": PASSWORD}));
         assert_eq!(welcome["type"], "welcome", "{welcome}");
@@ -127,20 +127,20 @@ impl TestPeer {
         attached
     }
 
-    /// Posts a message and waits until it is on disk; tells the answer.
+    /// Posts a message, waits until it is on disk, and returns the answer.
     pub fn send(&mut self, room: &str, message: &str) -> Value {
         let ack = self.answer_to(&new_id(), json!({"type": "send", "room": room, "message": message}));
         assert_eq!(ack["type"], "ack", "{ack}");
         ack
     }
 
-    /// Sends a request under a fresh id, and tells its answer. What comes in between stays to be read.
+    /// Sends a request under a fresh id, and returns its answer. Frames in between can still be read.
     pub fn request(&mut self, frame: Value) -> Value {
         self.requests += 1;
         self.answer_to(&format!("r{}", self.requests), frame)
     }
 
-    /// Sends a request that must be refused, and tells the code.
+    /// Sends a request that must be refused, and returns the code.
     pub fn refused(&mut self, frame: Value) -> String {
         let answer = self.request(frame);
         assert_eq!(answer["type"], "error", "this must be refused: {answer}");
@@ -149,13 +149,13 @@ impl TestPeer {
         answer["code"].as_str().expect("an error has a code").to_owned()
     }
 
-    /// Sends a request under this id, and tells its answer.
+    /// Sends a request under this id, and returns its answer.
     pub fn answer_to(&mut self, id: &str, frame: Value) -> Value {
         let kind = frame["type"].clone();
         self.try_answer_to(id, frame).unwrap_or_else(|| panic!("closed before the answer to {kind}"))
     }
 
-    /// As [`TestPeer::answer_to`]; `None` when the connection ends first.
+    /// As [`TestPeer::answer_to`], but returns `None` if the connection ends first.
     pub fn try_answer_to(&mut self, id: &str, mut frame: Value) -> Option<Value> {
         let kind = frame["type"].as_str().unwrap_or_default().to_owned();
         frame["id"] = id.into();
@@ -174,10 +174,10 @@ impl TestPeer {
         }
     }
 
-    /// Everything that the server has to say by now, oldest first.
+    /// Returns everything that the server has to say by now, oldest first.
     ///
-    /// A server picks fairly between a request that came and a delivery that is ready: a `ping` overtakes a delivery
-    /// one time in two, so [`QUIET_PINGS`] in a row without a delivery mean that there is none.
+    /// A server picks fairly between an incoming request and a ready delivery: a `ping` overtakes a delivery one time
+    /// in two. So [`QUIET_PINGS`] in a row without a delivery mean that there is none.
     pub fn barrier(&mut self) -> Vec<Value> {
         let mut quiet = 0;
         while quiet < QUIET_PINGS {
@@ -189,12 +189,12 @@ impl TestPeer {
         self.unread.drain(..).collect()
     }
 
-    /// Reads on until a frame of this type; those before it are dropped.
+    /// Reads until a frame of this type comes; frames before it are dropped.
     pub fn expect(&mut self, kind: &str) -> Value {
         self.expect_where(kind, |_| true)
     }
 
-    /// Reads on until a frame of this type of which `holds` is true; those before it are dropped.
+    /// Reads until a frame of this type comes for which `holds` is true; frames before it are dropped.
     pub fn expect_where(&mut self, kind: &str, holds: impl Fn(&Value) -> bool) -> Value {
         loop {
             let frame = self.next_frame().unwrap_or_else(|| panic!("closed while waiting for {kind}"));
@@ -204,17 +204,17 @@ impl TestPeer {
         }
     }
 
-    /// The next frame, or `None` when the server has closed.
+    /// Reads the next frame, or returns `None` when the server has closed.
     pub fn next_frame(&mut self) -> Option<Value> {
         self.unread.pop_front().or_else(|| self.read())
     }
 
-    /// A frame that has arrived already, if there is one.
+    /// Returns a frame that has already arrived, if there is one.
     pub fn ready_frame(&mut self) -> Option<Value> {
         self.unread.pop_front().or_else(|| self.buffered())
     }
 
-    /// Writes one line. A server that has closed takes nothing more; that shows when it is read from.
+    /// Writes one line. A server that has closed does not accept it; reading shows that.
     pub fn write_line(&mut self, line: &str) {
         self.write_bytes(format!("{line}\n").as_bytes());
     }
@@ -224,7 +224,7 @@ impl TestPeer {
         let _ = self.tls.write_all(bytes).and_then(|()| self.tls.flush());
     }
 
-    /// Updates the keys of TLS so often, and says nothing.
+    /// Updates the TLS keys `count` times, and sends nothing else.
     pub fn update_keys(&mut self, count: usize) {
         for _ in 0..count {
             let _ = self.tls.conn.refresh_traffic_keys();
@@ -258,8 +258,8 @@ impl TestPeer {
         Some(serde_json::from_slice(&line).expect("the server speaks JSON"))
     }
 
-    /// Reads without writing first, as [`StreamOwned`] would: what a server said before it closed the door on a
-    /// long line is heard, although the rest of the line has nowhere to go.
+    /// Reads without writing first, as [`StreamOwned`] would. So the server's words before it closed on a long line are
+    /// heard, although the rest of the line cannot be sent.
     fn receive(&mut self, chunk: &mut [u8]) -> std::io::Result<usize> {
         loop {
             match self.tls.conn.reader().read(chunk) {
@@ -274,10 +274,10 @@ impl TestPeer {
     }
 }
 
-/// Connects offering `alpn`, and tells the error that the handshake ends with.
+/// Connects offering `alpn`, and returns the error that ends the handshake.
 ///
 /// # Panics
-/// When the server accepts it and goes on to speak.
+/// When the server accepts it and continues.
 pub fn alpn_error(address: SocketAddr, alpn: &[&[u8]]) -> String {
     match secure(address, alpn, DEADLINE) {
         Err(error) => error.to_string(),
@@ -289,7 +289,7 @@ pub fn alpn_error(address: SocketAddr, alpn: &[&[u8]]) -> String {
     }
 }
 
-/// How a client of the harness shakes hands: with anybody who holds the key of the certificate shown.
+/// Returns the TLS configuration of the harness: it accepts any server that holds the key of the certificate it shows.
 pub(crate) fn tls_config(alpn: &[&[u8]]) -> ClientConfig {
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -319,7 +319,7 @@ fn secure(
     Ok(tls)
 }
 
-/// Takes any certificate, but only from whoever holds its key.
+/// Accepts any certificate, but only from a server that holds its key.
 #[derive(Debug)]
 struct AnyServer(Arc<CryptoProvider>);
 

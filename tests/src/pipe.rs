@@ -20,14 +20,14 @@ impl Pipe {
         Self::launch(&Launch::new(lanchat()).at(place).home(home).args(arguments))
     }
 
-    /// Starts it as the launch says.
+    /// Starts `lanchat` as the launch says.
     pub fn launch(launch: &Launch) -> Self {
         let process = Process::start(launch);
         let output = process.stdout.lines();
         Self { process, output }
     }
 
-    /// `lanchat --json --follow`, logged in as a new account, in the lobby and ready to see what others write.
+    /// Starts `lanchat --json --follow`, logged in as a new account, in the lobby and ready to see what others write.
     pub fn json(home: &Home, server: SocketAddr, name: &str) -> Self {
         let server = server.to_string();
         let mut pipe =
@@ -42,18 +42,18 @@ impl Pipe {
         self.process.write(&format!("{line}\n"));
     }
 
-    /// The next line that it says; `None` at its end.
+    /// Reads the next line of its output; `None` at its end.
     pub fn next_line(&mut self) -> Option<String> {
         self.output.next_line()
     }
 
-    /// Reads on until a line that holds `text`, and tells it.
+    /// Reads until a line that holds `text`, and returns it.
     pub fn find(&mut self, text: &str) -> String {
         let what = format!("waiting for {text:?}");
         self.output.find(&what, |line| line.contains(text).then(|| line.to_owned()))
     }
 
-    /// With `--json`: reads on until a frame of this type of which `holds` is true.
+    /// With `--json`: reads until a frame of this type for which `holds` is true.
     pub fn expect(&mut self, kind: &str, holds: impl Fn(&Value) -> bool) -> Value {
         self.output.find(&format!("waiting for {kind}"), |line| {
             let frame: Value =
@@ -62,7 +62,7 @@ impl Pipe {
         })
     }
 
-    /// With `--json`: the next frame, as `judge` judges it.
+    /// With `--json`: returns what `judge` makes of the next frame.
     ///
     /// # Panics
     /// When there is none.
@@ -71,12 +71,12 @@ impl Pipe {
         judge(&serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: no frame: {line:?}")))
     }
 
-    /// The process.
+    /// Returns the process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// What it complained about so far.
+    /// Returns its complaints so far.
     pub fn complaints(&self) -> String {
         self.process.stderr.text()
     }
@@ -86,7 +86,7 @@ impl Pipe {
         self.process.signal(signal);
     }
 
-    /// Ends its input, waits for its end, and tells its exit code.
+    /// Ends its input, waits for its end, and returns its exit code.
     pub fn finish(&mut self) -> i32 {
         self.process.close_stdin();
         self.process.wait()

@@ -20,20 +20,20 @@ pub enum Signal {
     Terminate,
     /// What Ctrl+C sends.
     Interrupt,
-    /// Stops it where it is.
+    /// Suspends it.
     Stop,
-    /// Lets it go on.
+    /// Continues it.
     Continue,
 }
 
-/// A process that runs, or its exit status.
+/// A running process, or its exit status.
 pub struct Running {
     pid: Pid,
     status: Arc<(Mutex<Option<i32>>, Condvar)>,
 }
 
 impl Running {
-    /// Watches the child `pid`; `reap` waits for it and tells its exit code, -1 if a signal ended it.
+    /// Watches the child `pid`; `reap` waits for it and returns its exit code, -1 if a signal ended it.
     ///
     /// The watcher learns of the end without reaping, and reaps under the lock that [`Running::signal`] takes: no
     /// signal can reach a stranger that got the same pid.
@@ -67,17 +67,17 @@ impl Running {
         }
     }
 
-    /// The id that the system knows it by.
+    /// Returns its process id.
     pub fn id(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// The exit code, if the process has ended; -1 if a signal ended it.
+    /// Returns the exit code, if the process has ended; -1 if a signal ended it.
     pub fn status(&self) -> Option<i32> {
         *self.lock()
     }
 
-    /// Waits for the end of the process; `None` when [`DEADLINE`] passes first.
+    /// Waits for the end of the process. Returns `None` if [`DEADLINE`] passes first.
     pub fn wait(&self) -> Option<i32> {
         let until = Instant::now() + DEADLINE;
         let mut status = self.lock();
@@ -106,9 +106,9 @@ impl Drop for Running {
 /// A child process with pipes. Dropping it ends it.
 pub struct Process {
     stdin: Option<ChildStdin>,
-    /// What it says.
+    /// Its output.
     pub stdout: Stream,
-    /// What it complains about.
+    /// Its error output.
     pub stderr: Stream,
     running: Running,
     name: String,
@@ -130,7 +130,7 @@ impl Process {
         Self { stdin, stdout, stderr, running, name: launch.name() }
     }
 
-    /// Runs a process to its end, with `input` as its stdin.
+    /// Runs a process until it ends, with `input` as its stdin.
     pub fn run(launch: &Launch, input: &str) -> (i32, String, String) {
         let mut process = Self::start(launch);
         process.write(input);
@@ -141,7 +141,7 @@ impl Process {
         (code, process.stdout.text(), process.stderr.text())
     }
 
-    /// Writes to its stdin. A process that has ended already reads nothing more; that is no error here.
+    /// Writes to its stdin. It is not an error if the process has already ended.
     pub fn write(&mut self, text: &str) {
         if let Some(stdin) = &mut self.stdin {
             let _ = stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush());
@@ -163,17 +163,17 @@ impl Process {
         self.running.signal(signal);
     }
 
-    /// The id that the system knows it by.
+    /// Returns its process id.
     pub fn id(&self) -> i32 {
         self.running.id()
     }
 
-    /// The exit code, if it has ended.
+    /// Returns the exit code, if it has ended.
     pub fn status(&self) -> Option<i32> {
         self.running.status()
     }
 
-    /// Waits for its end, and tells its exit code: -1 if a signal ended it.
+    /// Waits for its end, and returns its exit code: -1 if a signal ended it.
     ///
     /// # Panics
     /// When [`DEADLINE`] passes first.

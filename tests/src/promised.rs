@@ -1,11 +1,12 @@
-//! What `docs/PROTOCOL.md` promises of refusals: which codes can answer which request. Every test that is refused checks it.
+//! The promise of `docs/PROTOCOL.md` about refusals: which codes can answer which request. Every refusal in a test is
+//! checked against it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
 
-/// Codes by the type of the request, and under "" those that can answer any.
+/// Codes by the type of the request; under "" those that can answer any request.
 static CODES: LazyLock<BTreeMap<&str, BTreeSet<&str>>> = LazyLock::new(|| {
     let mut codes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for section in PAGE.split("\n### `").skip(1) {
@@ -27,7 +28,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// Whether the page says that a request of this type can be answered by this code.
+/// Returns whether the page says that a request of this type can be answered by this code.
 pub(crate) fn can_be_answered(kind: &str, code: &str) -> bool {
     [kind, ""].iter().any(|list| CODES.get(list).is_some_and(|codes| codes.contains(code)))
 }
@@ -38,7 +39,7 @@ mod tests {
 
     #[test]
     fn lists_are_found_in_the_page() {
-        // Nineteen requests, and what can answer any of them.
+        // Nineteen requests, and the codes that can answer any of them.
         assert_eq!(CODES.len(), 20, "{:?}", CODES.keys());
         assert!(can_be_answered("passwd", "slow_down") && can_be_answered("ping", "bad_id"));
         assert!(!can_be_answered("mark", "slow_down") && !can_be_answered("unheard-of", "no_such_room"));

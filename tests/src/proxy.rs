@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-/// Connections that one relay carries in its life; a test that needs more runs away.
+/// The connections that one relay carries in its life; a test that needs more is out of control.
 const CONNECTIONS_MAX: usize = 1_000_000;
 
 /// A relay. Its connections end when it is dropped.
@@ -22,7 +22,7 @@ pub struct Proxy {
 #[derive(Default)]
 struct Link {
     state: Mutex<State>,
-    /// Told when the link flows again.
+    /// Notified when the link flows again.
     flows: Condvar,
 }
 
@@ -40,12 +40,12 @@ struct Pair {
     server: TcpStream,
     /// Whether it ends without a goodbye.
     reset: AtomicBool,
-    /// Whether what the server says is swallowed.
+    /// Whether the server's data is swallowed.
     muted: AtomicBool,
 }
 
 impl Proxy {
-    /// A relay to `target`, on a free port of the loopback interface.
+    /// Makes a relay to `target`, on a free port of the loopback interface.
     pub fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
@@ -60,7 +60,7 @@ impl Proxy {
         Self { address, link }
     }
 
-    /// Where clients connect.
+    /// Returns where clients connect.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -74,24 +74,24 @@ impl Proxy {
         self.flow();
     }
 
-    /// Joins the link again, perhaps to somebody else.
+    /// Joins the link again, perhaps to another server.
     pub fn join(&self, target: SocketAddr) {
         self.link.lock().target = Some(target);
     }
 
-    /// Resets all connections: both sides lose what is on the way. New ones can be made.
+    /// Resets all connections: both sides lose the data on its way. New ones can be made.
     pub fn reset(&self) {
         for pair in self.take_all() {
             pair.reset.store(true, Ordering::Relaxed);
             for socket in [&pair.client, &pair.server] {
-                // A socket that has ended already has nothing left to be reset.
+                // A socket that has already ended need not be reset.
                 let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
             }
             pair.shutdown(Shutdown::Read);
         }
     }
 
-    /// Half closes all connections: the server hears nothing more, and may go on to speak.
+    /// Half-closes all connections: the server receives nothing more, but may still send.
     pub fn half_close(&self) {
         for pair in &self.link.lock().live {
             // As above.
@@ -99,20 +99,20 @@ impl Proxy {
         }
     }
 
-    /// Swallows what the server says on the connections that there are, while what their clients say arrives: who sends
-    /// is not answered.
+    /// Swallows the server's data on the existing connections, while their clients' data arrives: clients get no
+    /// answers.
     pub fn mute(&self) {
         for pair in &self.link.lock().live {
             pair.muted.store(true, Ordering::SeqCst);
         }
     }
 
-    /// Lets nothing pass, and keeps the connections.
+    /// Lets nothing pass, but keeps the connections.
     pub fn stall(&self) {
         self.link.lock().stalled = true;
     }
 
-    /// Ends a stall: what was held up passes, whole and in order.
+    /// Ends a stall: delayed data passes, whole and in order.
     pub fn flow(&self) {
         self.link.lock().stalled = false;
         self.link.flows.notify_all();
@@ -132,7 +132,7 @@ impl Drop for Proxy {
 impl Pair {
     fn shutdown(&self, how: Shutdown) {
         for socket in [&self.client, &self.server] {
-            // A connection that has ended already is shut as well.
+            // A connection that has already ended is shut anyway.
             let _ = socket.shutdown(how);
         }
     }
@@ -155,7 +155,7 @@ fn relay(client: TcpStream, link: &Arc<Link>) {
     let Some(target) = state.target else { return };
     let Ok(server) = TcpStream::connect(target) else { return };
     for socket in [&client, &server] {
-        // Slower without it, and no less right.
+        // Without it, the relay is slower but still correct.
         let _ = socket.set_nodelay(true);
     }
     let pair =
@@ -164,7 +164,7 @@ fn relay(client: TcpStream, link: &Arc<Link>) {
         let (pair, link) = (Arc::clone(&pair), Arc::clone(link));
         thread::spawn(move || carry(&pair, inbound, &link));
     }
-    // A pair that nobody carries any more has ended.
+    // A pair that no thread carries any more has ended.
     state.live.retain(|pair| Arc::strong_count(pair) > 1);
     state.live.push(pair);
 }
@@ -182,7 +182,7 @@ fn carry(pair: &Pair, inbound: bool, link: &Link) {
             break;
         }
     }
-    // The other side learns that nothing more comes, unless it is to learn it the hard way.
+    // Tell the other side that nothing more comes, unless the connection is to be reset.
     if !pair.reset.load(Ordering::Relaxed) {
         pair.shutdown(Shutdown::Both);
     }

@@ -1,9 +1,9 @@
-//! Where Python is: for witnesses that share no code with us.
+//! Finds Python, for witnesses that do not share code with us.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A Python 3 interpreter; `None`, said in one line, if there is none.
+/// Returns a Python 3 interpreter, or `None`, with a line that says so, if there is none.
 pub fn interpreter() -> Option<PathBuf> {
     let asked = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
     let path = asked.ok().filter(|output| output.status.success());

@@ -14,7 +14,7 @@ use crate::{Home, Launch, Place, faulty_lanchatd, lanchatd};
 pub struct ServerSpec {
     /// Where it runs.
     pub place: Place,
-    /// The name that it goes by.
+    /// Its name.
     pub name: String,
     /// Where it listens; its own default if `None`.
     pub listen: Option<SocketAddr>,
@@ -24,7 +24,7 @@ pub struct ServerSpec {
     pub data: Option<PathBuf>,
     /// The program and the arguments that start it, such as a tracer; none if empty.
     pub under: Vec<String>,
-    /// Whether it is the test build that goes wrong on purpose.
+    /// Whether it is the test build that fails on purpose.
     pub faulty: bool,
     /// More arguments.
     pub arguments: Vec<String>,
@@ -33,7 +33,7 @@ pub struct ServerSpec {
 }
 
 impl Default for ServerSpec {
-    /// On a free port of the loopback interface, and not advertised.
+    /// Returns a server on a free port of the loopback interface, not advertised.
     fn default() -> Self {
         Self {
             place: Place::Here,
@@ -50,44 +50,44 @@ impl Default for ServerSpec {
 }
 
 impl ServerSpec {
-    /// In the namespace of a host, advertised, with its own defaults for everything else.
+    /// Returns a server in the namespace of a host, advertised, with its own defaults for everything else.
     pub fn on(place: &Place, name: &str) -> Self {
         Self { place: place.clone(), name: name.to_owned(), listen: None, mdns: true, ..Self::default() }
     }
 
-    /// On this data directory.
+    /// Sets the data directory.
     pub fn on_data(mut self, data: &Path) -> Self {
         self.data = Some(data.to_owned());
         self
     }
 
-    /// Started by another program.
+    /// Sets another program that starts it.
     pub fn under(mut self, words: Vec<String>) -> Self {
         self.under = words;
         self
     }
 
-    /// The test build, going wrong as `failpoints` says: `hub::before_ack=16*off->return`.
+    /// Makes it the test build, failing as `failpoints` says: `hub::before_ack=16*off->return`.
     pub fn faulty(mut self, failpoints: &str) -> Self {
         self.faulty = true;
         self.env("FAILPOINTS", failpoints)
     }
 
-    /// With one more argument.
+    /// Adds an argument.
     pub fn arg(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
         self
     }
 
-    /// With one more variable in its environment.
+    /// Adds a variable to its environment.
     pub fn env(mut self, key: &str, value: &str) -> Self {
         self.environment.push((key.to_owned(), value.to_owned()));
         self
     }
 }
 
-/// An address of the loopback network that no other server of this test process has, where there are several: a
-/// server that starts again then finds its port free, whatever else goes on.
+/// Returns a loopback address that no other server of this test process has, if there are several: a server that starts
+/// again then finds its port free, whatever else happens.
 fn own_loopback() -> IpAddr {
     static COUNT: AtomicU8 = AtomicU8::new(1);
     if cfg!(target_os = "linux") {
@@ -99,7 +99,7 @@ fn own_loopback() -> IpAddr {
     }
 }
 
-/// A server that runs, or ran.
+/// A server that is running, or was.
 pub struct TestServer {
     process: Option<Process>,
     addresses: Vec<SocketAddr>,
@@ -122,7 +122,7 @@ impl TestServer {
         server
     }
 
-    /// Starts the server on the data and the port that it had.
+    /// Starts the server again on its data and its port.
     pub fn start_again(&mut self) {
         let process = Process::start(&self.launch());
         self.logs.extend([process.stdout.clone(), process.stderr.clone()]);
@@ -138,7 +138,7 @@ impl TestServer {
         self.process = Some(process);
     }
 
-    /// As [`TestServer::start_again`], for a server that may die of its failpoints. Whether it listens.
+    /// As [`TestServer::start_again`], for a server that may die of its failpoints. Returns whether it listens.
     pub fn try_start_again(&mut self) -> bool {
         let process = Process::start(&self.launch());
         let mut lines = process.stdout.lines();
@@ -152,13 +152,13 @@ impl TestServer {
         listens
     }
 
-    /// From its next start on it is the test build, going wrong as `failpoints` says.
+    /// Makes it the test build from its next start on, failing as `failpoints` says.
     pub fn arm(&mut self, failpoints: &str) {
         self.disarm();
         self.spec = self.spec.clone().faulty(failpoints);
     }
 
-    /// Kills it, and starts it again on its data outside of its namespace.
+    /// Kills it, and starts it again on its data outside its namespace.
     pub fn come_home(&mut self) {
         self.kill();
         self.spec.place = Place::Here;
@@ -166,13 +166,13 @@ impl TestServer {
         self.start_again();
     }
 
-    /// From its next start on it is the server as it is.
+    /// Makes it the normal server from its next start on.
     pub fn disarm(&mut self) {
         self.spec.faulty = false;
         self.spec.environment.retain(|(key, _)| key != "FAILPOINTS");
     }
 
-    /// Waits until it ends by itself, and tells its exit code: -1 if it crashed.
+    /// Waits until it ends by itself, and returns its exit code: -1 if it crashed.
     pub fn wait(&mut self) -> i32 {
         let code = self.process().wait();
         self.process().stdout.wait_for_end();
@@ -181,7 +181,7 @@ impl TestServer {
         code
     }
 
-    /// The command that starts it.
+    /// Returns the command that starts it.
     pub fn launch(&self) -> Launch {
         let program = if self.spec.faulty { faulty_lanchatd() } else { lanchatd() };
         let mut launch = match &self.spec.under[..] {
@@ -201,49 +201,49 @@ impl TestServer {
         launch.args(&self.spec.arguments)
     }
 
-    /// Where it listens.
+    /// Returns where it listens.
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]
     }
 
-    /// Its data directory.
+    /// Returns its data directory.
     pub fn data(&self) -> PathBuf {
         self.spec.data.clone().unwrap_or_else(|| self.home.path().join("data"))
     }
 
-    /// All files of its data directory.
+    /// Returns all files of its data directory.
     pub fn data_files(&self) -> Vec<PathBuf> {
         files_below(&self.data())
     }
 
-    /// Everything that all its runs said, on stdout and stderr. While it runs, what it said last may still be on its way:
-    /// a test waits for words of [`TestServer::stderr`], or ends it first.
+    /// Returns everything that all its runs printed, on stdout and stderr. While it runs, the last output may still be
+    /// on its way: a test waits for text in [`TestServer::stderr`], or ends the server first.
     ///
     /// # Panics
-    /// When it runs.
+    /// When the server is running.
     pub fn log(&self) -> String {
         assert!(self.process.is_none(), "a server that runs may have more to say: stop it first");
         self.logs.iter().map(Stream::text).collect()
     }
 
-    /// What its latest run says on stdout.
+    /// Returns the stdout of its latest run.
     pub fn stdout(&self) -> &Stream {
         &self.process().stdout
     }
 
-    /// What its latest run says on stderr, its log.
+    /// Returns the stderr of its latest run, which is its log.
     pub fn stderr(&self) -> &Stream {
         &self.process().stderr
     }
 
-    /// Ends it at once: power off.
+    /// Kills it at once, like a power cut.
     pub fn kill(&mut self) {
         self.signal(Signal::Kill);
         self.process().wait();
         self.process = None;
     }
 
-    /// Asks it to stop, and tells its exit code.
+    /// Asks it to stop, and returns its exit code.
     pub fn stop(&mut self) -> i32 {
         self.signal(Signal::Terminate);
         let code = self.process().wait();
@@ -253,7 +253,7 @@ impl TestServer {
         code
     }
 
-    /// The id that the system knows its latest run by.
+    /// Returns the process id of its latest run.
     pub fn id(&self) -> i32 {
         self.process().id()
     }
@@ -263,7 +263,7 @@ impl TestServer {
         self.process().signal(signal);
     }
 
-    /// Whether `needle` stands in any file of the data directory.
+    /// Returns whether any file of the data directory holds `needle`.
     pub fn stores(&self, needle: &[u8]) -> bool {
         self.data_files().iter().any(|path| file_holds(path, needle))
     }

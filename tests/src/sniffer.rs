@@ -1,4 +1,4 @@
-//! Every byte that passes a link, as somebody sees it who listens in.
+//! Every byte that passes a link, as an eavesdropper sees it.
 
 use std::net::Ipv4Addr;
 
@@ -6,7 +6,7 @@ use crate::netns::{Host, Lan};
 use crate::process::Process;
 use crate::{Launch, interpreter};
 
-/// Reads frames off all interfaces of its namespace and repeats them as they are.
+/// Reads frames off all interfaces of its namespace and repeats them unchanged.
 const LISTEN: &str = r"
 import socket, sys
 ETH_P_ALL = 3
@@ -18,7 +18,7 @@ while True:
     sys.stdout.buffer.flush()
 ";
 
-/// Sends one datagram in clear to whoever listens on the link.
+/// Sends one datagram in clear to all that listen on the link.
 const SPEAK: &str = r"
 import socket, sys
 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -32,7 +32,7 @@ pub struct Sniffer {
 }
 
 impl Sniffer {
-    /// Listens in; `None`, said in one line, where Python is missing.
+    /// Starts to listen in. Returns `None`, with a line that says so, if Python is missing.
     pub fn on(lan: &Lan) -> Option<Self> {
         let python = interpreter()?;
         let launch = Launch::new(&python).arg("-c").arg(LISTEN).at(&lan.switch().place());
@@ -41,8 +41,8 @@ impl Sniffer {
         Some(Self { process, python })
     }
 
-    /// The positive control, and a barrier: `from` says `canary` to `to` in clear, and it is heard. What passed the
-    /// link before it has been heard then as well.
+    /// Makes `from` send `canary` to `to` in clear, and waits until it is heard. This is a positive control and a
+    /// barrier: everything that passed the link earlier has been heard too.
     pub fn hears(&self, from: &Host, to: &Host, canary: &str) {
         let launch = from.launch(&self.python).arg("-c").arg(SPEAK).arg(to.ipv4()).arg(canary);
         let (code, _, error) = Process::run(&launch, "");
@@ -50,7 +50,7 @@ impl Sniffer {
         self.process.stdout.wait_for_text(canary);
     }
 
-    /// Waits until an address record (RFC 1035 §3.4.1) with this address is heard: somebody advertises it.
+    /// Waits until an address record (RFC 1035 §3.4.1) with this address is heard, so somebody advertises it.
     pub fn hears_advert_of(&self, address: Ipv4Addr) {
         let record = [&[0, 4], &address.octets()[..]].concat();
         self.process.stdout.wait_for(&format!("waiting for an advert of {address}"), |heard| {
@@ -58,17 +58,17 @@ impl Sniffer {
         });
     }
 
-    /// Whether an IPv4 packet from one address to another was heard (RFC 791 §3.1).
+    /// Returns whether an IPv4 packet from one address to another was heard (RFC 791 §3.1).
     pub fn heard_from_to(&self, from: Ipv4Addr, to: Ipv4Addr) -> bool {
         crate::stream::contains(&self.process.stdout.bytes(), &[from.octets(), to.octets()].concat())
     }
 
-    /// How many bytes were heard.
+    /// Returns how many bytes were heard.
     pub fn heard(&self) -> usize {
         self.process.stdout.len()
     }
 
-    /// In which spelling a secret was heard, if it was: as it is, in hex, in base64 or in UTF-16.
+    /// Returns the spelling in which a secret was heard, if it was: plain, in hex, in base64 or in UTF-16.
     pub fn overheard(&self, secret: &str) -> Option<&'static str> {
         let heard = self.process.stdout.bytes();
         spellings(secret)
@@ -78,7 +78,7 @@ impl Sniffer {
     }
 }
 
-/// The secret in the spellings that a careless program would give it.
+/// Returns the secret in the spellings that a careless program may use.
 fn spellings(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
     let utf16: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -91,8 +91,8 @@ fn spellings(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
     spellings
 }
 
-/// The digits that stand for `secret` in the base64 of any text that holds it `shift` bytes after a multiple of
-/// three; those at the ends, which depend on what stands around it, are left out.
+/// Returns the digits that stand for `secret` in the base64 of any text that holds it `shift` bytes after a multiple of
+/// three; those at the ends, which depend on the surrounding text, are left out.
 fn base64_inside(secret: &[u8], shift: usize) -> Vec<u8> {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let whole = &secret[(3 - shift) % 3..];

@@ -1,4 +1,4 @@
-//! What a process or a socket says: gathered by a thread, searched as it arrives.
+//! The output of a process or a socket: collected by a thread, searched as it arrives.
 
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::DEADLINE;
 
-/// The most that is kept of one stream. A process that says more stops being read, and the test that waits on it
-/// is told so.
+/// The most that is kept of one stream. A process that prints more is no longer read, and the test that waits for it is
+/// told so.
 const STREAM_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Bytes that arrive, kept whole.
@@ -24,7 +24,7 @@ struct State {
 }
 
 impl Stream {
-    /// Gathers everything that `reader` has to say, on a thread of its own, until it ends.
+    /// Collects everything from `reader`, on a thread of its own, until it ends.
     pub fn gather(mut reader: impl Read + Send + 'static) -> Self {
         let stream = Self::default();
         let gathered = stream.clone();
@@ -40,7 +40,7 @@ impl Stream {
         stream
     }
 
-    /// Adds bytes; `false` when no more are kept.
+    /// Adds bytes. Returns `false` if no more are kept.
     fn push(&self, bytes: &[u8]) -> bool {
         let mut state = self.lock();
         state.bytes.extend_from_slice(bytes);
@@ -102,27 +102,27 @@ impl Stream {
         }
     }
 
-    /// Whether `needle` has arrived so far.
+    /// Returns whether `needle` has arrived so far.
     pub fn holds(&self, needle: &[u8]) -> bool {
         contains(&self.lock().bytes, needle)
     }
 
-    /// How many bytes have arrived so far.
+    /// Returns how many bytes have arrived so far.
     pub fn len(&self) -> usize {
         self.lock().bytes.len()
     }
 
-    /// Whether nothing has arrived so far.
+    /// Returns whether nothing has arrived so far.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All that has arrived so far.
+    /// Returns all that has arrived so far.
     pub fn bytes(&self) -> Vec<u8> {
         self.lock().bytes.clone()
     }
 
-    /// All that has arrived so far, as text.
+    /// Returns all that has arrived so far, as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.lock().bytes).into_owned()
     }
@@ -132,7 +132,7 @@ impl Stream {
         Lines { stream: self.clone(), read: 0 }
     }
 
-    /// The last of what arrived, for messages.
+    /// Returns the last bytes that arrived, for messages.
     fn tail(&self) -> String {
         let state = self.lock();
         let start = state.bytes.len().saturating_sub(4000);
@@ -144,14 +144,14 @@ impl Stream {
     }
 }
 
-/// A reader of a [`Stream`], line by line: what it has read it does not look at again.
+/// A reader of a [`Stream`], line by line. It does not look at a line twice.
 pub struct Lines {
     stream: Stream,
     read: usize,
 }
 
 impl Lines {
-    /// The next line, without its newline. `None` at the end of the stream.
+    /// Reads the next line, without its newline. Returns `None` at the end of the stream.
     ///
     /// # Panics
     /// When [`DEADLINE`] passes without a line.
@@ -172,7 +172,7 @@ impl Lines {
         }
     }
 
-    /// Reads on until a line for which `find` finds something.
+    /// Reads until a line in which `find` finds something.
     ///
     /// # Panics
     /// When the stream ends or [`DEADLINE`] passes first.
@@ -188,7 +188,7 @@ impl Lines {
     }
 }
 
-/// Whether `needle` stands somewhere in `bytes`.
+/// Returns whether `bytes` holds `needle`.
 pub(crate) fn contains(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle)
 }

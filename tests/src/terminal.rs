@@ -1,4 +1,4 @@
-//! A real pseudo-terminal with a screen model: what a person would see, and every byte that made it so.
+//! A real pseudo-terminal with a screen model: what a person would see, and every byte that produced it.
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
@@ -15,10 +15,10 @@ use crate::{DEADLINE, Launch, PASSWORD};
 /// Rows that a screen keeps above its top, for [`Terminal::transcript`].
 const SCROLLBACK_ROWS: usize = 20_000;
 
-/// Rings.
+/// Rings the bell.
 const BELL: u8 = 7;
 
-/// The mode that line editors set around each repaint, so that none is seen half done. The model need not know it.
+/// The mode that line editors set around each repaint, so that it is never seen half done. The model need not know it.
 const SYNCHRONIZED_OUTPUT: u16 = 2026;
 
 /// A terminal with a program in it. Dropping it ends the program.
@@ -35,7 +35,7 @@ struct State {
     ended: bool,
 }
 
-/// What a program made the terminal do beside showing text.
+/// What a program made the terminal do apart from showing text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Misdeeds(Vec<String>);
 
@@ -76,7 +76,7 @@ impl Terminal {
         Self::start_as_is(launch.env("TERM", "xterm-256color"))
     }
 
-    /// The same, with the `TERM` that the launch has.
+    /// As [`Terminal::start`], but with the `TERM` of the launch.
     pub fn start_as_is(launch: Launch) -> Self {
         let (rows, columns) = (24, 80);
         let pair = native_pty_system().openpty(size(rows, columns)).expect("a pseudo-terminal");
@@ -104,7 +104,7 @@ impl Terminal {
         Self { running, master: pair.master, keyboard, shared }
     }
 
-    /// The id that the system knows the program by.
+    /// Returns the program's process id.
     pub fn id(&self) -> i32 {
         self.running.id()
     }
@@ -117,7 +117,7 @@ impl Terminal {
         self.wait(what, |state| holds(state.parser.screen()));
     }
 
-    /// Waits until a text stands somewhere on the screen.
+    /// Waits until the screen shows a text.
     ///
     /// # Panics
     /// As [`Terminal::wait_for`].
@@ -145,12 +145,12 @@ impl Terminal {
         }
     }
 
-    /// What stands on the screen now.
+    /// Returns what is on the screen now.
     pub fn screen(&self) -> String {
         self.lock().parser.screen().contents()
     }
 
-    /// What stands on the screen now and what scrolled off its top, in rows without the blanks at their ends.
+    /// Returns what is on the screen now and what has scrolled off its top, in rows without trailing blanks.
     pub fn transcript(&self) -> Vec<String> {
         let mut state = self.lock();
         let (rows, columns) = state.parser.screen().size();
@@ -168,17 +168,18 @@ impl Terminal {
         transcript.iter().map(|row| row.trim_end().to_owned()).collect()
     }
 
-    /// Everything that the program wrote, byte by byte.
+    /// Returns everything that the program wrote, byte by byte.
     pub fn raw(&self) -> Vec<u8> {
         self.lock().raw.clone()
     }
 
-    /// What the program made the terminal do beside showing text: titles, clipboards, queries, unknown sequences.
+    /// Returns what the program made the terminal do apart from showing text: titles, clipboards, queries, unknown
+    /// sequences.
     pub fn misdeeds(&self) -> Vec<String> {
         self.lock().parser.callbacks().0.clone()
     }
 
-    /// Waits until the program made the terminal do more than `before` such things.
+    /// Waits until there are more than `before` misdeeds.
     ///
     /// # Panics
     /// As [`Terminal::wait_for`].
@@ -186,7 +187,7 @@ impl Terminal {
         self.wait("waiting for a misdeed", |state| state.parser.callbacks().0.len() > before);
     }
 
-    /// Waits until the program has written these bytes, for what the model of the screen does not show.
+    /// Waits until the program has written these bytes, for effects that the screen model does not show.
     ///
     /// # Panics
     /// As [`Terminal::wait_for`].
@@ -218,12 +219,12 @@ impl Terminal {
         self.wait_for_text(&format!("{name} in lobby> "));
     }
 
-    /// Types one character after the other; each is on the screen, in the row of the cursor, before the next.
+    /// Types one character after the other; each has to be on the screen, in the row of the cursor, before the next.
     pub fn type_slowly(&mut self, text: &str) {
         self.type_while(text, |_| true);
     }
 
-    /// The same; before the next character, the screen must also be as `ready` wants it.
+    /// As [`Terminal::type_slowly`], but before the next character the screen must also be as `ready` wants it.
     pub fn type_while(&mut self, text: &str, mut ready: impl FnMut(&Screen) -> bool) {
         let mut typed = String::new();
         for character in text.chars() {
@@ -235,8 +236,8 @@ impl Terminal {
         }
     }
 
-    /// Presses Tab until the row of the cursor holds `completed`: what can be completed is learned beside the conversation.
-    /// A Tab that finds nothing rings.
+    /// Presses Tab until the row of the cursor holds `completed`: the names to complete are learned in the background.
+    /// A Tab that finds nothing rings the bell.
     ///
     /// # Panics
     /// As [`Terminal::wait_for`].
@@ -253,7 +254,7 @@ impl Terminal {
         self.wait(&format!("waiting for {completed:?}"), is_there);
     }
 
-    /// Pastes a block, as a terminal does that knows bracketed paste.
+    /// Pastes a block, as a terminal with bracketed paste does.
     pub fn paste(&mut self, text: &str) {
         self.press(&format!("\x1b[200~{}\x1b[201~", text.replace('\n', "\r")));
     }
@@ -269,7 +270,7 @@ impl Terminal {
         self.running.signal(signal);
     }
 
-    /// Waits for the end of the program, and tells its exit code.
+    /// Waits for the end of the program, and returns its exit code.
     ///
     /// # Panics
     /// When [`DEADLINE`] passes first.
@@ -283,7 +284,7 @@ impl Terminal {
     }
 }
 
-/// The row that the cursor is in, and the one above it: a line that is longer than a row wraps.
+/// Returns the row that the cursor is in, and the one above it, since a line longer than a row wraps.
 fn row_of_cursor(screen: &Screen) -> String {
     let (row, _) = screen.cursor_position();
     let columns = screen.size().1.get();
@@ -292,7 +293,7 @@ fn row_of_cursor(screen: &Screen) -> String {
 
 fn show(mut output: Box<dyn Read + Send>, shared: &(Mutex<State>, Condvar)) {
     let mut chunk = [0; 64 * 1024];
-    // At the end of its program a terminal reports an error, on some systems an end: both are the end.
+    // When its program ends, a terminal reports an error, or on some systems an end of file. Both count as the end.
     while let Ok(count @ 1..) = output.read(&mut chunk) {
         let mut state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.parser.process(&chunk[..count]);

@@ -1,4 +1,4 @@
-//! A disk that is soon full: a few megabytes of memory, mounted where only the servers that are told to can see it.
+//! A disk that is soon full: a few megabytes of memory, mounted where only selected servers can see it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -18,7 +18,7 @@ pub struct TinyDisk {
 }
 
 impl TinyDisk {
-    /// A disk of so many bytes; `None`, said in one line, where nothing can be mounted.
+    /// Makes a disk of `bytes` bytes. Returns `None`, with a line that says so, if mounting is not possible.
     pub fn new(bytes: usize) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let launch = Launch::new("unshare").args(["--mount", "sh", "-c", HOLD, "sh", &bytes.to_string()]);
@@ -30,22 +30,22 @@ impl TinyDisk {
         None
     }
 
-    /// The words that start a program which sees the disk.
+    /// Returns the words that start a program that sees the disk.
     pub fn starter(&self) -> Vec<String> {
         ["nsenter", &format!("--mount=/proc/{}/ns/mnt", self.holder.id()), "--"].map(str::to_owned).to_vec()
     }
 
-    /// A folder on the disk, as its servers call it.
+    /// Returns a folder on the disk, by its path for the servers there.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    /// The same folder, as everybody else calls it.
+    /// Returns the same folder, by its path for everybody else.
     pub fn data_from_outside(&self) -> PathBuf {
         self.outside().join("data")
     }
 
-    /// Takes all space but so many bytes.
+    /// Takes up all space except `room` bytes.
     ///
     /// # Panics
     /// When the disk refuses for another reason than being full.
@@ -58,7 +58,7 @@ impl TinyDisk {
         ballast.set_len(length.saturating_sub(room)).expect("a file can be cut");
     }
 
-    /// Gives the space back.
+    /// Frees the space.
     ///
     /// # Panics
     /// When the disk refuses.

@@ -13,7 +13,7 @@ fn login(server: &TestServer, name: &str, password: &str) -> Value {
     TestPeer::connect(server.address()).request(login)
 }
 
-/// Resumes on a fresh connection: the welcome, or the code of the error.
+/// Resumes on a fresh connection. Returns the welcome, or the code of the error.
 fn resume(server: &TestServer, token: &str) -> Result<Value, String> {
     let answer = TestPeer::connect(server.address()).request(json!({"type": "resume", "token": token}));
     if answer["type"] == "welcome" { Ok(answer) } else { Err(answer["code"].to_string()) }
@@ -56,7 +56,7 @@ fn names_are_checked_with_a_code_for_each_mistake() {
         let frame = json!({"type": "register", "username": name, "password": PASSWORD});
         assert_eq!(peer.refused(frame), code, "{name:?}");
     }
-    // Without a password for it: nobody thinks of one in vain.
+    // The name is refused before a password is chosen for it.
     assert_eq!(peer.refused(json!({"type": "register", "username": "ana", "password": ""})), "name_taken");
     for (called, code) in
         [("Bob: online, administers this server", "bad_name"), ("\u{410}dmin", "name_reserved")]
@@ -187,7 +187,7 @@ fn a_copy_of_an_old_token_ends_the_sessions_of_its_device_and_no_others() {
     assert_eq!(two.request(json!({"type": "resume", "token": token(&welcome)}))["type"], "welcome");
     assert_eq!(resume(&server, &first).expect_err("somebody uses a copy"), "\"bad_token\"");
     for mut ended in [one, two] {
-        // A request overtakes a delivery now and then, but not that often.
+        // A request may overtake a delivery now and then, but not that often.
         let told = (0..64).find_map(|ping| {
             ended.write_line(&json!({"type": "ping", "id": format!("p{ping}")}).to_string());
             let frame = ended.next_frame().expect("it is told why before the end");

@@ -1,4 +1,4 @@
-//! Strangers who advertise: they may be found, and lead nobody away, stop nobody, and hide nobody.
+//! Strangers who advertise: they may be found, but they cannot lead a client away, stop it, or hide a server.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;
@@ -10,9 +10,9 @@ use lanchat_tests::{
 };
 use serde_json::Value;
 
-/// The exit code of a client that goes to no server that nobody has decided to trust.
+/// The exit code of a client that refuses a server that nobody has decided to trust.
 const EXIT_TRUST: i32 = 3;
-/// `office`, with the first letter of another alphabet.
+/// `office`, with its first letter from another alphabet.
 const LOOK_ALIKE: &str = "\u{43e}ffice";
 /// Our port.
 const PORT: u16 = 7072;
@@ -23,32 +23,33 @@ fn office(host: &Host) -> TestServer {
     TestServer::start_as(ServerSpec::on(&host.place(), "office"))
 }
 
-/// Runs a script that logs in and says something: its exit code, its output, its complaints.
+/// Runs a script that logs in and sends something. Returns its exit code, its output and its complaints.
 fn script(host: &Host, home: &Home, arguments: &[&str], verb: &str) -> (i32, String, String) {
     let launch = host.launch(lanchat()).home(home).args(arguments);
     Process::run(&launch, &format!("/{verb} ana {PASSWORD}\na word for the office\n"))
 }
 
-/// Ana registers at the only server there is, found by its advert.
+/// Registers ana at the only server, found by its advert.
 fn register(host: &Host, home: &Home) {
     let (code, _, complaints) = script(host, home, &[], "register");
     assert_eq!(code, 0, "{complaints}");
 }
 
-/// How many servers a home trusts.
+/// Returns how many servers a home trusts.
 fn trusted(host: &Host, home: &Home) -> usize {
     let (code, list, error) = Process::run(&host.launch(lanchat()).home(home).args(["trust", "list"]), "");
     assert_eq!(code, 0, "{error}");
     list.lines().filter(|line| line.contains("verified")).count()
 }
 
-/// What `lanchat discover --json` finds.
+/// Returns what `lanchat discover --json` finds.
 fn discovered(host: &Host, home: &Home) -> Vec<Value> {
     let (_, list, _) = Process::run(&host.launch(lanchat()).home(home).args(["discover", "--json"]), "");
     list.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 
-/// Whoever answers for names in this network says where one leads. If a server of the name is known it is meant.
+/// Anyone who answers name lookups on this network decides where a name leads. If a server of the name is known, that
+/// server is meant.
 #[test]
 fn a_name_that_the_system_resolves_leads_to_no_other_server_than_the_one_that_is_known_by_it() {
     let Some(lan) = Lan::new(2, Addressing::Both) else { return };
@@ -57,7 +58,7 @@ fn a_name_that_the_system_resolves_leads_to_no_other_server_than_the_one_that_is
     let mut known = TestServer::start_as(ServerSpec::on(&known_host.place(), "localhost"));
     let address = known_host.ipv4();
     assert_eq!(script(client, &home, &["--server", &address], "register").0, 0);
-    // What `localhost` resolves to, where the client is.
+    // The stranger is at the address that `localhost` resolves to on the client.
     let stranger = TestServer::start_as(ServerSpec::on(&client.place(), "stranger"));
     for is_there in [true, false] {
         if !is_there {
@@ -71,7 +72,7 @@ fn a_name_that_the_system_resolves_leads_to_no_other_server_than_the_one_that_is
     assert_eq!(script(client, &Home::new(), &["--server", "localhost"], "register").0, 0, "it leads there");
 }
 
-/// The id of a server is in its adverts, and anybody can write it into a certificate.
+/// A server's id is in its adverts, so anybody can put it into a certificate.
 #[test]
 fn who_claims_the_id_of_a_new_server_does_not_stand_in_its_place() {
     let _alone = alone();
@@ -97,7 +98,7 @@ fn who_claims_the_id_of_a_new_server_does_not_stand_in_its_place() {
     assert!(!rogue.stores(b"a word for the office") && !office.stores(b"a word for the office"));
 }
 
-/// The known server is off, and somebody else is there, with the account and the password of a script.
+/// Sets up a rogue server in place of the known one, which is off, with the account and the password of a script.
 fn rogue(name: &str) -> Option<(Lan, TestServer, Home)> {
     let lan = Lan::new(3, Addressing::Both)?;
     let [office_host, client, rogue_host] = lan.hosts() else { panic!("three hosts") };
@@ -112,7 +113,8 @@ fn rogue(name: &str) -> Option<(Lan, TestServer, Home)> {
     Some((lan, rogue, home))
 }
 
-/// Issue 10, number 2: not by itself, and with the flag only under a name of its own.
+/// Issue 10, number 2: a new server is not chosen by itself, and with the flag only if its name is unlike any known
+/// one.
 #[test]
 fn who_knows_a_server_goes_to_no_new_one_by_itself() {
     let _alone = alone();
@@ -151,8 +153,8 @@ fn a_server_whose_name_looks_like_a_known_one_is_said_to_be_another() {
     terminal.wait_for_text("ot yet verified");
 }
 
-/// Which of two known servers answers first is no choice, for a person either: the one that was used last is gone to if it
-/// alone answers, and else the list asks.
+/// The first of two known servers to answer must not win, not even for a person: the one used last is chosen if it
+/// alone answers; otherwise the list asks.
 #[test]
 fn a_known_server_that_was_not_used_last_is_gone_to_by_a_person_alone() {
     let _alone = alone();
@@ -181,7 +183,7 @@ fn a_known_server_that_was_not_used_last_is_gone_to_by_a_person_alone() {
     terminal.wait_for_text("You are ana on “office”");
 }
 
-/// Issue 10, number 3: the known id at another host, under another key, while the server restarts.
+/// Issue 10, number 3: the known id appears at another host, with another key, while the server restarts.
 #[test]
 fn a_forged_advert_ends_no_client() {
     let _alone = alone();
@@ -214,7 +216,7 @@ fn a_forged_advert_ends_no_client() {
     assert!(!pipe.complaints().contains("trust reset"), "{}", pipe.complaints());
 }
 
-/// 300 adverts, of which every third has the known id, at hosts that are not there and ports that say nothing.
+/// Returns 300 adverts, every third with the known id, for hosts that do not exist and ports that do not answer.
 fn flood(known_id: &str) -> Vec<FakeAdvert> {
     let advert = |n: u16| FakeAdvert {
         server_id: if n.is_multiple_of(3) { known_id.to_owned() } else { format!("{n:032x}") },
@@ -229,7 +231,7 @@ fn flood(known_id: &str) -> Vec<FakeAdvert> {
     (0..300).map(advert).collect()
 }
 
-/// Issue 10, number 4, with the server where it was.
+/// Issue 10, number 4, with the server at its old address.
 #[test]
 fn a_known_server_is_found_under_300_fake_adverts_every_time() {
     let _alone = alone();
@@ -246,7 +248,7 @@ fn a_known_server_is_found_under_300_fake_adverts_every_time() {
     }
 }
 
-/// The same with a server that moved, which only its advert can tell; and with one that nobody knows yet.
+/// The same with a server that has moved, which only its advert can show, and with one that nobody knows yet.
 #[test]
 fn a_server_that_moved_and_one_that_is_new_are_found_under_300_fake_adverts() {
     let _alone = alone();
@@ -270,13 +272,13 @@ fn a_server_that_moved_and_one_that_is_new_are_found_under_300_fake_adverts() {
     assert_eq!((&found[0]["server_id"], &found[0]["known"]), (&Value::from(id), &Value::from(false)));
 }
 
-/// What an advert claims is known to everybody: somebody who copies it takes nothing away from it.
+/// Everybody can read an advert, but copying it must not take anything away from the server.
 #[test]
 fn a_server_is_found_whose_id_and_name_somebody_else_advertises_at_other_hosts() {
     let _alone = alone();
     let Some(lan) = Lan::new(3, Addressing::Both) else { return };
     let [office_host, client, forger] = lan.hosts() else { panic!("three hosts") };
-    // Behind those that are made up, in whatever way addresses are sorted.
+    // The real address comes after the forged ones, however addresses are sorted.
     office_host.ip("address delete 10.77.0.1/24 dev lan0");
     office_host.ip("address add 10.77.0.250/24 dev lan0");
     let _server = office(office_host);
@@ -294,7 +296,7 @@ fn a_server_is_found_whose_id_and_name_somebody_else_advertises_at_other_hosts()
     assert_eq!(found[0]["server_id"], id);
 }
 
-/// Issue 10, number 4: an advert leads to hosts of the link, and to each of them once.
+/// Issue 10, number 4: an advert leads only to hosts on the link, and to each of them once.
 #[test]
 fn an_advert_leads_nowhere_but_to_a_host_of_the_link_and_there_once() {
     let _alone = alone();
@@ -302,13 +304,13 @@ fn an_advert_leads_nowhere_but_to_a_host_of_the_link_and_there_once() {
     let [client, stranger] = lan.hosts() else { panic!("two hosts") };
     let Some(sniffer) = Sniffer::on(&lan) else { return };
     let id = "0123456789abcdef0123456789abcdef";
-    // The ports are open, so that who comes is seen.
+    // The ports are open, so that visitors are seen.
     let local =
         FakeServer::start_on(client, (Ipv4Addr::LOCALHOST, PRINTER), FakeIdentity::with_own_key(id), id);
     let printer_address = Ipv4Addr::new(10, 77, 0, 2);
     let printer =
         FakeServer::start_on(stranger, (printer_address, PRINTER), FakeIdentity::with_own_key(id), id);
-    // A way out, so that a packet to the internet can be seen on the link.
+    // A default route, so that a packet to the internet is visible on the link.
     client.ip("route add default via 10.77.0.2");
     let elsewhere = ["127.0.0.1", "10.77.0.255", "10.77.0.0", "224.0.0.1", "255.255.255.255", "192.0.2.9"];
     let mut adverts = Vec::new();

@@ -118,7 +118,7 @@ fn the_key_stays_when_the_certificate_is_made_anew() {
     assert_eq!(fingerprint(&server), first);
 }
 
-/// The words that the banner shows.
+/// Returns the words that the banner shows.
 fn fingerprint(server: &TestServer) -> String {
     let words = |text: &str| {
         let candidates =

@@ -1,4 +1,4 @@
-//! A server that dies in the middle of a conversation and comes back: two clients notice, and nobody else does.
+//! A server that dies in the middle of a conversation and comes back: its clients notice, but their users lose nothing.
 #![cfg(unix)]
 
 use lanchat_tests::{Addressing, Home, Lan, PASSWORD, Pipe, ServerSpec, TestPeer, TestServer, new_id};
@@ -37,7 +37,7 @@ impl Chatter {
     }
 }
 
-/// Every line once, in one order for both, whatever was under way when the server died (#2, item 3).
+/// Every line comes once, in the same order for both, whatever was under way when the server died (#2, item 3).
 #[test]
 fn two_clients_survive_crashes_of_their_server_without_loss_or_doubling() {
     let mut server = TestServer::start();
@@ -52,7 +52,7 @@ fn two_clients_survive_crashes_of_their_server_without_loss_or_doubling() {
                 chatter.pipe.enter(&text);
                 written.push(text);
             }
-            // In the middle of it, with posts on their way.
+            // The server dies halfway, with posts on their way.
             if line == LINES / 2 {
                 ana.read_until(&format!("bob {crash}/{}", LINES / 4));
                 server.kill();
@@ -81,8 +81,8 @@ fn two_clients_survive_crashes_of_their_server_without_loss_or_doubling() {
     assert_eq!(kept, seen, "and that is what is on disk");
 }
 
-/// A ledger of acknowledgements, checked against the log after each death: nothing acknowledged is lost, nothing that
-/// was shown vanishes, and a resend of everything leaves each post there once, where it was.
+/// A ledger of acknowledgements, checked against the log after each death: no acknowledged post is lost, no shown post
+/// vanishes, and after a resend of everything each post is there once, at its old position.
 #[test]
 fn whatever_was_acknowledged_or_shown_survives_a_kill() {
     let mut server = TestServer::start();
@@ -95,7 +95,7 @@ fn whatever_was_acknowledged_or_shown_survives_a_kill() {
         for id in &ids {
             ana.write_line(&json!({"type": "send", "id": id, "room": "lobby", "message": id}).to_string());
         }
-        // Dies after a few answers, with the rest on the way.
+        // The server dies after a few answers, with the rest on the way.
         let mut ledger: Vec<Value> = (0..=crash * 10).map(|_| ana.expect("ack")).collect();
         server.kill();
         while let Some(frame) = ana.next_frame() {
@@ -126,7 +126,7 @@ fn whatever_was_acknowledged_or_shown_survives_a_kill() {
     }
 }
 
-/// The other way to lose each other: both live, and the cable is out. Nobody closes the connection.
+/// The other way to lose the connection: both sides live, but the cable is out. Nobody closes the connection.
 #[test]
 fn a_cable_that_is_pulled_and_plugged_in_again_costs_nothing() {
     let Some(lan) = Lan::new(3, Addressing::Both) else { return };
@@ -153,7 +153,7 @@ fn a_cable_that_is_pulled_and_plugged_in_again_costs_nothing() {
     }
 }
 
-/// The messages of the lobby, read by somebody new.
+/// Returns the messages of the lobby, read by a new account.
 fn log_of(server: &TestServer, reader: &str) -> Vec<Value> {
     let mut peer = TestPeer::connect(server.address());
     peer.register(reader);

@@ -1,5 +1,5 @@
-//! Strangers in front of the login: however many connections they hold, and from however many addresses, nobody is kept
-//! out, and who waits at the prompt notices nothing.
+//! Strangers before the login: however many connections they hold, and from however many addresses, they cannot keep
+//! anybody out, and a user who waits at the prompt does not notice them.
 #![cfg(target_os = "linux")]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -35,7 +35,8 @@ print('held', flush=True)
 sys.stdin.read()
 ";
 
-/// Lets this process have as many descriptors as the system allows; `false`: too few for what the tests hold.
+/// Raises the descriptor limit of this process as far as the system allows. Returns `false` if that is too few for the
+/// tests.
 fn make_room() -> bool {
     let limit = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -46,7 +47,7 @@ fn make_room() -> bool {
     is_enough
 }
 
-/// More silent connections from this address than a server has places.
+/// Opens more silent connections from this address than a server has places.
 fn silent(server: &TestServer, from: Ipv4Addr) -> Vec<Socket> {
     let connect = |_| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
@@ -74,7 +75,7 @@ fn silent_connections_keep_nobody_out_not_even_at_their_own_address() {
     ana.expect_where("message", |frame| frame["message"] == "we are in");
 }
 
-/// Whether the server has not closed it.
+/// Returns whether the server has not closed it.
 fn is_open(socket: &Socket) -> bool {
     use std::io::{ErrorKind, Read};
     let mut stream = TcpStream::from(socket.try_clone().expect("there are descriptors"));
@@ -82,7 +83,7 @@ fn is_open(socket: &Socket) -> bool {
     stream.read(&mut [0; 1]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
-/// The first to go is told why, in words that a client of any version takes for what they are (PROTOCOL §2).
+/// The first connection to be closed is told why, in words that a client of any version understands (PROTOCOL §2).
 #[test]
 fn the_oldest_is_told_that_its_place_is_needed() {
     if !make_room() {
@@ -98,7 +99,7 @@ fn the_oldest_is_told_that_its_place_is_needed() {
     assert_eq!(oldest.next_frame(), None);
 }
 
-/// Nobody who reads the welcome is disturbed, and what is typed at last is sent (#10, item 5).
+/// A user who reads the welcome is not disturbed, and what is finally typed is sent (#10, item 5).
 #[test]
 fn a_person_at_the_prompt_holds_no_place_and_gets_in_all_the_same() {
     if !make_room() {
@@ -127,7 +128,7 @@ fn a_person_at_the_prompt_holds_no_place_and_gets_in_all_the_same() {
     drop((first, second));
 }
 
-/// A host that opens silent connections from `count` addresses from `prefix` on, and holds them.
+/// Starts a process on a host that opens and holds silent connections from `count` addresses, starting at `prefix`.
 fn crowd_of(host: &Host, prefix: &str, count: usize, target: &str, interface: &str) -> Option<Process> {
     let addresses: Vec<String> = (0..count)
         .map(|number| {
@@ -144,7 +145,7 @@ fn crowd_of(host: &Host, prefix: &str, count: usize, target: &str, interface: &s
     Some(crowd)
 }
 
-/// Somebody on this host registers at the server.
+/// Registers an account at the server from this host.
 fn gets_in(host: &Host, target: &str, name: &str) {
     let home = Home::new();
     let mut pipe = Pipe::start(&home, &host.place(), &["--plain", "--server", target]);
@@ -152,7 +153,7 @@ fn gets_in(host: &Host, target: &str, name: &str) {
     assert_eq!(pipe.finish(), 0, "{}", pipe.complaints());
 }
 
-/// One host with 40 link-local addresses, and with 16 connections of one address of the network of everybody.
+/// One host attacks with 40 link-local addresses, and with 16 connections from one address of the common network.
 #[test]
 fn one_ipv6_host_keeps_nobody_out_of_its_link_and_its_network() {
     let Some(lan) = Lan::new(3, Addressing::LinkLocal) else { return };
@@ -184,12 +185,12 @@ fn seventeen_people_behind_one_address_read_the_welcome_and_a_pipe_gets_through(
     assert_eq!(pipe.finish(), 0, "{}", pipe.complaints());
 }
 
-/// A pipe to whatever stands behind the proxy.
+/// Starts a pipe to the server behind the proxy.
 fn pipe(home: &Home, proxy: &Proxy) -> Pipe {
     Pipe::start(home, &Place::Here, &["--plain", "--server", &proxy.address().to_string()])
 }
 
-/// Closed without a word, by a server that is known: that is said, tried again, and no line is lost.
+/// A known server closes the connection without a word: the client says so and tries again, and no line is lost.
 #[test]
 fn a_client_that_is_turned_away_says_that_it_is_crowded_and_its_lines_are_sent() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -208,8 +209,8 @@ fn a_client_that_is_turned_away_says_that_it_is_crowded_and_its_lines_are_sent()
     assert_eq!(told["entries"].to_string().matches("the build failed").count(), 1, "{told}");
 }
 
-/// Waits until the client has closed its side of a connection that was cut: Linux lists it as established (1) or as one
-/// that only the peer has closed (8) until then.
+/// Waits until the client has closed its side of a cut connection. Until then Linux lists it as established (1) or as
+/// closed by the peer only (8).
 fn wait_until_noticed(proxy: &Proxy) {
     let (port, began) = (format!(":{:04X}", proxy.address().port()), Instant::now());
     let is_held = |line: &str| {
@@ -223,7 +224,7 @@ fn wait_until_noticed(proxy: &Proxy) {
     }
 }
 
-/// Who waits at the prompt and then logs in meets the same, and waits.
+/// A user who waits at the prompt and then logs in meets the same, and waits.
 #[test]
 fn a_login_that_finds_the_server_crowded_is_sent_when_there_is_a_place() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -239,7 +240,7 @@ fn a_login_that_finds_the_server_crowded_is_sent_when_there_is_a_place() {
     assert_eq!(person.finish(), 0, "{}", person.complaints());
 }
 
-/// A port where no server is known to be may be something else: both are said.
+/// A port without a known server may be something else: the client mentions both possibilities.
 #[test]
 fn an_unknown_port_that_closes_without_a_word_is_tried_for_a_while_and_both_reasons_are_told() {
     let (server, home) = (TestServer::start(), Home::new());

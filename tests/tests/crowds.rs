@@ -1,5 +1,5 @@
-//! Two thousand clients whose server goes and comes: all are back soon, through an anteroom that stays as small as it is,
-//! and a server that runs out of descriptors accepts again when it has some.
+//! Two thousand clients whose server restarts: all are back soon, although the number of places before login stays
+//! small. A server that runs out of descriptors accepts again when it has some.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -19,14 +19,15 @@ const ACCOUNTS: usize = 80;
 /// Clients that share one address, as behind a router that translates it.
 const NEIGHBOURS: usize = 200;
 
-/// Lets this process have as many descriptors as the system allows; `false`: too few for a crowd.
+/// Raises the descriptor limit of this process as far as the system allows. Returns `false` if that is too few for a
+/// crowd.
 fn make_room() -> bool {
     let limit = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     raised.is_ok() && limit.maximum.is_none_or(|most| most > 2 * CLIENTS as u64)
 }
 
-/// Where a client is: one of the first comes from one address with all of those, each of the others has its own.
+/// Returns the address of a client: the first ones share one address, each of the others has its own.
 fn home_of(number: usize) -> Ipv4Addr {
     match number.checked_sub(NEIGHBOURS) {
         None => Ipv4Addr::new(127, 200, 0, 1),
@@ -34,13 +35,13 @@ fn home_of(number: usize) -> Ipv4Addr {
     }
 }
 
-/// Waits for the end of a connection; tells the seconds that the server asked to wait.
+/// Waits for the end of a connection, and returns the seconds that the server asked to wait.
 async fn end_of(mut light: Light) -> Option<u64> {
     let goodbye = light.expect("goodbye").await.ok()?;
     goodbye["retry_after"].as_u64()
 }
 
-/// All come, each after what it was asked to wait; tells how long that took.
+/// Connects all clients, each after the wait it was asked for, and reports how long that took.
 async fn gather(to: SocketAddr, tokens: &Arc<[String]>, asked: Vec<u64>, what: &str) -> Vec<Light> {
     let (crowd, began) = (Crowd::before(to), Instant::now());
     let mut coming = JoinSet::new();
@@ -122,7 +123,7 @@ fn accepting_survives_running_out_of_descriptors() {
     let starter = ["prlimit", "--nofile=64", "--"].map(str::to_owned);
     let mut server = TestServer::start_as(ServerSpec::default().under(starter.to_vec()));
     let mut ana = TestPeer::registered(server.address(), "ana");
-    // Each from an address of its own, so that the server itself turns nobody away.
+    // Each has an address of its own, so that the server itself does not turn anybody away.
     let crowd: Vec<Socket> = (1..=120_u8)
         .map(|number| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");

@@ -1,4 +1,4 @@
-//! Finding a server on a link without a router, without DNS, and without being told.
+//! Finding a server on a link without a router, without DNS, and without an address.
 #![cfg(unix)]
 
 use std::net::Ipv4Addr;
@@ -11,7 +11,7 @@ use lanchat_tests::{
 
 /// The promise: from the start of the client to the room.
 const IN_THE_ROOM_MAX: Duration = Duration::from_secs(3);
-/// The promise: from the stop of a server to its advert being gone.
+/// The promise: from the stop of a server to the removal of its advert.
 const GONE_MAX: Duration = Duration::from_secs(2);
 
 /// Shows the certificate of the server at an address, in hex.
@@ -23,10 +23,10 @@ context.set_alpn_protocols(['lanchat/1'])
 tls = context.wrap_socket(socket.create_connection((sys.argv[1], 7072)))
 print(tls.getpeercert(binary_form=True).hex())
 ";
-/// What stands before a P-256 key in a certificate: the OIDs and the head of the bit string (RFC 5480 §2).
+/// What comes before a P-256 key in a certificate: the OIDs and the head of the bit string (RFC 5480 §2).
 const EC_KEY: &str = "06072a8648ce3d020106082a8648ce3d030107034200";
 
-/// Starts `lanchat` without any address: in the room within the time that is promised.
+/// Starts `lanchat` without any address, and checks that it is in the room within the promised time.
 fn finds_the_server_and_enters(host: &Host) {
     let home = Home::new();
     let started = Instant::now();
@@ -48,7 +48,7 @@ fn a_client_finds_the_server_by_mdns_and_is_in_the_room() {
     finds_the_server_and_enters(&lan.hosts()[1]);
 }
 
-/// The same where nobody has an address but those that IPv6 makes up itself.
+/// The same on a link where all addresses are IPv6 link-local ones.
 #[test]
 fn a_client_finds_the_server_on_a_link_with_link_local_addresses_only() {
     let _alone = alone();
@@ -72,7 +72,7 @@ fn an_address_that_nobody_can_reach_does_not_hold_the_client_up() {
     finds_the_server_and_enters(client_host);
 }
 
-/// A witness that is not ours: name, port and TXT; and a clean stop takes them back (#2, item 2).
+/// An mDNS implementation by others sees name, port and TXT, and a clean stop withdraws them (#2, item 2).
 #[test]
 fn avahi_sees_the_advert_and_sees_it_go() {
     let _alone = alone();
@@ -141,7 +141,7 @@ fn several_servers_make_a_numbered_list() {
     terminal.wait_for_text("/register");
 }
 
-/// Two servers of one name: the second gets a number, and both are found, each by its own.
+/// Two servers with one name: the second gets a number, and both are found, each under its own name.
 #[test]
 fn a_server_whose_name_is_taken_gets_a_number() {
     let _alone = alone();
@@ -159,7 +159,7 @@ fn a_server_whose_name_is_taken_gets_a_number() {
     assert!(!first.log().contains("renamed"), "the first keeps its name");
 }
 
-/// An address that comes while the server runs is advertised, and stands in a certificate of the same key.
+/// An address that is added while the server runs is advertised, and appears in a certificate with the same key.
 #[test]
 fn a_server_follows_its_addresses_and_keeps_its_key() {
     let _alone = alone();
@@ -186,7 +186,7 @@ fn a_server_follows_its_addresses_and_keeps_its_key() {
     sniffer.hears_advert_of(Ipv4Addr::new(10, 77, 0, 50));
 }
 
-/// A server that moved is found again by whoever knows it.
+/// A client that knows a server finds it again after it has moved.
 #[test]
 fn a_client_finds_its_server_again_at_another_address() {
     let _alone = alone();

@@ -1,5 +1,5 @@
-//! Disks that fail: one that is full says so to everybody and nothing is lost; one that breaks ends the server, which
-//! recovers.
+//! Disks that fail. When the disk is full, everybody is told and nothing is lost; when it breaks, the server ends, and
+//! recovers later.
 #![cfg(unix)]
 
 use lanchat_model::limits;
@@ -10,14 +10,14 @@ use lanchat_tests::{
 };
 use serde_json::{Value, json};
 
-/// The disk: enough for what is posted, and for a journal that is not checkpointed on the way.
+/// The size of the disk: enough for the posts, and for a journal without checkpoints.
 const DISK_BYTES: usize = 8 * 1024 * 1024;
-/// What a disk gives out in one piece.
+/// The unit in which a disk allocates space.
 const PAGE: u64 = 4096;
-/// Pages that are left when it gets full: from none to more than a batch takes.
+/// How many pages are left when it gets full: from none to more than a batch takes.
 const PAGES_LEFT: u64 = 24;
 
-/// Writes a message and tells its id.
+/// Posts a message and returns its id.
 fn post(author: &mut TestPeer, ledger: &mut Ledger) -> String {
     let id = new_id();
     let text = format!("{id} {}", "disk ".repeat(2500));
@@ -26,7 +26,7 @@ fn post(author: &mut TestPeer, ledger: &mut Ledger) -> String {
     id
 }
 
-/// Notes an `ack`. Whatever else there is, is none.
+/// Notes an `ack`. Returns `false` for any other frame.
 fn note(frame: &Value, ledger: &mut Ledger) -> bool {
     let is_ack = frame["type"] == "ack";
     if let (true, Some(id), Some(seq)) = (is_ack, frame["id"].as_str(), frame["seq"].as_u64()) {
@@ -35,7 +35,7 @@ fn note(frame: &Value, ledger: &mut Ledger) -> bool {
     is_ack
 }
 
-/// Posts until a post is refused, and tells which were.
+/// Posts until a post is refused, and returns the refused ones.
 fn post_until_full(author: &mut TestPeer, ledger: &mut Ledger) -> Vec<String> {
     let mut refused = Vec::new();
     while refused.is_empty() {
@@ -72,7 +72,7 @@ fn notice(peer: &mut TestPeer, code: &str) {
     assert!(reason.contains(' ') && reason.ends_with('.'), "not a sentence: {reason}");
 }
 
-/// What is wrong with the lobby, read by `reader` from its beginning.
+/// Returns what is wrong with the lobby, read by `reader` from its beginning.
 fn audit(server: &TestServer, reader: &str, ledger: &Ledger) -> Vec<Flaw> {
     let mut auditor = TestPeer::connect(server.address());
     auditor.request(json!({"type": "login", "username": reader, "password": PASSWORD}));
@@ -82,8 +82,8 @@ fn audit(server: &TestServer, reader: &str, ledger: &Ledger) -> Vec<Flaw> {
     flaws(ledger, &log)
 }
 
-/// The disk gets full at every page of a batch, and gets space again: the author is told at once, so is everybody
-/// else, reading goes on, and nothing is lost or doubled.
+/// The disk gets full at every page of a batch, and gets space again: the author and everybody else are told at once,
+/// reading goes on, and nothing is lost or duplicated.
 #[test]
 fn a_full_disk_is_told_to_everybody_and_loses_nothing() {
     let Some(disk) = TinyDisk::new(DISK_BYTES) else { return };
@@ -103,7 +103,7 @@ fn a_full_disk_is_told_to_everybody_and_loses_nothing() {
     }
     report(&format!("disk: full {} times, {} messages acknowledged", PAGES_LEFT + 1, ledger.acked.len()));
 
-    // Killed while it is full: what was acknowledged is there all the same.
+    // The server is killed while the disk is full: acknowledged posts are there all the same.
     disk.fill(0);
     post_until_full(&mut ana, &mut ledger);
     server.kill();
@@ -124,7 +124,8 @@ fn a_full_disk_is_told_to_everybody_and_loses_nothing() {
     }
 }
 
-/// People who were told that nothing is taken need not try: the server looks by itself, and tells whoever comes later.
+/// Users who were told that posts are refused need not keep trying: the server checks by itself, and tells clients that
+/// come later.
 #[test]
 fn a_server_finds_out_by_itself_that_there_is_space_again() {
     let Some(disk) = TinyDisk::new(DISK_BYTES) else { return };
@@ -153,7 +154,7 @@ fn a_server_finds_out_by_itself_that_there_is_space_again() {
     assert_eq!(ana.send("lobby", "at last")["type"], "ack");
 }
 
-/// Messages are refused while there is still space to let people in, and to keep what they need for that.
+/// Messages are refused while there is still space to log people in, and to store what that needs.
 #[test]
 fn messages_stop_before_logins_do() {
     let Some(disk) = TinyDisk::new(4 * DISK_BYTES) else { return };
@@ -177,7 +178,7 @@ fn messages_stop_before_logins_do() {
     assert_eq!(ana.send("lobby", "at last")["type"], "ack");
 }
 
-/// Repeats a request on fresh connections until the disk has no room for it: what is left in the journal takes a few.
+/// Repeats a request on fresh connections until the disk is too full for it: the rest of the journal takes a few.
 fn until<T>(mut attempt: impl FnMut() -> Result<T, Value>) -> T {
     let mut last = Value::Null;
     for _ in 0..64 {
@@ -189,7 +190,7 @@ fn until<T>(mut attempt: impl FnMut() -> Result<T, Value>) -> T {
     panic!("the disk is full, and everything is taken: {last}")
 }
 
-/// Whoever was logged in before may come back to read, with the token that they have; whoever must be kept waits.
+/// A device that was logged in may come back to read, with its token; a login that must be stored has to wait.
 #[test]
 fn a_full_disk_lets_known_devices_in_to_read() {
     let Some(disk) = TinyDisk::new(DISK_BYTES) else { return };
@@ -230,7 +231,7 @@ fn a_full_disk_lets_known_devices_in_to_read() {
     assert_ne!(welcome["token"], token);
 }
 
-/// A server whose nth sync of its database fails, seen from a client: what it acknowledged, and how it ended.
+/// Runs a server whose nth sync of its database fails. Notes what it acknowledged, and returns its exit code.
 fn run_into_error(nth: u32, spec: &ServerSpec, ledger: &mut Ledger) -> i32 {
     let inject = format!("inject=fsync,fdatasync:error=EIO:when={nth}");
     let data = spec.data.clone().unwrap_or_default();
@@ -253,15 +254,15 @@ fn run_into_error(nth: u32, spec: &ServerSpec, ledger: &mut Ledger) -> i32 {
         }
     }
     assert!(last.is_none_or(|id| !ledger.acked.contains_key(&id)), "the last post met the error");
-    // A server lets those who stay hear its goodbye.
+    // A server waits until connected clients have heard its goodbye.
     drop(ana);
     let code = server.wait();
     assert!(server.log().contains("INJECTED"), "the error was met: {}", server.log());
     code
 }
 
-/// A sync that fails is never called good, however early or late it is: the server stops, says so by its exit code,
-/// and has everything when it is started again.
+/// A failed sync never counts as good, however early or late it is: the server stops, reports it by its exit code, and
+/// has everything when it is started again.
 #[test]
 fn a_sync_that_fails_ends_the_server_and_costs_nothing() {
     if !can_trace() {

@@ -1,4 +1,5 @@
-//! The line being typed: whatever is pressed or pasted, and however the window changes, it is neither lost nor doubled.
+//! The line being typed: whatever is pressed or pasted, and however the window changes, it is neither lost nor
+//! duplicated.
 #![cfg(unix)]
 
 use std::path::PathBuf;
@@ -24,14 +25,14 @@ fn ana(server: &TestServer, home: &Home) -> (Terminal, TestPeer) {
     (register(Terminal::start(launch(server, home))), watcher)
 }
 
-/// The next message of ana that `peer` gets.
+/// Returns the next message of ana that `peer` gets.
 fn from_ana(peer: &mut TestPeer) -> String {
     let frame = peer.expect_where("message", |frame| frame["username"] == "ana");
     frame["message"].as_str().expect("a text").to_owned()
 }
 
-/// A paste in Latin-1, Alt as the eighth bit, the reports of a mouse that a program before has left on: none ends the
-/// client, and all that was typed before and behind it is there.
+/// A paste in Latin-1, Alt as the eighth bit, mouse reports that an earlier program has left on: none of them ends the
+/// client, and everything typed before and after is kept.
 #[test]
 fn bytes_that_are_no_text_cost_neither_the_client_nor_the_draft() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -49,10 +50,10 @@ fn bytes_that_are_no_text_cost_neither_the_client_nor_the_draft() {
         terminal.press_bytes(&[bytes, b" behind\r"].concat());
         assert_eq!(from_ana(&mut watcher), format!("before {instead} behind"), "{}", bytes.escape_ascii());
     }
-    // Told once, not for each.
+    // The user is told once, not for each byte.
     let told = terminal.transcript().iter().filter(|row| row.contains("no UTF-8")).count();
     assert_eq!(told, 1);
-    // Half a character waits for its rest, and not for ever.
+    // Half a character waits for its rest, but not for ever.
     terminal.press_bytes(b"x\xc3");
     terminal.wait_for_bytes("x\u{fffd}".as_bytes());
 }
@@ -69,7 +70,7 @@ fn one_ctrl_c_costs_no_draft() {
         .wait_for("waiting for the thought", |screen| screen.contents().contains("lobby> a long thought"));
     terminal.press("\r");
     assert_eq!(from_ana(&mut watcher), "a long thought");
-    // It is kept in memory alone: it may be a password in the wrong place.
+    // The line is kept only in memory: it may be a password in the wrong place.
     terminal.type_slowly("not for the disk");
     terminal.press("\x03\x19");
     terminal.wait_for("waiting for what was cleared", |screen| {
@@ -92,7 +93,7 @@ fn ctrl_c_says_what_the_next_one_does() {
     assert_eq!(terminal.wait_for_exit(), 0);
 }
 
-/// Ctrl+Z gives the terminal to the shell, as it was; the draft is there when the program goes on.
+/// Ctrl+Z restores the terminal for the shell; the draft is there when the program goes on.
 #[test]
 fn a_program_that_was_stopped_goes_on_with_its_draft() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -105,7 +106,7 @@ fn a_program_that_was_stopped_goes_on_with_its_draft() {
     terminal.type_slowly("before");
     terminal.press("\x1a");
     terminal.wait_for_text("Stopped");
-    // The shell echoes what is typed, and gathers it into lines.
+    // The shell echoes what is typed, and reads it in lines.
     terminal.enter("echo $((40 + 2)) is");
     terminal.wait_for_text("42 is");
     terminal.enter("fg");
@@ -119,7 +120,7 @@ fn a_program_that_was_stopped_goes_on_with_its_draft() {
     terminal.wait_for_exit();
 }
 
-/// Why a line is not sent stands below it, where whoever pasted it looks.
+/// The reason why a line is not sent is shown below it, where the user looks after pasting.
 #[test]
 fn a_paste_that_is_too_long_says_so_below_itself_and_stays() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -133,7 +134,7 @@ fn a_paste_that_is_too_long_says_so_below_itself_and_stays() {
         let contents = screen.contents();
         contents.find("THE-END").zip(contents.find(&words)).is_some_and(|(line, words)| line < words)
     });
-    // Cleared, had back, and shortened: it is the same line.
+    // Cleared, brought back and shortened, it is the same line.
     terminal.press("\x15");
     terminal.wait_for("waiting for the words to go", |screen| !screen.contents().contains(&words));
     terminal.press("\x19");
@@ -143,13 +144,13 @@ fn a_paste_that_is_too_long_says_so_below_itself_and_stays() {
     assert_eq!(from_ana(&mut watcher), "word ".repeat(limits::MESSAGE_BYTES_MAX / 5 - 1));
 }
 
-/// A terminal in the terminal, which wraps its rows anew when it gets another width, as most of today do.
+/// A terminal inside the terminal. It rewraps its rows when its width changes, as most modern terminals do.
 struct Tmux {
     home: Home,
 }
 
 impl Tmux {
-    /// `None`, said in one line, where there is none.
+    /// Starts tmux. Returns `None`, with a line that says so, if it is not installed.
     fn new() -> Option<Self> {
         if Command::new("tmux").arg("-V").output().is_err() {
             skipped("no tmux, which wraps rows anew: apt-get install tmux");
@@ -176,7 +177,7 @@ impl Tmux {
         launch.arg(lanchat()).arg("--server").arg(server.address().to_string())
     }
 
-    /// Waits until the program in it has been told that its window has so many columns.
+    /// Waits until the program in it knows that its window has `columns` columns.
     fn wait_for_columns(&self, columns: u16) {
         let asked = Command::new("tmux")
             .arg("-S")
@@ -196,7 +197,7 @@ impl Tmux {
 
 impl Drop for Tmux {
     fn drop(&mut self) {
-        // It ends with its last program; after a test that failed there may be one.
+        // It ends with its last program, but after a failed test there may be one left.
         let _ = Command::new("tmux").arg("-S").arg(self.socket()).arg("kill-server").output();
     }
 }
@@ -215,7 +216,7 @@ fn a_narrower_window_that_wraps_anew_shows_the_line_once() {
     terminal.press(&line);
     terminal.wait_for_text("end");
     let is_once = |contents: &str, end: &str| {
-        // Wherever it is wrapped.
+        // Wrapping does not matter here.
         let contents = contents.replace('\n', "");
         let (zebras, said) = (contents.matches("zebra").count(), contents.matches("said before").count());
         zebras == 1 && said == 1 && contents.trim_end().ends_with(end)
@@ -223,7 +224,7 @@ fn a_narrower_window_that_wraps_anew_shows_the_line_once() {
     for columns in [60, 40, 25, 50, 100, 30, 31, 90] {
         terminal.resize(24, columns);
         tmux.wait_for_columns(columns);
-        // A key behind it: then the client has seen the new width too.
+        // A key follows the resize: then the client has seen the new width too.
         for (key, end) in [("", "end"), ("!", "end!"), ("\x7f", "end")] {
             terminal.press(key);
             terminal.wait_for(&format!("waiting for one zebra at {columns} columns"), |screen| {
@@ -231,7 +232,7 @@ fn a_narrower_window_that_wraps_anew_shows_the_line_once() {
             });
         }
     }
-    // In a window that it fills to the last column a row may follow it or not.
+    // If the line fills the window to the last column, an empty row may follow it.
     let filled = |columns: usize| columns * (1 + ("ana in lobby> ".len() + line.len()) / columns);
     for columns in [40, 60, 23] {
         let missing = filled(columns) - "ana in lobby> ".len() - line.len();
@@ -256,7 +257,7 @@ fn a_narrower_window_that_wraps_anew_shows_the_line_once() {
     assert_eq!(from_ana(&mut watcher), line);
 }
 
-/// A window that leaves its rows as they are, as that of the harness does: no message goes.
+/// In a window that does not rewrap its rows, like the harness's, no message is lost.
 #[test]
 fn a_window_that_leaves_its_rows_loses_no_message() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -275,7 +276,7 @@ fn a_window_that_leaves_its_rows_loses_no_message() {
     }
 }
 
-/// Whoever was there before is completed too, and so is a mention.
+/// People who were there before are completed too, and so are mentions.
 #[test]
 fn tab_knows_who_was_there_before() {
     let (server, home) = (TestServer::start(), Home::new());

@@ -1,5 +1,5 @@
-//! The session of an earlier build (`tests/fixtures`), played against a server of today: what its client was told then, it
-//! is told now.
+//! The session of an earlier build (`tests/fixtures`), played against today's server: its client is told the same as
+//! then.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
@@ -9,27 +9,27 @@ use serde_json::Value;
 
 const RECORDING: &str = include_str!("../fixtures/e00f49f/session.jsonl");
 
-/// Pings of a server that has nothing else to say, until what is awaited does not come any more.
+/// After this many pings from a server with nothing else to say, awaited frames will not come any more.
 const SILENCES_MAX: usize = 2;
 
 /// One connection of the recording.
 struct End {
     peer: TestPeer,
-    /// What it was told then, and not yet now.
+    /// The frames it received then, but not yet now.
     expected: Vec<Value>,
 }
 
-/// Everybody of the recording.
+/// All clients of the recording.
 struct Stage {
     server: TestServer,
     ends: BTreeMap<String, End>,
     meant: Meanings,
-    /// What each was told then that may be skipped.
+    /// The skippable frames that each client received then.
     passing_then: Vec<(String, Value)>,
-    /// The same today, as far as it is not awaited.
+    /// The skippable frames of today that are not awaited.
     passing_now: Vec<(String, Value)>,
-    /// Whether nobody has left yet. Who comes and goes often is told of less (PROTOCOL §8), and who types again within a
-    /// second, as nobody did then.
+    /// Whether nobody has left yet. The server reports less about a client that comes and goes often (PROTOCOL §8), or
+    /// types again within a second, as nobody did then.
     is_calm: bool,
     answers: usize,
 }
@@ -38,17 +38,17 @@ fn is_entry(frame: &Value) -> bool {
     frame["seq"].is_u64() && frame["type"] != "ack"
 }
 
-/// Whether it is a latest value, which may be skipped (PROTOCOL §8).
+/// Returns whether a frame is a latest value, which may be skipped (PROTOCOL §8).
 fn is_passing(frame: &Value) -> bool {
     frame["type"] == "presence" || frame["type"] == "typing"
 }
 
-/// Which of the frames that were told then this one stands for. An entry can be none but the next one of its room.
+/// Returns which of the frames of then this one stands for. An entry can only be the next one of its room.
 fn counterpart(expected: &[Value], frame: &Value) -> Option<usize> {
     let same = |then: &Value, names: &[&str]| names.iter().all(|name| then[*name] == frame[*name]);
     expected.iter().position(|then| match (is_entry(then), is_entry(frame)) {
         (true, true) => same(then, &["room"]),
-        // A type that is another one shows when the two are compared.
+        // A different type shows when the two are compared.
         (false, false) if frame["id"].is_string() => same(then, &["id"]),
         (false, false) => same(then, &["id", "type", "room", "username", "state"]),
         _ => false,
@@ -56,7 +56,7 @@ fn counterpart(expected: &[Value], frame: &Value) -> Option<usize> {
 }
 
 impl Stage {
-    /// Everybody hears what they heard by now then; answers and deliveries may overtake each other.
+    /// Lets every client receive what it had received by then; answers and deliveries may overtake each other.
     fn hear(&mut self) {
         for (name, end) in &mut self.ends {
             let mut silences = 0;
@@ -82,7 +82,7 @@ impl Stage {
         }
     }
 
-    /// What a client was told then.
+    /// Notes what a client was told then.
     fn told(&mut self, name: &str, frame: Value) {
         if frame["type"] == "hello" {
             let peer = TestPeer::connect_silently(self.server.address());
@@ -98,7 +98,7 @@ impl Stage {
         }
     }
 
-    /// How a connection ended then.
+    /// Ends a connection as it ended then.
     fn ended(&mut self, name: &str, by: &str) {
         self.hear();
         self.is_calm = false;

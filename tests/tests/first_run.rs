@@ -36,7 +36,7 @@ fn from_nothing_to_the_first_message_in_three_steps() {
     assert!(!terminal.transcript().concat().contains(PASSWORD), "the password is never shown");
 }
 
-/// `lanchat host` does the same at once, and others can come.
+/// `lanchat host` does the same at once, and others can join.
 #[test]
 fn a_hosted_server_takes_others_and_says_what_leaving_means() {
     let home = Home::new();

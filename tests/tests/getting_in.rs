@@ -1,4 +1,4 @@
-//! What somebody is told who is not logged in any more, or cannot be; and that no login is replaced unasked.
+//! What a user is told who is no longer logged in, or cannot log in; and that a login is never replaced unasked.
 #![cfg(unix)]
 
 use lanchat_tests::{
@@ -6,7 +6,7 @@ use lanchat_tests::{
 };
 use serde_json::json;
 
-/// The exit code of a client that nobody could be logged in with.
+/// The exit code of a client whose login failed.
 const EXIT_LOGIN: i32 = 4;
 /// The exit code of a client that was refused something.
 const EXIT_REFUSED: i32 = 6;
@@ -40,7 +40,7 @@ fn a_login_that_is_no_longer_good_is_said_to_be() {
     assert_eq!(code, EXIT_LOGIN, "{complaints}");
     assert!(complaints.contains("was logged in as ana, and is not any more"), "{complaints}");
     assert!(complaints.contains("/login NAME"), "{complaints}");
-    // Told once: then nothing is kept any more, and the server is known.
+    // The user is told once: afterwards no login is kept, and the server is known.
     let terminal = Terminal::start(launch(&server, &phone));
     terminal.wait_for_text("no login is kept on this device");
     drop(terminal);
@@ -58,7 +58,7 @@ fn a_login_that_is_no_longer_good_is_said_to_be() {
     terminal.wait_for_text("lobby>");
 }
 
-/// Number 41: what a server does not do is not offered.
+/// Number 41: the client does not offer what a server does not support.
 #[test]
 fn a_server_without_registration_says_so_before_it_is_tried() {
     let server = TestServer::start_as(ServerSpec::default().arg("--registration").arg("closed"));
@@ -130,7 +130,7 @@ fn change_password(peer: &mut TestPeer) {
     assert_eq!(changed["type"], "ok", "{changed}");
 }
 
-/// A reader hears nothing any more, and cannot log in: its input has ended.
+/// A reader that is logged out cannot log in again, since its input has ended.
 #[test]
 fn a_reader_that_is_logged_out_elsewhere_ends_and_says_so() {
     for form in ["--plain", "--json"] {
@@ -185,7 +185,7 @@ fn a_line_that_is_finished_just_after_a_log_out_comes_back() {
         });
     };
     at_the_prompt(&terminal, "lobby>");
-    // Behind the login.
+    // The line is before the login in the history.
     terminal.press("\x1b[A\x1b[A");
     at_the_prompt(&terminal, "lobby> a long story");
     terminal.enter("");

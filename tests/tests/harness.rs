@@ -1,4 +1,5 @@
-//! The harness itself: what it says it detects, it detects. Each scenario that finds nothing leans on one of these.
+//! Tests the harness itself: it detects what it claims to detect. Each scenario that finds nothing relies on one of
+//! these.
 #![cfg(unix)]
 
 use std::io::{Read, Write};

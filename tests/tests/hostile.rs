@@ -10,7 +10,7 @@ use lanchat_tests::{
 };
 use serde_json::{Value, json};
 
-/// Stands in everything hostile that is sent: it must never be stored.
+/// A mark in every hostile message: it must never be stored.
 const CANARY: &str = "hostile-canary-7c1d";
 
 /// What becomes of the connection.
@@ -20,7 +20,7 @@ enum Then {
     Closes,
 }
 
-/// Sends bytes; the answer must be an error of this code.
+/// Sends bytes, and checks that the answer is an error of this code.
 fn check(peer: &mut TestPeer, name: &str, bytes: &[u8], code: &str, then: Then) {
     peer.write_bytes(bytes);
     let error = peer.expect("error");
@@ -34,7 +34,7 @@ fn check(peer: &mut TestPeer, name: &str, bytes: &[u8], code: &str, then: Then) 
     }
 }
 
-/// Lines that are no frames, for any state of a connection.
+/// Returns lines that are not frames, for any state of a connection.
 fn bad_lines() -> Vec<(&'static str, Vec<u8>, &'static str, Then)> {
     let line = |text: String| format!("{text}\n").into_bytes();
     let deep = format!(r#"{{"type":"ping","id":"{CANARY}","x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
@@ -81,7 +81,8 @@ fn bad_lines() -> Vec<(&'static str, Vec<u8>, &'static str, Then)> {
     ]
 }
 
-/// Proves that the server is unharmed: somebody who was there all the time still talks, and the log has only that.
+/// Proves that the server is unharmed: a client that was connected all the time can still post, and the log has only
+/// its posts.
 struct Witness {
     peer: TestPeer,
     lines: u64,
@@ -231,18 +232,18 @@ fn another_protocol_on_the_port_is_told_so() {
     witness.is_unharmed();
 }
 
-/// All that the server says to bytes that are no TLS.
+/// Returns the server's answer to bytes that are not TLS.
 fn speak_in_clear(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(address).expect("the port is open");
     socket.set_read_timeout(Some(DEADLINE)).expect("a socket can have a deadline");
     socket.write_all(bytes).expect("the server listens");
     let mut answer = Vec::new();
-    // A reset after the answer is an end as well.
+    // A reset after the answer counts as an end too.
     let _ = socket.read_to_end(&mut answer);
     answer
 }
 
-/// An alert record (RFC 8446 §6).
+/// Returns whether an answer is an alert record (RFC 8446 §6).
 fn is_tls_alert(bytes: &[u8]) -> bool {
     bytes.len() >= 7 && bytes[0] == 21
 }
@@ -276,7 +277,7 @@ except ssl.SSLError as error:
     assert!(refused.contains("protocol version"), "{refused}");
 }
 
-/// One host cannot fill the disk of the server by its log (#10, item 7).
+/// One host cannot fill the server's disk through the log (#10, item 7).
 #[test]
 fn lines_that_are_no_frames_fill_no_log() {
     let mut server = TestServer::start();

@@ -1,4 +1,4 @@
-//! The ledger: what was acknowledged, against what is kept, while everything is broken that can be broken.
+//! The ledger: compares what was acknowledged with what is kept, while everything that can fail fails.
 //!
 //! A violation prints the seed; `LANCHAT_SEED=N` draws the same faults and pauses again. The long run, 2,000 kills
 //! and a million acknowledged posts: `LANCHAT_LEDGER=long cargo test -p lanchat-tests --test ledger -- --nocapture`.
@@ -18,16 +18,16 @@ use lanchat_tests::{Addressing, Home, Host, Lan, Pipe, Process, ServerSpec, Sign
 const CAST: Cast = Cast { writers: 2, readers: 2 };
 /// Kills of one server in one round; its data lives through all of them.
 const KILLS_PER_ROUND: usize = 50;
-/// Times that a server dies at each aimed point.
+/// How often a server dies at each chosen point.
 const AIMED: usize = 5;
 
 fn client() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_ledger-client"))
 }
 
-/// Says something past the capture of the test runner.
+/// Prints a line past the capture of the test runner.
 fn tell(words: &str) {
-    // A test run without a stderr has nobody to tell.
+    // If a test run has no stderr, there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "ledger: {words}");
 }
 
@@ -43,13 +43,13 @@ fn expect_clean(seed: &Seed, evidence: &Evidence) {
     assert!(found.is_empty(), "LANCHAT_SEED={}: {found:#?}", seed.start());
 }
 
-/// One server, killed again and again under its clients.
+/// Runs one server that is killed again and again while its clients work.
 fn round(seed: Seed) -> (Tally, usize) {
     let mut arena = Arena::open(TestServer::start(), client(), CAST);
     let mut nemesis = Nemesis::new(seed.clone());
     nemesis.torment(&mut arena, KILLS_PER_ROUND);
     if long_run() {
-        // A calm in which the log grows: recovery and replay of the next kills have something to do.
+        // The log grows during a calm, so that recovery and replay after the next kills have something to do.
         arena.wait_for_acks(20_000);
         nemesis.torment(&mut arena, 2 * KILLS_PER_ROUND);
     }
@@ -83,12 +83,12 @@ fn whatever_is_broken_at_random_nothing_acknowledged_is_lost_doubled_or_reordere
     assert!(tally[&Fault::KillServer] >= kills && acked >= acks, "{tally:?}, {acked}");
 }
 
-/// `times` right, and then as `then` says.
+/// Returns a failpoint that works `times` times, and then does what `then` says.
 fn after(times: u64, then: &str) -> String {
     if times == 0 { then.to_owned() } else { format!("{times}*off->{then}") }
 }
 
-/// Starts an armed server and lets it die of its failpoint, in a shutdown if that is where it is.
+/// Starts an armed server and lets it die of its failpoint, during a shutdown if the failpoint is there.
 fn die(arena: &mut Arena, failpoints: &str) {
     arena.server.arm(failpoints);
     if !arena.server.try_start_again() {
@@ -101,7 +101,7 @@ fn die(arena: &mut Arena, failpoints: &str) {
     assert_eq!(arena.server.wait(), -1, "{failpoints}: it must crash");
 }
 
-/// I1 to I6 and I8 when the server dies where it hurts.
+/// I1 to I6 and I8 when the server dies at the worst moments.
 #[test]
 fn a_server_that_dies_at_an_aimed_point_loses_doubles_and_reorders_nothing() {
     let seed = seed_of("aimed points");
@@ -110,7 +110,7 @@ fn a_server_that_dies_at_an_aimed_point_loses_doubles_and_reorders_nothing() {
     let mut shipped = Pipe::json(&home, server.address(), "shipped");
     server.kill();
     let mut arena = Arena::open(server, client(), CAST);
-    // Each with how often it goes well before, at most.
+    // Each point comes with how often it may succeed first.
     let points = [
         ("store::before_commit", 200),
         ("store::after_commit", 200),
@@ -121,7 +121,7 @@ fn a_server_that_dies_at_an_aimed_point_loses_doubles_and_reorders_nothing() {
     ];
     for turn in 0..AIMED {
         for (point, spread) in points {
-            // Half of the times it stands still first, so that what was done before reaches others.
+            // Half of the time it pauses first, so that earlier effects reach others.
             let crash = ["return", "return(30)"][turn % 2];
             die(&mut arena, &format!("{point}={}", after(chance.below(spread), crash)));
         }
@@ -134,7 +134,8 @@ fn a_server_that_dies_at_an_aimed_point_loses_doubles_and_reorders_nothing() {
     tell(&format!("aimed points: {AIMED} deaths at each of {points:?}; {} acknowledged", evidence.acked()));
 }
 
-/// What the client that people use was shown of the lobby, up to a position. It comes back by itself, and politely.
+/// Returns what the shipped client was shown of the lobby, up to a position. It reconnects by itself, with its polite
+/// waits.
 fn shown_to(shipped: &mut Pipe, head: u64) -> Vec<Line> {
     let mut lines = Vec::new();
     loop {
@@ -145,7 +146,7 @@ fn shown_to(shipped: &mut Pipe, head: u64) -> Vec<Line> {
     }
 }
 
-/// The clock on the wall goes a year ahead and then two back, and the server that saw it is killed.
+/// Moves the wall clock a year ahead and then two back, and kills the server that saw it.
 fn step_the_clock(arena: &mut Arena) {
     let year = 365 * 24 * 3600 * 1000_i64;
     arena.server.arm(&format!("store::clock=500*off->1000*return({year})->return(-{year})"));
@@ -162,7 +163,7 @@ fn a_server_that_dies_in_a_migration_starts_again_and_serves() {
     let seed = seed_of("migration");
     let mut server = TestServer::start();
     for turn in 0..AIMED as u64 {
-        // Before a step, twice in it, and behind it.
+        // Before a step, twice within it, and after it.
         for place in 0..4 {
             server.kill();
             for path in server.data_files() {
@@ -179,7 +180,8 @@ fn a_server_that_dies_in_a_migration_starts_again_and_serves() {
     expect_clean(&seed, &arena.close());
 }
 
-/// Has a host lose one packet in twenty and, where the kernel has netem, deliver others out of order. Whether it does.
+/// Makes a host lose one packet in twenty and, if the kernel has netem, deliver others out of order. Returns whether
+/// that worked.
 fn make_lossy(host: &Host) -> bool {
     let netem = "tc qdisc add dev lan0 root netem loss 5% delay 2ms 1ms reorder 25%";
     let rule = "add table inet loss; add chain inet loss in { type filter hook input priority 0; };
@@ -217,8 +219,8 @@ fn a_link_that_loses_and_reorders_packets_costs_nothing() {
     expect_clean(&seed, &arena.close());
 }
 
-/// Runs a server that is wrong on purpose as `scene` says, until the checker names a violation that `is_it` takes. What
-/// the wrong server does in one run hangs on when it dies; in ten it cannot hide.
+/// Runs a deliberately wrong server as `scene` says, until the checker names a violation that `is_it` accepts. The
+/// server's behaviour in one run depends on when it dies; in ten runs the fault shows.
 fn expect_caught(scene: impl Fn(&mut Arena), wrong: &str, is_it: impl Fn(&Violation) -> bool) {
     let mut verdicts = Vec::new();
     for _ in 0..10 {
@@ -236,13 +238,13 @@ fn expect_caught(scene: impl Fn(&mut Arena), wrong: &str, is_it: impl Fn(&Violat
     panic!("{wrong} was not caught: {verdicts:#?}");
 }
 
-/// It serves for a while, and is killed.
+/// Lets the server serve for a while, and kills it.
 fn serve_and_die(arena: &mut Arena) {
     arena.wait_for_acks(300);
     arena.server.kill();
 }
 
-/// It dies by itself.
+/// Waits until the server dies by itself.
 fn wait_for_death(arena: &mut Arena) {
     assert_eq!(arena.server.wait(), -1, "it must crash");
 }
@@ -263,7 +265,7 @@ fn control_a_fan_out_before_the_commit_is_a_phantom() {
 fn control_a_resend_that_is_not_recognised_is_doubled() {
     let scene = |arena: &mut Arena| {
         wait_for_death(arena);
-        // What was committed and not acknowledged is sent again, to a server that should know it.
+        // Posts that were committed but not acknowledged are sent again, to a server that should recognise them.
         arena.server.arm("store::dedupe_off=return");
         arena.server.start_again();
         serve_and_die(arena);

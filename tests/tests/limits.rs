@@ -5,7 +5,7 @@ use lanchat_model::limits;
 use lanchat_tests::{PASSWORD, ServerSpec, TestPeer, TestServer, new_id};
 use serde_json::{Value, json};
 
-/// What a record of TLS has beside its text.
+/// The bytes of a TLS record apart from its text.
 const RECORD_BYTES: usize = 22;
 
 #[test]
@@ -60,8 +60,8 @@ fn a_full_server_says_so_and_takes_the_next_one_when_somebody_leaves() {
     assert_eq!(answer["type"], "welcome", "a refused registration made no account: {answer}");
 }
 
-/// Whatever it asks, before login a connection is answered so often and no more: none needs a session to keep the server at
-/// work.
+/// Before login a connection gets a limited number of answers, whatever it asks: otherwise it could keep the server
+/// busy without a session.
 #[test]
 fn before_login_a_connection_asks_so_often_and_is_closed() {
     let server = TestServer::start();
@@ -79,7 +79,7 @@ fn before_login_a_connection_asks_so_often_and_is_closed() {
         }
         assert_is_sent_away(&mut peer);
     }
-    // All in one write: no more of them is answered.
+    // All requests come in one write, and no more of them are answered.
     let mut peer = TestPeer::connect(server.address());
     let pings = (0..1000).map(|number| format!("{{\"type\":\"ping\",\"id\":\"{number}\"}}\n"));
     peer.write_bytes(pings.collect::<String>().as_bytes());
@@ -87,13 +87,13 @@ fn before_login_a_connection_asks_so_often_and_is_closed() {
         assert_eq!(peer.next_frame().expect("an answer")["id"], number.to_string());
     }
     assert_is_sent_away(&mut peer);
-    // Blank lines are no requests, and cost as much: each is a record of its own.
+    // Blank lines are not requests, but cost as much: each is a record of its own.
     let mut peer = TestPeer::connect(server.address());
     for _ in 0..=limits::BYTES_BEFORE_LOGIN_MAX / limits::TLS_BYTE_COST / RECORD_BYTES {
         peer.write_bytes(b"\n");
     }
     assert_is_sent_away(&mut peer);
-    // Whoever logs in in time asks as often as it likes.
+    // A client that logs in in time may ask as often as it likes.
     let mut peer = TestPeer::connect(server.address());
     for _ in 1..limits::REQUESTS_BEFORE_LOGIN_MAX {
         peer.request(json!({"type": "ping"}));
@@ -104,7 +104,7 @@ fn before_login_a_connection_asks_so_often_and_is_closed() {
     }
 }
 
-/// Records that bring nothing are work too: updates of keys, as many as TLS takes between two records.
+/// Empty records are work too: key updates, as many as TLS accepts between two records.
 #[test]
 fn before_login_a_connection_has_so_much_work_done_by_tls_and_is_closed() {
     const UPDATES: usize = 30;
@@ -117,7 +117,7 @@ fn before_login_a_connection_has_so_much_work_done_by_tls_and_is_closed() {
     assert_is_sent_away(&mut peer);
 }
 
-/// Told what a client tries again for.
+/// Checks that the client is told to try again later.
 fn assert_is_sent_away(peer: &mut TestPeer) {
     let error = peer.next_frame().expect("it is told why");
     assert_eq!((&error["code"], &error["fatal"]), (&json!("login_timeout"), &json!(true)), "{error}");

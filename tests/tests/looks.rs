@@ -1,10 +1,10 @@
-//! How the conversation looks at a terminal: what is copied is what was written, and nothing passes for what it is not.
+//! How the conversation looks on a terminal: copied text is what was written, and no text passes for something else.
 #![cfg(unix)]
 
 use lanchat_tests::{Home, Launch, PASSWORD, Terminal, TestPeer, TestServer, lanchat};
 use serde_json::json;
 
-/// Ana in the lobby, at a window of so many columns.
+/// Starts ana in the lobby, in a window with `columns` columns.
 fn ana_at(server: &TestServer, home: &Home, columns: u16, with: impl FnOnce(Launch) -> Launch) -> Terminal {
     let launch = Launch::new(lanchat()).home(home).arg("--server").arg(server.address().to_string());
     let mut terminal = Terminal::start(with(launch));
@@ -17,7 +17,7 @@ fn as_it_is(launch: Launch) -> Launch {
     launch
 }
 
-/// The rows of a screen, without the blanks at their ends.
+/// Returns the rows of a screen, without trailing blanks.
 fn rows(terminal: &Terminal) -> Vec<String> {
     let mut rows = Vec::new();
     terminal.wait_for("looking at the rows", |screen| {
@@ -28,7 +28,7 @@ fn rows(terminal: &Terminal) -> Vec<String> {
     rows
 }
 
-/// Whether a row begins as a line of somebody does, or of the program.
+/// Returns whether a row begins like somebody's line, or like one of the program.
 fn is_a_start(row: &str) -> bool {
     let bytes = row.as_bytes();
     let clock = bytes.len() > 5 && bytes[2] == b':' && bytes[5] == b' ' && bytes[0].is_ascii_digit();
@@ -44,7 +44,7 @@ fn a_long_line_is_wrapped_by_the_terminal_and_copied_whole() {
     for columns in [40, 20, 80, 200] {
         terminal.resize(50, columns);
         bob.send("lobby", &format!("at {columns}: {url}"));
-        // The model joins rows that were wrapped, as a terminal does when they are copied.
+        // The model joins wrapped rows, as a terminal does when they are copied.
         terminal.wait_for(&format!("waiting for the line at {columns}"), |screen| {
             screen.contents().lines().any(|line| line.ends_with(&format!("bob  at {columns}: {url}")))
         });
@@ -54,7 +54,7 @@ fn a_long_line_is_wrapped_by_the_terminal_and_copied_whole() {
     terminal.wait_for("waiting for the code", |screen| screen.contents().contains(code));
 }
 
-/// At any width, and however the text is made to wrap.
+/// This holds at any width, and however the text wraps.
 #[test]
 fn no_text_comes_to_look_like_a_line_of_others() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -67,7 +67,7 @@ fn no_text_comes_to_look_like_a_line_of_others() {
             mallory.send("lobby", &format!("{}{forgery} done{number}-{padding}.", "x".repeat(padding)));
             terminal.wait_for_text(&format!("done{number}-{padding}."));
         }
-        // "HH:MM mallory  " has 15 columns, so that each stands at the start of a row otherwise.
+        // "HH:MM mallory  " has 15 columns, so each forgery would otherwise be at the start of a row.
         mallory.send("lobby", &format!("two\n{forgery} line{number}."));
         terminal.wait_for_text(&format!("line{number}."));
     }
@@ -81,7 +81,7 @@ fn no_text_comes_to_look_like_a_line_of_others() {
     assert!(forged.is_empty(), "{forged:?}");
 }
 
-/// What is said in the style of a start of a line is one, with colours and without.
+/// Only a real start of a line has its style, with colours and without.
 #[test]
 fn a_start_of_a_line_has_a_style_and_text_has_none() {
     for no_colour in ["", "1"] {
@@ -158,7 +158,7 @@ fn a_long_name_in_a_narrow_window_leaves_the_text_in_one_piece() {
     assert!(rows(&terminal).iter().any(|row| row == "a text that is read at once"), "{:#?}", rows(&terminal));
 }
 
-/// A divider says which room it is from here on, and nothing that is still on the screen is printed again.
+/// A divider names the room of the following lines, and lines still on the screen are not printed again.
 #[test]
 fn turning_to_a_room_draws_a_line_and_repeats_nothing() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -188,7 +188,7 @@ fn turning_to_a_room_draws_a_line_and_repeats_nothing() {
     assert!(last("──── lobby ────") < at("again in the lobby"));
     assert_eq!(shown.iter().filter(|row| row.ends_with("bob  in the lobby")).count(), 1, "{shown:#?}");
 
-    // Far above the screen it is shown again.
+    // Lines that have scrolled far off the screen are shown again.
     for number in 0..60 {
         bob.send("lobby", &format!("line {number}"));
     }
@@ -199,7 +199,7 @@ fn turning_to_a_room_draws_a_line_and_repeats_nothing() {
     });
 }
 
-/// At a terminal that can do nothing too, where rows are wrapped as well.
+/// This holds on a dumb terminal too, which also wraps rows.
 #[test]
 fn a_dumb_terminal_shows_no_forged_line() {
     let (server, home) = (TestServer::start(), Home::new());

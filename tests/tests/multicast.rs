@@ -1,4 +1,4 @@
-//! A link that somebody floods with multicast DNS: nobody grows by it, and the server is found all the same.
+//! A link flooded with multicast DNS: no program grows, and the server is found all the same.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -11,11 +11,11 @@ use lanchat_tests::{
 
 /// The promise, whatever is sent and for however long.
 const GROWTH_MAX_KIB: u64 = 32 * 1024;
-/// How long a flood of one kind goes on: what keeps what it hears has grown far past the bound by then.
+/// How long a flood of one kind lasts: a program that keeps what it hears has grown far past the bound by then.
 const FLOOD: Duration = Duration::from_secs(6);
 
-/// Claims the name "attic" and each that it may be changed to, again and again: `CLAIMS ADDRESS probe` asks for them with
-/// greater data (RFC 6762 §8.2), `CLAIMS ADDRESS both` also says to have them. Says "begun" when it has begun.
+/// Claims the name "attic" and each name that it may be changed to, again and again: `CLAIMS ADDRESS probe` probes for
+/// them with greater data (RFC 6762 §8.2), `CLAIMS ADDRESS both` also announces them. Prints "begun" when it has begun.
 const CLAIMS: &str = r"
 import socket, struct, sys, time
 group = ('224.0.0.251', 5353)
@@ -42,7 +42,7 @@ while True:
     time.sleep(0.1)
 ";
 
-/// The memory of a process that is really there, and the most that it ever was, in KiB.
+/// Returns the resident memory of a process and its peak, in KiB.
 fn resident(id: i32) -> (u64, u64) {
     let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
     let field = |name: &str| {
@@ -57,13 +57,13 @@ fn flood(host: &Host, kind: FloodKind) -> Process {
     Process::start(&launch.args([kind.word(), &FLOOD.as_secs().to_string(), &host.ipv4()]))
 }
 
-/// Whether the server is found by somebody who looks around once, for as long as anybody does.
+/// Returns whether one search of the usual length finds the server.
 fn discovers(host: &Host, home: &Home) -> bool {
     let (_, list, _) = Process::run(&host.launch(lanchat()).home(home).arg("discover"), "");
     list.contains("attic")
 }
 
-/// Each kind of record in turn: what one kept would be there while the next comes.
+/// Each kind of record in turn: what a program keeps of one would still be there during the next.
 #[test]
 fn a_flood_of_records_costs_the_server_no_memory_and_hides_it_from_nobody() {
     let Some(lan) = Lan::new(3, Addressing::Both) else { return };
@@ -85,8 +85,8 @@ fn a_flood_of_records_costs_the_server_no_memory_and_hides_it_from_nobody() {
     assert!(discovers(client_host, &home), "found after the floods");
 }
 
-/// Whoever claims every name keeps the server from none for longer than `limits::NAME_CONTESTED_MAX`: when a look around
-/// ends it is announced, and the next look finds it.
+/// A host that claims every name cannot keep the server from a name for longer than `limits::NAME_CONTESTED_MAX`: by
+/// the end of one search it is announced, and the next search finds it.
 fn is_found_while_its_names_are_claimed(claims: &str) {
     let Some(python) = interpreter() else { return };
     let Some(lan) = Lan::new(3, Addressing::Both) else { return };
@@ -121,7 +121,7 @@ fn who_says_to_have_every_name_hides_no_server() {
     is_found_while_its_names_are_claimed("both");
 }
 
-/// Who looks for a server listens to the same link.
+/// A client that looks for a server listens to the same link.
 #[test]
 fn a_flood_of_records_costs_who_looks_around_no_memory() {
     let Some(lan) = Lan::new(2, Addressing::Both) else { return };
@@ -132,7 +132,7 @@ fn a_flood_of_records_costs_who_looks_around_no_memory() {
         let client = Process::start(&client_host.launch(lanchat()).home(&home).arg("discover"));
         let (mut first, mut most) = (None, 0);
         while client.status().is_none() {
-            // It may end between the question and the look.
+            // The client may end between the two checks.
             let Ok(status) = fs::read_to_string(format!("/proc/{}/status", client.id())) else { break };
             let name = status.lines().next().unwrap_or_default();
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -141,7 +141,7 @@ fn a_flood_of_records_costs_who_looks_around_no_memory() {
                 first.get_or_insert(now);
                 most = most.max(now);
             }
-            // A sample now and then: the most that it ever was is kept by the system.
+            // A sample now and then is enough: the system keeps the peak.
             std::thread::park_timeout(Duration::from_millis(20));
         }
         drop(flood);

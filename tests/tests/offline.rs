@@ -1,4 +1,4 @@
-//! A connection that is away: the prompt says so, what is said is kept, and what is asked is not done later.
+//! A lost connection: the prompt says so, messages are kept, and commands are not carried out later.
 #![cfg(unix)]
 
 use lanchat_tests::{
@@ -6,7 +6,7 @@ use lanchat_tests::{
     TestPeer, TestServer, lanchat,
 };
 
-/// A terminal of ana, in the lobby of the server at `address`.
+/// Starts ana at a terminal, in the lobby of the server at `address`.
 fn ana(home: &Home, place: &Place, address: &str) -> Terminal {
     let mut pipe = Pipe::start(home, place, &["--plain", "--server", address]);
     pipe.enter(&format!("/register ana {PASSWORD}"));
@@ -22,7 +22,7 @@ fn prompt(terminal: &Terminal, what: &str) {
     });
 }
 
-/// Number 38, where the connection is closed.
+/// Number 38, with a closed connection.
 #[test]
 fn a_command_typed_offline_is_refused_and_a_line_is_sent_later() {
     let server = TestServer::start();
@@ -43,14 +43,14 @@ fn a_command_typed_offline_is_refused_and_a_line_is_sent_later() {
     proxy.join(server.address());
     prompt(&terminal, "lobby>");
     assert_eq!(bob.expect_where("message", |_| true)["message"], "said while offline");
-    // Nothing that was refused was done: the room is not there, and she is not away.
+    // Refused commands had no effect: the room does not exist, and ana is not away.
     let rooms = bob.request(serde_json::json!({"type": "rooms"}));
     assert!(!rooms.to_string().contains("\"dev\""), "{rooms}");
     let whois = bob.request(serde_json::json!({"type": "whois", "username": "ana"}));
     assert_eq!(whois["state"], "online", "{whois}");
 }
 
-/// Number 38, where nothing says that the link is lost: the cable is out.
+/// Number 38, with a link that is lost silently: the cable is out.
 #[test]
 fn a_cable_that_is_out_is_noticed_by_what_is_typed() {
     let Some(lan) = Lan::new(2, Addressing::Both) else { return };
@@ -62,7 +62,7 @@ fn a_cable_that_is_out_is_noticed_by_what_is_typed() {
     lan.unplug(0);
     terminal.enter("into the void");
     prompt(&terminal, "lobby (offline)>");
-    // The command that was on its way then is given up too.
+    // The command that was on its way is given up too.
     lan.plug(0);
     prompt(&terminal, "lobby>");
     lan.unplug(0);
@@ -74,14 +74,14 @@ fn a_cable_that_is_out_is_noticed_by_what_is_typed() {
     assert_eq!((code, shown.matches("ana  into the void").count()), (0, 1), "{shown}{complaints}");
 }
 
-/// What a stranger reads in the lobby.
+/// Returns what a stranger reads in the lobby.
 fn read_back(client: &Host, server: &Host) -> (i32, String, String) {
     let home = Home::new();
     let launch = client.launch(lanchat()).home(&home).args(["--plain", "--server", &server.ipv4()]);
     Process::run(&launch.args(["--tail", "50"]), &format!("/register carol {PASSWORD}\n"))
 }
 
-/// A script does not lose a command: its lines are meant in their order.
+/// A script does not lose a command, since its lines must keep their order.
 #[test]
 fn a_script_waits_with_its_commands() {
     let server = TestServer::start();

@@ -1,5 +1,5 @@
-//! A client that is killed between sending and the answer: the next one sends the same, and each line is there once; also
-//! where nothing can be written any more.
+//! A client that is killed between sending and the answer: the next one sends the same posts, and each line is there
+//! once, even if nothing can be written any more.
 #![cfg(unix)]
 
 use lanchat_tests::{
@@ -21,7 +21,7 @@ fn a_client_killed_between_send_and_ack_leaves_each_line_exactly_once() {
     ana.find("ready");
     bob.expect_where("message", |frame| frame["message"] == "ready");
 
-    // What she sends arrives; what the server answers does not.
+    // Her messages arrive, but the server's answers do not.
     proxy.mute();
     let lines = ["one", "two", "three"];
     lines.iter().for_each(|line| ana.enter(line));
@@ -47,7 +47,7 @@ fn a_client_killed_between_send_and_ack_leaves_each_line_exactly_once() {
     assert!(!said.contains("from last time"), "nothing is left: {said}");
 }
 
-/// A script that leaves while the server is silent has nowhere else the lines that could not be written down.
+/// When a script leaves while the server is silent, its unwritten lines exist nowhere else.
 #[test]
 fn what_could_not_be_kept_is_told_whole_at_the_end() {
     let server = TestServer::start();
@@ -84,15 +84,15 @@ fn on(disk: &TinyDisk, address: &str) -> Launch {
     launch.arg("--home").arg(disk.data()).args(["--plain", "--server", address])
 }
 
-/// Sends lines in a run of its own, which must be taken; what it complained about.
+/// Sends lines in a run of its own, which must succeed, and returns its complaints.
 fn say(disk: &TinyDisk, address: &str, input: &str) -> String {
     let (code, shown, said) = Process::run(&on(disk, address), input);
     assert_eq!(code, 0, "{shown}\n{said}");
     said
 }
 
-/// Whoever starts with a full disk is let in, is told what is not kept, and stays logged in: no token that could not be
-/// written makes the one that is there an old one.
+/// A user who starts with a full disk is let in, is told what is not kept, and stays logged in: a token that could not
+/// be written does not make the stored one stale.
 #[test]
 fn a_disk_that_is_full_at_the_start_keeps_nobody_from_talking() {
     let Some(disk) = TinyDisk::new(1024 * 1024) else { return };
@@ -103,7 +103,7 @@ fn a_disk_that_is_full_at_the_start_keeps_nobody_from_talking() {
     let mut hears = |text: &str| assert_eq!(bob.expect("message")["message"], text);
     say(&disk, &address, &format!("/register ana {PASSWORD}\nfirst\n"));
     hears("first");
-    // What a killed program leaves, written while there was space.
+    // A killed program leaves posts that were written while there was space.
     let mut killed = Pipe::launch(&on(&disk, &address).arg("--follow"));
     killed.enter("ready");
     killed.find("ready");
@@ -118,7 +118,7 @@ fn a_disk_that_is_full_at_the_start_keeps_nobody_from_talking() {
     let said = say(&disk, &address, "second\n");
     assert!(said.contains("left from last time"), "{said}");
     hears("second");
-    // What was left behind took space, and is gone.
+    // The leftover file took space, and is gone now.
     disk.fill(0);
     for line in ["third", "fourth"] {
         let said = say(&disk, &address, &format!("{line}\n"));
@@ -126,7 +126,7 @@ fn a_disk_that_is_full_at_the_start_keeps_nobody_from_talking() {
         assert!(!said.contains("from last time"), "it has arrived: {said}");
         hears(line);
     }
-    // A session that is lost and resumed, and the next start after it.
+    // Check a session that is lost and resumed, and the next start after it.
     let mut lost = Pipe::launch(&on(&disk, &address).arg("--follow"));
     lost.enter("fifth");
     hears("fifth");
@@ -141,7 +141,7 @@ fn a_disk_that_is_full_at_the_start_keeps_nobody_from_talking() {
     say(&disk, &address, "eighth\n");
     hears("eighth");
 
-    // A login that cannot be kept is one for this run, and that is told.
+    // A login that cannot be kept lasts for this run, and the user is told.
     say(&disk, &address, "/logout\n");
     let said = say(&disk, &address, &format!("/login ana {PASSWORD}\nninth\n"));
     assert!(said.contains("need your password again next time"), "{said}");

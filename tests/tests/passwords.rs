@@ -1,4 +1,4 @@
-//! Passwords on their way from a person or a script to the server: never said to a room, never seen, never kept.
+//! Passwords on their way from a person or a script to the server: never sent to a room, never seen, never kept.
 #![cfg(unix)]
 
 use std::fs;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use lanchat_tests::{Home, Launch, PASSWORD, Terminal, TestPeer, TestServer, lanchat};
 use serde_json::json;
 
-/// What a password is in the scripts of these tests, and must never be in a room.
+/// The password in the scripts of these tests, which must never appear in a room.
 const CANARY: &str = "canary-password";
 
 struct Run {
@@ -17,7 +17,7 @@ struct Run {
     err: String,
 }
 
-/// Runs `lanchat` in a pipe with `input` to its end.
+/// Runs `lanchat` in a pipe with `input` until it ends.
 fn talk(home: &Home, server: &TestServer, arguments: &[&str], input: &[u8]) -> Run {
     let mut child = Command::new(lanchat())
         .env_clear()
@@ -35,14 +35,14 @@ fn talk(home: &Home, server: &TestServer, arguments: &[&str], input: &[u8]) -> R
     Run { code: output.status.code(), err: String::from_utf8_lossy(&output.stderr).into_owned() }
 }
 
-/// Everything that was said in the lobby.
+/// Returns everything that was said in the lobby.
 fn said(peer: &mut TestPeer) -> Vec<String> {
     let page = peer.request(json!({"type": "history", "room": "lobby", "limit": 200}));
     let entries = page["entries"].as_array().expect("entries").iter();
     entries.filter_map(|entry| entry["message"].as_str().map(str::to_owned)).collect()
 }
 
-/// A password file with these permission bits.
+/// Returns a password file with these permission bits.
 fn password_file(home: &Home, bytes: &[u8], mode: u32) -> String {
     let path = home.path().join("password");
     fs::write(&path, bytes).expect("a file can be written");
@@ -126,7 +126,7 @@ fn a_script_has_its_password_from_a_file_of_its_own() {
     assert_eq!(said(&mut TestPeer::registered(server.address(), "watcher")), ["hello", "from a descriptor"]);
 }
 
-/// Without a line editor too, a password is asked for, and is not the next thing that is said.
+/// Without a line editor too, a password is asked for, and does not become the next message.
 #[test]
 fn a_simple_terminal_asks_for_passwords_without_showing_them() {
     let server = TestServer::start();
@@ -167,7 +167,7 @@ fn a_simple_terminal_asks_for_passwords_without_showing_them() {
     assert_eq!(said(&mut watcher), ["ana says this", "bob says this"]);
 }
 
-/// The line end that is copied with a password is no part of it, and what stands above stays.
+/// A line end that is copied with a password does not belong to it, and the rows above stay.
 #[test]
 fn a_password_is_pasted_with_or_without_its_line_end() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -214,7 +214,7 @@ fn a_password_is_pasted_with_or_without_its_line_end() {
     terminal.wait_for_text("You are ana");
 }
 
-/// Coloured output and other line ends are sent as the text that they are.
+/// Coloured output and other line ends are sent as plain text.
 #[test]
 fn controls_are_taken_out_of_what_is_sent() {
     let (server, home) = (TestServer::start(), Home::new());

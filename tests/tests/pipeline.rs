@@ -23,7 +23,7 @@ impl Reader {
         Self { pipe, last: 0 }
     }
 
-    /// Reads on to `number`; what comes must be the next number each time.
+    /// Reads up to `number`; each line must be the next number.
     fn read_to(&mut self, number: u64) {
         while self.last < number {
             let frame = self.pipe.expect("message", |frame| frame["room"] == ROOM);
@@ -32,7 +32,7 @@ impl Reader {
         }
     }
 
-    /// Says one more line and reads it: nothing may come before it.
+    /// Posts one more line and reads it: nothing may come before it.
     fn has_no_more(&mut self) {
         let end = format!("end of {}", self.last);
         self.pipe.enter(&end);

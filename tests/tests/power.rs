@@ -1,5 +1,5 @@
-//! Power cuts: whatever was acknowledged or shown before one is there after it, once, in order, and no
-//! acknowledgement leaves before the sync that covers it.
+//! Power cuts: every post acknowledged or shown before a cut is there after it, once, in order, and no acknowledgement
+//! leaves before the sync that covers it.
 #![cfg(unix)]
 
 use std::fs;
@@ -13,18 +13,18 @@ use lanchat_tests::power::{
 use lanchat_tests::{PASSWORD, ServerSpec, TestPeer, TestServer, new_id, report};
 use serde_json::{Value, json};
 
-/// Makes the store commit without waiting for the disk: wrong, and what the checks must find.
+/// Makes the store commit without waiting for the disk, which is wrong, and which the checks must find.
 const UNSYNCED: &str = "store::synchronous_normal=return";
 /// Rounds in which each of the writers posts as much as it may without an answer.
 const ROUNDS: usize = 24;
 /// Posts of one writer in one round.
 const POSTS: usize = 16;
-/// The size of a post: enough that the journal is long enough to be checkpointed on the way.
+/// The size of a post, large enough that the journal is checkpointed on the way.
 const POST_BYTES: usize = 5000;
 
 /// What the outside world knew at one instant.
 struct Mark {
-    /// The connection that was opened at it.
+    /// The connection that was opened at that instant.
     port: u16,
     /// Acknowledgements and deliveries that had arrived.
     known: usize,
@@ -52,7 +52,7 @@ fn record(spec: ServerSpec) -> Run {
         marks: Vec::new(),
     };
     for _ in 0..ROUNDS {
-        // The server is greeted and heard: all that came before has left it.
+        // The greeting was heard, so everything before it has left the server.
         let port = TestPeer::connect(server.address()).port();
         run.marks.push(Mark { port, known: run.known.len() });
         for writer in &mut writers {
@@ -76,8 +76,8 @@ fn record(spec: ServerSpec) -> Run {
 }
 
 impl Run {
-    /// Reads until all posts of a round are acknowledged. What is shown on the way counts as much as an
-    /// acknowledgement: it must not vanish either.
+    /// Reads until all posts of a round are acknowledged. Posts shown on the way count like acknowledged ones: they
+    /// must not vanish either.
     fn hear(&mut self, writer: &mut TestPeer) {
         let mut open = POSTS;
         while open > 0 {
@@ -89,7 +89,7 @@ impl Run {
         }
     }
 
-    /// Where in the trace the marks are.
+    /// Returns where in the trace the marks are.
     fn instants(&self) -> Vec<usize> {
         let mut passed = 0;
         let at = |mark: &Mark| {
@@ -101,14 +101,14 @@ impl Run {
         self.marks.iter().map(at).collect()
     }
 
-    /// Whether the database itself was synced while writers posted.
+    /// Returns whether the database itself was synced while writers posted.
     fn checkpoints(&self) -> bool {
         let marks = self.instants();
         let span = &self.trace.events()[marks[0]..marks[marks.len() - 1]];
         span.contains(&Event::Synced("lanchat.db".into()))
     }
 
-    /// Instants to cut at: at marks, inside and around syncs, and anywhere.
+    /// Returns instants to cut at: at marks, inside and around syncs, and anywhere.
     fn cuts(&self, count: usize, chance: &mut Seed) -> Vec<usize> {
         let (marks, events) = (self.instants(), self.trace.events());
         let is_sync = |event: &Event| matches!(event, Event::SyncBegan(_) | Event::Synced(_));
@@ -124,8 +124,8 @@ impl Run {
         cuts
     }
 
-    /// The instants of the first start, when key and database are made, at which something becomes durable or gets
-    /// another name.
+    /// Returns the instants of the first start, when key and database are made, at which something becomes durable or
+    /// gets another name.
     fn first_start(&self) -> impl Iterator<Item = usize> {
         let events = &self.trace.events()[..self.instants()[0]];
         let matters = |event: &Event| {
@@ -134,7 +134,7 @@ impl Run {
         events.iter().enumerate().filter(move |(_, event)| matters(event)).map(|(at, _)| at + 1)
     }
 
-    /// Cuts the power at these instants and tells what is wrong after each.
+    /// Cuts the power at these instants, and returns what is wrong after each.
     fn cut(&self, cuts: &[(usize, Survival)], chance: &mut Seed) -> Vec<(usize, Survival, Vec<Flaw>)> {
         let marks = self.instants();
         let mut disk = Disk::default();
@@ -155,7 +155,8 @@ impl Run {
         found
     }
 
-    /// Starts a server on what is left, and compares it with what was `known`; nothing, if nobody was greeted yet.
+    /// Starts a server on what is left, and compares it with what was `known`, or with nothing if nobody was greeted
+    /// yet.
     fn flaws_of(&self, data: &Path, known: Option<usize>) -> Vec<Flaw> {
         let server = TestServer::start_as(ServerSpec::default().on_data(data));
         let mut auditor = TestPeer::connect(server.address());
@@ -207,7 +208,7 @@ fn what_was_acknowledged_survives_power_cuts() {
     }
 }
 
-/// The negative control: a store that does not wait for the disk loses what it acknowledged, and is found out.
+/// The negative control: a store that does not wait for the disk loses acknowledged posts, and the check finds it.
 #[test]
 fn a_store_that_does_not_sync_is_found_out_by_a_power_cut() {
     if !can_trace() {
@@ -220,7 +221,7 @@ fn a_store_that_does_not_sync_is_found_out_by_a_power_cut() {
     assert!(flaws.iter().any(|flaw| matches!(flaw, Flaw::LostAck(..))), "not found out: {flaws:?}");
 }
 
-/// A conversation in lock step under the tracer, and the messages whose acknowledgement left too early.
+/// Runs a conversation in lock step under the tracer. Returns the messages whose acknowledgement left too early.
 fn early_acks(spec: ServerSpec) -> (usize, Vec<String>) {
     const MESSAGES: usize = 40;
     let mut server = TestServer::start_as(spec.under(tracer(&[])));
@@ -250,7 +251,7 @@ fn no_acknowledgement_leaves_before_the_sync_that_covers_it() {
     }
 }
 
-/// And its negative control.
+/// The negative control of the test above.
 #[test]
 fn acknowledgements_that_leave_before_their_sync_are_found_out() {
     if can_trace() {

@@ -4,7 +4,7 @@
 use lanchat_tests::{TestPeer, TestServer};
 use serde_json::{Value, json};
 
-/// What `frames` say about `name`.
+/// Returns what `frames` say about `name`.
 fn news_of<'a>(frames: &'a [Value], name: &str) -> Vec<&'a Value> {
     frames.iter().filter(|frame| frame["type"] == "presence" && frame["username"] == name).collect()
 }
@@ -142,7 +142,7 @@ fn last_seen_is_when_the_last_frame_came() {
     let mut ana = TestPeer::connect(server.address());
     ana.register("ana");
     let came = whois(&mut bob, "ana")["since"].as_str().expect("a time").to_owned();
-    // Until the server's clock has moved on. Times of this form compare as text.
+    // Wait until the server's clock has moved on. Times in this form compare as text.
     let later = loop {
         let ts = bob.send("lobby", "tick")["ts"].as_str().expect("a time").to_owned();
         if ts > came {

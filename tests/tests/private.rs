@@ -1,4 +1,4 @@
-//! Private chats: rooms of two, kept for whoever is away, and nobody else's business.
+//! Private chats: rooms of two, kept for an absent member, and hidden from everybody else.
 #![cfg(unix)]
 
 use lanchat_tests::{Home, PASSWORD, Pipe, Place, TestPeer, TestServer};
@@ -17,7 +17,7 @@ impl Device {
         Self { token: welcome["token"].clone(), epoch: welcome["epoch"].clone(), seen: 0 }
     }
 
-    /// Visits the server, and tells what ana wrote since the last visit.
+    /// Visits the server, and returns what ana wrote since the last visit.
     fn visit(&mut self, server: &TestServer) -> Vec<String> {
         let mut peer = TestPeer::connect(server.address());
         let welcome = peer.request(json!({"type": "resume", "token": self.token}));
@@ -64,7 +64,7 @@ fn a_message_to_an_offline_account_is_there_at_its_next_login_once_on_each_devic
     assert_eq!(phone.visit(&server), [""; 0], "once");
 }
 
-/// The same with the client that people use.
+/// The same with the shipped client.
 #[test]
 fn lanchat_shows_what_was_said_in_private_while_it_was_away_on_each_device() {
     let server = TestServer::start();
@@ -119,7 +119,7 @@ fn a_private_chat_shows_itself_to_nobody_else() {
     }
 }
 
-/// Whoever was away when somebody began to write is not shown the tail of it alone (#11, item 18).
+/// A user who was away when somebody began to write is shown all of it, not only the tail (#11, item 18).
 #[test]
 fn a_chat_that_began_while_its_reader_was_away_comes_from_its_first_line() {
     const LINES: u64 = 60;

@@ -20,7 +20,7 @@ fn document() -> String {
     fs::read_to_string(root().join("docs/PROTOCOL.md")).unwrap()
 }
 
-/// The frames of a `…_frames! { … }` block and the public structs of a file of the protocol crate.
+/// Returns the frames of a `…_frames! { … }` block and the public structs of a file of the protocol crate.
 fn shapes_of_source(file: &str, side: &str) -> Shapes {
     let source = fs::read_to_string(root().join("protocol/src").join(file)).unwrap();
     let mut shapes = Shapes::new();
@@ -56,7 +56,7 @@ fn shapes_of_source(file: &str, side: &str) -> Shapes {
     shapes
 }
 
-/// The tables under headings such as "### `hello` (server)".
+/// Returns the tables under headings such as "### `hello` (server)".
 fn shapes_of_document() -> Shapes {
     let mut shapes = Shapes::new();
     let mut current: Option<String> = None;
@@ -177,7 +177,7 @@ fn limits_in_the_document_are_those_of_the_code() {
     }
 }
 
-/// Decodes, encodes and compares: a field that is misspelt in an example is lost on the way, and found here.
+/// Decodes, encodes and compares: a misspelt field in an example is lost on the way, and found here.
 fn survives(frame: serde_json::Value, line: &str) {
     let shown: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!(frame, shown, "{line}");

@@ -1,11 +1,11 @@
-//! The example client of the documentation, which shares no code with us, in one room with `lanchat`.
+//! The documentation's example client, which does not share code with us, in one room with `lanchat`.
 #![cfg(unix)]
 
 use std::path::Path;
 
 use lanchat_tests::{Home, Launch, PASSWORD, Pipe, Process, TestServer, interpreter};
 
-/// `chat.py` as `name`, with a home of its own.
+/// Returns a launch of `chat.py` as `name`, with a home of its own.
 fn chat(server: &TestServer, home: &Home, name: &str) -> Option<Launch> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/chat.py");
     let (host, port) = (server.address().ip().to_string(), server.address().port().to_string());

@@ -1,4 +1,4 @@
-//! Readers of what a program says beside its work: gone, full, or stopped. The work goes on.
+//! Readers of a program's log and complaints: gone, full, or stopped. The program's work goes on.
 #![cfg(unix)]
 
 use std::path::Path;
@@ -8,21 +8,21 @@ use lanchat_tests::{
 };
 use serde_json::json;
 
-/// Starts the program behind it with a standard error that nobody ever reads, and that is full.
+/// Starts the following program with a standard error that is full and never read.
 const STUCK: &str =
     r#"[ -p "$1" ] || mkfifo "$1"; exec 2<>"$1"; head -c 65536 /dev/zero >&2; shift; exec "$@""#;
-/// The same with one whose reader is gone: everything written to it fails (EPIPE).
+/// The same with a standard error whose reader is gone: every write fails (EPIPE).
 const GONE: &str = r#"shift; exec 2> >(:); exec "$@""#;
-/// The same with a disk that is full (ENOSPC).
+/// The same with a full disk (ENOSPC).
 const FULL: &str = r#"shift; exec "$@" 2>/dev/full"#;
 
-/// Words that start a program with such a standard error.
+/// Returns words that start a program with such a standard error.
 fn starter(how: &str, folder: &Path) -> Vec<String> {
     let fifo = folder.join("stderr").display().to_string();
     ["bash", "-c", how, "bash", &fifo].map(str::to_owned).to_vec()
 }
 
-/// Somebody comes, says something, is heard, and leaves no ghost; then the server stops as it should.
+/// Checks that a client can come, post and be heard, that no session is left, and that the server stops as it should.
 fn serves(mut server: TestServer) {
     let mut bob = TestPeer::registered(server.address(), "bob");
     for name in ["ana", "carol"] {
@@ -32,7 +32,7 @@ fn serves(mut server: TestServer) {
         assert_eq!(heard["message"], format!("hello from {name}"));
         assert_eq!(peer.request(json!({"type": "bye"}))["type"], "goodbye");
     }
-    // What it logs: lines that are none, wrong passwords.
+    // Make the server log something: lines that are not frames, and wrong passwords.
     for _ in 0..20 {
         let mut stranger = TestPeer::connect(server.address());
         stranger.request(json!({"type": "login", "username": "bob", "password": "not this one"}));
@@ -44,7 +44,7 @@ fn serves(mut server: TestServer) {
     assert_eq!(server.stop(), 0);
 }
 
-/// Number 26: the reader of the log is gone, its disk is full, or it reads nothing.
+/// Number 26: the reader of the log is gone, its disk is full, or it does not read.
 #[test]
 fn a_server_whose_log_cannot_be_written_serves() {
     for how in [STUCK, GONE, FULL] {
@@ -54,7 +54,7 @@ fn a_server_whose_log_cannot_be_written_serves() {
     }
 }
 
-/// The log is on the disk of the data, and that disk gets full: all can read, and are told.
+/// The log is on the same disk as the data, and it gets full: all clients can still read, and are told.
 #[test]
 fn a_log_on_the_full_disk_keeps_nobody_from_reading() {
     const DISK_BYTES: usize = 8 * 1024 * 1024;
@@ -74,7 +74,7 @@ fn a_log_on_the_full_disk_keeps_nobody_from_reading() {
     let (code, _, complaints) = script(&format!("/register ana {PASSWORD}\nhello\n"));
     assert_eq!(code, 0, "{complaints}");
     disk.fill(0);
-    // The rest of the last page of the log, too.
+    // Fill the rest of the log's last page too.
     for _ in 0..60 {
         let mut stranger = TestPeer::connect(server.address());
         stranger.request(json!({"type": "login", "username": "nobody", "password": "not this one"}));
@@ -113,7 +113,7 @@ fn a_client_whose_complaints_are_not_read_sends_all_the_same() {
     assert_eq!(history.to_string().matches("\"hello\"").count(), 3, "{history}");
 }
 
-/// The reader of its output is gone: what was given to it is sent all the same, and it ends.
+/// If the reader of the client's output is gone, its input is sent all the same, and it ends.
 #[test]
 fn a_client_whose_output_is_not_read_sends_all_the_same() {
     let server = TestServer::start();
@@ -139,7 +139,7 @@ fn a_reader_that_is_stopped_holds_up_no_shutdown() {
     let mut server = TestServer::start_as(ServerSpec::default().under(starter(STUCK, folder.path())));
     server.signal(Signal::Interrupt);
     assert_eq!(server.wait(), 0);
-    // The data is whole, and nobody holds it.
+    // The data is intact, and not locked.
     let again = ServerSpec::default().on_data(&server.data());
     assert_eq!(TestServer::start_as(again).stop(), 0);
 }

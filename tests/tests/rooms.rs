@@ -5,7 +5,7 @@ use lanchat_model::limits;
 use lanchat_tests::{TestPeer, TestServer, new_id};
 use serde_json::{Value, json};
 
-/// The texts of the messages among `frames`.
+/// Returns the texts of the messages among `frames`.
 fn texts(frames: &[Value]) -> Vec<&str> {
     frames
         .iter()
@@ -18,7 +18,7 @@ fn seqs(frames: &[Value]) -> Vec<u64> {
     frames.iter().filter_map(|frame| frame["seq"].as_u64()).collect()
 }
 
-/// The frames that follow an `attach` with these fields.
+/// Returns the frames that follow an `attach` with these fields.
 fn attached_with(peer: &mut TestPeer, fields: Value) -> Vec<Value> {
     let mut frame = fields;
     frame["type"] = "attach".into();
@@ -125,7 +125,7 @@ fn a_resend_is_one_message_with_one_answer() {
     assert_eq!(texts(&bob.barrier()), ["once"]);
 }
 
-/// Also where nobody is any more, and after the server died (#11, item 19).
+/// This holds even in an empty room, and after the server died (#11, item 19).
 #[test]
 fn a_resend_after_leaving_has_the_same_answer() {
     let mut server = TestServer::start();
@@ -281,8 +281,8 @@ fn marks_are_kept_for_each_device_and_never_move_back() {
     assert_eq!(welcome["rooms"][0]["mark"], 4, "{welcome}");
 }
 
-/// Somebody who makes rooms and leaves them as fast as they can leaves room for everybody else, also over a restart; and a
-/// room that was emptied goes on where it ended, because cursors go by name.
+/// A user who makes and leaves rooms as fast as possible leaves room for everybody else, even across a restart. An
+/// emptied room continues where it ended, because cursors go by name.
 #[test]
 fn rooms_that_are_made_and_left_are_bounded_for_each_account() {
     let mut server = TestServer::start();

@@ -1,4 +1,4 @@
-//! What somebody learns who reads the link, the logs, or the files: no password, no token, no message.
+//! What an eavesdropper learns from the link, the logs, or the files: no password, no token, no message.
 #![cfg(unix)]
 
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ const NEW_PASSWORD: &str = "canary-password-two-93be";
 const IN_THE_LOBBY: &str = "canary-in-the-lobby-5d02";
 const IN_PRIVATE: &str = "canary-in-private-c81f";
 
-/// Everything that a conversation holds passes the link, and nothing of it can be read there (#2, item 9).
+/// A whole conversation passes the link, but none of it can be read there (#2, item 9).
 #[test]
 fn nothing_secret_is_on_the_link_nor_in_a_log() {
     let Some(lan) = Lan::new(2, Addressing::Both) else { return };
@@ -62,7 +62,7 @@ fn nothing_secret_is_on_the_link_nor_in_a_log() {
     }
 }
 
-/// The device tokens that a client keeps.
+/// Returns the device tokens that a client keeps.
 fn tokens_of(home: &Home) -> Vec<String> {
     let kept = home.files().into_iter().filter(|path: &PathBuf| path.ends_with("servers.json"));
     let mut tokens = Vec::new();
@@ -88,7 +88,7 @@ fn collect_tokens(value: &Value, tokens: &mut Vec<String>) {
     }
 }
 
-/// At a terminal: neither on the screen nor in the history of what was typed.
+/// At a terminal, secrets are neither on the screen nor in the input history.
 #[test]
 fn a_password_that_is_typed_is_neither_shown_nor_kept() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -101,7 +101,7 @@ fn a_password_that_is_typed_is_neither_shown_nor_kept() {
     terminal.wait_for("waiting for the line in the lobby", |screen| {
         screen.contents().lines().any(|line| line.contains("ana") && line.contains("a line for the history"))
     });
-    // A slip of the finger makes it no login.
+    // A typing error makes this an unknown command.
     terminal.enter(&format!("/lgoin ana {OLD_PASSWORD}"));
     terminal.wait_for_text("/login");
     terminal.enter("/quit");
@@ -112,7 +112,7 @@ fn a_password_that_is_typed_is_neither_shown_nor_kept() {
     assert!(!kept.iter().any(|text| text.contains(OLD_PASSWORD)), "the password is kept");
 }
 
-/// What a client keeps is for its owner only.
+/// Only the owner can read a client's files.
 #[test]
 fn the_files_of_a_client_are_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;

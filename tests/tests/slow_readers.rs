@@ -1,8 +1,8 @@
-//! Fifty clients that read nothing while much is written: they cost the server next to no memory and delay nobody, and
-//! when they read on they get everything, in order (I2, I7).
+//! Fifty clients that stop reading while much is written: they cost the server almost no memory and do not delay
+//! others, and when they resume they get everything in order (I2, I7).
 //!
-//! CI has 8,000 messages of one KiB, which is twice what the sockets between hold; `LANCHAT_LEDGER=long` has 200,000. What
-//! is measured is printed.
+//! CI uses 8,000 messages of one KiB, twice what the sockets in between hold; `LANCHAT_LEDGER=long` uses 200,000. The
+//! measurements are printed.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -26,14 +26,14 @@ fn messages() -> usize {
     if std::env::var("LANCHAT_LEDGER").is_ok_and(|size| size == "long") { 200_000 } else { 8_000 }
 }
 
-/// The memory of the server that is really there, in KiB.
+/// Returns the resident memory of the server, in KiB.
 fn resident(server: &TestServer) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.id())).expect("the server runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells it");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// Has all writers post `count` messages in all; tells how long each ack took, in order.
+/// Makes the writers post `count` messages in all. Returns how long each ack took, in order.
 async fn write(writers: Vec<Light>, count: usize) -> (Vec<Light>, Vec<Duration>) {
     let mut tasks = JoinSet::new();
     for mut writer in writers {
@@ -67,7 +67,7 @@ fn p99(sorted: &[Duration]) -> Duration {
     sorted[sorted.len() * 99 / 100]
 }
 
-/// A reader that stopped, and is cut off after a while as one that makes no progress: it comes back by its cursor.
+/// A reader that has stopped, and is disconnected after a while for making no progress: it comes back with its cursor.
 struct Stopped {
     light: Light,
     token: String,
@@ -75,7 +75,7 @@ struct Stopped {
 }
 
 impl Stopped {
-    /// Reads on to `last`: every position once, in order.
+    /// Reads up to `last`: every position once, in order.
     async fn read_to(mut self, last: u64, crowd: Arc<Crowd>) {
         while self.cursor < last {
             match self.light.next_line().await {
@@ -93,7 +93,7 @@ impl Stopped {
     }
 }
 
-/// The position of an entry. A parser would be most of the work of this test.
+/// Returns the position of an entry. A parser would be most of the work of this test.
 fn seq(line: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(line).ok()?;
     text.starts_with("{\"type\":\"message\"").then_some(())?;

@@ -1,17 +1,17 @@
-//! Sentences of PROTOCOL.md that somebody who writes a client has to be able to rely on, one test each.
+//! Sentences of PROTOCOL.md that authors of clients must be able to rely on, one test each.
 #![cfg(unix)]
 
 use lanchat_model::limits;
 use lanchat_tests::{PASSWORD, Proxy, TestPeer, TestServer, new_id};
 use serde_json::{Value, json};
 
-/// The answer to a line as it is.
+/// Returns the answer to a raw line.
 fn answer(peer: &mut TestPeer, line: &str) -> Value {
     peer.write_line(line);
     peer.next_frame().expect("an answer")
 }
 
-/// The codes that a line is answered by, on a connection that has not logged in and on one that has.
+/// Returns the codes that answer a line, on a connection before login and on one after it.
 fn codes(server: &TestServer, name: &str, line: &str) -> [Value; 2] {
     let before = answer(&mut TestPeer::connect(server.address()), line);
     let mut peer = TestPeer::connect(server.address());
@@ -19,7 +19,7 @@ fn codes(server: &TestServer, name: &str, line: &str) -> [Value; 2] {
     [before, answer(&mut peer, line)].map(|answer| answer["code"].clone())
 }
 
-/// §2: what is wrong first.
+/// §2: the first error wins.
 #[test]
 fn of_several_things_that_are_wrong_the_first_is_told() {
     let server = TestServer::start();
@@ -75,7 +75,7 @@ fn null_is_absent_and_integers_are_digits() {
     }
 }
 
-/// §2: the limit is one of bytes on the wire, the end of the line among them.
+/// §2: the limit counts bytes on the wire, including the line end.
 #[test]
 fn a_carriage_return_counts_for_the_limit() {
     let server = TestServer::start();
@@ -95,7 +95,7 @@ fn a_carriage_return_counts_for_the_limit() {
     assert_eq!(peer.next_frame(), None);
 }
 
-/// §4: what shows nothing is no part of a name that is new.
+/// §4: a new name must not hold invisible characters.
 #[test]
 fn a_new_display_name_holds_nothing_invisible() {
     let server = TestServer::start();
@@ -122,7 +122,7 @@ fn a_new_display_name_holds_nothing_invisible() {
     assert_eq!(peer.request(register)["display_name"], name);
 }
 
-/// §5: a room has one cursor, and cursors of others are none.
+/// §5: a room has one cursor, and cursors of other rooms are ignored.
 #[test]
 fn a_room_with_two_cursors_is_refused() {
     let server = TestServer::start();
@@ -143,7 +143,7 @@ fn the_lobby_is_one_of_the_rooms_of_an_account() {
     let server = TestServer::start();
     let rooms: Vec<String> =
         (1..limits::GROUPS_PER_ACCOUNT_MAX).map(|number| format!("room-{number}")).collect();
-    // An account makes so many in a day.
+    // An account may make only this many in a day.
     for (number, of_maker) in rooms.chunks(limits::ROOMS_MADE_PER_DAY_MAX).enumerate() {
         let mut maker = TestPeer::registered(server.address(), &format!("maker-{number}"));
         for room in of_maker {
@@ -159,7 +159,7 @@ fn the_lobby_is_one_of_the_rooms_of_an_account() {
     assert_eq!(ana.refused(json!({"type": "join", "room": "one-more", "tail": 0})), "too_many_rooms");
 }
 
-/// §6: what stands before a `bye` is taken, and an `ack` that did not come is asked for by sending again.
+/// §6: posts before a `bye` are accepted, and a missing `ack` is obtained by sending again.
 #[test]
 fn posts_before_a_bye_or_an_end_are_stored_once() {
     let server = TestServer::start();
@@ -185,7 +185,7 @@ fn posts_before_a_bye_or_an_end_are_stored_once() {
             }
         }
         let mut again = TestPeer::logged_in(server.address(), "ana");
-        // Behind all that was taken before.
+        // This comes after all posts accepted before.
         again.send("lobby", "behind");
         let stored = stored_of(&mut again, &ids);
         assert!(ids.starts_with(&stored), "a beginning: {stored:?} of {ids:?}");
@@ -197,7 +197,7 @@ fn posts_before_a_bye_or_an_end_are_stored_once() {
     }
 }
 
-/// Those of `ids` that are in the lobby's log, in its order.
+/// Returns those of `ids` that are in the lobby's log, in its order.
 fn stored_of(peer: &mut TestPeer, ids: &[String]) -> Vec<String> {
     let history = peer.request(json!({"type": "history", "room": "lobby", "limit": 200}));
     let entries = history["entries"].as_array().cloned().unwrap_or_default();
@@ -219,7 +219,7 @@ fn nobody_types_in_a_private_chat_that_is_not_there() {
     assert_eq!(ana.expect("typing")["room"], "@bob");
 }
 
-/// §9: a name that nobody can have is as any that nobody has.
+/// §9: an impossible name is treated like any unused one.
 #[test]
 fn rooms_of_reserved_names_are_refused_as_the_page_says() {
     let server = TestServer::start();
@@ -236,7 +236,7 @@ fn rooms_of_reserved_names_are_refused_as_the_page_says() {
     }
 }
 
-/// §2, §4: texts that are too long, names that only look reserved, and what is looked at first.
+/// §2, §4: texts that are too long, names that only look reserved, and what is checked first.
 #[test]
 fn what_no_server_gave_or_made_is_not_known() {
     let server = TestServer::start();
@@ -257,7 +257,7 @@ fn what_no_server_gave_or_made_is_not_known() {
     assert_eq!(ana.refused(both_wrong), "bad_password");
 }
 
-/// §5, §7: rooms that one is in, that nobody is in, and that are not there; bounds that are no errors.
+/// §5, §7: rooms that the account is in, empty rooms, and rooms that do not exist; bounds that are not errors.
 #[test]
 fn rooms_and_bounds_are_answered_as_the_page_says() {
     let server = TestServer::start();
@@ -283,7 +283,7 @@ fn rooms_and_bounds_are_answered_as_the_page_says() {
     }
 }
 
-/// §6, §8: the order of the errors of a `send`, and what of a text counts.
+/// §6, §8: the order of the errors of a `send`, and which part of a text counts.
 #[test]
 fn a_send_is_looked_at_in_the_order_of_the_page() {
     let server = TestServer::start();

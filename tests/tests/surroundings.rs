@@ -1,5 +1,5 @@
-//! What surrounds a program and changes, or is not as it should be: the time zone, the disk of the home, the network's
-//! largest packet.
+//! Surroundings of a program that change, or are not as they should be: the time zone, the disk of the home, the
+//! network's largest packet.
 #![cfg(unix)]
 
 use std::fs;
@@ -10,8 +10,8 @@ use lanchat_tests::{
     TestServer, lanchat, lanchatd, skipped,
 };
 
-/// A file of a time zone so many hours east of Greenwich, without any change (RFC 8536 §3): the head, the one type of local
-/// time, and the name.
+/// Returns the file of a time zone `hours` hours east of Greenwich, without transitions (RFC 8536 §3): the header, the
+/// one local time type, and the name.
 fn zone(hours: i32) -> Vec<u8> {
     let mut block = b"TZif2".to_vec();
     block.extend([0; 15]);
@@ -52,7 +52,7 @@ fn a_time_zone_that_changes_is_followed() {
         (minutes(&row[..5]) - minutes(&sent[11..16])).rem_euclid(24 * 60) / 60
     };
     assert_eq!(says("before the flight"), 1);
-    // Whole or not at all, as systems do it.
+    // The file is replaced whole or not at all, as systems do it.
     let next = home.path().join("next");
     fs::write(&next, zone(9)).expect("a file can be written");
     fs::rename(&next, &file).expect("a file can be renamed");
@@ -66,7 +66,7 @@ struct Fat {
     folder: tempfile::TempDir,
 }
 
-/// Makes a disk of exFAT in a file, mounts it with these options, says so, and unmounts it when its input ends.
+/// Makes an exFAT disk in a file, mounts it with these options, says so, and unmounts it when its input ends.
 const HOLD: &str = r#"truncate -s 16M "$1/image" && mkfs.exfat "$1/image" >&2 && mkdir "$1/disk" || exit 1
 loop=$(losetup --find --show "$1/image") && mount.exfat-fuse -o "$2" "$loop" "$1/disk" >&2 && echo mounted && cat
 umount "$1/disk"; losetup --detach "$loop""#;
@@ -97,14 +97,14 @@ impl Fat {
         self.folder.path().join("disk")
     }
 
-    /// A program that sees the disk.
+    /// Returns a launch of a program that sees the disk.
     fn launch(&self, program: &Path) -> Launch {
         let namespace = format!("--mount=/proc/{}/ns/mnt", self.holder.id());
         Launch::new("nsenter").args([&namespace, "--"]).arg(program).env("HOME", self.disk())
     }
 }
 
-/// Number 43: what is said of a disk without access rights works.
+/// Number 43: the advice about a disk without access rights works.
 #[test]
 fn a_disk_without_access_rights_is_told_what_helps_and_it_does() {
     let Some(fat) = Fat::mounted("umask=000") else { return };
@@ -116,13 +116,13 @@ fn a_disk_without_access_rights_is_told_what_helps_and_it_does() {
     let (code, _, complaints) = Process::run(&fat.launch(lanchatd()).args(server), "");
     assert_ne!(code, 0, "{complaints}");
     assert!(complaints.contains("keeps no access rights") && complaints.contains("--data"), "{complaints}");
-    // Another folder.
+    // First advice: another folder.
     let elsewhere = Home::new();
     let state = elsewhere.path().join("state");
     let (code, _, complaints) =
         Process::run(&fat.launch(lanchat()).args(["trust", "list", "--home"]).arg(&state), "");
     assert_eq!(code, 0, "{complaints}");
-    // A password file, which is read before anybody is gone to.
+    // A password file is read before the client connects.
     let write = fat.launch(Path::new("sh")).args(["-c", "echo 'correct horse' >\"$HOME/password\""]);
     assert_eq!(Process::run(&write, "").0, 0);
     let log_in = fat.launch(lanchat()).args(["--server", "127.0.0.1:1", "--home"]).arg(&state);
@@ -135,7 +135,7 @@ fn a_disk_without_access_rights_is_told_what_helps_and_it_does() {
     );
     drop(fat);
 
-    // The options of the sentence.
+    // Use the mount options that the sentence names.
     let Some(fat) = Fat::mounted("uid=0,umask=077") else { return };
     let hosting = fat.launch(lanchat()).args(["host"]).args(server).args(["--tail", "5"]);
     let (code, shown, complaints) = Process::run(&hosting, &format!("/register ana {PASSWORD}\nhello\n"));
@@ -152,7 +152,7 @@ fn a_network_that_loses_large_packets_is_told_from_a_computer_that_is_off() {
     let [server_host, client, _off] = lan.hosts() else { panic!("three hosts") };
     let server = TestServer::start_as(ServerSpec::on(&server_host.place(), "office"));
     server.stderr().wait_for_text("advertised");
-    // Longer frames than this vanish in the switch; nobody is told.
+    // Longer frames than this vanish silently in the switch.
     lan.switch().ip("link set port1 mtu 500");
     let home = Home::new();
     let connect = |address: &str| {

@@ -1,4 +1,5 @@
-//! Teams stay together: who misses a server is told so and led back to it, and nobody hosts beside another in silence.
+//! Teams stay together: a user whose server is missing is told so and led back to it, and nobody hosts next to another
+//! unnoticed.
 #![cfg(unix)]
 
 use lanchat_tests::{
@@ -6,9 +7,9 @@ use lanchat_tests::{
     TestPeer, TestServer, alone, lanchat,
 };
 
-/// The exit code of a client that has no server to go to.
+/// The exit code of a client without a server to connect to.
 const EXIT_NO_SERVER: i32 = 2;
-/// The exit code of a client that goes to no server that nobody has decided to trust.
+/// The exit code of a client that refuses a server that nobody has decided to trust.
 const EXIT_TRUST: i32 = 3;
 /// What Ctrl+Z sends.
 const CTRL_Z: &str = "\x1a";
@@ -23,24 +24,24 @@ fn serve(host: &Host, name: &str) -> TestServer {
     server
 }
 
-/// Runs a script with these arguments: its exit code, its output, its complaints.
+/// Runs a script with these arguments. Returns its exit code, its output and its complaints.
 fn script(host: &Host, home: &Home, arguments: &[&str], input: &str) -> (i32, String, String) {
     Process::run(&host.launch(lanchat()).home(home).args(arguments), input)
 }
 
-/// An account on the server of a host, by its address.
+/// Registers an account on a host's server, by its address.
 fn register(host: &Host, home: &Home, server: &Host, name: &str) {
     let input = format!("/register {name} {PASSWORD}\n");
     let (code, _, complaints) = script(host, home, &["--server", &server.ipv4()], &input);
     assert_eq!(code, 0, "{complaints}");
 }
 
-/// How many servers answer on the link.
+/// Returns how many servers answer on the link.
 fn servers_around(host: &Host) -> usize {
     script(host, &Home::new(), &["discover", "--json"], "").1.lines().count()
 }
 
-/// Number 28: the question stands, a colleague hosts, Enter.
+/// Number 28: while the question is on the screen, a colleague hosts; then Enter.
 #[test]
 fn whoever_hosts_meanwhile_is_found_at_the_question_and_joined_by_enter() {
     let _alone = alone();
@@ -65,13 +66,13 @@ fn whoever_hosts_meanwhile_is_found_at_the_question_and_joined_by_enter() {
     assert_eq!(servers_around(ana), 1, "nobody hosts beside it");
 }
 
-/// The same a moment later: the answer is given before the colleague was seen.
+/// The same a moment later: the answer is given before the colleague is seen.
 #[test]
 fn it_is_looked_once_more_before_hosting() {
     let _alone = alone();
     let Some(lan) = Lan::new(2, Addressing::Both) else { return };
     let [colleague, ana] = lan.hosts() else { panic!("two hosts") };
-    // It says nothing until the answer was given.
+    // The new server is stopped until the answer is given.
     let server = serve(colleague, "colleague");
     server.signal(Signal::Stop);
     let mut terminal = terminal(ana, &Home::new());
@@ -83,7 +84,7 @@ fn it_is_looked_once_more_before_hosting() {
     assert_eq!(servers_around(ana), 1, "nobody hosts beside it");
 }
 
-/// Number 28: the server where one has an account is off, and comes back.
+/// Number 28: the server with the user's account is off, and comes back.
 #[test]
 fn a_known_server_that_is_off_is_named_and_joined_when_it_is_back() {
     let _alone = alone();
@@ -106,7 +107,7 @@ fn a_known_server_that_is_off_is_named_and_joined_when_it_is_back() {
     assert_eq!(servers_around(ana), 1);
 }
 
-/// The same while another server is there, which is new.
+/// The same while another, new server is there.
 #[test]
 fn a_known_server_is_waited_for_while_new_ones_are_offered() {
     let _alone = alone();
@@ -124,7 +125,7 @@ fn a_known_server_is_waited_for_while_new_ones_are_offered() {
     terminal.enter("");
     terminal.wait_for_text("Type 1 to join it");
     server.start_again();
-    // Found beside the new one it is what Enter means; found alone it is gone to.
+    // Found next to the new one, it is what Enter means; found alone, it is connected to.
     terminal.wait_for("waiting for the office", |screen| {
         screen.contents().contains("“office” as ana]") || screen.contents().contains("lobby>")
     });
@@ -138,7 +139,7 @@ fn a_known_server_is_waited_for_while_new_ones_are_offered() {
     }
 }
 
-/// Number 28: both saw nobody, and both host.
+/// Number 28: two users see nobody, and both host.
 #[test]
 fn two_hosts_of_one_link_are_told_of_each_other() {
     let _alone = alone();
@@ -157,7 +158,7 @@ fn two_hosts_of_one_link_are_told_of_each_other() {
     assert!(!first.screen().contains("Another server is on this network: “kitchen”"), "not of itself");
 }
 
-/// Who hosted yesterday hosts again: that splits nobody off.
+/// A user who hosted yesterday hosts again, which does not split anybody off.
 #[test]
 fn the_own_server_is_hosted_again_by_enter() {
     let _alone = alone();
@@ -173,7 +174,7 @@ fn the_own_server_is_hosted_again_by_enter() {
     terminal.wait_for_text("lobby>");
 }
 
-/// Number 39: the one used last, and who one is there.
+/// Number 39: the list names the server used last, and the user's account there.
 #[test]
 fn enter_means_the_server_that_was_used_last() {
     let _alone = alone();
@@ -200,7 +201,7 @@ fn enter_means_the_server_that_was_used_last() {
     }
 }
 
-/// Number 39: by its name, and under the rules of every other advert (ADR 7).
+/// Number 39: a server by its name, under the rules for every advert (ADR 7).
 #[test]
 fn a_server_can_be_named_by_what_it_is_called() {
     let _alone = alone();
@@ -231,7 +232,7 @@ fn a_server_can_be_named_by_what_it_is_called() {
     assert!(complaints.contains("is NOT the server of this name that you know"), "{complaints}");
 }
 
-/// Hosts in a terminal and says where.
+/// Hosts in a terminal and returns the address.
 fn host_in_terminal(home: &Home, arguments: &[&str]) -> (Terminal, std::net::SocketAddr) {
     let launch = Launch::new(lanchat()).home(home);
     let launch = launch.args(["host", "--no-mdns", "--listen", "127.0.0.1:0"]).args(arguments);
@@ -242,7 +243,7 @@ fn host_in_terminal(home: &Home, arguments: &[&str]) -> (Terminal, std::net::Soc
     (terminal, address.expect("the banner shows the address"))
 }
 
-/// Number 30: whatever reads the keyboard, the editor or the terminal itself.
+/// Number 30: whether the editor or the terminal itself reads the keyboard.
 #[test]
 fn ctrl_z_of_the_host_freezes_nobody() {
     for arguments in [&[][..], &["--plain"]] {
@@ -253,7 +254,7 @@ fn ctrl_z_of_the_host_freezes_nobody() {
         host.wait_for_text("Ctrl+Z does not stop this program");
         bob.send("lobby", "after");
         assert_eq!(bob.expect("message")["message"], "after");
-        // Also while a password is asked for.
+        // The same while a password is asked for.
         host.enter("/register ana");
         host.wait_for_text("New password");
         host.press(CTRL_Z);
@@ -262,7 +263,7 @@ fn ctrl_z_of_the_host_freezes_nobody() {
     }
 }
 
-/// The control: who hosts nothing is stopped, and comes back to all that was said.
+/// The control: a client that does not host is stopped, and comes back to everything that was said.
 #[test]
 fn ctrl_z_of_a_guest_stops_the_guest() {
     let server = TestServer::start();

@@ -9,10 +9,10 @@ use lanchat_model::limits;
 use lanchat_tests::{Home, Launch, PASSWORD, Terminal, TestPeer, TestServer, lanchat, new_id};
 use serde_json::json;
 
-/// Messages of a flood that scroll by, at least, between two keys of somebody who types slowly.
+/// The least number of flood messages that scroll by between two keys of a slow typist.
 const BETWEEN_KEYS: u64 = 50;
 
-/// Ana at her terminal, in the lobby.
+/// Starts ana at her terminal, in the lobby.
 fn ana_at(server: &TestServer, home: &Home) -> Terminal {
     let launch = Launch::new(lanchat()).home(home).arg("--server").arg(server.address().to_string());
     let mut terminal = Terminal::start(launch);
@@ -20,7 +20,7 @@ fn ana_at(server: &TestServer, home: &Home) -> Terminal {
     terminal
 }
 
-/// Fills the lobby as fast as the server takes it, until it is dropped.
+/// Fills the lobby as fast as the server accepts posts, until it is dropped.
 struct Flood {
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
@@ -58,13 +58,13 @@ impl Drop for Flood {
     }
 }
 
-/// The number of the latest message of a [`Flood`] that is seen.
+/// Returns the number of the latest visible message of a [`Flood`].
 fn latest_of_flood(screen: &str) -> u64 {
     let numbers = screen.lines().filter_map(|line| line.split_once("flood ")?.1.trim().parse().ok());
     numbers.max().unwrap_or(0)
 }
 
-/// The next message of ana that `peer` gets.
+/// Returns the next message from ana that `peer` gets.
 fn from_ana(peer: &mut TestPeer) -> String {
     let frame = peer.expect_where("message", |frame| frame["username"] == "ana");
     frame["message"].as_str().expect("a text").to_owned()
@@ -101,7 +101,7 @@ fn a_line_typed_slowly_and_a_pasted_block_stay_intact_in_a_flood() {
     assert_eq!(from_ana(&mut watcher), "after the flood");
 }
 
-/// What strangers may send that means something to a terminal, and what must be seen of it instead.
+/// Texts from strangers that mean something to a terminal, and what must be shown instead.
 const HOSTILE: &[&str] = &[
     "\u{1b}]0;title\u{7}",
     "\u{1b}]2;title\u{1b}\\",
@@ -125,7 +125,7 @@ const HOSTILE: &[&str] = &[
     "\u{2028}\u{2029}\u{200b}\u{feff}\u{e0041}\u{ad}",
 ];
 
-/// Whether the server takes no such text: it has control characters other than tabs and newlines.
+/// Returns whether the server refuses a text because of control characters other than tabs and newlines.
 fn is_refused(text: &str) -> bool {
     text.bytes().any(|byte| byte < 0x20 && byte != b'\t' && byte != b'\n')
 }
@@ -143,7 +143,7 @@ fn hostile_messages_only_ever_show_text() {
         let text = format!("<{payload}> end{number}.");
         let answer = mallory.answer_to(&new_id(), json!({"type": "send", "room": "lobby", "message": text}));
         if is_refused(payload) {
-            // By this server; what another one lets through is cleaned all the same (`client/src/sanitize`).
+            // This server refuses it; what another one lets through is sanitised all the same (`client/src/sanitize`).
             assert_eq!(answer["code"], "bad_message", "{answer}");
             continue;
         }
@@ -153,7 +153,7 @@ fn hostile_messages_only_ever_show_text() {
             row.ends_with("half a line")
         });
     }
-    // Each by somebody else: what one account changes often is told late.
+    // Each is sent by another account: frequent changes of one account are reported late.
     let mut people = Vec::new();
     for (number, payload) in HOSTILE.iter().enumerate().filter(|(_, payload)| !is_refused(payload)) {
         let mut peer = TestPeer::registered(server.address(), &format!("mallory{number}"));
@@ -238,7 +238,7 @@ fn ctrl_d_on_an_empty_line_leaves() {
     assert_eq!(terminal.wait_for_exit(), 0);
 }
 
-/// A lost connection is told once, and so is its return; what was typed meanwhile is sent once.
+/// A lost connection is reported once, and so is its return; lines typed meanwhile are sent once.
 #[test]
 fn a_lost_connection_is_told_once_and_nothing_typed_is_lost() {
     let (mut server, home) = (TestServer::start(), Home::new());
@@ -276,7 +276,7 @@ fn typing_is_seen_while_it_goes_on_and_leaves_no_trace() {
     terminal.press("hello");
     bob.expect("typing");
     terminal.press("\x03");
-    // Another one: the server passes on only the first of several hints in a row.
+    // This needs another account: the server passes on only the first of several hints in a row.
     let mut carol = TestPeer::registered(server.address(), "carol");
     carol.write_line(r#"{"type":"typing","id":"t1","room":"lobby"}"#);
     terminal.wait_for_text("typing");
@@ -344,7 +344,7 @@ fn whoever_is_logged_in_is_not_asked_for_a_password() {
     terminal.wait_for_text("You are bob");
 }
 
-/// What was typed for questions that are asked no more is said to nobody.
+/// What was typed for questions that are no longer asked is not sent to anybody.
 #[test]
 fn what_was_typed_ahead_of_a_command_that_gave_up_is_thrown_away() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -370,7 +370,7 @@ fn text_without_commands_is_not_for_a_terminal() {
     terminal.wait_for_text("--text is for a pipe");
 }
 
-/// What the end of a message that was cut promises is true, also later, in another room and next time.
+/// The hint at the end of a cut message holds, even later, in another room, and in the next run.
 #[test]
 fn a_long_message_can_be_read_whole() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -429,7 +429,7 @@ fn commands_say_what_to_do() {
     terminal.wait_for_text("/quit");
 }
 
-/// The lines that were typed before are a convenience, and no reason not to chat.
+/// The input history is a convenience: without it, chatting still works.
 #[test]
 fn a_history_that_cannot_be_used_is_told_and_keeps_nobody_from_chatting() {
     let (server, home) = (TestServer::start(), Home::new());

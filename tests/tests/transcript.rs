@@ -1,4 +1,4 @@
-//! The session of PROTOCOL §12, played against a server: what the page says that it answers, it answers.
+//! The session of PROTOCOL §12, played against a server, which must answer as the page says.
 #![cfg(unix)]
 
 use std::fs;
@@ -7,12 +7,12 @@ use std::path::Path;
 use lanchat_tests::{Meanings, ServerSpec, TestPeer, TestServer, fixed};
 use serde_json::{Value, json};
 
-/// Everybody of the page.
+/// All clients of the page.
 struct Stage {
     server: TestServer,
     ana: Option<TestPeer>,
     bob: Option<TestPeer>,
-    /// What stands for the tokens and the epoch of the page here.
+    /// This session's values for the tokens and the epoch of the page.
     meant: Meanings,
 }
 
@@ -21,7 +21,7 @@ impl Stage {
         self.bob.as_mut().expect("bob is here")
     }
 
-    /// What bob does so that ana is told this.
+    /// Makes bob do what leads to this frame for ana.
     fn cause(&mut self, frame: &Value) {
         match (frame["type"].as_str(), frame["username"].as_str()) {
             (Some("message"), Some("bob")) if frame["message"] == "hello!" => {
@@ -40,7 +40,7 @@ impl Stage {
         }
     }
 
-    /// What happens before ana comes for the first time, and while her connection is lost.
+    /// Does what happens before ana comes for the first time, and while her connection is lost.
     fn before_hello(&mut self) {
         if self.bob.is_none() {
             let mut bob = TestPeer::registered(self.server.address(), "Bob");
@@ -57,7 +57,7 @@ impl Stage {
         self.bob().request(json!({"type": "away", "reason": "lunch"}));
     }
 
-    /// Ana hears all of these frames; answers and deliveries may overtake each other.
+    /// Lets ana receive all of these frames; answers and deliveries may overtake each other.
     fn hear(&mut self, expected: &[Value]) {
         if expected.first().is_some_and(|frame| frame["type"] == "hello") {
             self.before_hello();
@@ -102,7 +102,7 @@ fn the_session_of_the_page_is_one_that_a_server_has() {
             // Half a minute of silence.
             "S" if parsed["type"] == "ping" => {}
             "S" => {
-                // Typing is kept nowhere: whoever is to be told of it has to have the room by then.
+                // Typing is never stored, so the receiver must be in the room by then.
                 if parsed["type"] == "typing" {
                     stage.hear(&std::mem::take(&mut expected));
                 }

@@ -1,4 +1,4 @@
-//! Servers that pretend to be a known one: no password and no token reaches them.
+//! Servers that pretend to be a known one: passwords and tokens do not reach them.
 #![cfg(unix)]
 
 use lanchat_tests::{
@@ -8,10 +8,10 @@ use lanchat_tests::{
 
 /// The exit code of a client that refuses a server's key.
 const EXIT_TRUST: i32 = 3;
-/// The exit code of a client that has no server to go to.
+/// The exit code of a client without a server to connect to.
 const EXIT_NO_SERVER: i32 = 2;
 
-/// A client that knows a server, at an address that can be given to somebody else.
+/// A client that knows a server, at an address that can be given to another server.
 struct Known {
     server: TestServer,
     server_id: String,
@@ -20,7 +20,7 @@ struct Known {
 }
 
 impl Known {
-    /// Ana registers; her client keeps the server's key and her token.
+    /// Registers ana; her client keeps the server's key and her token.
     fn new() -> Self {
         let server = TestServer::start();
         let proxy = Proxy::to(server.address());
@@ -32,7 +32,7 @@ impl Known {
         known
     }
 
-    /// Runs the client with this input: its exit code and its complaints.
+    /// Runs the client with this input. Returns its exit code and its complaints.
     fn visit(&self, input: &str) -> (i32, String) {
         let address = self.proxy.address().to_string();
         let mut pipe = Pipe::start(&self.home, &Place::Here, &["--plain", "--server", &address]);
@@ -73,7 +73,7 @@ fn a_server_that_was_never_seen_before_is_trusted_on_first_use() {
     unknown.wait_for_trust();
 }
 
-/// The same id and another key (#2, item 7).
+/// The impostor has the same id and another key (#2, item 7).
 #[test]
 fn a_server_with_another_key_is_refused_before_anything_secret_is_sent() {
     let known = Known::new();
@@ -88,7 +88,7 @@ fn a_server_with_another_key_is_refused_before_anything_secret_is_sent() {
     assert!(hex >= 2, "both fingerprints in hex: {said}");
 }
 
-/// The certificate of the real server, byte by byte, without its key (#2, item 7).
+/// The impostor has the certificate of the real server, byte by byte, without its key (#2, item 7).
 #[test]
 fn a_copied_certificate_without_its_key_is_refused_before_anything_secret_is_sent() {
     let known = Known::new();
@@ -102,7 +102,7 @@ fn a_copied_certificate_without_its_key_is_refused_before_anything_secret_is_sen
     assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
 }
 
-/// Somebody else altogether, at an address where a known server used to be.
+/// An entirely different server is at an address where a known server used to be.
 #[test]
 fn another_server_at_a_known_address_is_not_taken_for_a_new_one() {
     let known = Known::new();
@@ -125,8 +125,8 @@ fn a_client_that_reconnects_to_an_impostor_stops_before_it_resumes() {
     assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
 }
 
-/// A login in the middle of a session makes another connection. It goes to the server of the session, and to nobody
-/// who answers there instead; not even if the key was forgotten meanwhile.
+/// A login during a session makes another connection. It goes to the server of the session, and never to one that
+/// answers there instead, even if the key was forgotten meanwhile.
 #[test]
 fn a_login_in_the_middle_of_a_session_goes_to_the_same_server() {
     let known = Known::new();
@@ -144,8 +144,8 @@ fn a_login_in_the_middle_of_a_session_goes_to_the_same_server() {
     assert_eq!(impostor.trusted_bytes(), 0, "the impostor was told something");
 }
 
-/// Nobody is asked in a pipe, and which of two known servers answers first is no choice: the slower one may have been
-/// made so.
+/// Nobody can be asked in a pipe, and the first of two known servers to answer must not win: the other may have been
+/// slowed down on purpose.
 #[test]
 fn a_script_that_knows_several_servers_names_the_one_it_means() {
     let (home, server, mut other) = (Home::new(), TestServer::start(), TestServer::start());
@@ -169,7 +169,7 @@ fn a_script_that_knows_several_servers_names_the_one_it_means() {
     assert_eq!(run(&["--server", &server.address().to_string()], "for this one\n").0, 0);
 }
 
-/// What a server is called is its own word, also of one that is known: it gets nothing that is meant for another one.
+/// A server chooses its own name, even a known one: it must not get anything meant for another server.
 #[test]
 fn a_known_server_that_takes_the_name_of_another_one_gets_nothing_that_is_for_that_one() {
     let (home, folder) = (Home::new(), tempfile::tempdir().unwrap());
@@ -198,13 +198,13 @@ fn a_known_server_that_takes_the_name_of_another_one_gets_nothing_that_is_for_th
             complaints.contains("ANOTHER one") && complaints.contains(&address.to_string()),
             "{complaints}"
         );
-        // From here on it is also remembered by the name that it took.
+        // From here on it is also remembered under the name that it took.
         assert_eq!(run(&["--server", &address.to_string()], "for this one\n").0, 0);
     }
     assert!(!renamed.stores(b"for the workshop alone"));
 }
 
-/// A name that a person typed leads to the server that it led to, whatever that one calls itself.
+/// A name that a person typed leads to the same server as before, whatever that server calls itself.
 #[test]
 fn a_name_that_was_typed_stays_with_the_server_that_it_led_to() {
     let home = Home::new();
@@ -216,7 +216,7 @@ fn a_name_that_was_typed_stays_with_the_server_that_it_led_to() {
     let address = server.address().to_string();
     let (code, _, complaints) = run(&["--server", &address], &format!("/register ana {PASSWORD}\n"));
     assert_eq!(code, 0, "{complaints}");
-    // As if the network had known a computer of this name then; now it knows none.
+    // Pretend that the network knew a computer of this name then; now it does not.
     let path = home.files().into_iter().find(|path| path.ends_with("servers.json")).unwrap();
     let mut file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     file["servers"][0]["typed"] = serde_json::json!(["workshop:7072"]);
@@ -231,11 +231,11 @@ fn a_name_that_was_typed_stays_with_the_server_that_it_led_to() {
     assert!(complaints.contains("led you to the server") && complaints.contains("pi-server"), "{complaints}");
 }
 
-/// A server calls itself as it likes, and none of that begins a row: it could say there that it is verified.
+/// A server can choose any name, but the name must never begin a row: there it could claim to be verified.
 #[test]
 fn no_name_of_a_server_begins_a_row_of_the_list() {
     let (home, id) = (Home::new(), "0123456789abcdef0123456789abcdef");
-    // Behind the id, the state and a quotation mark a row of 80 columns has room for 27 more.
+    // After the id, the state and a quotation mark, a row of 80 columns has room for 27 more.
     for filler in ["x".repeat(27), "花".repeat(13) + "x", "\u{1}".repeat(6) + "xxx"] {
         let name = format!("{filler}FORGED  verified");
         let server = FakeServer::start_as(FakeIdentity::with_own_key(id), id, &name);
@@ -252,7 +252,7 @@ fn no_name_of_a_server_begins_a_row_of_the_list() {
     }
 }
 
-/// An invitation carries the key: who shows another one is refused at first sight.
+/// An invitation carries the key: a server that shows another one is refused at first sight.
 #[test]
 fn an_invitation_with_the_wrong_key_never_connects() {
     let id = "0123456789abcdef0123456789abcdef";

@@ -1,10 +1,10 @@
-//! Typing: told at once, to those in the room, and kept nowhere (PROTOCOL §8).
+//! Typing: passed on at once to those in the room, and never stored (PROTOCOL §8).
 #![cfg(unix)]
 
 use lanchat_tests::{TestPeer, TestServer};
 use serde_json::{Value, json};
 
-/// Marks typing, which has no answer, and makes sure that it was heard.
+/// Marks typing, which is not answered, and makes sure that the server has read it.
 fn type_in(peer: &mut TestPeer, room: &str) {
     peer.write_line(&json!({"type": "typing", "id": "t1", "room": room}).to_string());
     peer.barrier();

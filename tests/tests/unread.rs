@@ -1,5 +1,5 @@
-//! Answers that nobody reads, and lines that would be too long: neither ends the server nor keeps a client out (PROTOCOL
-//! §2, §7).
+//! Answers that nobody reads, and lines that would be too long: they neither end the server nor keep a client out
+//! (PROTOCOL §2, §7).
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -14,16 +14,16 @@ use lanchat_tests::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-/// As many as ended a server of 512 MiB once.
+/// The number of clients that once ended a server with 512 MiB.
 const GREEDY: usize = 162;
 const GREEDY_ACCOUNTS: usize = 6;
-/// Requests of each: what is answered is several times as long as what sockets hold.
+/// Requests of each client: the answers are several times as long as what sockets hold.
 const REQUESTS: usize = 64;
 const GROWTH_MAX_KIB: u64 = 64 * 1024;
-/// How often somebody is looked after who is waited for.
+/// The pause between two checks.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// The memory of the server that is really there, in KiB.
+/// Returns the resident memory of the server, in KiB.
 fn resident(server: &TestServer) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.id())).expect("the server runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells it");
@@ -76,7 +76,7 @@ async fn answers_that_nobody_reads_cost_little_and_keep_nobody_waiting() {
     drop(greedy);
 }
 
-/// Whoever sends half a line holds memory too: all of them together so much, and the oldest are let go.
+/// Clients that send half a line hold memory too: their total is bounded, and the oldest are disconnected.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_lines_cost_little_however_many_send_them() {
     const HALF: usize = limits::FRAME_BYTES_MAX - 1024;
@@ -97,7 +97,7 @@ async fn half_lines_cost_little_however_many_send_them() {
         halves.push(light);
     }
     let [first, .., last] = &mut halves[..] else { panic!("there are some") };
-    // What the last one sends has the first ones let go, once they have held for so long.
+    // The last client's data makes the server disconnect the first ones, once they have held memory for long enough.
     let is_gone = async {
         loop {
             last.write(b"x").await.expect("the last one is there");
@@ -114,7 +114,7 @@ async fn half_lines_cost_little_however_many_send_them() {
     assert!(growth < GROWTH_MAX_KIB, "{growth} KiB more for half lines");
 }
 
-/// Puts messages into the lobby that an earlier release took. `false`: nothing can.
+/// Puts messages into the lobby that an earlier release accepted. Returns `false` if that is not possible.
 fn poison(data: &std::path::Path, count: usize) -> bool {
     let Some(python) = interpreter() else { return false };
     let insert = "import os, sqlite3, sys
@@ -133,7 +133,7 @@ db.commit()";
     status.success()
 }
 
-/// Forty-eight of them were a line of 3 MB once, on which every client disconnected, came back, and met it again.
+/// Forty-eight of them once made a line of 3 MB, at which every client disconnected, came back, and met it again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_earlier_releases_took_comes_in_lines_within_the_bound() {
     const COUNT: usize = 48;
@@ -203,7 +203,7 @@ fn one_account_cannot_take_all_sessions() {
     }
     let (mut late, answer) = come();
     is_busy(&answer);
-    // The others are kept for whoever knows the password, which a thief of a token does not.
+    // The others are reserved for users who know the password, which a thief of a token does not.
     let mut of_password = Vec::new();
     for _ in limits::SESSIONS_BY_TOKEN_MAX..limits::SESSIONS_PER_ACCOUNT_MAX {
         of_password.push(TestPeer::logged_in(server.address(), "ana"));

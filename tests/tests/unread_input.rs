@@ -1,11 +1,11 @@
-//! A script whose input is not read to its end: it is told so, and its exit code says it.
+//! A script whose input is not read to its end is told so, and its exit code shows it.
 #![cfg(unix)]
 
 use lanchat_tests::{
     FakeIdentity, FakeServer, Home, Launch, PASSWORD, Process, Signal, TestServer, interpreter, lanchat,
 };
 
-/// The exit code of a client that did not send all that it was given.
+/// The exit code of a client that did not send all of its input.
 const EXIT_REFUSED: i32 = 6;
 
 fn registered(server: &TestServer, home: &Home) {
@@ -14,7 +14,7 @@ fn registered(server: &TestServer, home: &Home) {
     assert_eq!(code, 0, "{complaints}");
 }
 
-/// What cannot be read is not the same as what has ended.
+/// An input that cannot be read is not the same as one that has ended.
 #[test]
 fn an_input_that_cannot_be_read_is_not_taken_for_its_end() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -27,7 +27,7 @@ fn an_input_that_cannot_be_read_is_not_taken_for_its_end() {
     assert!(complaints.contains("cannot be read"), "{complaints}");
 }
 
-/// Whoever shares our standard input may have made it one that does not wait.
+/// A process that shares our standard input may have made it non-blocking.
 #[test]
 fn an_input_that_does_not_wait_is_waited_for() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -46,7 +46,7 @@ fn an_input_that_does_not_wait_is_waited_for() {
     assert_eq!(process.wait(), 0, "{}", process.stderr.text());
 }
 
-/// The login is not answered when the program is told to stop: what stands behind it was never said.
+/// The login is not answered yet when the program is told to stop: the lines after it were never sent.
 #[test]
 fn a_script_that_is_stopped_says_that_lines_were_not_sent() {
     let id = "0123456789abcdef0123456789abcdef";
@@ -61,7 +61,7 @@ fn a_script_that_is_stopped_says_that_lines_were_not_sent() {
     assert!(process.stderr.text().contains("were not sent"), "{}", process.stderr.text());
 }
 
-/// Nobody gets what was shown: a reader has failed, and whoever only says something is told.
+/// Nobody receives the output: a program that reads has failed, and one that only sends is told.
 #[test]
 fn an_output_that_cannot_be_written_is_told() {
     let (server, home) = (TestServer::start(), Home::new());

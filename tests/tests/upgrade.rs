@@ -1,5 +1,5 @@
-//! Data directories of other versions: an older one is brought to this one and serves on, a start that dies in the
-//! middle leaves the old or the new, and a newer one is refused in words.
+//! Data directories of other versions: an older one is upgraded and served, a start that dies in the middle leaves the
+//! old or the new, and a newer one is refused with a message.
 #![cfg(unix)]
 
 use std::fs;
@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 /// The exit code of a server that refuses what is in its data directory.
 const EXIT_DATA: i32 = 3;
-/// More steps than a start has at which it can be told to die.
+/// More steps than there are at which a start can be told to die.
 const STEPS_MAX: usize = 48;
 
-/// Runs statements in a database, by a program that shares no code with the server, and tells the first column of
-/// what they select.
+/// Runs statements in a database, with a program that does not share code with the server, and returns the first column
+/// of the result.
 fn sql(python: &Path, database: &Path, statements: &str) -> String {
     let run = "import sqlite3, sys\n\
                db = sqlite3.connect(sys.argv[1])\n\
@@ -30,7 +30,7 @@ fn sql(python: &Path, database: &Path, statements: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// A data directory with the database of the first schema, as it was released.
+/// Returns a data directory with the database of the first schema, as it was released.
 fn frozen(python: &Path) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let data = folder.path().join("data");
@@ -43,7 +43,7 @@ fn frozen(python: &Path) -> (tempfile::TempDir, PathBuf) {
     (folder, data)
 }
 
-/// The lobby from its beginning, as somebody new reads it.
+/// Returns the lobby from its beginning, as a new account reads it.
 fn lobby(server: &TestServer) -> Vec<Value> {
     let mut reader = TestPeer::connect(server.address());
     reader.register("newcomer");
@@ -64,7 +64,7 @@ fn a_database_of_the_first_release_is_served() {
     assert_eq!(sql(&python, &data.join("lanchat.db"), "PRAGMA integrity_check"), "ok");
 }
 
-/// Killed at each step of making its database, a server leaves none or a whole one: the next start serves.
+/// A server that is killed at any step of making its database leaves none or a whole one: the next start serves.
 #[test]
 fn a_start_that_dies_in_a_migration_leaves_the_old_or_the_new() {
     let Some(python) = interpreter() else { return };
@@ -99,8 +99,8 @@ fn a_start_that_dies_in_a_migration_leaves_the_old_or_the_new() {
     );
 }
 
-/// Killed at each step of bringing a database with messages to this schema, and of rewriting its file, a server leaves the old
-/// or the new: the next start has all of it, once.
+/// A server that is killed at any step of upgrading a database with messages, or of rewriting its file, leaves the old
+/// or the new one: the next start has all of it, once.
 #[test]
 fn an_upgrade_that_dies_loses_nothing() {
     let Some(python) = interpreter() else { return };
@@ -133,7 +133,7 @@ fn an_upgrade_that_dies_loses_nothing() {
     assert!((20..STEPS_MAX).contains(&died), "each step, the copy before, and the new file behind: {died}");
 }
 
-/// A database as the dead server left it, somewhere else: looking at it must not mend it.
+/// Copies a database as the dead server left it: looking at it must not repair the original.
 fn copy_of(data: &Path) -> PathBuf {
     let copy = data.with_extension("copy");
     let _ = fs::create_dir(&copy);

@@ -1,4 +1,5 @@
-//! What a person is told, and whether it is true: who gets a reply, whose prompt it is, what is unread, what was meant.
+//! What a person is told, and whether it is true: who gets a reply, whose prompt it is, what is unread, what a wrong
+//! name meant.
 #![cfg(unix)]
 
 use lanchat_tests::{Home, Launch, PASSWORD, Process, Terminal, TestPeer, TestServer, lanchat};
@@ -8,14 +9,14 @@ fn client(server: &TestServer, home: &Home) -> Launch {
     Launch::new(lanchat()).home(home).arg("--server").arg(server.address().to_string())
 }
 
-/// Ana at her terminal, in the lobby.
+/// Starts ana at her terminal, in the lobby.
 fn ana_at(server: &TestServer, home: &Home) -> Terminal {
     let mut terminal = Terminal::start(client(server, home));
     terminal.register("ana");
     terminal
 }
 
-/// Everything that ana wrote to `peer` in private by now.
+/// Returns everything that ana has written to `peer` in private by now.
 fn from_ana(peer: &mut TestPeer) -> Vec<String> {
     let mine =
         |frame: &Value| frame["type"] == "message" && frame["room"] == "@ana" && frame["username"] == "ana";
@@ -23,7 +24,7 @@ fn from_ana(peer: &mut TestPeer) -> Vec<String> {
     frames.map(|frame| frame["message"].as_str().expect("a text").to_owned()).collect()
 }
 
-/// Whoever else writes meanwhile, in whatever way the line came to be.
+/// A reply goes to the right person, whoever else writes meanwhile and however the line was typed.
 #[test]
 fn a_reply_goes_to_whoever_had_written_when_it_was_begun() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -63,7 +64,7 @@ fn a_reply_goes_to_whoever_had_written_when_it_was_begun() {
     assert_eq!(from_ana(&mut carol), ["for carol", "typed ahead for carol"]);
 }
 
-/// A message of one's own, and one that was read long ago, is no reason to answer somebody.
+/// A reply needs a message to answer: the user's own messages, and messages read long ago, do not count.
 #[test]
 fn a_reply_needs_somebody_who_wrote() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -80,7 +81,7 @@ fn a_reply_needs_somebody_who_wrote() {
     assert_eq!(from_ana(&mut bob), ["hello"]);
 }
 
-/// Whoever wrote to another account gets no answer from this one.
+/// A person who wrote to another account does not get a reply from this one.
 #[test]
 fn a_reply_answers_nobody_who_wrote_to_another_account() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -100,7 +101,7 @@ fn a_reply_answers_nobody_who_wrote_to_another_account() {
     );
 }
 
-/// Without a line editor nobody can tell when a line was begun.
+/// Without a line editor, nobody can tell when a line was begun.
 #[test]
 fn a_reply_without_an_editor_asks_again_when_somebody_else_has_written() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -149,7 +150,7 @@ fn private_chats_are_listed_and_lead_back() {
     assert_eq!(from_ana(&mut bob), [""; 0]);
 }
 
-/// Commands, rooms and people, also those that were never heard of on this screen.
+/// Commands, rooms and people are found, even those never mentioned on this screen.
 #[test]
 fn what_was_mistyped_is_told_with_what_may_have_been_meant() {
     let (server, home) = (TestServer::start(), Home::new());
@@ -199,7 +200,7 @@ fn numbers_that_are_too_large_are_told_what_is_shown_instead() {
     terminal.wait_for_text("There is no message 4711 in lobby.");
 }
 
-/// The six words of `text`, which stand in it once at least.
+/// Returns the six words in `text`, which must hold them at least once.
 fn six_words(text: &str) -> String {
     let words =
         text.split_whitespace().find(|word| word.split('-').filter(|part| part.len() > 2).count() == 6);
@@ -242,12 +243,12 @@ fn trust_is_shown_and_verified_in_the_chat() {
     assert_eq!(terminal.wait_for_exit(), 0);
 }
 
-/// What is unread stands last, next to the prompt; behind what was read, whichever room it is in.
+/// Unread lines come last, next to the prompt, after the read lines, whichever room they are in.
 #[test]
 fn what_is_unread_is_shown_last() {
     let (server, home) = (TestServer::start(), Home::new());
     let mut bob = TestPeer::registered(server.address(), "bob");
-    // Rooms are delivered in the order of their names and of their making: one before the lobby, one behind it.
+    // Rooms are delivered in the order of their names and of their creation: one before the lobby, one after it.
     for room in ["attic", "workshop"] {
         bob.request(json!({"type": "join", "room": room}));
     }

@@ -1,35 +1,35 @@
 //! The project's changelog as that of a Debian package (deb-changelog(5)).
 //!
-//! Reads what CHANGELOG.md uses of Markdown: `##` begins a version, `###` a kind of change, `-` a change that may go
-//! on in lines that are indented.
+//! Reads the Markdown that CHANGELOG.md uses: `##` begins a version, `###` a kind of change, `-` a change that may
+//! continue in indented lines.
 
 use anyhow::{Context, bail, ensure};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-/// The heading of what is not released yet.
+/// The heading of unreleased changes.
 const UNRELEASED: &str = "Unreleased";
-/// Debian's word for the same, in the place of a distribution.
+/// Debian's word for the same, in place of a distribution.
 const UNRELEASED_DISTRIBUTION: &str = "UNRELEASED";
 const DISTRIBUTION: &str = "unstable";
-/// Columns, with the indent.
+/// Columns, including the indent.
 const WIDTH: usize = 78;
 
-/// What is said of the version that is packaged.
+/// What the entry says about the packaged version.
 pub(crate) struct Release<'a> {
     /// The name of the source package.
     pub(crate) source: &'a str,
-    /// The version that the newest entry must be, or gets if it is not released yet.
+    /// The version that the newest entry must have, or gets if it is unreleased.
     pub(crate) version: &'a str,
     /// `NAME <ADDRESS>`
     pub(crate) maintainer: &'a str,
-    /// When the newest entry was made if it is not released yet: seconds since 1970.
+    /// The time of the newest entry if it is unreleased, in seconds since 1970.
     pub(crate) date: i64,
 }
 
 /// A version with its changes.
 struct Section<'a> {
     heading: &'a str,
-    /// Kinds of changes and changes, in their order.
+    /// Kinds of changes, and changes, in order.
     lines: Vec<Line>,
 }
 
@@ -41,8 +41,7 @@ enum Line {
 /// Converts a whole changelog, newest version first.
 ///
 /// # Errors
-/// When there is no version in it, a heading is not understood, or the newest version is another one than
-/// `release.version`.
+/// When it has no version, a heading is not understood, or the newest version is not `release.version`.
 pub(crate) fn to_debian(markdown: &str, release: &Release<'_>) -> anyhow::Result<String> {
     let sections = sections(markdown);
     ensure!(!sections.is_empty(), "the changelog has no version: begin one with `## {UNRELEASED}`");
@@ -76,7 +75,7 @@ fn sections(markdown: &str) -> Vec<Section<'_>> {
     sections
 }
 
-/// Without links and code marks: `[text](target)` is its text.
+/// Removes links and code marks: `[text](target)` becomes its text.
 fn plain(markdown: &str) -> String {
     let mut text = markdown.replace('`', "");
     while let Some(open) = text.find("](") {
@@ -116,7 +115,7 @@ fn entry(section: &Section<'_>, release: &Release<'_>, is_newest: bool) -> anyho
     Ok(text)
 }
 
-/// A heading of a release: `VERSION - YYYY-MM-DD`, the version perhaps in brackets.
+/// Parses the heading of a release: `VERSION - YYYY-MM-DD`, with the version optionally in brackets.
 fn released(heading: &str) -> anyhow::Result<(&str, Timestamp)> {
     let parts = heading.split_once(" - ").and_then(|(version, date)| {
         let version = version.trim_matches(['[', ']']);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-/// Makes what the packages need from what the programs know.
+/// Makes the files that the packages need from the programs' own data.
 #[derive(Debug, Parser)]
 #[command(name = "lanchat-xtask", version)]
 pub(crate) struct Cli {
@@ -31,13 +31,13 @@ pub(crate) enum Task {
         /// Who signs the entries, as `NAME <ADDRESS>`
         #[arg(long)]
         maintainer: String,
-        /// The date of what is not released yet, in seconds since 1970
+        /// The date of unreleased changes, in seconds since 1970
         #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH")]
         date: i64,
     },
-    /// The licences of all crates of others that are in the programs, on standard output
+    /// The licences of all third-party crates in the programs, on standard output
     Licences {
-        /// The platform that the programs are for, as rustc calls it
+        /// The target platform of the programs, as rustc calls it
         #[arg(long, value_name = "TRIPLE")]
         target: String,
     },

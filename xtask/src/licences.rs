@@ -1,4 +1,4 @@
-//! The licences of what others wrote and the programs contain. Most of them ask to be passed on with every copy.
+//! The licences of third-party code in the programs. Most of them must be passed on with every copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, Package
 
 /// The packages whose programs are shipped.
 const SHIPPED: [&str; 2] = ["lanchat", "lanchat-server"];
-/// How files that hold a licence begin, in capitals.
+/// How the names of licence files begin, in capitals.
 const FILE_NAMES: [&str; 5] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE"];
 
 const HEAD: &str = "\
@@ -19,11 +19,11 @@ musl (MIT, https://musl.libc.org) and LLVM's libunwind (Apache-2.0 with LLVM exc
 that offers a choice of licences is used under the terms of any one of them.
 ";
 
-/// All packages of others that the programs contain when they are built for the platform `target`, with their
-/// licences. The same for the same lock file.
+/// Returns all third-party packages in the programs, built for the platform `target`, with their licences. The result
+/// depends only on the lock file.
 ///
 /// # Errors
-/// When cargo does not know the dependencies, or the file of a licence cannot be read.
+/// When cargo does not know the dependencies, or a licence file cannot be read.
 pub(crate) fn of(target: &str) -> anyhow::Result<String> {
     let options = ["--locked".to_owned(), "--filter-platform".to_owned(), target.to_owned()];
     let metadata =
@@ -49,7 +49,7 @@ pub(crate) fn of(target: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// What is linked into the programs and is not ours.
+/// Returns the third-party packages that are linked into the programs.
 fn linked(metadata: &Metadata) -> anyhow::Result<Vec<&Package>> {
     let resolve = metadata.resolve.as_ref().context("cargo resolved no dependencies")?;
     let shipped = |package: &&Package| SHIPPED.contains(&package.name.as_str());
@@ -74,7 +74,7 @@ fn linked(metadata: &Metadata) -> anyhow::Result<Vec<&Package>> {
         .collect())
 }
 
-/// The texts of the licences that lie in a package.
+/// Returns the licence texts in a package.
 fn files(package: &Package) -> anyhow::Result<Vec<String>> {
     let folder = package.manifest_path.parent().context("a manifest lies in a folder")?;
     let mut paths = Vec::new();

@@ -1,6 +1,6 @@
-//! What the packages need and the programs know: manual pages, completions, the Debian changelog, licences.
+//! Makes files for the packages: manual pages, completions, the Debian changelog, licences.
 //!
-//! A tool of the build. It is in no package.
+//! A build tool. It is not in any package.
 
 mod changelog;
 mod cli;

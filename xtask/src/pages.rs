@@ -1,4 +1,4 @@
-//! Manual pages and completions, from the flags that the programs themselves read.
+//! Manual pages and completions, made from the programs' own flags.
 
 use std::fs;
 use std::path::Path;
@@ -8,9 +8,9 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-/// Section of the manual: programs that people run.
+/// The manual section for programs that people run.
 const USER_COMMANDS: &str = "1";
-/// Section of the manual: programs that the system runs.
+/// The manual section for programs that the system runs.
 const DAEMONS: &str = "8";
 
 /// The shells that get completions, and the folder of each.
@@ -33,7 +33,7 @@ fn folder(out: &Path, name: &str) -> anyhow::Result<std::path::PathBuf> {
     Ok(folder)
 }
 
-/// Under the names by which the shells look for them.
+/// Writes completions, under the names that the shells look for.
 fn write_completions(program: &Command, out: &Path) -> anyhow::Result<()> {
     let name = program.get_name();
     for (shell, folder_name) in SHELLS {
@@ -50,7 +50,7 @@ fn write_completions(program: &Command, out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One page for the program and one for each of its commands, all in one section.
+/// Writes one page for the program and one for each of its commands, all in one section.
 fn write_manual(program: Command, section: &str, out: &Path) -> anyhow::Result<()> {
     let source = format!("lanchat {}", env!("CARGO_PKG_VERSION"));
     let folder = folder(out, "man")?;

@@ -1,4 +1,4 @@
-//! Floods of what one account may do: rooms, presence, typing, comings and goings, changes of the password.
+//! Floods of what one account may do: rooms, presence, typing, connects and disconnects, password changes.
 
 use std::io::Write;
 
@@ -12,13 +12,13 @@ use super::ground::Family;
 use crate::seed::{HALL, PASSWORD};
 use crate::wire::Kind;
 
-/// The room that the account makes for itself.
+/// The room that the account makes.
 pub const PIT: &str = "pit";
 
-/// What makes a line long: with the rest of it less than the server takes.
+/// The padding that makes a line long: with the rest, it stays below the server's limit.
 const PADDING_BYTES: usize = limits::FRAME_BYTES_MAX - 4 * 1024;
 
-/// What the account does again and again.
+/// What the account does repeatedly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
     /// It makes a room and leaves it.
@@ -29,13 +29,13 @@ pub enum Deed {
     Away,
     /// The same as often as possible.
     AwayFast,
-    /// It comes and goes.
+    /// It connects and disconnects.
     ComeAndGo,
     /// It types.
     Type,
-    /// It changes its password to what it is, and tries to by a wrong one.
+    /// It changes its password to the same one, and also tries to with a wrong old one.
     Passwd,
-    /// It sends lines that are as long as can be and ask for next to nothing.
+    /// It sends lines of the greatest length that ask for next to nothing.
     LongLines,
 }
 
@@ -43,7 +43,7 @@ pub enum Deed {
 #[derive(Clone, Copy, Debug)]
 pub struct Account(pub Deed);
 
-/// One for each deed.
+/// Returns one flood for each deed.
 pub fn all() -> Vec<Box<dyn Flood>> {
     let deeds = [
         Deed::JoinAndLeave,
@@ -58,7 +58,7 @@ pub fn all() -> Vec<Box<dyn Flood>> {
     deeds.into_iter().map(|deed| Box::new(Account(deed)) as Box<dyn Flood>).collect()
 }
 
-/// Sessions of the one account, from one host.
+/// Plans sessions of the one account, from one host.
 pub fn plan(field: &Field, sessions: usize, is_deaf: bool, rate: Option<u32>) -> Plan {
     let tokens = field.members.iter().skip(CULPRIT).take(1).map(|culprit| culprit.token.clone()).collect();
     let seats = field.seats(Family::Ipv4, 1, 1, sessions);
@@ -79,7 +79,7 @@ impl Deed {
         (self == Self::Away).then_some(45)
     }
 
-    /// Requests that a session sends in one go.
+    /// Returns how many requests a session sends in one go.
     fn at_once(self) -> u32 {
         match self {
             Self::Away | Self::ComeAndGo => 1,
@@ -124,7 +124,7 @@ impl Flood for Account {
 
     fn rage(&self, field: &Field) -> Result<Tally> {
         let plan = plan(field, self.0.sessions(), false, self.0.rate());
-        // A field that nobody knows, of as many numbers as fit.
+        // An unknown field, with as many numbers as fit.
         let padding = "1,".repeat(PADDING_BYTES / 2);
         crowd::rage(field, plan, Culprit { deed: self.0, number: 0, padding })
     }
@@ -138,12 +138,12 @@ struct Culprit {
 
 impl Script for Culprit {
     fn ask(&mut self, seat: usize, out: &mut Vec<u8>) -> u32 {
-        // A change ends all other sessions, which come back; a wrong old password costs a hash and ends none.
+        // A change ends all other sessions, which reconnect; a wrong old password costs a hash without ending any.
         let old = if seat == 0 { PASSWORD } else { "not the password" };
         for _ in 0..self.deed.at_once() {
             self.number += 1;
             let number = self.number;
-            // Two requests make one room of two.
+            // Every two requests use one room.
             let room = if self.deed == Deed::Join { number } else { number.div_ceil(2) };
             // Writing to a Vec cannot fail.
             let _ = match self.deed {

@@ -1,4 +1,4 @@
-//! Floods of questions by one account, whose answers are large: with and without reading them.
+//! Floods of requests by one account, whose answers are large: with and without reading them.
 
 use std::io::Write;
 
@@ -12,15 +12,15 @@ use super::field::{CULPRIT, Field, Tally};
 use crate::seed;
 use crate::wire::Post;
 
-/// Questions that a session sends in one go.
+/// Requests that a session sends in one go.
 const AT_ONCE: u32 = 16;
-/// Messages of the largest size that make a page of history large.
+/// Messages of the largest size, which make a history page large.
 const BODIES: u32 = 48;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
-    /// Pages of history, as large as can be.
+    /// History pages, as large as possible.
     History,
     /// Rooms, members and accounts in turn.
     Lists,
@@ -34,7 +34,7 @@ pub struct Asking {
     sessions: usize,
 }
 
-/// Read and unread ones.
+/// Returns the floods, with and without reading the answers.
 pub fn all() -> Vec<Box<dyn Flood>> {
     let asking = |about, is_deaf, sessions| Box::new(Asking { about, is_deaf, sessions }) as Box<dyn Flood>;
     vec![
@@ -69,7 +69,7 @@ impl Flood for Asking {
     }
 }
 
-/// A text that is twice as long on the wire.
+/// Returns a text that is twice as long on the wire.
 fn body() -> String {
     "\\\"".repeat(limits::MESSAGE_BYTES_MAX)
 }

@@ -1,4 +1,4 @@
-//! Many connections that do the same, each from a seat of its own: who loses a connection takes the seat again.
+//! Many connections that do the same, each from a seat of its own: a lost connection is replaced on its seat.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use super::ground::Family;
 use crate::fleet::{Fleet, Handler};
 use crate::wire::{Kind, kind, text_of, write_resume};
 
-/// Connections that one turn begins at most.
+/// Connections that one turn starts at most.
 const BEGUN_PER_TURN_MAX: usize = 64;
-/// Sessions that are on their way in.
+/// Sessions that are logging in at a time.
 const ENTERING_MAX: usize = 8;
-/// After a refusal at the door, and when the system gives no socket.
+/// The pause after a refusal to connect, and when the system has no socket left.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a turn waits for something to happen.
 const TURN: Duration = Duration::from_millis(5);
@@ -24,10 +24,10 @@ const TURN: Duration = Duration::from_millis(5);
 pub enum Entry {
     /// Nothing: they close as soon as TLS stands.
     Passing,
-    /// They hear the server's hello, and do not log in.
+    /// They read the server's hello, and do not log in.
     Stranger,
-    /// They resume by these tokens in turn; those of one account one after the other, each with what the last one was
-    /// given. If they are deaf they read nothing from then on.
+    /// They resume by these tokens in turn. Sessions of one account log in one after the other, each with the token
+    /// that the previous one was given. If they are deaf, they do not read from then on.
     Sessions {
         /// The tokens of the accounts.
         tokens: Vec<String>,
@@ -57,49 +57,49 @@ pub enum Then {
     Leave,
 }
 
-/// What the connections of a flood ask.
+/// What the connections of a flood ask for.
 pub trait Script {
-    /// Appends requests, and tells how many answers they get before this seat asks again. 0: it asks again as soon as
+    /// Appends requests, and returns how many answers they get before this seat asks again. 0: it asks again as soon as
     /// the kernel has taken them.
     fn ask(&mut self, seat: usize, out: &mut Vec<u8>) -> u32;
 
-    /// Whether each byte of what is asked is a TLS record of its own.
+    /// Returns whether each byte of the requests is a TLS record of its own.
     fn is_in_records_of_a_byte(&self) -> bool {
         false
     }
 
-    /// Whether it has asked all that it may.
+    /// Returns whether it has made all the requests that it may.
     fn is_done(&self) -> bool {
         false
     }
 
-    /// An answer came.
+    /// Handles an answer.
     fn answer(&mut self, _seat: usize, _kind: Kind) -> Then {
         Then::Stay
     }
 }
 
-/// How many, from where, and how fast.
+/// How many connections, from where, and how fast.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The kind of address.
     pub family: Family,
     /// Host and address of each connection.
     pub seats: Vec<(usize, SocketAddr)>,
-    /// Before they ask.
+    /// What they do before they ask.
     pub entry: Entry,
-    /// How often somebody asks in a second, all together. `None`: as often as they can. 0: never.
+    /// How many requests a second they make all together. `None`: as many as possible. 0: none.
     pub rate: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// There is no connection until then.
+    /// It has no connection until then.
     Away(Instant),
     Coming,
     AtHello,
     Entering,
-    /// So many answers are to come.
+    /// It still expects this many answers.
     Asking(u32),
 }
 
@@ -125,7 +125,7 @@ struct Desk<S> {
 /// Lets a crowd in and lets it ask until the flood is over.
 ///
 /// # Errors
-/// As the system says; not when the server refuses.
+/// The system's error; a refusal by the server is not an error.
 pub fn rage<S: Script>(field: &Field, plan: Plan, script: S) -> Result<Tally> {
     let seat = |(host, from)| Seat { host, from, id: usize::MAX, state: State::Away(Instant::now()) };
     let mut desk = Desk {
@@ -158,7 +158,7 @@ pub fn rage<S: Script>(field: &Field, plan: Plan, script: S) -> Result<Tally> {
 }
 
 impl<S: Script> Desk<S> {
-    /// Begins connections for seats that have none.
+    /// Starts connections for seats without one.
     fn take_seats(&mut self, field: &Field, family: Family, fleet: &mut Fleet) -> Result<()> {
         let now = Instant::now();
         let is_session = matches!(self.entry, Entry::Sessions { .. });
@@ -193,7 +193,7 @@ impl<S: Script> Desk<S> {
         self.seats.iter().filter(|seat| which(seat.state)).count()
     }
 
-    /// Lets the next session of each account in that has nobody on the way: a token is good for one.
+    /// Logs in the next session of each account that has no login in progress: a token is valid only once.
     fn enter(&mut self, fleet: &mut Fleet) {
         let Entry::Sessions { tokens, .. } = &self.entry else { return };
         let accounts = tokens.len();
@@ -206,14 +206,14 @@ impl<S: Script> Desk<S> {
             if let Some(seat) = own.find(|seat| seat.state == State::AtHello) {
                 let mut line = Vec::new();
                 write_resume(token, &mut line);
-                // A connection that is gone is noticed where it is read.
+                // A lost connection is noticed when it is read.
                 let _ = fleet.send(seat.id, &line);
                 seat.state = State::Entering;
             }
         }
     }
 
-    /// Lets all ask who may. Whether anybody did.
+    /// Lets every seat that may ask do so. Returns whether any did.
     fn ask(&mut self, throttle: &mut Throttle, fleet: &mut Fleet) -> bool {
         let mut has_asked = false;
         let mut lines = Vec::new();
@@ -274,7 +274,7 @@ impl<S: Script> Handler for Desk<S> {
                 self.told(kind, line);
                 self.leaving.push(id);
             }
-            // What nobody asked for has no id, but a message, which has its author's.
+            // Frames that answer no request have no id, except a message, which has its author's.
             (Kind::Message, _) => {}
             (_, State::Asking(open))
                 if line.get(..64).unwrap_or(line).windows(6).any(|six| six == b"\"id\":\"") =>

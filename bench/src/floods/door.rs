@@ -1,4 +1,4 @@
-//! Floods of strangers that the server works for: handshakes, lines that are no frames, accounts, tokens.
+//! Floods of strangers that cost the server work: handshakes, invalid frames, accounts, tokens.
 
 use std::io::Write;
 
@@ -12,9 +12,9 @@ use super::ground::{ADDRESSES, ATTACKERS, Family};
 use crate::seed::PASSWORD;
 use crate::wire::{Kind, write_resume};
 
-/// Connections of one address: as many as a server took before a login that had a bound for each address.
+/// Connections of one address: as many before login as were accepted by a server version with a bound per address.
 const EACH: usize = 16;
-/// Tokens that a connection sends in one go when there are many: nearly as many requests as it may have before a login.
+/// Tokens that a connection sends in one go when there are many: nearly as many requests as are allowed before login.
 const TOKENS: usize = 60;
 /// Lines that are sent in one go.
 const LINES: usize = 16;
@@ -29,14 +29,14 @@ const BLANK_LINES: usize = 1024;
 pub enum Deed {
     /// They connect and close.
     Reconnect,
-    /// They send lines that are no frames.
+    /// They send lines that are not frames.
     Garbage,
     /// They make accounts.
     Register,
-    /// They resume by tokens that are none, every other one like that of a known device.
+    /// They resume by invalid tokens, every other one resembling that of a known device.
     Resume,
-    /// The same from as many connections as a server has places before a login, each of which is never without one that
-    /// is worked on.
+    /// The same from as many connections as a server has places before login, each of which always has a token in
+    /// progress.
     ResumeMany,
     /// They send blank lines, each in a TLS record of its own.
     Records,
@@ -46,7 +46,7 @@ pub enum Deed {
 #[derive(Clone, Copy, Debug)]
 pub struct Strangers(pub Deed);
 
-/// One for each deed.
+/// Returns one flood for each deed.
 pub fn all() -> Vec<Box<dyn Flood>> {
     let deeds =
         [Deed::Reconnect, Deed::Garbage, Deed::Register, Deed::Resume, Deed::ResumeMany, Deed::Records];
@@ -94,12 +94,12 @@ impl Deed {
         if self == Self::Records { 1 } else { ATTACKERS }
     }
 
-    /// Addresses that each host uses.
+    /// Returns how many addresses each host uses.
     fn addresses(self) -> usize {
         if self == Self::ResumeMany { usize::from(ADDRESSES) } else { 1 }
     }
 
-    /// Connections of each address.
+    /// Returns how many connections each address has.
     fn each(self) -> usize {
         if self == Self::Records { EACH_OF_RECORDS } else { EACH }
     }
@@ -170,7 +170,7 @@ impl Script for Stranger {
 
 impl Stranger {
     fn bad_token(&self) -> String {
-        // Not as the tokens of the scene are made, or it would be one of them.
+        // Made differently from the tokens of the scene, or it would be one of them.
         let digest = Sha256::digest(format!("no token {}", self.number));
         let random: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let half = if self.number.is_multiple_of(2) { self.token.len() / 2 } else { 0 };

@@ -1,4 +1,4 @@
-//! What a flood needs to know: where it comes from, where it goes, as whom, and when it is over.
+//! What a flood needs to know: its sources, its target, its account, and its end.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,35 +18,35 @@ pub const CHATTER: usize = 0;
 pub const DEVICE: usize = 1;
 /// The account that logs in by password.
 pub const PERSON: usize = 2;
-/// The account that a flood of one account is of.
+/// The account that floods, in floods of one account.
 pub const CULPRIT: usize = 3;
-/// What the server is called.
+/// The name of the server.
 pub const SERVER_NAME: &str = "floods";
 
-/// For one flood. It holds tokens, which no `Debug` shows.
+/// The setting of one flood. It holds tokens, so it does not implement `Debug`.
 #[derive(Clone)]
 pub struct Field {
     /// The hosts.
     pub ground: Ground,
     /// The server's key.
     pub fingerprint: Fingerprint,
-    /// Where the server says it listens.
+    /// Where the server reports that it listens.
     pub listening: SocketAddr,
     /// The accounts.
     pub members: Vec<Member>,
     /// When the flood is over.
     pub end: Instant,
-    /// Said when it is over before.
+    /// Set when the flood is over earlier.
     pub halt: Halt,
 }
 
 impl Field {
-    /// Whether it is time to stop.
+    /// Returns whether it is time to stop.
     pub fn is_over(&self) -> bool {
         self.halt.is_said() || Instant::now() >= self.end
     }
 
-    /// The server, for attacker `host`.
+    /// Returns the server's address and key, for attacker `host`.
     ///
     /// # Errors
     /// When there is no such host.
@@ -55,7 +55,8 @@ impl Field {
         Ok(Destination { address, fingerprint: self.fingerprint })
     }
 
-    /// Places to connect from: `hosts` attackers with `addresses` each, `each` times; neighbours are of different hosts.
+    /// Returns places to connect from: `hosts` attackers with `addresses` each, `each` times; adjacent ones belong to
+    /// different hosts.
     pub fn seats(
         &self,
         family: Family,
@@ -83,11 +84,11 @@ impl Field {
 /// What a flood did.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// How much of what it is about: packets, requests, guesses.
+    /// How much it did: packets, requests or guesses.
     pub done: u64,
     /// Connections that it began.
     pub connections: u64,
-    /// How often it was told what: answers by type, errors by code.
+    /// How often each answer came: answers by type, errors by code.
     pub answers: BTreeMap<String, u64>,
 }
 
@@ -102,7 +103,7 @@ impl Tally {
         }
     }
 
-    /// In words, for a flood that took so long.
+    /// Returns it in words, for a flood of this duration.
     pub fn words(&self, took: Duration) -> String {
         let per_second = |count: u64| count as f64 / took.as_secs_f64().max(f64::EPSILON);
         let mut parts = Vec::new();
@@ -117,7 +118,7 @@ impl Tally {
     }
 }
 
-/// So many a second; all that is possible if there is no rate.
+/// Allows a number of actions a second, or as many as possible without a rate.
 #[derive(Clone, Copy, Debug)]
 pub struct Throttle {
     rate: Option<u32>,
@@ -126,12 +127,12 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// From now on.
+    /// Makes a throttle that starts now.
     pub fn new(rate: Option<u32>) -> Self {
         Self { rate, since: Instant::now(), used: 0 }
     }
 
-    /// Takes one, if there is one now.
+    /// Takes one action, if one is allowed now.
     pub fn take(&mut self) -> bool {
         let allowed = self
             .rate

@@ -1,5 +1,5 @@
-//! Where a flood is fought: the server, those who use it, and up to five hosts that attack, on a link of their own or
-//! on the loopback network.
+//! Where a flood takes place: the server, its users, and up to five attacking hosts, on a link of their own or on the
+//! loopback network.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -9,15 +9,15 @@ use anyhow::{Context, Result};
 
 use super::lan::{Lan, Namespace};
 
-/// The hosts that attack.
+/// The number of attacking hosts.
 pub const ATTACKERS: usize = 5;
-/// Addresses of each family that a host has: more than it needed to fill the 256 places of a server that took 16
-/// connections of one address before a login.
+/// Addresses of each family that a host has: more than enough to fill the 256 places of a server version that accepted
+/// 16 connections per address before login.
 pub const ADDRESSES: u8 = 20;
-/// The port of a server that was told nothing else.
+/// The default port of a server.
 const PORT: u16 = 7072;
 
-/// A kind of address. All people of a run have the same: an attacker of the same kind is as near as can be.
+/// A kind of address. All users of a run have the same kind: an attacker of that kind is as close as possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// IPv4.
@@ -42,16 +42,16 @@ impl Display for Family {
 #[derive(Clone, Debug)]
 pub struct Host {
     number: u8,
-    /// So many of each family.
+    /// The number of its addresses of each family.
     addresses: u8,
     lan: Option<Arc<Lan>>,
 }
 
 impl Host {
-    /// Does something there, see [`Namespace::within`].
+    /// Runs something there, see [`Namespace::within`].
     ///
     /// # Errors
-    /// As what is done.
+    /// The error of what is run.
     pub fn within<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
         match self.namespace() {
             Some(namespace) => namespace.within(act),
@@ -63,17 +63,17 @@ impl Host {
         self.lan.as_ref()?.hosts.get(usize::from(self.number))
     }
 
-    /// Its addresses of a family, to connect from; on the loopback network there is IPv4 alone.
+    /// Returns its addresses of a family, to connect from; on the loopback network there is only IPv4.
     pub fn sources(&self, family: Family) -> Vec<SocketAddr> {
         (1..=self.addresses).map(|at| self.address(family, at, 0)).collect()
     }
 
-    /// Its IPv4 address.
+    /// Returns its IPv4 address.
     pub fn ipv4(&self) -> Ipv4Addr {
         ipv4(self.lan.is_some(), self.number, 1)
     }
 
-    /// The number of its interface; 0 on the loopback network.
+    /// Returns the number of its interface; 0 on the loopback network.
     pub fn interface(&self) -> u32 {
         self.namespace().map_or(0, Namespace::interface)
     }
@@ -90,7 +90,7 @@ impl Host {
     }
 }
 
-/// The server and the member have one each.
+/// Returns how many addresses a host has: the server and the member have one each.
 fn addresses_of(host: u8) -> u8 {
     if host < 2 { 1 } else { ADDRESSES }
 }
@@ -104,12 +104,12 @@ fn ipv6(prefix: u16, host: u8, at: u8) -> Ipv6Addr {
     Ipv6Addr::new(prefix, 0, 0, 0, 0, 0, u16::from(host) + 1, u16::from(at))
 }
 
-/// All places.
+/// All hosts.
 #[derive(Clone, Debug)]
 pub struct Ground {
     /// Where the server is.
     pub server: Host,
-    /// Where somebody chats, and a device of theirs comes and goes.
+    /// Where somebody chats, and one of their devices connects and disconnects.
     pub member: Host,
     /// Where somebody logs in by password, each time from another address.
     pub person: Host,
@@ -119,7 +119,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Network namespaces, joined by a bridge.
+    /// Makes network namespaces, joined by a bridge.
     ///
     /// # Errors
     /// As [`Lan::new`].
@@ -138,7 +138,7 @@ impl Ground {
         Ok(Self::on(Some(Arc::new(Lan::new(&hosts)?))))
     }
 
-    /// Addresses of the loopback network: no multicast, and no IPv6.
+    /// Uses addresses of the loopback network, without multicast and IPv6.
     pub fn loopback() -> Self {
         Self::on(None)
     }
@@ -149,12 +149,12 @@ impl Ground {
         Self { server: host(0), member: host(1), person: host(2), attackers, lan }
     }
 
-    /// Whether hosts are namespaces.
+    /// Returns whether hosts are namespaces.
     pub fn is_lan(&self) -> bool {
         self.lan.is_some()
     }
 
-    /// The server's address for those who come from a host. `listening` is what it says where it listens.
+    /// Returns the server's address as seen from a host. `listening` is where the server reports that it listens.
     pub fn destination(&self, family: Family, from: &Host, listening: SocketAddr) -> SocketAddr {
         if !self.is_lan() {
             return listening;
@@ -166,7 +166,7 @@ impl Ground {
         address
     }
 
-    /// What to tell the server of where to listen: nothing on a link, where its defaults hold.
+    /// Returns the server's flags for where to listen: none on a link, where its defaults apply.
     pub fn flags(&self) -> Vec<String> {
         if self.is_lan() {
             return Vec::new();
@@ -174,7 +174,7 @@ impl Ground {
         vec!["--listen".to_owned(), format!("{}:0", self.server.ipv4()), "--no-mdns".to_owned()]
     }
 
-    /// Somebody of the link, for hosts that one thread has sockets on.
+    /// Returns an attacker on the link. One thread may have sockets on several of them.
     ///
     /// # Errors
     /// When there is no such host.

@@ -11,17 +11,17 @@ use crate::wire::write_login;
 
 /// Guesses of all hosts in a second.
 const RATE: u32 = 75;
-/// Connections of one address: one less than a server took before a login that had a bound for each address.
+/// Connections of one address: one less than were accepted before login by a server version with a bound per address.
 const EACH: usize = 15;
 
-/// Whose password is guessed.
+/// The account whose password is guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// That of one account which nobody uses now.
+    /// One account that is not in use.
     One,
-    /// That of each account in turn.
+    /// Each account in turn.
     Many,
-    /// That of the person who logs in meanwhile.
+    /// The account of the person who logs in meanwhile.
     Person,
 }
 
@@ -29,11 +29,11 @@ pub enum Whose {
 #[derive(Clone, Copy, Debug)]
 pub struct Guesses {
     whose: Whose,
-    /// As fast as one core can if there is none.
+    /// `None`: as fast as one core can.
     rate: Option<u32>,
 }
 
-/// One for each that is guessed at, and one that is not paced.
+/// Returns one flood for each kind of account, and one without a rate.
 pub fn all() -> Vec<Box<dyn Flood>> {
     let paced = [Whose::One, Whose::Many, Whose::Person].map(|whose| Guesses { whose, rate: Some(RATE) });
     let all = paced.into_iter().chain([Guesses { whose: Whose::Many, rate: None }]);

@@ -1,4 +1,4 @@
-//! One word for all threads of a run: stop.
+//! One stop signal for all threads of a run.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-/// Whether to stop. Clones say the same.
+/// Whether to stop. Clones share the signal.
 #[derive(Clone, Debug, Default)]
 pub struct Halt(Arc<Inner>);
 
@@ -18,19 +18,19 @@ struct Inner {
 }
 
 impl Halt {
-    /// Says it.
+    /// Tells all threads to stop.
     pub fn say(&self) {
         let _held = self.0.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.said.store(true, Ordering::Release);
         self.0.heard.notify_all();
     }
 
-    /// Whether it was said.
+    /// Returns whether the threads were told to stop.
     pub fn is_said(&self) -> bool {
         self.0.said.load(Ordering::Acquire)
     }
 
-    /// Waits so long, or until it is said. Whether it was.
+    /// Waits for this long, or until the signal. Returns whether it was given.
     pub fn wait(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
         let mut held = self.0.lock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,11 +44,11 @@ impl Halt {
         true
     }
 
-    /// Says it as soon as a signal asks this process to end (Ctrl+C, SIGTERM, a terminal that goes away), so that all
-    /// that was started is stopped on the way out.
+    /// Tells all threads to stop as soon as a signal asks this process to end (Ctrl+C, SIGTERM, a terminal that goes
+    /// away), so that everything that was started is stopped before it exits.
     ///
     /// # Errors
-    /// When signals cannot be waited for.
+    /// When the process cannot wait for signals.
     pub fn on_signals(&self) -> Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

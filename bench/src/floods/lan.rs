@@ -1,7 +1,6 @@
-//! A link of its own for the floods: hosts are network namespaces, joined by a bridge, with no way out of them.
+//! A separate link for the floods: hosts are network namespaces, joined by a bridge, with no connection to the outside.
 //!
-//! One thread may have sockets on several hosts: a socket stays in the namespace that its thread was in when it was
-//! made.
+//! One thread may have sockets on several hosts: a socket stays in the namespace in which its thread made it.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,14 +10,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sched::{CloneFlags, setns};
 
-/// All our namespaces begin with this; the id of the process that made them follows.
+/// The names of all our namespaces begin with this, followed by the id of the process that made them.
 const PREFIX: &str = "lanchat-floods-";
-/// Where iproute2 keeps the namespaces that have names.
+/// Where iproute2 keeps named namespaces.
 const PLACE: &str = "/run/netns";
 /// The one interface of a host.
 const INTERFACE: &str = "lan0";
 
-/// A network namespace. Dropping it removes it; end what runs there first.
+/// A network namespace. Dropping it removes it; stop what runs there first.
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
@@ -33,10 +32,10 @@ impl Namespace {
         Ok(Self { name, file, interface: 0 })
     }
 
-    /// Does something there: sockets that it makes and programs that it starts stay there.
+    /// Runs something there: sockets that it makes and programs that it starts stay there.
     ///
     /// # Errors
-    /// As what is done, and when the system lets this thread not go there or not come back.
+    /// The error of what is run, or the system's if this thread cannot enter the namespace or return.
     pub fn within<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
         let home = File::open("/proc/thread-self/ns/net")?;
         setns(&self.file, CloneFlags::CLONE_NEWNET).with_context(|| format!("cannot enter {}", self.name))?;
@@ -45,7 +44,7 @@ impl Namespace {
         done
     }
 
-    /// The number of its interface: the scope of link-local addresses.
+    /// Returns the number of its interface: the scope of link-local addresses.
     pub fn interface(&self) -> u32 {
         self.interface
     }
@@ -53,7 +52,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // What cannot be removed now is swept by the next run.
+        // What cannot be removed now is removed by the next run.
         let _ = ip(&format!("netns delete {}", self.name));
     }
 }
@@ -67,7 +66,7 @@ pub struct Lan {
 }
 
 impl Lan {
-    /// A link with a host for each list of addresses (`10.77.1.1/16`).
+    /// Returns a link with a host for each list of addresses (`10.77.1.1/16`).
     ///
     /// # Errors
     /// When this process may not make namespaces, or iproute2 is missing.
@@ -78,7 +77,7 @@ impl Lan {
             "hosts are network namespaces, which need root and iproute2; --loopback needs neither",
         )?;
         let at_switch = format!("-n {}", switch.name);
-        // Multicast is for all, also when nobody has said that they want it.
+        // Multicast goes to all hosts, even if none has joined the group.
         ip(&format!("{at_switch} link add br0 type bridge mcast_snooping 0"))?;
         ip(&format!("{at_switch} link set br0 up"))?;
         let mut hosts = Vec::new();
@@ -101,7 +100,7 @@ impl Namespace {
     fn settle(&mut self, addresses: &[String]) -> Result<()> {
         let mut batch = format!("link set lo up\nlink set {INTERFACE} up\n");
         for address in addresses {
-            // Nobody else is on this link: an address is good at once, without asking for duplicates first.
+            // Nobody else is on this link: an address is usable at once, without duplicate detection.
             let flags = if address.contains(':') { "nodad" } else { "" };
             batch.push_str(&format!("address add {address} dev {INTERFACE} {flags}\n"));
         }
@@ -119,7 +118,7 @@ impl Namespace {
     }
 }
 
-/// Removes what a run has left that was killed: its namespaces, and first the programs in them.
+/// Removes what a killed run has left behind: the programs in its namespaces, then the namespaces.
 fn sweep() {
     let Ok(namespaces) = std::fs::read_dir(PLACE) else { return };
     for entry in namespaces.flatten() {
@@ -128,7 +127,7 @@ fn sweep() {
         if owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists()) {
             let programs = ip(&format!("netns pids {name}")).unwrap_or_default();
             for pid in programs.split_whitespace().filter_map(|pid| pid.parse().ok()) {
-                // It may have ended, and another run may sweep at the same time.
+                // It may have ended already, and another run may clean up at the same time.
                 let _ = nix::sys::signal::kill(
                     nix::unistd::Pid::from_raw(pid),
                     nix::sys::signal::Signal::SIGKILL,
@@ -139,7 +138,7 @@ fn sweep() {
     }
 }
 
-/// Runs `ip` with these words and tells what it printed.
+/// Runs `ip` with these arguments and returns its output.
 fn ip(words: &str) -> Result<String> {
     let output = Command::new("ip").args(words.split_whitespace()).output().context("cannot run ip")?;
     if !output.status.success() {

@@ -1,4 +1,4 @@
-//! The normal client that chats while a flood rages: it posts at a fixed rate, reads what it is told, and comes back
+//! The normal client that chats while a flood rages: it posts at a fixed rate, reads what it receives, and reconnects
 //! when it loses its connection.
 
 use std::collections::VecDeque;
@@ -15,20 +15,20 @@ use crate::fleet::{Destination, Fleet, Handler};
 use crate::seed::HALL;
 use crate::wire::{Kind, Post, kind, text_of, write_attach, write_resume};
 
-/// Between two posts: 50 a second.
+/// The time between two posts: 50 a second.
 const PERIOD: Duration = Duration::from_millis(20);
-/// Posts without an answer (PROTOCOL §6).
+/// Posts without an answer at most (PROTOCOL §6).
 const WINDOW: usize = limits::UNACKED_PER_SESSION_MAX;
-/// How often it looks whether to stop.
+/// How often it checks whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What a member went through.
+/// What a member experienced.
 #[derive(Clone, Debug, Default)]
 pub struct Chat {
-    /// Of each post: when it was due, and how long after that its `ack` was there. Of a post that was not answered to
+    /// For each post: when it was due, and how long after that its `ack` arrived. For a post without an answer until
     /// the end: how long it has waited.
     pub acks: Vec<(Instant, Duration)>,
-    /// When each line came that the member had not asked for: presence, entries of others, typing.
+    /// When each line arrived that the member had not asked for: presence, others' entries, typing.
     pub told: Vec<Instant>,
     /// When the connection was lost.
     pub losses: Vec<Instant>,
@@ -36,7 +36,7 @@ pub struct Chat {
     pub refused: u64,
 }
 
-/// A post that is not answered: when it was due, and its line.
+/// An unanswered post: when it was due, and its line.
 type Waiting = (Instant, u32, Vec<u8>);
 
 struct Member {
@@ -49,7 +49,7 @@ struct Member {
     chat: Chat,
 }
 
-/// Lines that a member may be told in one run and that are counted one by one; more are not.
+/// Lines to a member in one run that are recorded one by one; further ones are not.
 const TOLD_MAX: usize = 4_000_000;
 
 impl Handler for Member {
@@ -65,7 +65,7 @@ impl Handler for Member {
             Kind::Attached => {
                 self.is_in = true;
                 self.patience.reset();
-                // What was not acknowledged is sent again, oldest first (PROTOCOL §6).
+                // Unacknowledged posts are resent, oldest first (PROTOCOL §6).
                 while let Some(post) = self.flight.pop_back() {
                     self.unsent.push_front(post);
                 }
@@ -103,21 +103,21 @@ impl Member {
         }
     }
 
-    /// Sends as much as the window has room for.
+    /// Sends as many posts as the window allows.
     fn send(&mut self, id: usize, fleet: &mut Fleet) {
         while self.is_in && self.flight.len() < WINDOW {
             let Some(post) = self.unsent.pop_front() else { return };
-            // A connection that cannot be written to is about to be lost.
+            // If a connection cannot be written to, its loss will be noticed soon.
             let _ = fleet.send(id, &post.2);
             self.flight.push_back(post);
         }
     }
 }
 
-/// Chats until `halt`, and tells what happened. `ready` is said when the first session has begun.
+/// Chats until `halt`, and returns what happened. Sets `ready` when the first session has begun.
 ///
 /// # Errors
-/// As the system says; not when the server does not answer.
+/// The system's error; a missing answer from the server is not an error.
 pub fn chat(
     host: &Host,
     from: SocketAddr,

@@ -1,8 +1,7 @@
-//! Floods: what strangers on the network and single accounts do to keep everybody else out, and what everybody else
-//! notices of it.
+//! Floods: what strangers on the network and single accounts do to keep everybody else out, and what the others notice.
 //!
-//! A flood comes from one thread. Beside it a member chats, a known device comes and goes, and a person logs in by
-//! password; [`run`] prints what they went through beside what they are promised. docs/floods.md tells of each flood.
+//! A flood comes from one thread. Meanwhile a member chats, a known device connects and disconnects, and a person logs
+//! in by password; [`run`] prints what they experienced next to the promises. docs/floods.md describes each flood.
 
 pub mod account;
 pub mod asking;
@@ -33,26 +32,26 @@ use ground::Family;
 
 /// A flood.
 pub trait Flood: Send + Sync {
-    /// What it is called on the command line.
+    /// Returns its name on the command line.
     fn name(&self) -> String;
-    /// What it does, and how fast.
+    /// Returns what it does, and how fast.
     fn about(&self) -> String;
-    /// From which kind of address it comes; all others come from the same kind.
+    /// Returns the kind of address that it comes from; the users have the same kind.
     fn family(&self) -> Family {
         Family::Ipv4
     }
-    /// Whether it is a flood of multicast DNS, which the loopback network does not carry.
+    /// Returns whether it is a flood of multicast DNS, which the loopback network does not carry.
     fn is_multicast(&self) -> bool {
         false
     }
-    /// Floods until the field says that it is over.
+    /// Floods until the field is over.
     ///
     /// # Errors
-    /// As the system says; not when the server refuses.
+    /// The system's error; a refusal by the server is not an error.
     fn rage(&self, field: &Field) -> Result<Tally>;
 }
 
-/// All floods, in the order in which they are run: those of hosts without an account, and those of one account.
+/// Returns all floods, in the order in which they are run: those of hosts without an account, and those of one account.
 pub fn all() -> Vec<Box<dyn Flood>> {
     let mut floods = multicast::all();
     floods.extend(silent::all());

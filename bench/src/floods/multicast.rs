@@ -1,4 +1,4 @@
-//! Floods of multicast DNS: records that nobody asked for, questions, and claims to the server's own name.
+//! Floods of multicast DNS: unsolicited records, questions, and claims to the server's own name.
 
 use std::net::SocketAddr;
 
@@ -9,13 +9,13 @@ use super::found::multicast;
 use super::packet::{GROUP, PORT, Record, answer, claim, pointers, question};
 use super::{Flood, ground::Host};
 
-/// Packets that one host sends before the next one does.
+/// Packets that one host sends before the next takes its turn.
 const BURST: usize = 32;
 
 /// What the packets hold.
 #[derive(Clone, Copy, Debug)]
 pub enum Packets {
-    /// Answers with records of one type, no two alike.
+    /// Answers with records of one type, all different.
     Answers(&'static str, Record),
     /// Answers with records of all types.
     Mixed,
@@ -23,7 +23,7 @@ pub enum Packets {
     Questions,
     /// Claims that the server's name is another host's.
     Claims,
-    /// Names that point to names, as many as fit a message.
+    /// Names that point to names, as many as fit in a message.
     Pointers,
 }
 
@@ -31,7 +31,7 @@ pub enum Packets {
 #[derive(Clone, Copy, Debug)]
 pub struct Multicast(pub Packets);
 
-/// One for each kind of packet.
+/// Returns one flood for each kind of packet.
 pub fn all() -> Vec<Box<dyn Flood>> {
     let [a, aaaa, srv, txt, nsec, ptr] = Record::ALL;
     let kinds = [
@@ -95,7 +95,7 @@ impl Flood for Multicast {
                         claim(SERVER_NAME, serial)
                     }
                 };
-                // What the kernel has no room for is lost, as on a link.
+                // A packet that the kernel has no room for is lost, as on a link.
                 let sent = socket.send_to(&packet, &to);
                 tally.done += u64::from(sent.is_ok());
             }

@@ -1,4 +1,4 @@
-//! What came of a flood, and how that and the promises agree.
+//! The outcome of a flood, compared with the promises.
 
 use std::time::{Duration, Instant};
 
@@ -10,22 +10,22 @@ use super::member::Chat;
 use super::visit::Visit;
 use crate::measure::Latency;
 
-/// An ack takes at most so many times what it takes without a flood …
+/// An ack takes at most this many times as long as without a flood …
 const ACK_TIMES_IDLE: f64 = 2.0;
-/// … or so many milliseconds, whichever is more.
+/// … or this many milliseconds, whichever is more.
 const ACK_MS: f64 = 20.0;
-/// A known device is back in so many seconds.
+/// A known device reconnects within this many seconds.
 const DEVICE_SECONDS: f64 = 2.0;
-/// A person with the right password is in, in so many seconds.
+/// A person with the right password is logged in within this many seconds.
 const PERSON_SECONDS: f64 = 5.0;
-/// The server is found in so many seconds.
+/// The server is found within this many seconds.
 const FOUND_SECONDS: f64 = 3.0;
-/// The server grows by so much.
+/// The server grows by at most this much.
 const GROWTH_MIB: f64 = 64.0;
-/// The same when multicast DNS is flooded; and it gives that back.
+/// The same when multicast DNS is flooded, and the memory is released afterwards.
 const MULTICAST_GROWTH_MIB: f64 = 32.0;
 
-/// From when to when there was a flood.
+/// The time of a flood.
 #[derive(Clone, Copy, Debug)]
 pub struct Phase {
     /// It began.
@@ -34,23 +34,23 @@ pub struct Phase {
     pub ended: Instant,
 }
 
-/// How long it took somebody to come in.
+/// How long somebody took to get in.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Coming {
     /// The longest before the flood, in seconds.
     pub idle: f64,
-    /// The longest in the flood; of somebody who did not come in until its end: how long they have tried.
+    /// The longest in the flood; for somebody who did not get in until its end, how long they have tried.
     pub flood: f64,
-    /// How many came in the flood.
+    /// How many got in during the flood.
     pub came: usize,
-    /// How many had not come in when it was over, and had tried for longer than anybody who came: 0 or 1.
+    /// How many had not got in when it was over, and had tried for longer than anybody who did: 0 or 1.
     pub shut_out: usize,
-    /// Attempts of all in the flood.
+    /// All attempts in the flood.
     pub attempts: u32,
 }
 
 impl Coming {
-    /// The longest in the flood, in seconds; for ever if all who tried were kept out.
+    /// Returns the longest in the flood, in seconds; infinite if everybody who tried was kept out.
     pub fn longest(&self) -> f64 {
         if self.shut_out > 0 && self.came == 0 { f64::INFINITY } else { self.flood }
     }
@@ -76,14 +76,14 @@ impl Coming {
     }
 }
 
-/// What came of a flood.
+/// The outcome of a flood.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// The name of the flood.
     pub name: String,
     /// What it does.
     pub about: String,
-    /// Whether it is one of multicast DNS, which has bounds of its own.
+    /// Whether it is a multicast DNS flood, which has its own bounds.
     pub is_multicast: bool,
     /// What it did, in words.
     pub done: String,
@@ -99,52 +99,52 @@ pub struct Outcome {
     pub losses: usize,
     /// Posts of the member that were refused.
     pub refused: u64,
-    /// Lines a second that the member was told in the flood.
+    /// Lines a second that the member received in the flood.
     pub told_per_second: f64,
     /// A known device.
     pub device: Coming,
     /// A person with the right password.
     pub person: Coming,
-    /// Somebody who looks for the server; in floods of multicast DNS alone.
+    /// Somebody who looks for the server; only in multicast DNS floods.
     pub found: Option<Coming>,
     /// How much the server grew at most.
     pub growth_mib: f64,
-    /// How much of that it had a while after the flood; `None` if it has ended.
+    /// How much of that it still had a while after the flood; `None` if it has ended.
     pub kept_mib: Option<f64>,
-    /// How fast the log grew, in thousands of bytes a second.
+    /// How fast the log grew, in kilobytes a second.
     pub log_kb_per_second: f64,
     /// How much the data directory grew.
     pub disk_mib: f64,
-    /// What the server took of one core.
+    /// The server's share of one core.
     pub cpu_percent: f64,
     /// Whether the server ended in the flood.
     pub has_ended: bool,
 }
 
-/// One promise, and what came of it.
+/// One promise, and its result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     /// What is promised.
     pub what: &'static str,
-    /// In what.
+    /// The unit.
     pub unit: &'static str,
-    /// Without the flood, where there is such a figure.
+    /// The figure without the flood, if there is one.
     pub idle: Option<f64>,
-    /// In the flood.
+    /// The figure in the flood.
     pub found: f64,
-    /// At most.
+    /// The greatest allowed figure.
     pub allowed: f64,
 }
 
 impl Verdict {
-    /// Whether it is kept.
+    /// Returns whether it is kept.
     pub fn is_met(&self) -> bool {
         self.found <= self.allowed
     }
 }
 
 impl Outcome {
-    /// Nothing yet.
+    /// Makes an outcome without figures.
     pub fn of(flood: &dyn Flood) -> Self {
         Self {
             name: flood.name(),
@@ -154,20 +154,20 @@ impl Outcome {
         }
     }
 
-    /// Takes in what the flood did in so long.
+    /// Takes in what the flood did in this time.
     pub fn flooded(&mut self, tally: &Tally, took: Duration) {
         self.done = tally.words(took);
     }
 
-    /// Takes in what the member went through.
+    /// Takes in what the member experienced.
     ///
     /// # Errors
-    /// When there is no histogram.
+    /// When no histogram can be made.
     pub fn chatted(&mut self, chat: &Chat, phase: Phase) -> Result<()> {
         let (mut idle, mut flood) = (Latency::new()?, Latency::new()?);
         for (due, took) in &chat.acks {
             if *due < phase.began {
-                // An answer that the flood held up is the flood's.
+                // An answer that the flood delayed counts as in the flood.
                 let of = if *due + *took > phase.began { &mut flood } else { &mut idle };
                 of.record(*took);
             } else if *due < phase.ended {
@@ -185,7 +185,7 @@ impl Outcome {
         Ok(())
     }
 
-    /// The promises, in the order in which they are told.
+    /// Returns the promises, in the order of the report.
     pub fn verdicts(&self) -> Vec<Verdict> {
         let coming = |what, coming: &Coming, allowed| Verdict {
             what,
@@ -212,7 +212,7 @@ impl Outcome {
         verdicts
     }
 
-    /// Whether all promises are kept.
+    /// Returns whether all promises are kept.
     pub fn is_met(&self) -> bool {
         !self.has_ended && self.verdicts().iter().all(Verdict::is_met)
     }

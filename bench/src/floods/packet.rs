@@ -1,27 +1,27 @@
-//! Packets of multicast DNS (RFC 6762) that nobody asked for, as a host that means harm sends them.
+//! Unsolicited multicast DNS packets (RFC 6762), as a malicious host sends them.
 
 use std::net::Ipv4Addr;
 
-/// Where multicast DNS is spoken (RFC 6762 §3).
+/// The multicast DNS group (RFC 6762 §3).
 pub const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
-/// And on which port.
+/// The multicast DNS port.
 pub const PORT: u16 = 5353;
 /// The largest packet: what one Ethernet frame carries.
 const PACKET_BYTES_MAX: usize = 1452;
 /// The longest message of multicast DNS.
 const LONGEST_BYTES: usize = 9000;
 const HEADER_BYTES: usize = 12;
-/// What makes two bytes a pointer to a name (RFC 1035 §4.1.4).
+/// The bits that make two bytes a pointer to a name (RFC 1035 §4.1.4).
 const POINTER: u16 = 0xc000;
-/// So many pointers, and as many bytes of names that follow them.
+/// The number of pointers, and of bytes of the names that follow them.
 const POINTERS: u16 = 2200;
-/// A record of no data whose name is a pointer.
+/// The size of a record without data whose name is a pointer.
 const RECORD_BYTES: usize = 12;
-/// The longest time to live that the field can say: 68 years.
+/// The longest time to live that the field can hold: 68 years.
 const TTL: u32 = 1 << 31;
 /// IN, with the bit that says "forget what others say" (RFC 6762 §10.2).
 const CLASS: u16 = 0x8001;
-/// Names that records end with, as labels.
+/// The end of the records' names, as labels.
 const LOCAL: &[u8] = b"\x05local\0";
 const SERVICE: &[u8] = b"\x08_lanchat\x04_tcp\x05local\0";
 
@@ -34,7 +34,7 @@ pub enum Record {
     Aaaa,
     /// Host and port of a service.
     Srv,
-    /// What a service says of itself.
+    /// What a service says about itself.
     Txt,
     /// Which types a name has.
     Nsec,
@@ -46,7 +46,7 @@ impl Record {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::A, Self::Aaaa, Self::Srv, Self::Txt, Self::Nsec, Self::Ptr];
 
-    /// Its number (RFC 1035 §3.2.2, RFC 3596, RFC 2782, RFC 4034).
+    /// Returns its number (RFC 1035 §3.2.2, RFC 3596, RFC 2782, RFC 4034).
     fn number(self) -> u16 {
         match self {
             Self::A => 1,
@@ -58,7 +58,7 @@ impl Record {
         }
     }
 
-    /// Appends a record that differs from that of every other serial.
+    /// Appends a record that is unique to this serial.
     fn write(self, serial: u64, out: &mut Vec<u8>) {
         let label = label(serial);
         match self {
@@ -74,7 +74,7 @@ impl Record {
             Self::Aaaa => [&[0xfd, 0, 0, 0, 0, 0, 0, 0][..], &serial.to_be_bytes()].concat(),
             Self::Srv => [&[0, 0, 0, 0, 0x1b, 0xa0][..], &label, LOCAL].concat(),
             Self::Txt => [&[60][..], &[b'x'; 60]].concat(),
-            // That the name has an address and nothing else.
+            // The name has an address and nothing else.
             Self::Nsec => [&label[..], LOCAL, &[0, 1, 0x40]].concat(),
             Self::Ptr => [&label[..], SERVICE].concat(),
         };
@@ -83,13 +83,13 @@ impl Record {
     }
 }
 
-/// A label of 16 digits.
+/// Returns a label of 16 digits.
 fn label(serial: u64) -> Vec<u8> {
     [&[16][..], format!("{serial:016x}").as_bytes()].concat()
 }
 
-/// An answer that nobody asked for, full of records of these types in turn; `serial` counts them, so that no two
-/// packets have a record in common.
+/// Returns an unsolicited answer, full of records of these types in turn; `serial` counts them, so that two packets
+/// never share a record.
 pub fn answer(records: &[Record], serial: &mut u64) -> Vec<u8> {
     let mut packet = vec![0, 0, 0x84, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let mut count = 0_u16;
@@ -109,17 +109,17 @@ pub fn answer(records: &[Record], serial: &mut u64) -> Vec<u8> {
     packet
 }
 
-/// A question for all lanchat servers.
+/// Returns a question for all lanchat servers.
 pub fn question() -> Vec<u8> {
     let header = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     [&header[..], SERVICE, &[0, 12, 0, 1]].concat()
 }
 
-/// The longest message that there is (RFC 6762 §17), full of names each of which points to one before it, and so on: the work
-/// for whoever reads it grows with the square of its length.
+/// Returns a message of the greatest length (RFC 6762 §17), full of names that each point to an earlier one, and so on:
+/// the work of its reader grows with the square of its length.
 pub fn pointers() -> Vec<u8> {
     let mut packet = vec![0; HEADER_BYTES];
-    // A record of a type that nobody knows, whose data are pointers.
+    // A record of an unknown type, whose data are pointers.
     packet.extend([0, 0xff, 0, 0, 1, 0, 0, 0, 0]);
     packet.extend((POINTERS * 2).to_be_bytes());
     let mut last = HEADER_BYTES as u16;
@@ -140,7 +140,7 @@ pub fn pointers() -> Vec<u8> {
     packet
 }
 
-/// The claim that a service of this name is on another host (RFC 6762 §9).
+/// Returns a claim that the service of this name is on another host (RFC 6762 §9).
 pub fn claim(instance: &str, serial: u64) -> Vec<u8> {
     let mut packet = vec![0, 0, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0];
     packet.extend([&[instance.len() as u8][..], instance.as_bytes(), SERVICE].concat());
@@ -152,7 +152,7 @@ pub fn claim(instance: &str, serial: u64) -> Vec<u8> {
     packet
 }
 
-/// Whether a packet is an answer that tells of the lanchat service with a name that begins so.
+/// Returns whether a packet is an answer about a lanchat service whose name begins with `instance`.
 pub fn tells_of(packet: &[u8], instance: &str) -> bool {
     let is_answer = packet.get(2).is_some_and(|flags| flags & 0x80 != 0);
     is_answer

@@ -14,15 +14,15 @@ use super::ground::Family;
 use crate::seed::{self, HALL};
 use crate::wire::{Post, write_attach};
 
-/// Posts under way of one session (PROTOCOL §6).
+/// Unacknowledged posts of one session (PROTOCOL §6).
 const WINDOW: usize = limits::UNACKED_PER_SESSION_MAX;
-/// Posts of the largest size that are as much as a server keeps of one room for those who read along.
+/// Posts of the largest size that fill a room's ring.
 const FULL: usize = limits::RING_BYTES_MAX / limits::MESSAGE_BYTES_MAX;
 /// Accounts that post side by side.
 const ACCOUNTS: usize = 40;
 /// Rooms that one account makes in a day.
 const ROOMS: usize = limits::ROOMS_MADE_PER_DAY_MAX;
-/// Bytes of text that a flood writes at most: it must not fill the disk of whoever runs it.
+/// Bytes of text that a flood writes at most: it must not fill the disk of the person who runs it.
 const TEXT_BYTES_MAX: u64 = 6 * 1024 * 1024 * 1024;
 
 /// A room that nobody has made.
@@ -33,14 +33,14 @@ const NOWHERE: &str = "nowhere";
 pub enum What {
     /// Small posts in the member's room.
     Small,
-    /// Posts as large as can be, in a room of the account's own.
+    /// Posts of the largest size, in a room of the account's own.
     Large,
     /// Small posts that are refused: in a room that the account has left, and in one that nobody has made.
     Outside,
-    /// Posts as large as can be, by many accounts, each in a room of its own.
+    /// Posts of the largest size, by many accounts, each in a room of its own.
     LargeOfMany,
-    /// Posts as large as can be, in many rooms of the account's own and in private chats, one after the other; one of
-    /// its sessions reads along.
+    /// Posts of the largest size, in many rooms of the account's own and in private chats, one after the other; one of
+    /// its sessions follows them.
     LargeInMany,
 }
 
@@ -48,7 +48,7 @@ pub enum What {
 #[derive(Clone, Copy, Debug)]
 pub struct Posting(pub What);
 
-/// One of each.
+/// Returns one flood of each kind.
 pub fn all() -> Vec<Box<dyn Flood>> {
     let all = [What::Small, What::Large, What::Outside, What::LargeOfMany, What::LargeInMany];
     all.into_iter().map(|what| Box::new(Posting(what)) as Box<dyn Flood>).collect()
@@ -59,7 +59,7 @@ impl What {
         if self == Self::LargeOfMany { ACCOUNTS } else { 1 }
     }
 
-    /// Sessions of each account.
+    /// Returns how many sessions each account has.
     fn sessions(self) -> usize {
         match self {
             Self::Small => 64,
@@ -112,7 +112,7 @@ impl Flood for Posting {
     }
 }
 
-/// The rooms that are written in, on a server with so many accounts.
+/// Returns the rooms that the flood posts to, on a server with this many accounts.
 fn rooms(what: What, accounts: usize) -> Vec<String> {
     match what {
         What::Small => vec![HALL.to_owned()],
@@ -124,20 +124,20 @@ fn rooms(what: What, accounts: usize) -> Vec<String> {
     }
 }
 
-/// A room that the flood makes.
+/// Returns a room that the flood makes.
 fn own_room(number: usize) -> String {
     format!("{PIT}{number}")
 }
 
 struct Poster {
     what: What,
-    /// Posts until now, and how often somebody asked.
+    /// Posts so far, and how often seats asked.
     number: u32,
     turns: usize,
-    /// The rooms that are written in, and which of them the flood has made.
+    /// The rooms that the flood posts to, and which of them it has made.
     rooms: Vec<String>,
     made: Vec<bool>,
-    /// Whether a session reads along: a server keeps no room in memory that nobody reads.
+    /// Whether a session follows: a server does not keep a room in memory that nobody reads.
     is_attached: bool,
     body: String,
 }
@@ -148,13 +148,13 @@ impl Poster {
         Self { what, number: 0, turns: 0, rooms, made, is_attached: what != What::LargeInMany, body }
     }
 
-    /// Which room is next for a seat, and with how many posts.
+    /// Returns a seat's next room, and how many posts go there.
     fn next(&mut self, seat: usize) -> (usize, usize) {
         self.turns += 1;
         match self.what {
-            // One room after the other is filled in one go: what is beyond the window is read once there is room.
+            // Each room is filled in one go: posts beyond the window are read once there is room.
             What::LargeInMany => (self.turns % self.rooms.len().max(1), FULL),
-            // Seats are those of the accounts in turn.
+            // Seats belong to the accounts in turn.
             _ => (seat % self.rooms.len().max(1), WINDOW),
         }
     }
@@ -180,7 +180,7 @@ impl Script for Poster {
         }
         for _ in 0..posts {
             self.number = self.number.wrapping_add(1);
-            // Not the ids of those who chat.
+            // These ids differ from those of the chat.
             let post = Post { member: u16::MAX, number: self.number };
             match self.what {
                 What::Small => post.write_send(room, out),

@@ -1,4 +1,4 @@
-//! The command: floods one after the other, each against a fresh server, and what came of it.
+//! The command: runs the floods one after the other, each against a fresh server, and prints the outcome.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -16,17 +16,18 @@ use crate::program::{Profile, build_server};
 use crate::report::{Company, Machine, alone_in, folder};
 use crate::seed::hash_password;
 
-/// The shortest and the longest time without a flood before one, else a quarter of the flood. All floods are to take an hour.
+/// The shortest and the longest quiet time before a flood; in between, it is a quarter of the flood. All floods
+/// together should take an hour.
 const IDLE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(6)];
-/// The same after a flood, until the memory is looked at again.
+/// The same after a flood, until the memory is measured again.
 const AFTER: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(4)];
 /// The longest flood.
 const FLOOD_MAX: Duration = Duration::from_secs(3600);
 
-/// Runs the floods that were asked for, and prints what came of them.
+/// Runs the requested floods, and prints their outcomes.
 ///
 /// # Errors
-/// When a flood does not exist, or the system does not let it be run; not when a promise is missed.
+/// When a flood does not exist, or the system does not allow it; a broken promise is not an error.
 pub fn run(options: &FloodOptions) -> Result<()> {
     let floods = chosen(all(), &options.only)?;
     if options.list {
@@ -64,7 +65,7 @@ pub fn run(options: &FloodOptions) -> Result<()> {
         let lines = facts.iter().map(|(name, value)| format!("{name}: {value}\n"));
         print(&lines.collect::<String>())?;
     }
-    // What was measured before a flood failed is worth having.
+    // Results from before a flood failed are worth printing.
     played
 }
 
@@ -93,7 +94,7 @@ fn play(
     Ok(())
 }
 
-/// The floods whose names begin with one of `only`; all if there are none.
+/// Returns the floods whose names begin with one of `only`; all if there are none.
 fn chosen(floods: Vec<Box<dyn Flood>>, only: &[String]) -> Result<Vec<Box<dyn Flood>>> {
     let names: Vec<String> = floods.iter().map(|flood| flood.name()).collect();
     for wanted in only {
@@ -112,7 +113,7 @@ fn chosen(floods: Vec<Box<dyn Flood>>, only: &[String]) -> Result<Vec<Box<dyn Fl
     Ok(floods.into_iter().filter(|flood| is_wanted(flood.name())).collect())
 }
 
-/// What has to be known to make sense of the figures.
+/// Returns the facts needed to interpret the figures.
 fn facts(
     machine: &Machine,
     company: &Company,
@@ -144,8 +145,8 @@ fn print(text: &str) -> Result<()> {
     io::stdout().write_all(text.as_bytes()).context("cannot print what came of the floods")
 }
 
-/// Says how far it is.
+/// Reports the progress.
 fn note(text: &str) {
-    // Nobody is left to be told when stderr is gone.
+    // If stderr is gone, nobody can be told.
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Floods of connections that hold a place before the login, and say nothing or very little.
+//! Floods of connections that hold a place before the login, and send nothing or very little.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::raw::{self, Words};
 /// How far a connection goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// TCP alone, and these words.
+    /// TCP alone, and these bytes.
     Tcp(Words),
     /// TLS, and then nothing.
     Hello,
@@ -33,10 +33,10 @@ pub struct Silent {
     each: usize,
 }
 
-/// A byte of a handshake comes this late.
+/// The pause before each byte of a handshake.
 const DRIP: Duration = Duration::from_secs(1);
 
-/// All of them.
+/// Returns all these floods.
 pub fn all() -> Vec<Box<dyn Flood>> {
     let tcp = Depth::Tcp(Words::None);
     let silent = |name, family, depth, hosts, addresses, each| {

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::outcome::{Coming, Outcome, Verdict};
 
-/// The words for a promise that is kept or not.
+/// Returns the words for a promise that is kept or not.
 fn met(is_met: bool) -> &'static str {
     if is_met { "met" } else { "missed" }
 }
 
-/// A figure with the digits that count.
+/// Returns a figure with its significant digits.
 fn number(value: f64) -> String {
     match value.abs() {
         size if !size.is_finite() => "never".to_owned(),
@@ -21,7 +21,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// One flood, for a terminal.
+/// Returns one flood, for a terminal.
 pub fn text(outcome: &Outcome) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -64,7 +64,7 @@ fn visits(coming: &Coming) -> String {
     format!("{} times in {} attempts", coming.came, coming.attempts)
 }
 
-/// All floods as Markdown: a row each.
+/// Returns all floods as Markdown, with a row for each.
 pub fn markdown(facts: &[(&'static str, String)], outcomes: &[Outcome]) -> String {
     let mut text = String::new();
     for (name, value) in facts {
@@ -102,7 +102,7 @@ pub fn markdown(facts: &[(&'static str, String)], outcomes: &[Outcome]) -> Strin
     text
 }
 
-/// All floods as one JSON object.
+/// Returns all floods as one JSON object.
 pub fn json(facts: &[(&'static str, String)], outcomes: &[Outcome]) -> String {
     let facts: serde_json::Map<String, Value> =
         facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();

@@ -1,4 +1,4 @@
-//! One flood against a fresh server: first nothing, then the flood, then nothing; and all the while those who use it.
+//! One flood against a fresh server: first quiet, then the flood, then quiet again, with users all the while.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,15 +25,15 @@ use crate::target::{LOG, Target};
 
 /// Accounts of the server.
 const ACCOUNTS: usize = 200;
-/// Between two visits of a device.
+/// The pause between two visits of a device.
 const DEVICE_PAUSE: Duration = Duration::from_millis(500);
-/// Between two visits of a person; a quarter of the flood if that is less.
+/// The pause between two visits of a person; a quarter of the flood if that is less.
 const PERSON_PAUSE: Duration = Duration::from_secs(2);
-/// How often the memory is looked at.
+/// How often the memory is measured.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long the member may take to come in when nothing else happens.
+/// How long the member may take to log in when nothing else happens.
 const READY_MAX: Duration = Duration::from_secs(30);
-/// How long a flood may take to stop when it is told to.
+/// How long a flood may take to stop when told to.
 const STOP_MAX: Duration = Duration::from_secs(10);
 
 /// How long the parts of a trial are, and how much of the machine the flood gets.
@@ -43,7 +43,7 @@ pub struct Rules {
     pub idle: Duration,
     /// The flood.
     pub flood: Duration,
-    /// Behind the flood, until the memory is looked at again.
+    /// After the flood, until the memory is measured again.
     pub after: Duration,
     /// What the flood's thread adds to its niceness.
     pub nice: i32,
@@ -56,19 +56,19 @@ pub struct Rules {
 pub struct Trials {
     /// `lanchatd`.
     pub server: PathBuf,
-    /// A folder on the file system that the server is to keep its data on.
+    /// A folder on the file system where the server keeps its data.
     pub folder: PathBuf,
     /// The hosts.
     pub ground: Ground,
     /// The password of every account, hashed.
     pub phc: PasswordHash,
-    /// How long.
+    /// How long the parts of a trial are.
     pub rules: Rules,
-    /// Said when the run is to end.
+    /// Set when the run is to end.
     pub halt: Halt,
 }
 
-/// Says that all is over when it goes, so that no thread is waited for in vain.
+/// Tells all threads to stop when dropped, so that waiting for them always ends.
 struct AtEnd<'h>([&'h Halt; 2]);
 
 impl Drop for AtEnd<'_> {
@@ -77,7 +77,7 @@ impl Drop for AtEnd<'_> {
     }
 }
 
-/// The threads of those who use the server.
+/// The threads of the server's users.
 struct Users<'s> {
     chat: ScopedJoinHandle<'s, Result<Chat>>,
     device: ScopedJoinHandle<'s, Vec<Visit>>,
@@ -96,7 +96,7 @@ impl Trials {
         scene.make(folder.path(), &self.phc)?;
         let mut command = Command::new(&self.server);
         command.args(["--name", SERVER_NAME, "--data"]).arg(folder.path()).args(self.ground.flags());
-        // A log as in production, whatever this process was told.
+        // A log as in production, whatever the environment of this process says.
         command.env_remove("LANCHAT_LOG");
         let mut target = self.ground.server.within(|| Target::launch(&mut command, folder.path(), None))?;
         let field = Field {
@@ -137,7 +137,7 @@ impl Trials {
         })
     }
 
-    /// Waits until `ready` is said. Whether it was waited for in vain.
+    /// Waits until `ready` is set. Returns whether the wait was in vain.
     fn waits(&self, ready: &Halt) -> Result<bool> {
         let end = Instant::now() + READY_MAX;
         while !ready.wait(LOOK_EVERY) {
@@ -162,7 +162,7 @@ impl Trials {
         flood.rage(field).with_context(|| format!("the flood {} failed", flood.name()))
     }
 
-    /// Looks at the server's memory until the flood is over, and tells the most.
+    /// Measures the server's memory until the flood is over, and returns the maximum.
     fn watch(
         &self,
         target: &mut Target,
@@ -173,7 +173,7 @@ impl Trials {
         let mut peak = 0;
         while !is_over() {
             ensure!(!self.halt.wait(LOOK_EVERY), "stopped");
-            // A server that has ended has no memory, and there is nothing left to flood.
+            // A server that has ended has no memory, and nothing is left to flood.
             peak = peak.max(target.resident().unwrap_or(0));
             if !target.is_running()? {
                 flood.say();
@@ -186,7 +186,7 @@ impl Trials {
         Ok(peak)
     }
 
-    /// Starts those who use the server. They stop when `over` is said; the member says `ready` when it is in.
+    /// Starts the server's users. They stop when `over` is set; the member sets `ready` when it is logged in.
     fn users<'s>(
         &'s self,
         scope: &'s Scope<'s, '_>,
@@ -221,7 +221,7 @@ impl Trials {
 }
 
 impl Users<'_> {
-    /// Waits for all to stop, and tells what they went through.
+    /// Waits for all to stop, and records what they experienced.
     fn tell(self, outcome: &mut Outcome, phase: Phase) -> Result<()> {
         let died = |_| anyhow!("the thread of somebody who uses the server died");
         outcome.chatted(&self.chat.join().map_err(died)??, phase)?;
@@ -234,7 +234,7 @@ impl Users<'_> {
     }
 }
 
-/// What a server has used until now.
+/// What a server has used so far.
 struct Look {
     resident: u64,
     log: u64,
@@ -261,18 +261,18 @@ impl Look {
     }
 }
 
-/// How much more, in MiB.
+/// Returns the growth, in MiB.
 fn mib(now: u64, before: u64) -> f64 {
     now.saturating_sub(before) as f64 / 1024.0 / 1024.0
 }
 
-/// Bytes of the files in a folder; those in folders below it count as well.
+/// Returns the bytes of the files in a folder, including its subfolders.
 fn size_of(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     let size = |entry: fs::DirEntry| match entry.metadata() {
         Ok(found) if found.is_dir() => size_of(&entry.path()),
         Ok(found) => found.len(),
-        // A file may go while we look.
+        // A file may disappear meanwhile.
         Err(_) => 0,
     };
     entries.flatten().map(size).sum()

@@ -1,4 +1,4 @@
-//! Connections that come and go: TLS, a login by token, a room, and away.
+//! Connections that come and go: TLS, a login by token, a room, and a disconnect.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::stage::{Set, Stage};
 use crate::target::Side;
 use crate::wire::{Kind, kind, text_of, write_attach, write_resume};
 
-/// How long the server may take to be at rest again.
+/// How long the server may take to become idle again.
 const REST: Duration = Duration::from_millis(200);
 
 /// The load.
@@ -49,7 +49,7 @@ impl Load for Connect {
         let began = Instant::now();
         visits.run(stage.pace.measured, &set, &mut fleet)?;
         let seconds = began.elapsed().as_secs_f64();
-        // What the floor has to do for the last ones comes after they have gone.
+        // The floor's work for the last ones comes after they have gone.
         std::thread::park_timeout(REST);
         let (cpu, done) = (set.target.since(mark)?.seconds, (visits.done - done) as f64);
         ensure!(done > 0.0, "nobody came in");
@@ -64,7 +64,7 @@ impl Load for Connect {
     }
 }
 
-/// Accounts that come and go, each by the token that it was given last.
+/// Accounts that come and go, each with the token that it was given last.
 struct Visits {
     side: Side,
     accounts: Vec<Member>,
@@ -77,7 +77,7 @@ struct Visits {
 }
 
 impl Visits {
-    /// Lets them come for so long, and waits for the last ones.
+    /// Lets them come for this long, and waits for the last ones.
     fn run(&mut self, duration: Duration, set: &Set, fleet: &mut Fleet) -> Result<()> {
         let end = Instant::now() + duration;
         let mut free: Vec<usize> = (0..self.accounts.len()).collect();

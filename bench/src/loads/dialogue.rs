@@ -10,14 +10,14 @@ use crate::seed::Member;
 use crate::stage::Set;
 use crate::wire::{Kind, kind, write_resume};
 
-/// A connection of its own, and what has come on it.
+/// A separate connection, and what it has received.
 pub(super) struct Dialogue {
     fleet: Fleet,
     id: usize,
     heard: Heard,
 }
 
-/// What has come.
+/// What was received.
 #[derive(Default)]
 struct Heard {
     /// The last frame of each kind that was waited for.
@@ -27,7 +27,7 @@ struct Heard {
     failure: Option<String>,
 }
 
-/// Messages that came, and when.
+/// Messages that were received, and when.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Messages {
     /// How many.
@@ -51,7 +51,7 @@ impl Dialogue {
         Ok(dialogue)
     }
 
-    /// Sends a line and waits for a frame of a kind; tells how long that took.
+    /// Sends a line and waits for a frame of a kind; returns how long that took.
     pub(super) fn ask(&mut self, line: &[u8], answer: Kind) -> Result<Duration> {
         let began = Instant::now();
         self.fleet.send(self.id, line)?;
@@ -66,7 +66,7 @@ impl Dialogue {
         self.heard.came_at.context("it has come")
     }
 
-    /// Sends a line and waits until so many messages have come; tells when.
+    /// Sends a line and waits until `count` messages have arrived; returns when.
     pub(super) fn collect(&mut self, line: &[u8], count: u64) -> Result<Messages> {
         self.heard.messages = Messages::default();
         self.fleet.send(self.id, line)?;

@@ -1,4 +1,4 @@
-//! Half of what the server can do at most: how long an acknowledgement takes when nothing is at its limit.
+//! Half of the server's capacity: how long an acknowledgement takes when nothing is at its limit.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::fsync::Probe;
 use crate::stage::Stage;
 use crate::target::Side;
 
-/// The load: that of the pairs, first to find out what goes, then half of it, open loop.
+/// The load: that of the pairs, first to find the capacity, then at half of it, open loop.
 #[derive(Clone, Copy, Debug)]
 pub struct HalfLoad {
     /// The pairs.
@@ -28,7 +28,7 @@ impl Load for HalfLoad {
         "half-load".to_owned()
     }
 
-    /// Half of what the floor can do is another load.
+    /// Returns the server alone: half of the floor's capacity would be another load.
     fn sides(&self) -> &'static [Side] {
         &[Side::Server]
     }

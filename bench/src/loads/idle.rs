@@ -1,4 +1,4 @@
-//! Connections that are logged in and say nothing: what each takes of memory.
+//! Connections that are logged in and idle: how much memory each takes.
 
 use anyhow::{Result, ensure};
 
@@ -11,7 +11,7 @@ use crate::target::Side;
 /// The default of the server's `max_clients` allows fewer.
 const DEFAULT_MAX: usize = 4096;
 
-/// What a process has open beside its connections, at most.
+/// What a process has open besides its connections, at most.
 const OTHER_DESCRIPTORS: usize = 50;
 
 /// The load.

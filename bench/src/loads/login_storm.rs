@@ -1,4 +1,4 @@
-//! Many log in by password at once beside a chat: what the chat notices, and what the hashing takes of memory.
+//! Many log in by password at once during a chat: what the chat notices, and how much memory the hashing takes.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::wire::{Kind, kind, number_of, write_login};
 
 /// How long the storm may last.
 const STORM_MAX: Duration = Duration::from_secs(180);
-/// How often the memory is looked at.
+/// How often the memory is measured.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The load.
@@ -87,19 +87,19 @@ impl Load for LoginStorm {
     }
 }
 
-/// The chat, and those who come on the connections behind it.
+/// The chat, and the logins on the connections after it.
 struct Storm {
     chat: OpenLoop,
-    /// The first connection that is not the chat's.
+    /// The first connection that does not belong to the chat.
     first: usize,
     arrived: usize,
-    /// Connections that were told to come later, and when.
+    /// Connections that were told to retry later, and when.
     retries: Vec<(Instant, usize)>,
     refused: u64,
 }
 
 impl Storm {
-    /// Lets all log in while the chat goes on; tells the highest memory.
+    /// Lets all log in while the chat goes on; returns the peak memory.
     fn rage(&mut self, logins: usize, set: &Set, fleet: &mut Fleet) -> Result<u64> {
         let (began, mut look, mut peak) = (Instant::now(), Instant::now(), 0);
         while self.arrived < logins {

@@ -1,4 +1,4 @@
-//! Everybody comes back at once, as after a restart: by token, as fast as the server lets strangers in.
+//! Everybody reconnects at once, as after a restart: by token, as fast as the server lets unknown clients in.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! A room with a long past: how soon the server is there, what it needs before anybody comes, and how soon old
-//! entries are.
+//! A room with a long history: how soon the server is ready, how much it needs before anybody connects, and how soon
+//! old entries arrive.
 
 use std::fs::File;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::stage::Stage;
 use crate::target::Side;
 use crate::wire::Kind;
 
-/// Pages that are asked for at each place.
+/// Pages that are requested at each position.
 const PAGES: u64 = 200;
 /// Entries of a page: what a client asks for by default.
 const PAGE: u64 = 50;
@@ -27,17 +27,17 @@ const PAGE: u64 = 50;
 pub struct Million {
     /// Messages in the room.
     pub messages: usize,
-    /// Made once, because that takes longer than all that is measured; each run starts the server on it anew.
+    /// Made once, because that takes longer than the whole measurement; each run starts the server on it anew.
     folder: OnceLock<TempDir>,
 }
 
 impl Million {
-    /// A room with so many messages.
+    /// Returns the load with this many messages in the room.
     pub const fn with_messages(messages: usize) -> Self {
         Self { messages, folder: OnceLock::new() }
     }
 
-    /// Asks for pages before positions and tells how long each took.
+    /// Requests pages before positions and returns how long each took.
     fn pages(dialogue: &mut Dialogue, before: impl Fn(u64) -> u64) -> Result<Latency> {
         let mut latency = Latency::new()?;
         for number in 0..PAGES {
@@ -93,7 +93,7 @@ impl Load for Million {
     }
 }
 
-/// Asks the kernel to drop what it keeps of the files in a folder, so that a start reads them from the disk.
+/// Asks the kernel to drop its cache of the files in a folder, so that a start reads them from the disk.
 fn forget(folder: &Path) -> Result<()> {
     for entry in folder.read_dir()? {
         let path = entry?.path();

@@ -30,22 +30,22 @@ use crate::target::Side;
 
 /// A load.
 pub trait Load {
-    /// What it is called on the command line.
+    /// Returns its name on the command line.
     fn name(&self) -> String;
-    /// What it is played on.
+    /// Returns the sides on which it is played.
     fn sides(&self) -> &'static [Side] {
         &[Side::Floor, Side::Server]
     }
-    /// How often it is played at most, however often others are.
+    /// Returns how many rounds of it are played at most.
     fn rounds_max(&self) -> usize {
         usize::MAX
     }
     /// Plays it once.
     ///
     /// # Errors
-    /// When something fails or answers what it must not.
+    /// When something fails or gives a wrong answer.
     fn play(&self, stage: &Stage, side: Side) -> Result<Vec<Sample>>;
-    /// What is to be reached.
+    /// Returns its goals.
     fn goals(&self) -> Vec<Goal>;
 }
 
@@ -54,36 +54,36 @@ pub trait Load {
 pub struct Sample {
     /// What it is.
     pub metric: &'static str,
-    /// In what.
+    /// The unit.
     pub unit: &'static str,
-    /// How much.
+    /// The value.
     pub value: f64,
 }
 
 impl Sample {
-    /// A figure.
+    /// Returns a figure.
     pub const fn new(metric: &'static str, unit: &'static str, value: f64) -> Self {
         Self { metric, unit, value }
     }
 }
 
-/// What a metric of the server is to reach.
+/// What a metric of the server should reach.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {
-    /// At most so many times what the floor needs.
+    /// At most this many times what the floor needs.
     RatioAtMost(&'static str, f64),
-    /// At most so much.
+    /// At most this much.
     AtMost(&'static str, f64),
-    /// At least so much.
+    /// At least this much.
     AtLeast(&'static str, f64),
     /// At most as much as the second metric of the server and twice the first metric of the floor.
     AtMostSumWithFloor(&'static str, &'static str),
-    /// At most so many times another metric of the server.
+    /// At most this many times another metric of the server.
     TimesAtMost(&'static str, &'static str, f64),
 }
 
 impl Goal {
-    /// The metric that it is about.
+    /// Returns the metric that it is about.
     pub fn metric(&self) -> &'static str {
         match self {
             Self::RatioAtMost(metric, _)
@@ -95,7 +95,7 @@ impl Goal {
     }
 }
 
-/// All loads of the report, in its order.
+/// Returns all loads of the report, in its order.
 pub fn all() -> Vec<Box<dyn Load>> {
     vec![
         Box::new(Steady::with_members(200)),

@@ -1,5 +1,5 @@
-//! Messages that are due at times fixed beforehand. Latency counts from when a message was due, whether it could be
-//! sent then or not: a server that stands still for a second is charged for all that was due in that second.
+//! Messages that are due at times fixed in advance. Latency counts from when a message was due, whether or not it could
+//! be sent then: a server that stalls for a second is charged for every message due in that second.
 
 use std::time::{Duration, Instant};
 
@@ -17,41 +17,41 @@ const TAIL_MAX: Duration = Duration::from_secs(10);
 /// Who writes, and when.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// Whether lines are for the floor or for the server.
+    /// Whether the lines are for the floor or for the server.
     pub(super) side: Side,
-    /// Those who write, in turn.
+    /// The writers, in turn.
     pub(super) writers: Vec<Writer>,
     /// How many get each message.
     pub(super) readers: usize,
-    /// Between two messages, of all writers together.
+    /// The time between two messages, of all writers together.
     pub(super) period: Duration,
 }
 
-/// The schedule and what came of it.
+/// The schedule and its results.
 pub(super) struct OpenLoop {
     plan: Plan,
     start: Instant,
     next: u32,
     /// The first message whose latency counts.
     first_counted: u32,
-    /// Messages that came to somebody, all counted once per reader.
+    /// Messages delivered, counted once per reader.
     pub(super) delivered: u64,
     acked: u32,
     /// From when a message was due until a reader had it.
     pub(super) delivery: Latency,
-    /// From when a message was due until its author knew that it was taken.
+    /// From when a message was due until its author had the acknowledgement.
     pub(super) ack: Latency,
-    /// From when a message was due until it was sent: what of the latencies is the generator's own.
+    /// From when a message was due until it was sent: the generator's own share of the latencies.
     pub(super) late: Latency,
     failure: Option<String>,
     line: Vec<u8>,
 }
 
 impl OpenLoop {
-    /// A schedule that begins now. Until [`OpenLoop::count_from_now`] every latency counts.
+    /// Returns a schedule that begins now. Until [`OpenLoop::count_from_now`] every latency counts.
     ///
     /// # Errors
-    /// When there is no histogram.
+    /// When no histogram can be made.
     pub(super) fn new(plan: Plan) -> Result<Self> {
         Ok(Self {
             start: Instant::now() + plan.period,
@@ -71,19 +71,19 @@ impl OpenLoop {
     /// Forgets the latencies so far: only those of messages that are due from now on count.
     ///
     /// # Errors
-    /// When there is no histogram.
+    /// When no histogram can be made.
     pub(super) fn count_from_now(&mut self) -> Result<()> {
         self.first_counted = self.next;
         (self.delivery, self.ack, self.late) = (Latency::new()?, Latency::new()?, Latency::new()?);
         Ok(())
     }
 
-    /// When a message is due.
+    /// Returns when a message is due.
     pub(super) fn due(&self, number: u32) -> Instant {
         self.start + self.plan.period * number
     }
 
-    /// When the next message is due.
+    /// Returns when the next message is due.
     pub(super) fn next_due(&self) -> Instant {
         self.due(self.next)
     }
@@ -106,7 +106,7 @@ impl OpenLoop {
         Ok(())
     }
 
-    /// Sends what becomes due, and takes what comes, until `end`.
+    /// Sends what becomes due, and takes in what arrives, until `end`.
     ///
     /// # Errors
     /// When a connection ends or a message is refused.
@@ -119,10 +119,10 @@ impl OpenLoop {
         Ok(())
     }
 
-    /// Waits for what was sent and has not come everywhere.
+    /// Waits until everything sent has been delivered everywhere.
     ///
     /// # Errors
-    /// When it does not come.
+    /// When it is not delivered in time.
     pub(super) fn drain(&mut self, fleet: &mut Fleet) -> Result<()> {
         let end = Instant::now() + TAIL_MAX;
         let all = u64::from(self.next) * self.plan.readers as u64;
@@ -167,7 +167,7 @@ impl Handler for OpenLoop {
                 self.delivery.record(latency);
             }
         }
-        // What the floor sends back to its author says that it was taken.
+        // A line that the floor sends back to its author counts as the acknowledgement.
         if is_ack || self.plan.side == Side::Floor && usize::from(post.member) == id {
             self.acked += 1;
             if counts {

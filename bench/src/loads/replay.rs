@@ -1,4 +1,4 @@
-//! One client that was away comes back: what it costs to tell it all that it missed, and how soon it begins.
+//! One client returns after an absence: what it costs to send it everything that it missed, and how soon that begins.
 
 use std::time::Instant;
 
@@ -11,9 +11,9 @@ use crate::seed::Scene;
 use crate::stage::Stage;
 use crate::target::Side;
 
-/// How often it comes back in one run.
+/// How often it returns in one run.
 const TIMES: u64 = 5;
-/// Those who are in the room; each is an entry too.
+/// The members of the room; each has an entry of its own too.
 const MEMBERS: usize = 2;
 
 /// The load.

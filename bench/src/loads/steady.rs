@@ -22,7 +22,7 @@ pub struct Steady {
 }
 
 impl Steady {
-    /// As in the report: 200 messages a second.
+    /// Returns the load of the report: 200 messages a second.
     pub const fn with_members(members: usize) -> Self {
         Self { members, rate: 200 }
     }

@@ -1,4 +1,4 @@
-//! Senders that always have some messages under way: what the server can do at most, and what it costs then.
+//! Senders that always have some messages unacknowledged: the server's capacity, and its cost then.
 
 use std::time::Instant;
 
@@ -12,17 +12,17 @@ use crate::stage::{Set, Stage};
 use crate::target::{Side, Used};
 use crate::wire::{Kind, Post, kind};
 
-/// Who is with whom.
+/// How members share rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rooms {
-    /// All in one room; the first so many write.
+    /// All in one room; the first `senders` write.
     Hall {
         /// How many write.
         senders: usize,
     },
-    /// Two and two in a group room; one of each writes.
+    /// Pairs in group rooms; one of each pair writes.
     Pairs,
-    /// Two and two in a private chat; one of each writes.
+    /// Pairs in private chats; one of each pair writes.
     Private,
 }
 
@@ -31,13 +31,13 @@ pub enum Rooms {
 pub struct Windowed {
     /// Connections.
     pub members: usize,
-    /// Who is with whom.
+    /// How members share rooms.
     pub rooms: Rooms,
-    /// Messages that each sender has under way.
+    /// Unacknowledged messages of each sender.
     pub window: u32,
 }
 
-/// What senders with a window came to.
+/// What senders with a window achieved.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Capacity {
     pub(super) used: Used,
@@ -47,17 +47,17 @@ pub(super) struct Capacity {
 }
 
 impl Windowed {
-    /// 1 room × 500, 20 senders × window 4.
+    /// Returns the load of 1 room × 500, 20 senders × window 4.
     pub const fn saturated() -> Self {
         Self { members: 500, rooms: Rooms::Hall { senders: 20 }, window: 4 }
     }
 
-    /// 50 rooms × 2, 50 senders × window 16.
+    /// Returns the load of 50 rooms × 2, 50 senders × window 16.
     pub const fn pairs(rooms: Rooms) -> Self {
         Self { members: 100, rooms, window: 16 }
     }
 
-    /// The room as a member names it.
+    /// Returns the room as a member names it.
     fn room(&self, member: usize) -> String {
         match self.rooms {
             Rooms::Hall { .. } => HALL.to_owned(),
@@ -66,7 +66,7 @@ impl Windowed {
         }
     }
 
-    /// Those who write.
+    /// Returns the writers.
     pub(super) fn writers(&self) -> Vec<Writer> {
         let writes = |member: &usize| match self.rooms {
             Rooms::Hall { senders } => *member < senders,
@@ -86,7 +86,7 @@ impl Windowed {
             ..Scene::default()
         };
         let set = stage.set(side, scene, None)?;
-        // On the floor two that chat share a room by one name.
+        // On the floor, both sides of a chat use the same name for their room.
         let fleet = stage.gather(side, &set, |member| match self.rooms {
             Rooms::Private => seed::pair_room(member / 2),
             _ => self.room(member),
@@ -94,7 +94,7 @@ impl Windowed {
         Ok((set, fleet))
     }
 
-    /// Finds out what can be done at most.
+    /// Finds out the capacity.
     pub(super) fn capacity(
         &self,
         stage: &Stage,
@@ -160,13 +160,13 @@ impl Load for Windowed {
     }
 }
 
-/// One that writes, and its next message.
+/// A writer and its next message.
 struct Sender {
     writer: Writer,
     next: u32,
 }
 
-/// All who write: for each message that is acknowledged the next one is sent.
+/// All writers: for each acknowledged message, the next one is sent.
 struct Senders {
     side: Side,
     /// By connection.
@@ -220,7 +220,7 @@ impl Senders {
         Ok(())
     }
 
-    /// Sends no more, and waits until all that was sent is acknowledged.
+    /// Stops sending, and waits until everything sent is acknowledged.
     fn finish(&mut self, fleet: &mut Fleet) -> Result<()> {
         self.is_over = true;
         let end = Instant::now() + crate::arrival::PATIENCE;
@@ -240,7 +240,7 @@ impl Handler for Senders {
         let is_acked = match kind(line) {
             Kind::Message => {
                 self.delivered += 1;
-                // Only senders look at the author: what the floor sends back says that it was taken.
+                // Only senders check the author: a line that the floor sends back counts as the acknowledgement.
                 self.side == Side::Floor
                     && matches!(self.senders.get(id), Some(Some(_)))
                     && Post::of(line).is_some_and(|post| usize::from(post.member) == id)

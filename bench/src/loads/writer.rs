@@ -1,10 +1,10 @@
-//! One that writes: a connection, its account and the room that it writes to.
+//! A writer: a connection, its account and the room that it writes to.
 
 use crate::seed;
 use crate::target::Side;
 use crate::wire::Post;
 
-/// One that writes.
+/// A writer.
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     /// The number of its connection and of its account.
@@ -14,7 +14,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Connection and account of this number, and the room as that account names it.
+    /// Makes a writer with the connection and account of this number, and the room as that account names it.
     pub(super) fn new(member: usize, room: String) -> Self {
         Self { member, name: seed::name(member), room }
     }

@@ -1,4 +1,4 @@
-//! Who else used the machine while it was measured: figures that were made in company are worth less.
+//! How much others used the machine during the measurement: figures from a shared machine are worth less.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ pub struct Look {
     own: Duration,
 }
 
-/// What others took of the CPU during the runs, kernel threads that belong to nobody included; in percent of all cores.
+/// How much CPU others took during the runs, including unrelated kernel threads; in percent of all cores.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Company {
     runs: f64,
@@ -27,14 +27,14 @@ pub struct Company {
 }
 
 impl Company {
-    /// The machine now.
+    /// Returns the present state of the machine.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the system does not report it.
     pub fn look() -> Result<Look> {
         let stat = fs::read_to_string("/proc/stat").context("/proc is needed")?;
         let (busy, stolen, all) = parse(&stat).context("the first line of /proc/stat counts CPU time")?;
-        // All cores of the machine, and not only those that this process may use.
+        // All cores of the machine, not only those that this process may use.
         let cores = stat.lines().skip(1).take_while(|line| line.starts_with("cpu")).count();
         let mut own = Duration::ZERO;
         for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
@@ -66,7 +66,7 @@ impl Company {
         Ok(())
     }
 
-    /// For the head of the report.
+    /// Returns it in words, for the head of the report.
     pub fn words(&self) -> String {
         format!(
             "others took {:.0} % of the CPU on average and {:.0} % at most in one run; the hypervisor {:.0} % at most",
@@ -77,7 +77,7 @@ impl Company {
     }
 }
 
-/// Ticks that were used, that were stolen, and all that there were.
+/// Parses the ticks: used, stolen, and all.
 fn parse(stat: &str) -> Option<(u64, u64, u64)> {
     let line = stat.lines().next()?.strip_prefix("cpu ")?;
     let ticks: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();

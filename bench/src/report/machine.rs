@@ -1,4 +1,4 @@
-//! On what the figures were made.
+//! The machine on which the figures were made.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::process::Cores;
 /// File systems that lose everything with the power: an fsync costs nothing there.
 const IN_MEMORY: [&str; 3] = ["tmpfs", "ramfs", "devtmpfs"];
 
-/// What has to be known to make sense of a figure.
+/// The facts needed to interpret a figure.
 #[derive(Clone, Debug)]
 pub struct Machine {
     /// The model of the CPU.
@@ -21,20 +21,20 @@ pub struct Machine {
     pub cores: usize,
     /// Name and version.
     pub kernel: String,
-    /// What the data directory lies on.
+    /// The file system of the data directory.
     pub file_system: String,
-    /// Of the sources, with a `+` if they were changed since.
+    /// The commit of the sources, with a `+` if they have changed since.
     pub commit: String,
     /// The compiler.
     pub rustc: String,
-    /// Now.
+    /// The present date.
     pub date: String,
     /// How the report was made.
     pub command: String,
 }
 
 impl Machine {
-    /// This one, for data in `folder`.
+    /// Describes this machine, for data in `folder`.
     ///
     /// # Errors
     /// When `folder` is in memory: fsync would cost nothing there.
@@ -65,7 +65,7 @@ impl Machine {
 }
 
 impl Machine {
-    /// The head of the report.
+    /// Returns the head of the report.
     pub fn facts(&self, cores: Option<Cores>, company: &Company) -> Vec<(&'static str, String)> {
         let pinned = cores.map_or_else(
             || "one core, shared by all: the figures are no measure of the server".to_owned(),
@@ -87,18 +87,18 @@ impl Machine {
     }
 }
 
-/// Kind and options of the file system that a folder lies on.
+/// Returns the kind and options of a folder's file system.
 fn file_system_of(mounts: &str, folder: &Path) -> String {
     let mounts = mounts.lines().filter_map(|line| {
         let mut fields = line.split(' ');
         let (_, place, kind, options) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         folder.starts_with(place).then(|| (place.len(), format!("{kind} ({options})")))
     });
-    // Of two in the same place the later one hides the other.
+    // Of two mounts at the same place, the later one hides the other.
     mounts.max_by_key(|(length, _)| *length).map_or_else(|| "unknown".to_owned(), |(_, found)| found)
 }
 
-/// What a program prints; nothing if it cannot be run.
+/// Returns a program's output; nothing if it cannot be run.
 fn said(words: &[&str]) -> String {
     let Some((program, arguments)) = words.split_first() else { return String::new() };
     let output = Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();

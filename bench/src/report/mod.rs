@@ -1,4 +1,4 @@
-//! The report: all loads, floor and server in turn, round by round, and what came of it.
+//! The report: all loads, floor and server in turn, round by round, and the results.
 
 mod company;
 mod machine;
@@ -25,7 +25,7 @@ use crate::seed::hash_password;
 use crate::stage::{Pace, RUN_PREFIX, Stage};
 use crate::target::Programs;
 
-/// Runs the loads that were asked for and prints the report.
+/// Runs the requested loads and prints the report.
 ///
 /// # Errors
 /// When a load does not exist, or fails.
@@ -50,11 +50,11 @@ pub fn run(options: &Options) -> Result<()> {
     let facts = machine.facts(cores, &company);
     let text = if options.json { json(&facts, &results) } else { markdown(&facts, &results) };
     io::stdout().write_all(text.as_bytes()).context("cannot print the report")?;
-    // What was measured before a load failed is worth having.
+    // Results from before a load failed are worth printing.
     played
 }
 
-/// The loads whose names begin with one of `only`; all if there are none.
+/// Returns the loads whose names begin with one of `only`; all if there are none.
 fn chosen(loads: Vec<Box<dyn Load>>, only: &[String]) -> Result<Vec<Box<dyn Load>>> {
     let names: Vec<String> = loads.iter().map(|load| load.name()).collect();
     for wanted in only {
@@ -69,7 +69,7 @@ fn chosen(loads: Vec<Box<dyn Load>>, only: &[String]) -> Result<Vec<Box<dyn Load
     Ok(loads.into_iter().filter(|load| wanted(load.name())).collect())
 }
 
-/// Where the server keeps its data: beside the programs, which lie on a disk.
+/// Returns where the server keeps its data: next to the programs, which are on a disk.
 pub(crate) fn folder(asked: Option<&Path>, server: &Path) -> Result<PathBuf> {
     let folder = match asked {
         Some(asked) => asked.to_owned(),
@@ -83,7 +83,7 @@ pub(crate) fn folder(asked: Option<&Path>, server: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Sees to it that one report runs at a time, and clears away what one that was killed has left.
+/// Makes sure that only one report runs at a time, and removes what a killed one has left behind.
 pub(crate) fn alone_in(folder: &Path) -> Result<File> {
     let lock = File::create(folder.join("lock"))?;
     lock.try_lock().context("another report is running here, and both would be wrong: wait for it")?;
@@ -96,7 +96,8 @@ pub(crate) fn alone_in(folder: &Path) -> Result<File> {
     Ok(lock)
 }
 
-/// Plays every load so often: the sides of a load directly behind each other, so that they meet the same machine.
+/// Plays every load for the given rounds, its sides directly one after the other, so that the machine is in the same
+/// state.
 fn play(
     stage: &Stage,
     loads: &[Box<dyn Load>],

@@ -1,4 +1,4 @@
-//! What the rounds of one load gave, and whether that is what it should be.
+//! The results of the rounds of one load, and whether they reach its goals.
 
 use crate::loads::{Goal, Load, Sample};
 use crate::measure::Spread;
@@ -9,15 +9,15 @@ use crate::target::Side;
 pub struct Row {
     /// What it is.
     pub metric: &'static str,
-    /// In what.
+    /// The unit.
     pub unit: &'static str,
-    /// Of the floor; none if the load is for the server alone.
+    /// The values of the floor; none if the load is for the server alone.
     pub floor: Vec<f64>,
-    /// Of the server.
+    /// The values of the server.
     pub server: Vec<f64>,
 }
 
-/// How a goal and the figures agree.
+/// How the figures compare with a goal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     /// The goal, in words.
@@ -26,17 +26,17 @@ pub struct Verdict {
     pub found: f64,
     /// The figure that was allowed.
     pub allowed: f64,
-    /// Whether it is at least, and not at most, so much.
+    /// Whether the goal is a minimum instead of a maximum.
     pub at_least: bool,
 }
 
 impl Verdict {
-    /// Whether the goal is reached.
+    /// Returns whether the goal is reached.
     pub fn is_met(&self) -> bool {
         if self.at_least { self.found >= self.allowed } else { self.found <= self.allowed }
     }
 
-    /// "met", or by how much not.
+    /// Returns "met", or by how much the goal was missed.
     pub fn words(&self) -> String {
         if self.is_met() {
             return "met".to_owned();
@@ -47,18 +47,18 @@ impl Verdict {
     }
 }
 
-/// All that the rounds of a load gave.
+/// All results of the rounds of a load.
 #[derive(Clone, Debug)]
 pub struct Results {
     /// The name of the load.
     pub load: String,
-    /// In the order in which the load tells them.
+    /// The rows, in the order in which the load gives them.
     pub rows: Vec<Row>,
     goals: Vec<Goal>,
 }
 
 impl Results {
-    /// Nothing yet.
+    /// Makes results without values.
     pub fn of(load: &dyn Load) -> Self {
         Self { load: load.name(), rows: Vec::new(), goals: load.goals() }
     }
@@ -80,13 +80,13 @@ impl Results {
         }
     }
 
-    /// The values of the server for a metric.
+    /// Returns the values of the server for a metric.
     fn server(&self, metric: &str) -> Option<f64> {
         let row = self.rows.iter().find(|row| row.metric == metric)?;
         Spread::of(&row.server).map(|spread| spread.median)
     }
 
-    /// What became of the goal for a metric, if it has one and there are figures.
+    /// Returns the verdict on the goal of a metric, if it has one and there are figures.
     pub fn verdict(&self, row: &Row) -> Option<Verdict> {
         let goal = self.goals.iter().find(|goal| goal.metric() == row.metric)?;
         let server = Spread::of(&row.server)?.median;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::results::{Results, Row};
 use crate::measure::Spread;
 
-/// The report in Markdown.
+/// Returns the report in Markdown.
 pub fn markdown(facts: &[(&'static str, String)], results: &[Results]) -> String {
     let mut text = String::new();
     for (name, value) in facts {
@@ -38,7 +38,7 @@ pub fn markdown(facts: &[(&'static str, String)], results: &[Results]) -> String
     text
 }
 
-/// The report as one JSON object, with all values of all rounds.
+/// Returns the report as one JSON object, with all values of all rounds.
 pub fn json(facts: &[(&'static str, String)], results: &[Results]) -> String {
     let facts: serde_json::Map<String, Value> =
         facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
@@ -61,7 +61,7 @@ pub fn json(facts: &[(&'static str, String)], results: &[Results]) -> String {
     format!("{}\n", json!({ "machine": facts, "rows": rows }))
 }
 
-/// The disk is the same for both.
+/// Returns whether a metric's ratio means anything: the disk is the same for both.
 fn is_ratio_telling(row: &Row) -> bool {
     !row.metric.starts_with("fsync")
 }
@@ -74,7 +74,7 @@ fn shown(spread: Option<Spread>) -> String {
     format!("{} ({}–{})", number(median), number(min), number(max))
 }
 
-/// Three digits that count, or all before the point.
+/// Returns a figure with three significant digits, or all those before the point.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

@@ -5,30 +5,30 @@ use std::collections::BTreeMap;
 use lanchat_model::{RoomRef, Seq, limits};
 use lanchat_protocol::RoomState;
 
-/// How much of each room's log a new session is shown.
+/// How many of each room's entries a new session is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttachPolicy {
-    /// At least so many of the last entries, seen or not, for context.
+    /// The least number of last entries to show, seen or not, for context.
     pub tail: u64,
-    /// At most so many of a group room, however much was missed. Private chats are always shown
-    /// from the last entry that was seen.
+    /// The most entries to show of a group room, however many were missed. A private chat is always shown from the last
+    /// entry that was seen.
     pub missed_max: u64,
 }
 
 impl AttachPolicy {
-    /// Shows at least `tail` entries of every room, and at most `missed_max` of a group room.
+    /// Returns a policy that shows at least `tail` entries of every room, and at most `missed_max` of a group room.
     pub const fn new(tail: u64, missed_max: u64) -> Self {
         Self { tail, missed_max }
     }
 
-    /// The position behind which delivery of `room` starts.
+    /// Returns the position after which delivery of `room` starts.
     pub fn start(&self, room: &RoomState) -> Seq {
         let context = room.head.back(self.tail);
         if RoomRef::existing(&room.room).is_ok_and(|room| room.is_private()) {
             return room.mark.min(context);
         }
-        // Nothing seen yet: a newcomer, who missed nothing.
+        // A newcomer has seen nothing yet, so missed nothing.
         if room.mark == Seq::ZERO {
             return context;
         }
@@ -37,31 +37,31 @@ impl AttachPolicy {
 }
 
 impl Default for AttachPolicy {
-    /// What a person wants: a screen of context, and not more of what was missed than can be read.
+    /// Returns what suits a person: a screen of context, and no more missed entries than can be read.
     fn default() -> Self {
         Self::new(limits::JOIN_TAIL_DEFAULT, limits::JOIN_TAIL_MAX)
     }
 }
 
-/// Per room the last position that was delivered.
+/// The last position that was delivered in each room.
 #[derive(Debug, Default)]
 pub(crate) struct Cursors(BTreeMap<String, Seq>);
 
-/// What an entry is, by its position.
+/// How an entry relates to the cursor of its room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The one that is due: the cursor has moved onto it.
+    /// The entry that is due: the cursor has moved onto it.
     Next,
-    /// One that was delivered before.
+    /// An entry that was delivered before.
     Again,
-    /// One of a room that is not delivered.
+    /// An entry of a room that is not delivered.
     Elsewhere,
-    /// One that comes too early: those before it are missing.
+    /// An entry that comes too early: earlier ones are missing.
     Gap,
 }
 
 impl Cursors {
-    /// Sets where delivery of `room` starts. `false`: there are as many rooms as there can be.
+    /// Sets where delivery of `room` starts. Returns `false` if the room limit is reached.
     pub(crate) fn set(&mut self, room: &str, seq: Seq) -> bool {
         if self.0.len() >= limits::ROOMS_PER_ACCOUNT_MAX && !self.0.contains_key(room) {
             return false;
@@ -70,7 +70,7 @@ impl Cursors {
         true
     }
 
-    /// The last position delivered of `room`.
+    /// Returns the last position delivered of `room`.
     pub(crate) fn of(&self, room: &str) -> Option<Seq> {
         self.0.get(room).copied()
     }
@@ -80,22 +80,22 @@ impl Cursors {
         self.0.remove(room);
     }
 
-    /// Keeps only the rooms that `keep` says.
+    /// Keeps only the rooms for which `keep` returns true.
     pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         self.0.retain(|room, _| keep(room));
     }
 
-    /// Forgets all.
+    /// Forgets all rooms.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// A copy, as `attach` takes it.
+    /// Returns a copy in the form that `attach` takes.
     pub(crate) fn to_map(&self) -> BTreeMap<String, Seq> {
         self.0.clone()
     }
 
-    /// Takes the entry at `seq` of `room`.
+    /// Takes in the entry at `seq` of `room`.
     pub(crate) fn step(&mut self, room: &str, seq: Seq) -> Step {
         match self.0.get_mut(room) {
             None => Step::Elsewhere,

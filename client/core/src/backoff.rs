@@ -12,18 +12,18 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// The connection was a good one: the next loss counts as the first.
+    /// Starts over after a stable connection: the next loss counts as the first.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// How many attempts failed since then.
+    /// Returns how many attempts have failed since the last reset.
     pub(crate) fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// The wait before the next attempt; at least what the server asked for, at most
-    /// `limits::RETRY_AFTER_MAX` of that.
+    /// Returns the wait before the next attempt. It is at least what the server asked for, of which at most
+    /// `limits::RETRY_AFTER_MAX` counts.
     pub(crate) fn next(&mut self, retry_after: Option<Duration>) -> Duration {
         let doubled = limits::RECONNECT_DELAY_MIN.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
@@ -32,10 +32,10 @@ impl Backoff {
     }
 }
 
-/// A random number from 0 to 1.
+/// Returns a random number from 0 to 1.
 fn fraction() -> f64 {
     let mut bytes = [0; 4];
-    // Without randomness the wait is the longest one: slow, and never a stampede of one machine.
+    // Without randomness, wait the longest: that is slow, but cannot cause a stampede.
     match getrandom::fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
         Err(_) => 1.0,

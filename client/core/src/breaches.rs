@@ -3,7 +3,7 @@
 use lanchat_model::limits;
 use tokio::time::Instant;
 
-/// Counts them, as long as they follow each other.
+/// Counts breaches on consecutive connections.
 #[derive(Debug, Default)]
 pub(crate) struct Breaches {
     count: u32,
@@ -11,7 +11,7 @@ pub(crate) struct Breaches {
 }
 
 impl Breaches {
-    /// Notes one. `true`: it is one too many, and the server is given up.
+    /// Counts a breach. Returns `true` if it is one too many and the server is given up.
     pub(crate) fn note(&mut self) -> bool {
         let now = Instant::now();
         let follows = self.last.is_some_and(|last| now.duration_since(last) < limits::BREACH_FORGOTTEN);

@@ -1,5 +1,5 @@
-//! Looks for servers by mDNS (RFC 6762, RFC 6763). Whatever it finds is a hint: anybody on the link
-//! may advertise anything, and only the key says who is who.
+//! Looks for servers by mDNS (RFC 6762, RFC 6763). A result is only a hint: anybody on the link may advertise anything,
+//! and only the key proves who is who.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::error::DiscoverError;
 
-/// What an advert says of a server.
+/// What an advert says about a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovered {
     /// The id that it claims.
@@ -25,34 +25,34 @@ pub struct Discovered {
     pub versions: Vec<u32>,
     /// The port.
     pub port: u16,
-    /// Every address it may have, the likeliest kind first; at most `limits::CANDIDATES_MAX`. Those of a kind stand in an order
-    /// that is drawn anew for each look around.
+    /// Every address it may have, the likeliest kind first; at most `limits::CANDIDATES_MAX`. Addresses of one kind are
+    /// in a random order, drawn anew for each search.
     pub addresses: Vec<SocketAddr>,
-    /// The host that says so, by the address that the advert came from.
+    /// The host that advertises it, as the address that the advert came from.
     pub heard_from: IpAddr,
 }
 
 impl Discovered {
-    /// Whether this is an address that the advert itself came from.
+    /// Returns whether the advert itself came from this address.
     pub(crate) fn is_own(&self, address: SocketAddr) -> bool {
         address.ip() == self.heard_from
     }
 }
 
-/// What a look around finds, as it comes.
+/// The results of a search, as they come.
 #[derive(Debug)]
 pub struct Discovery {
     found: mpsc::Receiver<Discovered>,
 }
 
 impl Discovery {
-    /// The next server, or one that came before with more addresses: same id and same name, said by the same host. `None`
-    /// once the window is over. Cancel safe.
+    /// Waits for the next server, or for more addresses of an earlier one: same id, same name, same advertising host.
+    /// Returns `None` once the window is over. Cancel safe.
     pub async fn next(&mut self) -> Option<Discovered> {
         self.found.recv().await
     }
 
-    /// All servers of the window, by name; each once for every host that says it.
+    /// Returns all servers found in the window, by name; each once for every host that advertises it.
     pub async fn all(mut self) -> Vec<Discovered> {
         let mut servers = BTreeMap::new();
         while let Some(found) = self.next().await {
@@ -62,7 +62,7 @@ impl Discovery {
     }
 }
 
-/// Looks around for as long as `window`. Stops when the [`Discovery`] is dropped. Needs a tokio
+/// Searches for as long as `window`. Stops when the [`Discovery`] is dropped. Needs a tokio
 /// runtime.
 ///
 /// # Errors
@@ -76,7 +76,8 @@ pub fn discover(window: Duration) -> Result<Discovery, DiscoverError> {
 
 async fn look(mut browser: Browser, sender: mpsc::Sender<Discovered>, until: Instant) {
     let mut seen = Seen::default();
-    // Once, and not for every advert of a flood. One that is heard on a later interface names that one itself.
+    // Listed once, and not for every advert of a flood. An advert heard on an interface added later names that
+    // interface itself.
     let interfaces = interfaces_with_link_local();
     loop {
         tokio::select! {
@@ -88,7 +89,7 @@ async fn look(mut browser: Browser, sender: mpsc::Sender<Discovered>, until: Ins
             () = sleep_until(seen.due.unwrap_or(until).min(until)) => {
                 let over = Instant::now() >= until;
                 for news in seen.take_news() {
-                    // At the end only what there is room for: whoever asked may have stopped reading.
+                    // At the end, send only what there is room for: the receiver may have stopped reading.
                     let told = if over { sender.try_send(news).is_ok() } else { tell(&sender, news, until).await };
                     if !told {
                         return;
@@ -103,37 +104,38 @@ async fn look(mut browser: Browser, sender: mpsc::Sender<Discovered>, until: Ins
     }
 }
 
-/// Tells of a server; false when nobody wants to know, or took too long to.
+/// Reports a server. Returns false if the receiver is gone or took too long.
 async fn tell(sender: &mpsc::Sender<Discovered>, news: Discovered, until: Instant) -> bool {
     tokio::time::timeout_at(until, sender.send(news)).await.is_ok_and(|told| told.is_ok())
 }
 
-/// What was found of late. At most `limits::DISCOVERED_MAX` servers: when full, the one found first is forgotten, and is
-/// news again if it is heard again. So a flood of adverts hides none that comes after it.
+/// What was found lately. At most `limits::DISCOVERED_MAX` servers: when full, the one found first is forgotten, and is
+/// news again if it is heard again. So a flood of adverts cannot hide a server that comes after it.
 #[derive(Default)]
 struct Seen {
     servers: BTreeMap<Key, Discovered>,
-    /// The keys of `servers`, the first to be found first.
+    /// The keys of `servers`, the first found first.
     order: VecDeque<Key>,
-    /// Those that were not told yet, as they are now.
+    /// Those that were not reported yet.
     news: BTreeSet<Key>,
-    /// When to tell them.
+    /// When to report them.
     due: Option<Instant>,
-    /// What decides between addresses of one kind.
+    /// The hash that orders addresses of one kind at random.
     lot: RandomState,
 }
 
-/// One server is one id with one name, said by one host: a copied id under another name is a server of its own, and what a
-/// host says of somebody else's server takes none of the room that there is for what that one says of itself.
+/// One server is one id with one name, advertised by one host. A copied id under another name is a server of its own. A
+/// host that advertises somebody else's server does not use up the room for that server's own adverts.
 type Key = (ServerId, String, IpAddr);
 
 impl Seen {
-    /// Whether so much is new that it is told before anything else is heard: what is not told is never forgotten.
+    /// Returns whether so much is new that it is reported before anything else is heard: an unreported server is never
+    /// forgotten.
     fn is_crowded(&self) -> bool {
         self.news.len() >= limits::DISCOVERED_MAX / 2
     }
 
-    /// Puts an advert with what is known of the same server.
+    /// Merges an advert with what is known about the same server.
     fn merge(&mut self, found: Discovered) {
         let key = (found.server_id, found.name.clone(), found.heard_from);
         let grown = match self.servers.get_mut(&key) {
@@ -170,7 +172,7 @@ impl Seen {
     }
 }
 
-/// Reads an advert. `None`: it is not one of ours, or names no address.
+/// Reads an advert. Returns `None` if it is not one of ours or does not name an address.
 fn read(advert: &Advert, interfaces: &[u32], lot: &RandomState) -> Option<Discovered> {
     let value = |key: &str| advert.txt.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
     let Beacon { server_id, name, versions } = Beacon::from_txt(value)?;
@@ -184,9 +186,10 @@ fn read(advert: &Advert, interfaces: &[u32], lot: &RandomState) -> Option<Discov
     Some(Discovered { server_id, name, versions, port, addresses, heard_from: advert.from })
 }
 
-/// What the advert came from first. Then IPv4, link-local and loopback last: the fewer traps a kind of address has, the
-/// earlier it is tried. Those of a kind by lot: in one order for all, the clients of a server with several addresses would
-/// crowd on its lowest one. Each once, at most `limits::CANDIDATES_MAX`.
+/// Sorts the addresses: the one that the advert came from first, then IPv4, link-local and loopback last. The fewer
+/// traps a kind of address has, the earlier it is tried. Addresses of one kind are ordered at random: in a fixed order,
+/// all clients of a server with several addresses would crowd on the lowest one. Each stays once, at most
+/// `limits::CANDIDATES_MAX`.
 fn arrange(addresses: &mut Vec<SocketAddr>, heard_from: IpAddr, lot: &RandomState) {
     addresses.sort_by_cached_key(|address| {
         (address.ip() != heard_from, kind(address.ip()), lot.hash_one(address), *address)
@@ -195,9 +198,9 @@ fn arrange(addresses: &mut Vec<SocketAddr>, heard_from: IpAddr, lot: &RandomStat
     addresses.truncate(limits::CANDIDATES_MAX);
 }
 
-/// The addresses to try for one address of an advert. A link-local one means something only
-/// together with an interface (RFC 4007 §6), and the interface that mDNS names may be the wrong one
-/// if there are several: it is tried first, the others after it.
+/// Returns the addresses to try for one address of an advert. A link-local one means something only together with an
+/// interface (RFC 4007 §6). If there are several, the interface that mDNS names may be the wrong one: it is tried
+/// first, the others after it.
 fn candidates(ip: IpAddr, port: u16, heard_on: u32, interfaces: &[u32]) -> Vec<SocketAddr> {
     match ip {
         IpAddr::V6(v6) if v6.is_unicast_link_local() => {
@@ -264,7 +267,7 @@ mod tests {
         assert_eq!(seen.take_news().len(), 1, "another id is another server");
     }
 
-    /// Its id and its name are known to everybody.
+    /// The id and the name of a server are known to everybody.
     #[test]
     fn what_somebody_else_says_of_a_server_hides_nothing_that_it_says_itself() {
         let mut seen = Seen::default();
@@ -302,7 +305,7 @@ mod tests {
         ]
         .map(|address| address.parse().unwrap())
         .into();
-        // None of them, as behind an address that is not said.
+        // The advert comes from none of these addresses, as if it were relayed.
         let heard_from = IpAddr::from([192, 0, 2, 99]);
         let mut firsts = BTreeMap::new();
         for _ in 0..CLIENTS {

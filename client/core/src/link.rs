@@ -14,16 +14,16 @@ use crate::attempt::plain_of_link;
 use crate::error::{ConnectError, Unanswered};
 use crate::reconnect::Reached;
 
-/// Bytes taken from the socket at a time: a TLS record.
+/// Bytes read from the socket at a time: a TLS record.
 const READ_BYTES: usize = 16 * 1024;
 
-/// Where the connection stands.
+/// The state of the connection.
 pub(crate) enum Link {
-    /// There is one.
+    /// It is up.
     Up(Box<Wire>),
     /// It is being made.
     Connecting(AbortOnDropHandle<Result<Reached, ConnectError>>),
-    /// It will be made then.
+    /// It will be made at this time.
     Waiting(Instant),
     /// Nobody needs one.
     Idle,
@@ -31,23 +31,23 @@ pub(crate) enum Link {
 
 /// What became of a connection.
 pub(crate) enum LinkEvent {
-    /// The server said this, without its newline.
+    /// The server sent this line, here without its newline.
     Line(Vec<u8>),
-    /// It broke; why.
+    /// It broke, for this reason.
     Broken(String),
-    /// The server broke the protocol; how.
+    /// The server broke the protocol in this way.
     Breach(BadFrame),
-    /// Something that is answered at once was asked, and nothing is heard.
+    /// A request that should be answered at once got no answer.
     Quiet,
-    /// It was made, or not.
+    /// The attempt to make it ended.
     Made(Box<Result<Reached, ConnectError>>),
     /// It is time to make it.
     Due,
 }
 
 impl Link {
-    /// What happens next. While `read` is false the socket is left unread. `prompt`: the server has no reason to be slow
-    /// with an answer. Cancel safe.
+    /// Waits for the next event. While `read` is false, the socket is left unread. `prompt` means that the server has
+    /// no reason to answer slowly. Cancel safe.
     pub(crate) async fn next(&mut self, read: bool, prompt: bool) -> LinkEvent {
         match self {
             Self::Up(wire) => wire.next(read, prompt).await,
@@ -63,7 +63,7 @@ impl Link {
         }
     }
 
-    /// The connection, if it is up.
+    /// Returns the connection, if it is up.
     pub(crate) fn wire(&mut self) -> Option<&mut Wire> {
         match self {
             Self::Up(wire) => Some(wire),
@@ -72,33 +72,32 @@ impl Link {
     }
 }
 
-/// A connection that is up. Its halves are apart, so that a write that is blocked does not block
-/// reading.
+/// A connection that is up. Its halves are split, so that a blocked write does not block reading.
 pub(crate) struct Wire {
     reader: ReadHalf<TlsStream<TcpStream>>,
     writer: WriteHalf<TlsStream<TcpStream>>,
     received: LineBuffer,
     buffer: Box<[u8]>,
-    /// What is to be written; `out[..written]` is.
+    /// Data to write; `out[..written]` is written already.
     out: Vec<u8>,
     written: usize,
-    /// Whether TLS may hold bytes back.
+    /// Whether TLS may still hold bytes.
     unflushed: bool,
-    /// When it became up.
+    /// When it was established.
     pub(crate) since: Instant,
-    /// When the server was heard last, or reading began again.
+    /// When the server was last heard, or when reading last resumed.
     heard: Instant,
     /// Whether the socket was read in the last turn.
     reading: bool,
     /// How long the server may be silent.
     patience: Duration,
-    /// Since when nothing was heard although something was asked that is answered at once.
+    /// When a request was sent that should be answered at once, if nothing was heard since.
     asked: Option<Instant>,
-    /// Since when nothing was heard although it was asked whether the link is alive.
+    /// When the link was probed, if nothing was heard since.
     probed: Option<Instant>,
 }
 
-/// What came of a wait.
+/// The outcome of a wait.
 enum Turn {
     /// Something was read or written.
     Moved,
@@ -127,12 +126,12 @@ impl Wire {
         }
     }
 
-    /// Bytes that wait to be written.
+    /// Returns how many bytes wait to be written.
     pub(crate) fn backlog(&self) -> usize {
         self.out.len() - self.written
     }
 
-    /// Puts a frame behind what waits.
+    /// Queues a frame.
     pub(crate) fn put(&mut self, frame: &ClientFrame) {
         self.compact();
         encode(frame, &mut self.out);
@@ -141,14 +140,14 @@ impl Wire {
         }
     }
 
-    /// Puts a whole line behind what waits: a post, which is answered.
+    /// Queues a whole line: a post, which gets an answer.
     pub(crate) fn put_line(&mut self, line: &[u8]) {
         self.compact();
         self.out.extend_from_slice(line);
         self.asked.get_or_insert_with(Instant::now);
     }
 
-    /// Asks whether the link is alive, unless that is asked already.
+    /// Asks whether the link is alive, unless a probe is under way.
     pub(crate) fn probe(&mut self, id: String) {
         if self.probed.is_none() {
             self.put(&Ping { id }.into());
@@ -156,13 +155,12 @@ impl Wire {
         }
     }
 
-    /// For how long nothing was heard.
+    /// Returns for how long nothing was heard.
     pub(crate) fn quiet_for(&self) -> Duration {
         self.heard.elapsed()
     }
 
-    /// Drops what is written, once it is worth the copy of the rest: on a slow socket the rest may
-    /// never be nothing.
+    /// Drops written bytes once that is worth copying the rest: on a slow socket the rest may never be empty.
     fn compact(&mut self) {
         if self.written >= limits::WRITE_BUFFER_BYTES_MAX {
             self.out.drain(..self.written);
@@ -170,11 +168,11 @@ impl Wire {
         }
     }
 
-    /// Writes and reads until there is a line, or the end. Cancel safe: reads and writes are, and
-    /// what they did is noted before the next wait.
+    /// Writes and reads until a line arrives or the connection ends. Cancel safe: each read and write is cancel safe,
+    /// and its result is noted before the next wait.
     async fn next(&mut self, read: bool, prompt: bool) -> LinkEvent {
         if read && !self.reading {
-            // Silence while nobody listened is not the server's.
+            // The server is not to blame for silence while nobody listened.
             let now = Instant::now();
             self.heard = now;
             self.asked = self.asked.map(|_| now);
@@ -197,14 +195,14 @@ impl Wire {
         }
     }
 
-    /// One read, write or flush, or the end of a wait. Cancel safe.
+    /// Does one read, write or flush, or waits until a deadline. Cancel safe.
     async fn turn(&mut self, read: bool, prompt: bool) -> Result<Turn, String> {
         let overdue =
             self.asked.filter(|_| self.probed.is_none()).map(|asked| asked + limits::LINK_ANSWER_MAX);
         let dead = self.probed.map(|probed| probed + limits::LINK_PROBE_MAX);
         let (silent, patience) = (self.heard + self.patience, self.patience);
         tokio::select! {
-            // What has come counts before the time that is over: this computer may have been asleep.
+            // Data that has arrived takes precedence over an expired deadline: this computer may have been asleep.
             biased;
             moved = self.transfer(read) => moved.map(|()| Turn::Moved),
             () = tokio::time::sleep_until(silent), if read => {
@@ -243,23 +241,21 @@ impl Wire {
         Ok(())
     }
 
-    /// Ends the connection in the way of TLS, so that the server can tell it from a cut. The caller
-    /// sets the deadline.
+    /// Ends the connection with a TLS close, so that the server can tell it from a cut. The caller sets the deadline.
     pub(crate) async fn shut_down(mut self) {
         // The connection is over either way.
         let _ = self.writer.shutdown().await;
     }
 }
 
-/// Until then; at once, if there is no time.
+/// Sleeps until the given time, or not at all if there is none.
 async fn sleep_until(until: Option<Instant>) {
     if let Some(until) = until {
         tokio::time::sleep_until(until).await;
     }
 }
 
-/// Writes some of `bytes`; once there are none left, makes TLS send what it holds back. Cancel
-/// safe.
+/// Writes some of `bytes`; when there are none, makes TLS send what it holds back. Cancel safe.
 async fn push_out(writer: &mut WriteHalf<TlsStream<TcpStream>>, bytes: &[u8]) -> std::io::Result<usize> {
     if bytes.is_empty() {
         writer.flush().await?;
@@ -268,7 +264,8 @@ async fn push_out(writer: &mut WriteHalf<TlsStream<TcpStream>>, bytes: &[u8]) ->
     writer.write(bytes).await
 }
 
-/// Two and a half times the silence after which the server gives a sign of life (PROTOCOL §8).
+/// Returns how long the server may be silent: two and a half times the interval at which an idle server gives a sign of
+/// life (PROTOCOL §8).
 fn patience(keepalive_seconds: u64) -> Duration {
     let promised = Duration::from_secs(keepalive_seconds.min(limits::SILENCE_MAX.as_secs()));
     (promised * 5 / 2).clamp(limits::SILENCE_MIN, limits::SILENCE_MAX)

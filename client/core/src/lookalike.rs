@@ -1,23 +1,22 @@
-//! Names that a person would take for one another: compared by what they look like (UTS 39 §4), not
-//! by their letters.
+//! Names that a person would mistake for one another: compared by what they look like (UTS 39 §4), not by their
+//! letters.
 
 use lanchat_model::is_invisible;
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::confusable_detection::skeleton;
 
-/// Whether two names look the same, or so much alike that one may be taken for the other: `lab` and
+/// Returns whether two names look so much alike that one may be mistaken for the other: `lab` and
 /// `1ab`, `LAB` in Cyrillic letters, `ｌａｂ` in wide ones, `la b`, or one with invisible
 /// characters in it.
 ///
-/// Upper and lower case are one, though they look different: nobody remembers which it was. Two
-/// names may be called alike that a careful reader tells apart; the other error would be the worse
-/// one.
+/// Upper and lower case count as equal, though they look different: nobody remembers which it was. Some names are
+/// called alike that a careful reader can tell apart; the opposite error would be worse.
 pub fn look_alike(one: &str, other: &str) -> bool {
     let (one, other) = (looks(one), looks(other));
     one.iter().any(|look| other.contains(look))
 }
 
-/// What a name may look like. Two ways, since case folding and confusables do not commute: `I` is
+/// Returns what a name may look like. There are two results, since case folding and confusables do not commute: `I` is
 /// the capital of `i`, and looks like an `l`.
 fn looks(name: &str) -> [String; 2] {
     let shown: String = name.nfkd().filter(|c| !is_blank(*c)).collect();
@@ -25,8 +24,8 @@ fn looks(name: &str) -> [String; 2] {
     [look(&shown), look(&folded)]
 }
 
-/// The skeleton, folded. Once more a skeleton, since folding makes letters that look like others:
-/// `0` looks like `O`, which folds to `o`.
+/// Returns the skeleton of the folded skeleton. Taking it again is needed, since folding makes letters that look like
+/// others: `0` looks like `O`, which folds to `o`.
 fn look(text: &str) -> String {
     let skeleton_of = |text: &str| skeleton(text).collect::<String>();
     let folded = skeleton_of(text).to_lowercase();
@@ -44,7 +43,7 @@ mod tests {
 
     use super::*;
 
-    /// Our table has what the tables of others have, which are made anew with each version of Unicode.
+    /// Our table covers what other tables have, which are regenerated with each version of Unicode.
     #[test]
     fn what_unicode_ignores_by_default_is_blank() {
         let ignored = |c: &char| c.identifier_type() == Some(IdentifierType::Default_Ignorable);

@@ -1,4 +1,4 @@
-//! When to tell the server what was seen: soon, but not for every line.
+//! When to report to the server what was seen: soon, but not for every line.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use lanchat_model::{Seq, limits};
 use tokio::time::Instant;
 
-/// The clock of the read marks.
+/// The timer of the read marks.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     due: Option<Instant>,
@@ -16,32 +16,32 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// When to send, if there is something.
+    /// Returns when to send, if there is something to send.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Something was seen.
+    /// Notes that something was seen.
     pub(crate) fn changed(&mut self) {
         let now = Instant::now();
         let soonest = self.sent.map_or(now, |sent| sent + limits::MARK_EVERY);
         self.due.get_or_insert(soonest.max(now));
     }
 
-    /// There is no connection to send over: to be asked again by [`Marks::resume`].
+    /// Postpones sending until [`Marks::resume`], because there is no connection.
     pub(crate) fn postpone(&mut self) {
         self.due = None;
         self.postponed = true;
     }
 
-    /// There is a connection again.
+    /// Starts the timer again after a reconnect.
     pub(crate) fn resume(&mut self) {
         if std::mem::take(&mut self.postponed) {
             self.changed();
         }
     }
 
-    /// What to send now.
+    /// Takes the marks to send now.
     pub(crate) fn take(&mut self, seen: &Mutex<BTreeMap<String, Seq>>) -> BTreeMap<String, Seq> {
         self.due = None;
         self.sent = Some(Instant::now());

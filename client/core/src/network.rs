@@ -1,5 +1,5 @@
-//! Whether the network of this computer is still the one that the connection was made over: a look at the computer alone,
-//! without a packet.
+//! Whether this computer's network is still the one that the connection was made over. Only the computer is looked at;
+//! nothing is sent.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 use lanchat_model::limits;
 use tokio::time::Instant;
 
-/// How far the clock on the wall may run ahead of the one that stops when the computer sleeps, between two looks.
+/// How far, between two looks, the wall clock may run ahead of the clock that stops when the computer sleeps.
 const ASLEEP_MIN: Duration = Duration::from_secs(5);
 
-/// What the network was when it was looked at last.
+/// The state of the network at the last look.
 #[derive(Debug)]
 pub(crate) struct Network {
     addresses: BTreeSet<IpAddr>,
@@ -20,12 +20,12 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// As it is now. Blocks for a few system calls.
+    /// Returns the current state. Blocks for a few system calls.
     pub(crate) fn now() -> Self {
         Self { addresses: addresses(), looked: Instant::now(), looked_by_the_wall: SystemTime::now() }
     }
 
-    /// Resolves when this computer has other addresses than before, or was asleep. Looks every
+    /// Waits until this computer's addresses have changed or it was asleep. Looks every
     /// `limits::NETWORK_LOOK_EVERY`. Cancel safe.
     pub(crate) async fn changed(&mut self) {
         loop {
@@ -36,9 +36,9 @@ impl Network {
         }
     }
 
-    /// Notes what is now, and whether it is a change.
+    /// Notes the current state, and returns whether it has changed.
     fn look(&mut self, addresses: BTreeSet<IpAddr>, now: Instant, by_the_wall: SystemTime) -> bool {
-        // A clock that was set back says nothing of sleep.
+        // A clock that was set back does not show whether the computer slept.
         let wall = by_the_wall.duration_since(self.looked_by_the_wall).unwrap_or_default();
         let slept = wall.saturating_sub(now.duration_since(self.looked)) >= ASLEEP_MIN;
         let changed = slept || addresses != self.addresses;
@@ -47,8 +47,8 @@ impl Network {
     }
 }
 
-/// The addresses of this computer; none, if the system does not tell. Temporary IPv6 addresses come and go while all is
-/// well, which costs a `ping`.
+/// Returns this computer's addresses, or an empty set if the system does not report them. Temporary IPv6 addresses come
+/// and go while all is well, which costs a `ping`.
 fn addresses() -> BTreeSet<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     interfaces.iter().filter(|interface| !interface.is_loopback()).map(|interface| interface.ip()).collect()

@@ -1,7 +1,6 @@
-//! Which addresses of an advert may be connected to. An advert is anybody's word, and whoever follows
-//! it anywhere can be sent anywhere: to services that trust this computer, to a printer, to the
-//! internet. A server that advertises itself by mDNS is on the same link (RFC 6762 §1), so it has an
-//! address of this link.
+//! Which addresses of an advert may be connected to. Anybody can send an advert. A client that followed it anywhere
+//! could be sent anywhere: to services that trust this computer, to a printer, to the internet. A server that
+//! advertises itself by mDNS is on the same link (RFC 6762 §1), so it has an address of this link.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -15,8 +14,8 @@ pub(crate) struct OnLink {
 }
 
 impl OnLink {
-    /// The networks of this computer as they are now. Blocks for a few system calls. Without an
-    /// answer of the system no address is on a link.
+    /// Returns the current networks of this computer. Blocks for a few system calls. If the system does not answer, no
+    /// address is on a link.
     pub(crate) fn here() -> Self {
         Self::of(if_addrs::get_if_addrs().unwrap_or_default())
     }
@@ -32,16 +31,15 @@ impl OnLink {
         Self { networks, scopes }
     }
 
-    /// Whether one host of these networks may have this address. Loopback, multicast, broadcast and
-    /// unspecified addresses are none. The computer's own addresses are: a server of another user
-    /// may run on it.
+    /// Returns whether a host of these networks may have this address. Loopback, multicast, broadcast and unspecified
+    /// addresses are excluded. The computer's own addresses are included: another user's server may run on it.
     pub(crate) fn takes(&self, address: SocketAddr) -> bool {
         if address.port() == 0 {
             return false;
         }
         match address {
             SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => {
-                // A scope of its own (RFC 4007 §6): the prefix is the same on every link.
+                // Each link is a scope of its own (RFC 4007 §6): the prefix is the same on all of them.
                 self.scopes.contains(&v6.scope_id()) && is_host_v6(*v6.ip(), 64)
             }
             _ => self.networks.iter().any(|network| match (network, address.ip()) {
@@ -81,7 +79,7 @@ fn is_in_v6(network: &Ifv6Addr, ip: Ipv6Addr) -> bool {
     ip == network.ip || same && is_host_v6(ip, mask.count_ones())
 }
 
-/// Whether an address is none of the routers' (RFC 4291 §2.6.1).
+/// Returns whether an address is not the subnet routers' own (RFC 4291 §2.6.1).
 fn is_host_v6(ip: Ipv6Addr, prefix: u32) -> bool {
     prefix >= 127 || u128::from(ip) << prefix != 0
 }

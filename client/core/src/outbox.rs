@@ -1,5 +1,4 @@
-//! Posts that are not settled: kept in order, with their ids, until the server has answered for
-//! each.
+//! Unsettled posts: kept in order, with their ids, until the server has answered each.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,10 +11,9 @@ use tokio::time::Instant;
 pub(crate) struct Post {
     pub(crate) id: ClientId,
     pub(crate) room: String,
-    /// The frame, with its newline: every resend is the same bytes.
+    /// The frame, with its newline: every resend has the same bytes.
     pub(crate) line: Vec<u8>,
-    /// Its place in the outbox, given back when it is settled. Bounds the queue, at
-    /// `limits::OUTBOX_MAX`.
+    /// Its place in the outbox, released when it is settled. Bounds the queue to `limits::OUTBOX_MAX`.
     #[expect(dead_code, reason = "held for its drop")]
     pub(crate) place: OwnedSemaphorePermit,
     /// Whether the server may have it.
@@ -23,35 +21,36 @@ pub(crate) struct Post {
 }
 
 impl fmt::Debug for Post {
-    /// Without the line: message bodies do not reach logs.
+    /// Leaves out the line: message bodies do not reach logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Post").field("id", &self.id).field("room", &self.room).finish_non_exhaustive()
     }
 }
 
-/// The queue. Its first posts are on the wire, the others wait.
+/// The queue of posts. The first ones are on the wire; the others wait.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     posts: VecDeque<Post>,
-    /// So many of the first posts are on the wire.
+    /// How many of the first posts are on the wire.
     on_wire: usize,
-    /// So many behind them came back, and wait for `held`.
+    /// How many posts after them came back, and wait for `held`.
     deferred: usize,
-    /// Nothing is written before.
+    /// Nothing is written before this time.
     held: Option<Instant>,
-    /// So many of the first posts are on disk. Only those may go.
+    /// How many of the first posts are on disk. Only these may be sent.
     kept: usize,
-    /// Settled since this was taken last. Bounded by the posts that can be settled between two writes to disk: a window.
+    /// Posts settled since this was last taken. At most a window, the posts that can be settled between two writes to
+    /// disk.
     settled: Vec<ClientId>,
 }
 
 impl Outbox {
-    /// Takes in a post, behind all others.
+    /// Appends a post.
     pub(crate) fn push(&mut self, post: Post) {
         self.posts.push_back(post);
     }
 
-    /// The next post to write, if fewer than `window` are on the wire.
+    /// Returns the next post to write, if fewer than `window` are on the wire.
     pub(crate) fn next(&mut self, window: usize) -> Option<&Post> {
         if self.on_wire >= window.min(self.kept) || self.held.is_some() {
             return None;
@@ -62,10 +61,9 @@ impl Outbox {
         Some(post)
     }
 
-    /// Takes out the post that the server answered for. `None`: it is settled already, or none of
-    /// ours.
+    /// Takes out the post that the server answered. Returns `None` if it is settled already or not ours.
     pub(crate) fn settle(&mut self, id: ClientId) -> Option<Post> {
-        // Answers come mostly in order, so that the search ends at once.
+        // Answers mostly come in order, so the search ends at once.
         let at = self.posts.iter().take(self.on_wire).position(|post| post.id == id)?;
         self.on_wire -= 1;
         self.kept = self.kept.saturating_sub(1);
@@ -73,24 +71,24 @@ impl Outbox {
         self.posts.remove(at)
     }
 
-    /// Puts back the post that the server could not take, behind those on the wire and before those
-    /// that wait, and holds all of them until then. Gives its room; `None`: it is settled already,
-    /// or none of ours.
+    /// Puts back the post that the server could not accept, after those on the wire and before those that wait, and
+    /// holds all that wait until `until`. Returns its room, or `None` if it is settled already or not ours.
     pub(crate) fn defer(&mut self, id: ClientId, until: Instant) -> Option<String> {
         let mut post = self.settle(id)?;
         post.was_sent = false;
-        // It is not, and it is on disk still.
+        // The post is not settled after all, and is still on disk.
         self.settled.pop();
         self.kept += 1;
         let room = post.room.clone();
-        // Several that come back keep their order.
+        // Posts that come back keep their order.
         self.posts.insert(self.on_wire + self.deferred, post);
         self.deferred += 1;
         self.held = Some(until);
         Some(room)
     }
 
-    /// The posts that are not on disk, up to about `bytes` but one at least if there is one: how many, and their lines.
+    /// Returns the number and the lines of the posts that are not on disk: up to about `bytes`, but at least one post
+    /// if there is one.
     pub(crate) fn unkept(&self, bytes: usize) -> (usize, Vec<u8>) {
         let (mut count, mut lines) = (0, Vec::new());
         for post in self.posts.iter().skip(self.kept) {
@@ -103,49 +101,49 @@ impl Outbox {
         (count, lines)
     }
 
-    /// Notes that so many more are on disk.
+    /// Notes that `count` more posts are on disk.
     pub(crate) fn keep(&mut self, count: usize) {
         self.kept = self.kept.saturating_add(count).min(self.posts.len());
     }
 
-    /// The lines of the posts that are on disk.
+    /// Returns the lines of the posts that are on disk.
     pub(crate) fn kept_lines(&self) -> Vec<u8> {
         self.posts.iter().take(self.kept).flat_map(|post| post.line.iter().copied()).collect()
     }
 
-    /// What was settled since the last time that this was asked.
+    /// Takes the ids of the posts settled since the last call.
     pub(crate) fn take_settled(&mut self) -> Vec<ClientId> {
         std::mem::take(&mut self.settled)
     }
 
-    /// How many posts are on the wire.
+    /// Returns how many posts are on the wire.
     pub(crate) fn on_wire(&self) -> usize {
         self.on_wire
     }
 
-    /// Whether nothing is left to send.
+    /// Returns whether nothing is left to send.
     pub(crate) fn is_empty(&self) -> bool {
         self.posts.is_empty()
     }
 
-    /// Until when posts are held.
+    /// Returns until when posts are held.
     pub(crate) fn held(&self) -> Option<Instant> {
         self.held
     }
 
-    /// Lets posts go again.
+    /// Stops holding posts.
     pub(crate) fn release(&mut self) {
         self.held = None;
         self.deferred = 0;
     }
 
-    /// The connection is lost: all that is not settled is to be written again, in the same order.
+    /// Queues all unsettled posts to be written again after a lost connection, in the same order.
     pub(crate) fn rewind(&mut self) {
         self.on_wire = 0;
         self.release();
     }
 
-    /// Takes out all posts: they will not be sent.
+    /// Takes out all posts, which will not be sent.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Post> {
         self.rewind();
         self.kept = 0;

@@ -1,19 +1,20 @@
-//! Sentences for people, and whose they are: what a server says never passes for words of this program.
+//! Sentences for people, and who wrote them: a server's words never pass for this program's.
 
 use std::fmt;
 
 /// A sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sentence {
-    /// Of this library.
+    /// From this library.
     Ours(String),
-    /// Of the server: a stranger's text on one line, which may claim anything. At most `limits::SENTENCE_BYTES_MAX` bytes.
+    /// From the server: a stranger's text on one line, which may claim anything. At most `limits::SENTENCE_BYTES_MAX`
+    /// bytes.
     Server(String),
 }
 
 impl fmt::Display for Sentence {
-    /// A server's sentence says whose it is, and ends where its quotation marks do. It is not clean: before it reaches a
-    /// terminal it passes the sanitiser of the front end.
+    /// Attributes a server's sentence and puts it in quotation marks. It is not sanitised: the front end's sanitiser
+    /// must clean it before it reaches a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ours(text) => f.write_str(text),
@@ -22,8 +23,8 @@ impl fmt::Display for Sentence {
     }
 }
 
-/// A stranger's text inside a sentence: in quotation marks, of which it holds none itself, so that where it ends is where
-/// they end.
+/// Quotes a stranger's text for a sentence. The text itself holds no quotation marks afterwards, so it ends where they
+/// end.
 pub fn quoted(text: &str) -> String {
     format!("“{}”", text.replace(is_quotation_mark, "'"))
 }

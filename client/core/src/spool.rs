@@ -1,13 +1,13 @@
-//! The outbox on disk: what a program has to send, so that the next one sends it if this one is killed.
+//! The outbox on disk: the posts that a program has to send, so that the next program sends them if this one is killed.
 //!
-//! Each program writes a file of its own, under a lock that ends with it: two programs with one home never send each
-//! other's posts. A file whose program is gone is an *orphan*; the next login to the same account adopts it. One line
-//! is one record: first whose posts they are, then each post as it goes over the wire, and `-ID` for each that is
-//! settled. Posts are synced before they are sent; all else may be lost, since a resend of a settled post is answered
-//! as it was the first time (PROTOCOL §6).
+//! Each program writes a file of its own, under a lock that ends with the program: two programs with one home never
+//! send each other's posts. A file whose program is gone is an *orphan*; the next login to the same account adopts it.
+//! Each line is a record: first the owner of the posts, then each post in its wire form, and `-ID` for each settled
+//! post. Posts are synced before they are sent; everything else may be lost, since a settled post that is resent gets
+//! the same answer as the first time (PROTOCOL §6).
 //!
-//! Whatever line cannot be read was torn by a crash in the middle of a sync, so that it was not sent, and nobody was
-//! told that it was: it is skipped, and those that can be read are sent.
+//! A line that cannot be read was torn by a crash during a sync, so it was neither sent nor reported as sent. It is
+//! skipped, and the readable ones are sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -25,7 +25,7 @@ use crate::error::HomeError;
 /// The layout of the file that this program writes and reads.
 const VERSION: u32 = 1;
 
-/// The first line: whose posts follow.
+/// The first line: the owner of the posts that follow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owner {
     outbox: u32,
@@ -37,13 +37,13 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// An account of the server with this key.
+    /// Makes the owner for an account on the server with this key.
     pub(crate) fn new(server: ServerId, key: Fingerprint, account: &str) -> Self {
         let (server, key) = (server.to_string(), Some(key.to_string()));
         Self { outbox: VERSION, server, key, account: account.to_owned() }
     }
 
-    /// Whether what belongs to `theirs` may be sent by this one.
+    /// Returns whether this owner may send what belongs to `theirs`.
     fn may_send_for(&self, theirs: &Self) -> bool {
         *self == Self { key: theirs.key.clone().or_else(|| self.key.clone()), ..theirs.clone() }
     }
@@ -55,19 +55,19 @@ pub(crate) struct Spool {
     file: File,
     path: PathBuf,
     owner: Vec<u8>,
-    /// What was written since the file was empty.
+    /// The bytes written since the file was empty.
     pub(crate) bytes: u64,
 }
 
 impl Spool {
-    /// Makes an empty one, 0600, in `folder`, which is made too. Blocks.
+    /// Makes an empty file with mode 0600 in `folder`, which is made too. Blocks.
     pub(crate) fn create(folder: &Path, owner: &Owner) -> Result<Self, HomeError> {
         make(folder)?;
         let path = folder.join(format!("{}-{}.jsonl", owner.server, uuid::Uuid::now_v7().simple()));
         let owner = serde_json::to_vec(owner);
         let owner = owner.map_err(|error| failed("encode", &path)(error.into()))?;
         let file = open_lock(&path).map_err(failed("make", &path))?;
-        // Nobody else knows the name: only a system without locks refuses.
+        // Nobody else knows the name, so only a system without locks refuses.
         file.try_lock().map_err(|error| failed("lock", &path)(error.into()))?;
         let mut spool = Self { file, path, owner, bytes: 0 };
         let begun = spool
@@ -84,7 +84,7 @@ impl Spool {
         spool.if_done(written)
     }
 
-    /// Nothing is left of one that could not be written.
+    /// Removes the file if it could not be written.
     fn if_done(self, outcome: Result<(), HomeError>) -> Result<Self, HomeError> {
         match outcome {
             Ok(()) => Ok(self),
@@ -117,7 +117,7 @@ impl Spool {
         self.file.write_all(bytes).map_err(failed("write", &self.path))
     }
 
-    /// Empties it: everything is settled. Blocks.
+    /// Empties the file, because everything is settled. Blocks.
     pub(crate) fn clear(&mut self) -> Result<(), HomeError> {
         let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
         emptied.map_err(failed("empty", &self.path))?;
@@ -125,17 +125,18 @@ impl Spool {
         self.begin()
     }
 
-    /// Removes it: nothing in it is to be sent. Empty first, for somebody who has it open already. Blocks.
+    /// Removes the file, which has nothing left to send. It is emptied first, in case somebody has it open already.
+    /// Blocks.
     pub(crate) fn remove(self) {
         let removed = self.file.set_len(0).and_then(|()| fs::remove_file(&self.path));
         if let Err(error) = removed {
-            // What is left is settled, and a resend of that is one copy all the same.
+            // The posts left in it are settled, and resending them does not make second copies.
             tracing::debug!(%error, path = %self.path.display(), "an outbox stays");
         }
     }
 }
 
-/// Posts that programs before this one could not settle, by id and so in the order in which they were written.
+/// Posts that earlier programs could not settle, by id and so in the order in which they were written.
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers {
     pub(crate) posts: BTreeMap<ClientId, Send>,
@@ -143,7 +144,7 @@ pub(crate) struct Leftovers {
 }
 
 impl Leftovers {
-    /// Takes the orphans of an account under their locks; at most `most` posts, the rest stays for next time. Blocks.
+    /// Takes the orphans of an account under their locks; at most `most` posts, the others stay for next time. Blocks.
     pub(crate) fn adopt(folder: &Path, owner: &Owner, most: usize) -> Result<Self, HomeError> {
         let mut leftovers = Self::default();
         for path in files_of(folder, &owner.server)? {
@@ -159,13 +160,13 @@ impl Leftovers {
         Ok(leftovers)
     }
 
-    /// Removes the orphans: their posts are kept elsewhere now. Blocks.
+    /// Removes the orphans, whose posts are now kept elsewhere. Blocks.
     pub(crate) fn settle(self) {
         self.orphans.into_iter().for_each(Spool::remove);
     }
 }
 
-/// Removes what is left to send to a server that is forgotten, whoever wrote it; programs that run keep theirs. Blocks.
+/// Removes the posts left for a forgotten server, whoever wrote them; running programs keep theirs. Blocks.
 pub(crate) fn forget(folder: &Path, server: ServerId) -> Result<(), HomeError> {
     for path in files_of(folder, &server.to_string())? {
         if let Some(file) = lock(&path) {
@@ -175,7 +176,7 @@ pub(crate) fn forget(folder: &Path, server: ServerId) -> Result<(), HomeError> {
     Ok(())
 }
 
-/// The outboxes of a server, the oldest first; at most `limits::OUTBOX_FILES_MAX`.
+/// Returns the outboxes of a server, the oldest first; at most `limits::OUTBOX_FILES_MAX`.
 fn files_of(folder: &Path, server: &str) -> Result<Vec<PathBuf>, HomeError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -193,8 +194,8 @@ fn files_of(folder: &Path, server: &str) -> Result<Vec<PathBuf>, HomeError> {
     Ok(paths)
 }
 
-/// The file, if its program is gone. What no program of ours wrote is left alone: something else than a file could keep its
-/// reader for ever.
+/// Opens and locks the file, if its program is gone. Anything that our programs did not write is left alone: reading
+/// something other than a file could block for ever.
 fn lock(path: &Path) -> Option<File> {
     let file = File::options().read(true).write(true).open(path).ok()?;
     file.metadata().ok().filter(|found| found.is_file() && found.len() <= limits::OUTBOX_FILE_BYTES_MAX)?;
@@ -203,7 +204,7 @@ fn lock(path: &Path) -> Option<File> {
     path.exists().then_some(file)
 }
 
-/// The posts in a file that are not settled. `None`: they are somebody else's.
+/// Returns the unsettled posts in a file, or `None` if they are somebody else's.
 fn read(file: &File, owner: &Owner) -> Option<BTreeMap<ClientId, Send>> {
     let (mut posts, mut settled, mut torn) = (BTreeMap::new(), BTreeSet::new(), 0);
     let mut reader = BufReader::new(file);
@@ -260,7 +261,8 @@ fn make(folder: &Path) -> Result<(), HomeError> {
     }
 }
 
-/// Makes sure that the name of a new file outlives a power cut. Windows has no such call, and journals names by itself.
+/// Makes sure that a new file's name survives a power cut. Windows does not have such a call, and journals names by
+/// itself.
 fn sync_folder(folder: &Path) -> Result<(), HomeError> {
     if cfg!(unix) {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("flush", folder))?;
@@ -355,7 +357,7 @@ mod tests {
         }
     }
 
-    /// A hole takes no space on the disk, and hours to be read.
+    /// A hole takes up no space on the disk, but takes hours to read.
     #[test]
     fn a_file_that_is_none_of_ours_is_left_alone() {
         let home = tempfile::tempdir().unwrap();

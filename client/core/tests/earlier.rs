@@ -1,5 +1,5 @@
-//! A server of an earlier build, as it was recorded (`tests/fixtures`): a client of today asks it what the client of that
-//! build asked, and shows all of what it says.
+//! Plays the recording of an earlier build's server (`tests/fixtures`): today's client makes the requests of that
+//! build's client, and shows everything that the server says.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -15,23 +15,23 @@ use support::{Fake, Peer, TestHome, within};
 use tokio::task::JoinHandle;
 
 const RECORDING: &str = include_str!("../../../tests/fixtures/e00f49f/session.jsonl");
-/// Whose connections are played.
+/// The account whose connections are played.
 const WHO: &str = "ana";
-/// How many older lines she asked for, by connection.
+/// How many older lines each connection asked for.
 const TAILS: [u64; 5] = [50, 50, 0, 0, 50];
 
 /// One line of the recording.
 #[derive(Debug)]
 enum Step {
-    /// By the client.
+    /// A frame from the client.
     Said(Value),
-    /// By the server.
+    /// A frame from the server.
     Told(Value),
-    /// The connection is over: by whom.
+    /// The end of a connection, and who ended it.
     Ended(String),
 }
 
-/// What was recorded, without what comes by the clock: signs of typing, and marks with their answers.
+/// Returns the recording without the frames that depend on the clock: typing signals, and marks with their answers.
 fn steps() -> Vec<Step> {
     let (mut steps, mut marks) = (Vec::new(), Vec::new());
     for line in RECORDING.lines() {
@@ -53,7 +53,7 @@ fn steps() -> Vec<Step> {
     steps
 }
 
-/// What a run of the client shows of the room, and of its own messages.
+/// What a run of the client shows of the room and of the user's messages.
 #[derive(Debug, Default, PartialEq)]
 struct Shown {
     entries: Vec<Value>,
@@ -80,7 +80,7 @@ impl Shown {
     }
 }
 
-/// Does by a client of today what one of that build did then. An error is what a person would be told.
+/// Makes today's client do what that build's client did. An error is what a person would be told.
 async fn ask(client: Client, frame: Value, tail: u64) -> Result<(), String> {
     let text = |name: &str| frame[name].as_str().unwrap_or_default();
     let number = |name: &str| frame[name].as_u64().unwrap();
@@ -116,7 +116,7 @@ async fn ask(client: Client, frame: Value, tail: u64) -> Result<(), String> {
     done.map_err(|error| error.to_string())
 }
 
-/// A program that is started, and ends.
+/// One run of the program, from its start to its end.
 struct Run {
     client: Client,
     events: Events,
@@ -125,7 +125,7 @@ struct Run {
 }
 
 impl Run {
-    /// Shows what it was told, before anybody goes on.
+    /// Waits until everything received is shown.
     async fn catch_up(&mut self) {
         while self.shown.count() < self.expected.count() {
             let event = within("all that was said", self.events.next()).await;
@@ -133,7 +133,7 @@ impl Run {
         }
     }
 
-    /// Shows the rest, which is none.
+    /// Ends the run, and checks that nothing is left to show.
     async fn finish(mut self) {
         drop(self.client);
         while let Some(event) = within("the end of the events", self.events.next()).await {
@@ -149,12 +149,12 @@ struct Stage {
     run: Option<Run>,
     peer: Option<Peer>,
     connection: usize,
-    /// Whether the client comes back by itself, and says by itself what it has to say.
+    /// Whether the client reconnects by itself, and sends by itself what it has to send.
     is_lost: bool,
     hello: Value,
-    /// What stands here for the ids of that time.
+    /// Today's ids for the recorded ones.
     ids: HashMap<String, String>,
-    /// What was asked and has no answer yet.
+    /// The request that has no answer yet.
     asked: Option<JoinHandle<Result<(), String>>>,
 }
 
@@ -227,7 +227,7 @@ impl Stage {
         }
     }
 
-    /// The connection ends; `next` is what comes behind that.
+    /// Ends the connection; `next` holds the steps after that.
     async fn end(&mut self, by: &str, next: &[Step], is_over: bool) {
         self.run.as_mut().unwrap().catch_up().await;
         self.peer = None;

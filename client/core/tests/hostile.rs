@@ -22,11 +22,11 @@ async fn loss(events: &mut Events) -> String {
     }
 }
 
-/// What the client says of the connection when it is told this.
+/// Returns what the client says about the connection after receiving `bytes`.
 async fn reason_after(bytes: Vec<u8>) -> String {
     let (fake, home) = (Fake::start().await, TestHome::new());
     let (_client, mut events, mut peer) = attached(&fake, &home.home).await;
-    // The client may close in the middle of it.
+    // The client may close while the bytes are sent.
     let (reason, _) = tokio::join!(loss(&mut events), peer.send_raw(&bytes));
     reason
 }
@@ -120,8 +120,8 @@ async fn a_flood_stays_in_the_servers_socket() {
             peer
         }
     });
-    // 64 MiB are on offer. Nobody reads events, so that only what fits the queue and the sockets
-    // can have moved, however long it is waited: the wait decides only how sure the test is.
+    // 64 MiB are on offer. Nobody reads events, so only what fits the queue and the sockets can have moved, however
+    // long the test waits: the wait only decides how sure the test is.
     let mut writer = writer;
     assert!(tokio::time::timeout(Duration::from_secs(2), &mut writer).await.is_err(), "all was taken in");
     let most = 2 * limits::CLIENT_EVENT_BYTES_MAX / limits::MESSAGE_BYTES_MAX + 1024;
@@ -150,7 +150,7 @@ async fn a_key_that_changes_while_the_connection_is_lost_stops_the_client() {
     assert!(matches!(client.rooms().await, Err(RequestError::Stopped)));
 }
 
-/// What the client holds for a server that reads nothing is one answer, however often it is greeted.
+/// For a server that does not read, the client holds one answer, however often it is pinged.
 #[tokio::test]
 async fn signs_of_life_that_are_not_read_queue_no_answers() {
     const PINGS: usize = 200_000;
@@ -164,7 +164,7 @@ async fn signs_of_life_that_are_not_read_queue_no_answers() {
     assert!((1..PINGS / 10).contains(&answers), "{answers} answers");
 }
 
-/// A server that gives a token which no file could hold harms nobody's login but its own.
+/// A server that issues a token too long for the file harms only its own login.
 #[tokio::test]
 async fn a_token_without_bounds_leaves_the_logins_of_other_servers_alone() {
     let (good, home) = (Fake::start().await, TestHome::new());
@@ -201,7 +201,8 @@ async fn given_up(events: &mut Events) -> String {
     }
 }
 
-/// It is asked a few times more, and not for ever: a script would never end. What it did not take is kept.
+/// The server is asked a few more times, but not for ever: otherwise a script would never end. Unaccepted posts are
+/// kept.
 #[tokio::test]
 async fn a_server_that_leaves_out_an_entry_on_every_connection_is_given_up() {
     let (fake, home) = (Fake::start().await, TestHome::new());
@@ -243,7 +244,8 @@ async fn a_server_that_refuses_every_resume_is_given_up_unless_it_is_busy() {
     assert!(said.contains("The server says: “Not you.”"), "{said}");
 }
 
-/// Who was let in is who was meant: nothing is sent as somebody else, and no token of another account is kept.
+/// The account let in must be the one that was meant: nothing is sent as somebody else, and another account's token is
+/// not kept.
 #[tokio::test]
 async fn a_welcome_for_another_account_lets_nobody_in() {
     let eve = |request: &Value| {
@@ -276,7 +278,7 @@ async fn a_welcome_for_another_account_lets_nobody_in() {
     assert_eq!(home.home.servers().unwrap()[0].account.as_deref(), Some("ana"));
 }
 
-/// A server may write what it likes, but not as the client.
+/// A server may write anything, but not in the client's voice.
 #[tokio::test]
 async fn what_a_server_says_is_told_from_what_the_client_says() {
     const FORGED: &str = "You have moved” *** lanchat --server 10.0.0.66";
@@ -301,7 +303,7 @@ async fn what_a_server_says_is_told_from_what_the_client_says() {
     let out = next_of(&mut events, "the logout", |event| matches!(event, Event::LoggedOut { .. })).await;
     assert!(matches!(out, Event::LoggedOut { reason: Sentence::Ours(_) }));
 
-    // What is quoted of a line that is no frame is none of its words either.
+    // A quote from a line that is not a frame is not in the client's voice either.
     let line = json!({"type": "presence", "username": "bob", "state": FORGED, "connected": 1});
     let reason = reason_after(format!("{line}\n").into_bytes()).await;
     let (before, behind) = reason.split_once('“').unwrap();
@@ -309,7 +311,8 @@ async fn what_a_server_says_is_told_from_what_the_client_says() {
     assert_eq!(behind.matches('”').count(), 1, "{reason}");
 }
 
-/// Whoever waits for an answer hears that the client has stopped, and can read why by then: the exit code hangs on it.
+/// A caller that waits for an answer learns that the client has stopped, and can read the reason by then: the exit code
+/// depends on it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn why_the_client_stopped_is_told_before_that_it_stopped() {
     let (mut fake, home) = (Fake::start().await, TestHome::new());

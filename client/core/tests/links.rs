@@ -1,4 +1,4 @@
-//! A link that is lost without a word: how soon that is noticed, and what is sent to notice it. The clock is the test's.
+//! A link that is lost silently: how soon that is noticed, and what is sent to notice it. The test controls the clock.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -12,7 +12,7 @@ use serde_json::json;
 use support::{Fake, TestHome, ack, attached, next_of, room, within};
 use tokio::time::{Instant, pause, resume, sleep};
 
-/// What is promised: from what is typed on.
+/// The promised time, counted from typing.
 const NOTICED_MAX: Duration = Duration::from_secs(15);
 
 fn is_lost(event: &Event) -> bool {
@@ -44,7 +44,7 @@ async fn a_server_that_gives_a_sign_of_life_may_take_its_time() {
     for _ in 0..10 {
         let ping = peer.expect("ping").await;
         peer.send(json!({"type": "pong", "id": ping["id"]})).await;
-        // Asked again only for what is sent.
+        // The link is probed again only when something is sent.
         client.typing("lobby");
         peer.expect("typing").await;
         sleep(limits::LINK_QUIET + Duration::from_secs(1)).await;
@@ -77,7 +77,7 @@ async fn a_link_where_nobody_types_carries_nothing() {
     let (fake, home) = (Fake::start().await, TestHome::new());
     let (client, _events, mut peer) = attached(&fake, &home.home).await;
     pause();
-    // Less than the silence after which a server is gone.
+    // Less than the silence after which a server counts as gone.
     sleep(Duration::from_secs(70)).await;
     client.send("lobby", "the first in a long time", false).await.unwrap();
     peer.expect("send").await;
@@ -112,7 +112,7 @@ async fn whoever_types_does_not_wait_for_the_next_attempt() {
             fake.turn_away().await;
         }
     };
-    // The waits grow.
+    // The waits between attempts grow.
     let long = |event: &Event| matches!(event, Event::Retrying { retry_in, .. } if *retry_in >= Duration::from_secs(3));
     tokio::select! {
         _ = next_of(&mut events, "a long wait", long) => {}

@@ -1,4 +1,4 @@
-//! The outbox on disk: what a program could not settle is sent by the next one, once, and by nobody else.
+//! The outbox on disk: posts that a program could not settle are sent by the next one, once, and by nobody else.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -36,7 +36,7 @@ async fn sent_again(events: &mut Events) -> Vec<Unsent> {
     posts
 }
 
-/// What a kill leaves: the files as they are now, and no lock on them. The program itself may go on.
+/// Returns what a kill would leave: the files as they are now, without a lock. The program itself may go on.
 fn killed(home: &TestHome) -> TestHome {
     let after = TestHome::new();
     copy(&home.path(), &after.path());
@@ -84,7 +84,7 @@ async fn what_was_acknowledged_before_the_kill_is_not_sent_again() {
     client.send("lobby", "acknowledged", false).await.unwrap();
     peer.ack(1).await;
     next_of(&mut events, "the ack", |event| matches!(event, Event::Acked { .. })).await;
-    // Written down together with the ack of the one before, and so after it.
+    // This post is written down together with the ack of the one before, so after it.
     send(&client, &mut peer, &["not acknowledged"]).await;
 
     let home = killed(&home);
@@ -127,7 +127,7 @@ async fn who_logs_out_leaves_nothing_to_send() {
     send(&client, &mut peer, &["never mind"]).await;
     assert_eq!(spools(&home).len(), 1);
     peer.send(json!({"type": "error", "code": "logged_out", "reason": "Elsewhere.", "fatal": true})).await;
-    // The server may have it: nobody is told that it was not sent.
+    // The server may have the post, so the user is not told that it was not sent.
     next_of(&mut events, "what is open", |event| matches!(event, Event::Unanswered { .. })).await;
     next_of(&mut events, "the logout", |event| matches!(event, Event::LoggedOut { .. })).await;
     assert!(spools(&home).is_empty());

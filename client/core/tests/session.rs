@@ -1,5 +1,4 @@
-//! A session that survives what networks do: nothing is lost, doubled or reordered, in either
-//! direction.
+//! A session that survives network failures: nothing is lost, duplicated or reordered, in either direction.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -34,7 +33,7 @@ async fn a_lost_session_resumes_with_its_cursors_and_shows_each_entry_once() {
     let attach = peer.attached(lobby(6, 3)).await;
     assert_eq!(attach["cursors"], json!({"lobby": 3}));
     assert_eq!(attach["epoch"], "e1");
-    // A server that repeats itself is heard once.
+    // Repeated entries are reported once.
     for seq in [2, 3, 4, 4, 5, 1, 6] {
         peer.message(seq).await;
     }
@@ -147,8 +146,7 @@ async fn no_more_posts_are_on_the_wire_than_the_server_allows() {
     for _ in 0..4 {
         posts.push(peer.expect("send").await);
     }
-    // Whatever the client writes, it writes in order: were there a fifth post, it would come before
-    // this request.
+    // The client writes in order: a fifth post would come before this request.
     let asked = tokio::spawn({
         let client = client.clone();
         async move { client.rooms().await }
@@ -318,7 +316,7 @@ async fn a_login_that_meets_too_many_others_is_asked_for_again() {
     let (outcome, ()) = tokio::join!(client.login("ana", &password), async {
         let first = peer.expect("login").await["id"].clone();
         peer.send(busy(&first, 1)).await;
-        // What it waits for longer has another reason, of which the user is told.
+        // A longer wait has another reason, which is reported to the user.
         let second = peer.expect("login").await["id"].clone();
         peer.send(busy(&second, 15)).await;
         assert_ne!(first, second);
@@ -371,7 +369,7 @@ async fn a_client_whose_user_does_not_read_leaves_the_socket_unread_and_loses_no
         }
         peer
     });
-    // With the queue full, a post still goes out: reading and writing do not wait for each other.
+    // A post still goes out while the queue is full: reading and writing do not wait for each other.
     client.send("lobby", "hello", false).await.unwrap();
     let seqs = entries(&mut events, LINES as usize).await;
     assert!(seqs.iter().copied().eq(1..=LINES));

@@ -1,4 +1,4 @@
-//! Whom the client talks to, and that it says nothing to anybody else.
+//! Tests which server the client talks to, and that it sends nothing to any other.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -21,7 +21,7 @@ async fn befriend(fake: &Fake, home: &Home) {
     connection.unwrap().trust(home).unwrap();
 }
 
-/// Nothing that the client did reached the server as data.
+/// Checks that the client sent the server no data.
 async fn heard_nothing(peer: std::io::Result<Peer>) {
     if let Ok(peer) = peer {
         assert_eq!(String::from_utf8_lossy(&peer.drain().await), "");
@@ -68,7 +68,7 @@ async fn another_key_at_a_known_address_is_a_change_and_hears_nothing() {
     heard_nothing(peer).await;
 }
 
-/// However many addresses an advert has made the client learn since, and however the name is spelled.
+/// This holds however many addresses the client has learned from adverts since, and however the name is spelled.
 #[tokio::test]
 async fn a_typed_name_stays_bound_to_its_server() {
     let (mut fake, home) = (Fake::start().await, TestHome::new());
@@ -90,7 +90,7 @@ async fn a_typed_name_stays_bound_to_its_server() {
     }
 }
 
-/// A link is anybody's word: it leads to its server, and gives it no name that a person typed for another one.
+/// Anybody can write a link: it leads to its server, but does not give it a name that a person typed for another one.
 #[tokio::test]
 async fn a_link_does_not_take_over_what_was_typed_for_a_known_server() {
     let (mut fake, home) = (Fake::start().await, TestHome::new());
@@ -119,7 +119,7 @@ async fn a_link_does_not_take_over_what_was_typed_for_a_known_server() {
     assert_eq!(connection.unwrap().server_id(), other.id);
 }
 
-/// A login in the middle of a session is one at the same server, even if its key was forgotten meanwhile.
+/// A login during a session goes to the same server, even if its key was forgotten meanwhile.
 #[tokio::test]
 async fn the_way_back_leads_to_the_same_server_only() {
     let (mut fake, home) = (Fake::start().await, TestHome::new());
@@ -185,7 +185,7 @@ async fn greetings_that_are_none_and_servers_that_are_full_are_told_apart() {
         let target = future.target();
         let server = async {
             let mut peer = future.try_accept().await.unwrap();
-            // The client may close in the middle of it.
+            // The client may close while the greeting is sent.
             let _ = peer.send_raw(format!("{greeting}\n").as_bytes()).await;
             peer
         };
@@ -221,8 +221,7 @@ async fn a_link_demands_its_key() {
 async fn the_address_that_has_the_right_key_wins() {
     let (fake, home) = (Fake::start().await, TestHome::new());
     befriend(&fake, &home.home).await;
-    // Ahead of the server: a port where nobody listens, and one where somebody accepts and says
-    // nothing.
+    // Before the server come a port where nobody listens, and one where somebody accepts but says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let found = lanchat_client::Discovered {
@@ -275,8 +274,8 @@ async fn forgetting_a_server_makes_it_new_again() {
     assert_eq!(connection.unwrap().decision(), Decision::First);
 }
 
-/// Whoever moved the pins away trusts on first use again, and anybody can claim an id: the token of the server that had it
-/// goes to nobody.
+/// After the pins are moved away, the client trusts on first use again, and anybody can claim an id: so the token kept
+/// under it is not sent to anybody.
 #[tokio::test]
 async fn a_token_without_a_pin_is_sent_to_nobody() {
     let (fake, home) = (Fake::start().await, TestHome::new());
@@ -294,7 +293,7 @@ async fn a_token_without_a_pin_is_sent_to_nobody() {
     assert!(!said.contains("resume") && !said.contains("token"), "{said}");
 }
 
-/// A session that is there when its server is forgotten leaves nothing of it behind.
+/// A session that is open while its server is forgotten leaves nothing of the server behind.
 #[tokio::test]
 async fn a_server_that_is_forgotten_stays_forgotten_while_a_session_is_there() {
     let (fake, home) = (Fake::start().await, TestHome::new());
@@ -341,7 +340,7 @@ fn a_folder_that_others_may_read_is_refused() {
     assert!(said.contains("chmod 700"), "{said}");
 }
 
-/// Only root can give a folder away; elsewhere there is nothing to see.
+/// Only root can give a folder away; other users skip this test.
 #[cfg(unix)]
 #[test]
 fn a_folder_of_another_user_is_refused() {

@@ -16,30 +16,30 @@ pub(super) struct Found {
     pub(super) id: ServerId,
     pub(super) key: Fingerprint,
     pub(super) name: String,
-    /// The name as the server gives it, for programs.
+    /// The raw name that the server gave, for programs.
     pub(super) raw_name: String,
     pub(super) address: String,
     pub(super) online: u64,
     pub(super) known: bool,
-    /// It is the known server that was used last, or the only one.
+    /// Whether it is the known server that was used last, or the only known one.
     pub(super) usual: bool,
-    /// Another server whose name looks the same is known: somebody may want to be taken for it.
+    /// Whether another server whose name looks the same is known: somebody may be imitating it.
     pub(super) namesake: bool,
-    /// Another server of this list has a name that looks the same.
+    /// Whether another server in this list has a name that looks the same.
     pub(super) twin: bool,
-    /// Another server of this list claims the same id, with another key: one of them is not what it says.
+    /// Whether another server in this list claims the same id with another key: one of them is lying.
     pub(super) is_claimed_twice: bool,
-    /// How many servers of the same host stand before it: a host with many does not fill the list.
+    /// How many servers of the same host come before it: a host with many must not fill the list.
     pub(super) turn: usize,
     pub(super) ip: IpAddr,
-    /// How many servers were used since this one was; the largest number for one that never was.
+    /// How many servers were used since this one; the largest number if it was never used.
     pub(super) used: usize,
-    /// The account that this device is logged in to there.
+    /// The account that this device is logged in to on it.
     pub(super) account: Option<String>,
 }
 
 impl Found {
-    /// A server that answered, at an address of the target.
+    /// Makes an item for a server that answered at an address of the target.
     pub(super) fn new(target: Target, probe: &Probe, pins: &Pins, usual: Option<ServerId>) -> Self {
         Self {
             target,
@@ -61,12 +61,12 @@ impl Found {
         }
     }
 
-    /// Whom it claims to be, and the key that it has: anybody can claim an id.
+    /// Returns the id that it claims and the key that it has: anybody can claim an id.
     pub(super) fn identity(&self) -> (ServerId, Fingerprint) {
         (self.id, self.key)
     }
 
-    /// Its name, and who this device is there.
+    /// Returns its name, and this device's account there.
     pub(super) fn called(&self) -> String {
         match &self.account {
             Some(account) => format!("{} as {}", quoted(&self.name), clip(account)),
@@ -74,14 +74,14 @@ impl Found {
         }
     }
 
-    /// Adds what is remembered of it.
+    /// Adds what is remembered about it.
     pub(super) fn recall(&mut self, servers: &[Server]) {
         if let Some(at) = servers.iter().position(|server| self.known && server.id == self.id) {
             (self.used, self.account) = (at, servers[at].account.clone());
         }
     }
 
-    /// What is known of it, and a warning.
+    /// Returns whether it is known, and a warning.
     fn trust(&self) -> (&'static str, Option<&'static str>) {
         if self.is_claimed_twice && !self.known {
             return ("new", Some("ANOTHER server here says that it is this one: compare the six words"));
@@ -95,12 +95,12 @@ impl Found {
         }
     }
 
-    /// All of it on one line.
+    /// Returns everything about it on one line.
     pub(super) fn line(&self) -> String {
         self.with_warning("; ")
     }
 
-    /// As in a list on a terminal: a warning has a row of its own.
+    /// Returns it as listed on a terminal: a warning has a row of its own.
     pub(super) fn listed(&self) -> String {
         self.with_warning(";\n       ")
     }
@@ -112,7 +112,7 @@ impl Found {
     }
 }
 
-/// As many lines as can be looked over.
+/// Returns as many lines as a person can look over.
 pub(super) fn lines_of(found: &[Found]) -> Vec<String> {
     let mut lines: Vec<String> = found.iter().take(limits::SERVERS_LISTED_MAX).map(Found::listed).collect();
     if let Some(more @ 1..) = found.len().checked_sub(limits::SERVERS_LISTED_MAX) {
@@ -121,7 +121,7 @@ pub(super) fn lines_of(found: &[Found]) -> Vec<String> {
     lines
 }
 
-/// The same below a sentence.
+/// Returns the same lines, indented below a sentence.
 pub(super) fn list_of(found: &[Found]) -> String {
     lines_of(found).iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,4 @@
-//! Servers that are listed, with no choice to be made.
+//! Lists servers without a choice to make.
 
 #[cfg(feature = "host")]
 use std::collections::BTreeSet;
@@ -44,7 +44,8 @@ pub(crate) async fn list(home: &Home, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What `/servers` shows: the servers that are known, and those that are new and here now. Looks as long as a search does.
+/// Returns what `/servers` shows: the known servers, and the new ones that are here now. Takes as long as a search
+/// does.
 pub(crate) async fn all_servers(home: &Home) -> Vec<String> {
     match servers_and_pins(home) {
         Ok((servers, pins)) => {
@@ -89,8 +90,8 @@ fn list_all(servers: &[Server], pins: &Pins, found: &[Found]) -> Vec<String> {
     lines
 }
 
-/// What whoever hosts is told of the other servers here, each once; `told` are those that it knows of: its own, and at most
-/// `limits::HOSTS_TOLD_MAX`.
+/// Returns what to tell the host about other servers here, each once. `told` holds those that the host knows of: its
+/// own, and at most `limits::HOSTS_TOLD_MAX` others.
 #[cfg(feature = "host")]
 pub(crate) async fn beside(home: &Home, told: &mut BTreeSet<ServerId>) -> Result<Vec<String>, Failure> {
     let around = look_around(home, false).await?;

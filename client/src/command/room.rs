@@ -1,11 +1,11 @@
-//! A room, as somebody types it.
+//! A room as a person types it.
 
 use lanchat_model::{BadName, RoomRef};
 
-/// The room that is meant by what was typed: `dev`, `#Dev` or `@Ana`, however often its sign stands there.
+/// Returns the room that typed text means: `dev`, `#Dev` or `@Ana`, however often its sign is repeated.
 ///
 /// # Errors
-/// [`BadName`] says why there can be no such room, or nobody of that name.
+/// [`BadName`] says why no room or person can have that name.
 pub(crate) fn room(typed: &str) -> Result<RoomRef, BadName> {
     match is_private(typed) {
         true => typed.trim_start_matches('@').parse().map(RoomRef::Private),
@@ -13,7 +13,7 @@ pub(crate) fn room(typed: &str) -> Result<RoomRef, BadName> {
     }
 }
 
-/// Whether what was typed stands for a private chat, perhaps one that there cannot be.
+/// Returns whether typed text means a private chat, even one that cannot exist.
 pub(super) fn is_private(typed: &str) -> bool {
     typed.starts_with('@')
 }

@@ -5,11 +5,11 @@ use rustyline::completion::Pair;
 use super::shared::Words;
 use crate::command::{self, Offers};
 
-/// Offers at most: the list has to fit a screen, because the editor shows no messages while it
+/// How many offers are shown at most: the list has to fit a screen, because the editor does not show messages while it
 /// pages.
 const OFFERS_MAX: usize = 20;
 
-/// What can stand in place of the word that `left` ends with, and where that word starts.
+/// Returns what can replace the word that `left` ends with, and where that word starts.
 pub(crate) fn complete(left: &str, words: &Words) -> (usize, Vec<Pair>) {
     let start = left.char_indices().rfind(|(_, c)| c.is_whitespace()).map_or(0, |(at, c)| at + c.len_utf8());
     let word = &left[start..];
@@ -52,7 +52,7 @@ mod tests {
         complete(left, &words).1.into_iter().map(|pair| pair.replacement).collect()
     }
 
-    /// Such as the blank of a Japanese keyboard, and the one that does not break.
+    /// Other blanks are the one of a Japanese keyboard and the no-break space.
     #[test]
     fn a_word_begins_behind_a_blank_of_several_bytes() {
         let words =

@@ -1,4 +1,4 @@
-//! Told when something was typed or pasted that is no text here.
+//! Tells the user when typed or pasted input was not text.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use super::shared::Shared;
 use crate::view::Medium;
 
-/// Of a paste that is no UTF-8 each line would say so.
+/// The least time between two notices: otherwise a pasted text that is not UTF-8 would give one for each line.
 const EVERY: Duration = Duration::from_secs(60);
 const REPLACED: &str = "Something that you typed or pasted is no UTF-8; \u{fffd} stands in its place. Set your terminal to UTF-8.";
-/// Where the editor reads the terminal itself.
+/// The notice when the editor reads the terminal itself.
 pub(super) const LEFT_OUT: &str = "Something that you typed or pasted is no UTF-8 and was left out. Look over your line \
                                    before you send it, and set your terminal to UTF-8.";
 
-/// Tells it, now and then.
+/// Prints the notice, but not too often.
 pub(super) struct Garbled {
     shared: Arc<Shared>,
     told: Mutex<Option<Instant>>,

@@ -1,9 +1,8 @@
-//! What the editor asks of us while a line is edited: how it looks, what completes it, whether
-//! somebody types.
+//! The editor's hooks while a line is edited: how it looks, what completes it, and who types.
 //!
-//! All output of the interactive client leaves through [`Highlighter::highlight_prompt`]: rows that
-//! wait are painted before the prompt, by the one thread that knows where the cursor is. An
-//! incoming line can therefore never break the line that is being typed.
+//! All output of the interactive client goes through [`Highlighter::highlight_prompt`]: waiting rows are painted before
+//! the prompt, by the one thread that knows where the cursor is. So an incoming line can never break the line being
+//! typed.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -30,11 +29,11 @@ use crate::view::{Medium, columns};
 
 /// Rows painted at once: more would keep a key waiting.
 const PAINT_ROWS_MAX: usize = 200;
-/// Clears what stands below: nothing of ours does, but a window that was made narrower may have wrapped some of it there.
+/// Clears everything below. We print nothing there, but narrowing the window may have wrapped some text into it.
 const CLEAR_BELOW: &str = "\x1b[J";
 
-/// Carried by the unwinding that ends an editor which waits for a key: it has no other way out.
-/// Caught by the thread that started the editor.
+/// Carried by the unwinding that ends an editor waiting for a key, which cannot be ended otherwise. Caught by the
+/// thread that started the editor.
 pub(crate) struct Interruption;
 
 /// See the module.
@@ -42,16 +41,16 @@ pub(crate) struct LineHelper {
     shared: Arc<Shared>,
     keyboard: Option<Arc<Keyboard>>,
     typed: Sender<Typed>,
-    /// Columns of the prompt that stands.
+    /// Columns of the current prompt.
     prompt_width: Cell<usize>,
-    /// Columns of the terminal when it was painted last.
+    /// Columns of the terminal at the last paint.
     columns: Cell<usize>,
-    /// Whether the terminal wraps its rows anew when it gets another width, as far as was seen.
+    /// Whether the terminal rewraps its rows when its width changes, if that is known.
     rewraps: Cell<Option<bool>>,
-    /// The line as it was painted last, and the cursor in it, in bytes.
+    /// The line at the last paint, and the cursor in it, in bytes.
     draft: RefCell<(String, usize)>,
-    /// The paint that comes is caused by a key. The editor asks for a hint or for highlighting
-    /// before such a paint, and only then.
+    /// Whether the next paint is caused by a key. The editor asks for a hint or for highlighting only before such a
+    /// paint.
     keyed: Cell<bool>,
     /// When others were last told that the user types.
     told: Cell<Option<Instant>>,
@@ -72,14 +71,14 @@ impl LineHelper {
         }
     }
 
-    /// An editor starts behind `prompt`, with this line.
+    /// Notes that an editor starts after `prompt`, with this line.
     pub(crate) fn begin(&self, prompt: &str, line: &str) {
         self.prompt_width.set(sanitize::width(prompt));
         self.columns.set(columns());
         *self.draft.borrow_mut() = (line.to_owned(), line.len());
     }
 
-    /// The line as it stands, and what is behind its cursor.
+    /// Returns the current line, split at its cursor.
     pub(crate) fn draft(&self) -> (String, String) {
         let (line, at) = &*self.draft.borrow();
         match line.split_at_checked(*at) {
@@ -88,8 +87,7 @@ impl LineHelper {
         }
     }
 
-    /// Ends the editor if that was asked for. Only between two keys: what was typed ahead would be
-    /// lost otherwise.
+    /// Ends the editor if that was asked for, but only between two keys: otherwise what was typed ahead would be lost.
     fn interrupt(&self) {
         let stale = self.shared.is_stale() && matches!(self.shared.mode(), Mode::Line | Mode::Waiting);
         if !stale && !self.shared.is_leaving() {
@@ -102,10 +100,11 @@ impl LineHelper {
         }
     }
 
-    /// Prepares the paint after a resize. The editor clears as many rows as its line took before. A terminal that wraps
-    /// anew has it in more or fewer rows now: some of the line would stay, or some messages would go.
+    /// Prepares the paint after a resize. The editor clears as many rows as its line took before. On a terminal that
+    /// rewraps, the line takes more or fewer rows now: parts of it would stay, or messages would be cleared.
     ///
-    /// Only once the editor knows of the new width: then it paints what it has painted before. At a key it does not yet.
+    /// This happens only once the editor knows the new width: then it paints the same line again. At a key it does not
+    /// know it yet.
     fn settle_size(&self, painted: &str, pos: usize) {
         let (now, before) = (columns(), self.columns.get());
         if now == before {
@@ -117,7 +116,7 @@ impl LineHelper {
             self.shared.complaint(line).map_or(0, |words| sanitize::width(&words) / before.max(1) + 1);
         let shown = resize::Shown { prompt: self.prompt_width.get(), line, left, below, before, now };
         let is_the_same = line == painted && *at == pos;
-        // Of a line of one row it does not repaint anything, and nothing need be cleared.
+        // The editor does not repaint a line of one row, and nothing has to be cleared.
         if is_the_same || resize::is_one_row(&shown) {
             self.columns.set(now);
         }
@@ -139,12 +138,12 @@ impl LineHelper {
         let due = self.told.get().is_none_or(|told| told.elapsed() >= limits::TYPING_EVERY);
         if text && changed && due {
             self.told.set(Some(Instant::now()));
-            // A full queue has a line in it, which says more than this would.
+            // A full queue holds a line, which matters more than a typing signal.
             let _ = self.typed.try_send(Typed::Editing);
         }
     }
 
-    /// Who gets the line, if it is a `/reply` and there is room for it behind the line.
+    /// Returns the recipient to show, if the line is a `/reply` and there is room after it.
     fn addressee_behind(&self, line: &str, prompt_and_line: usize) -> Option<String> {
         let to = self.shared.addressee();
         let taken = prompt_and_line + sanitize::width(&to) + "  (to )".len();
@@ -152,7 +151,7 @@ impl LineHelper {
             .then(|| format!("\x1b[2m  (to {to})\x1b[0m"))
     }
 
-    /// Who types, if there is room for it behind the line.
+    /// Returns who types, if there is room to show it after the line.
     fn typing_behind(&self, prompt_and_line: usize) -> Option<String> {
         let typing = self.shared.typing();
         let taken = prompt_and_line + sanitize::width(&typing) + 3;
@@ -168,7 +167,7 @@ impl Hint for Below {
         &self.0
     }
 
-    /// It is no part of the line.
+    /// Returns `None`, because the hint is not part of the line.
     fn completion(&self) -> Option<&str> {
         None
     }
@@ -181,7 +180,7 @@ impl Validator for LineHelper {}
 impl Hinter for LineHelper {
     type Hint = Below;
 
-    /// Why the line cannot be sent. Only here does the editor say that the line was edited, too.
+    /// Returns why the line cannot be sent. This is also the only hook that tells that the line was edited.
     fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<Below> {
         self.keyed.set(true);
         if let Some(keyboard) = &self.keyboard {
@@ -229,7 +228,7 @@ impl Highlighter for LineHelper {
         Cow::Owned(shown)
     }
 
-    /// Always: a key then repaints the whole line, which is what masks and rows above it need.
+    /// Returns true always: then each key repaints the whole line, as masks and the rows above it need.
     fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
         self.keyed.set(true);
         true

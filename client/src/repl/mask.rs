@@ -1,12 +1,12 @@
-//! How the own line is painted: passwords as stars, control characters not at all. Widths stay as
-//! the editor counts them.
+//! How the user's line is painted: passwords as stars, control characters not at all. Widths stay as the editor counts
+//! them.
 
 use unicode_width::UnicodeWidthChar;
 
 use crate::command;
 
-/// `line` as stars. A newline stays one, and a tab takes its column: the editor counts their rows and columns, and would
-/// clear what stands above otherwise.
+/// Returns `line` as stars. A newline stays, and a tab takes one column: the editor counts rows and columns, and would
+/// otherwise clear rows above.
 pub(crate) fn all(line: &str) -> String {
     let star = |c: char| match c {
         '\n' => "\n".to_owned(),
@@ -16,27 +16,26 @@ pub(crate) fn all(line: &str) -> String {
     line.chars().map(star).collect()
 }
 
-/// `line` without control characters other than newlines: the editor counts no column for them, and
-/// one for a tab.
+/// Returns `line` without control characters other than newlines: the editor does not count columns for them, but
+/// counts one for a tab.
 pub(crate) fn controls(line: &str) -> String {
     line.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| *c == '\n' || !c.is_control()).collect()
 }
 
-/// A command that logs in or changes a password, with everything behind the name as stars; other
-/// lines as they are.
+/// Returns a command that logs in or changes a password with everything after the name as stars, and other lines
+/// unchanged.
 pub(crate) fn credentials(line: &str) -> String {
     let (shown, hidden) = line.split_at(open_part(line));
     format!("{shown}{}", all(hidden))
 }
 
-/// What of such a command may be remembered: the command and the name. `None`: the line is another
-/// one.
+/// Returns what of such a command may be remembered: the command and the name. Returns `None` for other lines.
 pub(crate) fn memorable(line: &str) -> Option<&str> {
     command::open_words(line)?;
     line.get(..open_part(line)).map(str::trim_end)
 }
 
-/// How many bytes of `line` are no secret.
+/// Returns how many bytes of `line` are not secret.
 fn open_part(line: &str) -> usize {
     let Some(open_words) = command::open_words(line) else { return line.len() };
     let mut words = 0;

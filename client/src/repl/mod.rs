@@ -29,27 +29,27 @@ use keyboard::Keyboard;
 use shared::Shared;
 pub(crate) use shared::{Verdict, Words};
 
-/// A handle on the terminal. Everything it is told takes effect in order; nothing blocks.
+/// A handle on the terminal. All calls take effect in order, and none blocks.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    /// Given back behind the editor.
+    /// Restored after the editor has ended.
     _keyboard: Option<Arc<Keyboard>>,
 }
 
-/// Takes over the terminal. The input history is kept in `home`; if it cannot be, that is said. `hosting`: others depend on
-/// this program.
+/// Takes over the terminal. The input history is kept in `home`; if that fails, the user is told. `hosting`: others
+/// depend on this program.
 ///
 /// # Errors
-/// What the system says: the terminal cannot be edited on.
+/// The system's error, if lines cannot be edited on this terminal.
 pub(crate) fn open(
     home: &Path,
     suggestion: Option<String>,
     hosting: bool,
 ) -> io::Result<(Terminal, mpsc::Receiver<Typed>)> {
-    // Rows are erased between two lines too, when the editor has given the console back as it found it. A console that
-    // knows no escape sequences is older than Windows 10.
+    // Rows are also erased between two lines, when the editor has restored the console's mode. Only consoles older than
+    // Windows 10 do not know escape sequences.
     #[cfg(windows)]
     let _ = anstyle_query::windows::enable_ansi_colors();
     let path = home.join("history");
@@ -66,7 +66,7 @@ pub(crate) fn open(
     }
     let (typed, inputs) = mpsc::channel(limits::INPUT_LINES_MAX);
     let garbled = Garbled::new(Arc::clone(&shared));
-    // Without it the editor reads the terminal itself, and starts afresh when it ends at what is no UTF-8.
+    // Without it the editor reads the terminal itself, and is restarted when it ends at input that is not UTF-8.
     let keyboard = Keyboard::take(move || garbled.tell()).ok().map(Arc::new);
     if let Some(keyboard) = &keyboard {
         let painter = Arc::clone(&shared);
@@ -87,7 +87,7 @@ pub(crate) fn open(
     Ok((Terminal { shared, thread: Some(thread), _keyboard: keyboard }, inputs))
 }
 
-/// A terminal that no line can be edited on.
+/// Makes the error for a terminal on which lines cannot be edited.
 fn not_here(error: rustyline::error::ReadlineError) -> io::Error {
     io::Error::other(format!("this terminal cannot edit lines: {error}. Try lanchat --plain"))
 }
@@ -98,12 +98,12 @@ impl Terminal {
         self.shared.print(rows);
     }
 
-    /// Rows that were printed until now, about; wraps around.
+    /// Returns about how many rows were printed so far; wraps around.
     pub(crate) fn printed(&self) -> usize {
         self.shared.printed()
     }
 
-    /// Waits until printing keeps up. Cancel safe.
+    /// Waits until printing has caught up. Cancel safe.
     pub(crate) async fn room(&self) {
         self.shared.spool.room().await;
     }
@@ -113,41 +113,41 @@ impl Terminal {
         self.shared.set_prompt(prompt);
     }
 
-    /// Says who is logged in; empty for nobody. Then only commands are remembered, since anything else
-    /// may be a password in the wrong place.
+    /// Sets who is logged in; empty for nobody. While nobody is, only commands are remembered, since anything else may
+    /// be a password in the wrong place.
     pub(crate) fn set_account(&self, account: &str) {
         self.shared.set_account(account);
     }
 
-    /// Says who wrote in private last; empty for nobody.
+    /// Sets who wrote in private last; empty for nobody.
     pub(crate) fn set_correspondent(&self, name: &str) {
         self.shared.set_correspondent(name);
     }
 
-    /// Says what came of the command with a password that was typed last.
+    /// Reports the verdict on the last command with a password.
     pub(crate) fn tell(&self, verdict: Verdict) {
         self.shared.tell(verdict);
     }
 
-    /// Says who types; empty for nobody.
+    /// Sets who types; empty for nobody.
     pub(crate) fn set_typing(&self, typing: &str) {
         self.shared.set_typing(typing);
     }
 
-    /// Says what can be completed.
+    /// Sets what can be completed.
     pub(crate) fn set_words(&self, words: Words) {
         self.shared.set_words(words);
     }
 
-    /// Prints what waits and gives the terminal back as it was found.
+    /// Prints waiting rows and restores the terminal.
     pub(crate) async fn close(self) {
-        // A panic of the thread was printed by itself; there is nothing to add to it.
+        // A panic in the thread has been printed already.
         let _ = tokio::task::spawn_blocking(move || drop(self)).await;
     }
 }
 
 impl Drop for Terminal {
-    /// However the session ends, the terminal is given back. Waits for what the editor is at.
+    /// Restores the terminal however the session ends. Waits for the editor.
     fn drop(&mut self) {
         self.shared.leave();
         if let Some(thread) = self.thread.take() {

@@ -1,17 +1,16 @@
-//! The line being typed, in a window that gets another width.
+//! Keeps the line being typed intact when the window's width changes.
 //!
-//! Some terminals wrap their rows anew then (tmux, VTE, kitty, Windows Terminal), others leave them where they are (xterm,
-//! the Linux console). What has to be cleared differs, and only the terminal knows: the column that its cursor is in
-//! tells.
+//! Some terminals rewrap their rows then (tmux, VTE, kitty, Windows Terminal), others leave them unchanged (xterm, the
+//! Linux console). What has to be cleared differs, and only the terminal knows: its cursor's column tells which it did.
 
 use std::cell::Cell;
 
 use unicode_width::UnicodeWidthChar;
 
-/// What is taken for granted if the terminal does not tell: that of the one console which cannot be asked.
+/// What is assumed if the terminal does not tell. Only the Windows console cannot be asked, and it rewraps.
 const REWRAPS: bool = cfg!(windows);
 
-/// A row and a column, from 0, counted from where the prompt starts.
+/// A row and a column, from 0, counted from the start of the prompt.
 type Position = (usize, usize);
 
 /// A line as it was painted, and the widths of the window.
@@ -19,7 +18,7 @@ pub(super) struct Shown<'a> {
     /// Columns of the prompt.
     pub(super) prompt: usize,
     pub(super) line: &'a str,
-    /// What of it is before the cursor.
+    /// The part of it before the cursor.
     pub(super) left: &'a str,
     /// Rows of what is shown below it.
     pub(super) below: usize,
@@ -27,9 +26,10 @@ pub(super) struct Shown<'a> {
     pub(super) now: usize,
 }
 
-/// What to write so that the line is gone and the editor, which clears as many rows as the line took before, clears empty
-/// ones. `cursor` asks the terminal where its cursor is, row and column from 1: until it is known what it does with its
-/// rows, which is remembered in `rewraps`. `None`: the line stands where the editor believes it to be.
+/// Returns what to write to clear the line, so that the editor, which clears as many rows as the line took before,
+/// clears only empty ones. `cursor` asks the terminal where its cursor is, row and column from 1. It is called until it
+/// is known whether the terminal rewraps, which `rewraps` remembers. Returns `None` if the line is where the editor
+/// believes it to be.
 pub(super) fn clear(
     shown: &Shown<'_>,
     rewraps: &Cell<Option<bool>>,
@@ -52,7 +52,7 @@ pub(super) fn clear(
         match (is_in(wrapped), is_in(kept)) {
             (true, false) => rewraps.set(Some(true)),
             (false, true) => rewraps.set(Some(false)),
-            // Both or none: the next time tells.
+            // If both or neither fits, the next resize may tell.
             _ => {}
         }
     }
@@ -60,13 +60,14 @@ pub(super) fn clear(
     if start == kept.0 && end == 0 {
         return None;
     }
-    // To its start, or to that of the screen, and down again to where the editor believes the cursor to be.
+    // Go up to the start of the line, or of the screen, clear, and go down again to where the editor believes the
+    // cursor to be.
     let mut text = up(start) + "\r\x1b[J" + &"\n".repeat(end.max(kept.0));
     text.push_str(&up(end.max(kept.0) - kept.0));
     Some(text)
 }
 
-/// Whether the line takes one row, at both widths.
+/// Returns whether the line takes one row at both widths.
 pub(super) fn is_one_row(shown: &Shown<'_>) -> bool {
     let fits = |columns| place(shown.prompt, shown.line, columns).0 == 0;
     shown.below == 0 && fits(shown.before) && fits(shown.now)
@@ -76,7 +77,7 @@ fn up(rows: usize) -> String {
     if rows > 0 { format!("\x1b[{rows}A") } else { String::new() }
 }
 
-/// Where `text` ends, counted as the editor does, if it starts behind a prompt of `prompt` columns.
+/// Returns where `text` ends, counted as the editor counts, if it starts after a prompt of `prompt` columns.
 fn place(prompt: usize, text: &str, columns: usize) -> Position {
     let (mut row, mut column) = (0, prompt);
     for c in text.chars() {
@@ -91,14 +92,14 @@ fn place(prompt: usize, text: &str, columns: usize) -> Position {
     if column == columns { (row + 1, 0) } else { (row, column) }
 }
 
-/// Where the cursor is on a terminal that has wrapped the line anew. In the column behind the last one: the line fills its rows,
-/// and the cursor stands in the last of them or in the next, as the terminal likes. Nothing is cleared that may be a message:
-/// without its word it is in the last of them.
+/// Returns where the cursor is on a terminal that has rewrapped the line. The column after the last one means that the
+/// line fills its rows: the cursor is in the last row or in the next, depending on the terminal. If the terminal does
+/// not tell, the last row is assumed, so that a message is never cleared.
 fn wrapped(shown: &Shown<'_>) -> Position {
     let Shown { prompt, line, left, before, now, .. } = *shown;
     let end = place(prompt, line, before);
     let (row, column) = place(prompt, left, now);
-    // The editor began a row by itself, which is no wrap.
+    // The editor itself began a new row, which is not a wrap.
     if left.len() == line.len() && end.0 > 0 && end.1 == 0 && !line.ends_with('\n') {
         return (row + usize::from(column > 0), 0);
     }

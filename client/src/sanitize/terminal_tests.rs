@@ -1,4 +1,4 @@
-//! What hostile texts do to a terminal, on a model of one: nothing but fill cells, and never look like a line of others.
+//! Tests on a model terminal that hostile texts only fill cells, and never look like somebody else's line.
 
 use std::num::NonZero;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Rows enough for whatever is printed here, and for a message.
+/// Enough rows for whatever is printed here, and for a message.
 const HEIGHT: u16 = 600;
 const MESSAGE_HEIGHT: u16 = 40;
 
@@ -18,7 +18,7 @@ fn space(columns: usize) -> Space<'static> {
     Space { columns, taken: 12, rows: 200, is_name: &is_name }
 }
 
-/// Counts what a terminal was made to do besides printing.
+/// Counts what the text made the terminal do apart from printing.
 #[derive(Default)]
 struct Witness(usize);
 
@@ -49,7 +49,7 @@ impl vt100::Callbacks for Witness {
     }
 }
 
-/// A terminal on which these lines were printed between two known ones.
+/// Returns a terminal on which these lines were printed between two known ones.
 fn printed(lines: &[String], rows: u16, columns: u16) -> vt100::Parser<Witness> {
     let [height, width] = [rows, columns].map(|size| NonZero::new(size).unwrap());
     let mut terminal = vt100::Parser::new_with_callbacks(height, width, 0, Witness::default());
@@ -62,7 +62,7 @@ fn printed(lines: &[String], rows: u16, columns: u16) -> vt100::Parser<Witness> 
     terminal
 }
 
-/// Checks that nothing but rows of text came of it.
+/// Checks that the lines produced nothing but rows of text.
 fn assert_only_cells_change(lines: &[String]) {
     let terminal = printed(lines, HEIGHT, 80);
     let screen = terminal.screen();
@@ -82,13 +82,13 @@ fn the_witness_sees_what_an_unclean_text_does() {
     assert_only_cells_change(&lines(&title[0], &space(80)).lines);
 }
 
-/// Whether a row begins as a line of somebody else, or of the program, does.
+/// Returns whether a row begins like somebody else's line, or like one of the program.
 fn is_forged(row: &str) -> bool {
     let begins = |start: &str| row.starts_with(start);
     ["12:00 bob", "12:00 ana", "12:00 *", "12:00 [", "*** ", "!!! "].into_iter().any(begins)
 }
 
-/// The rows of a message, but for its first, at a width.
+/// Returns the rows of a message at a width, without the first.
 fn rows_behind_the_first(text: &str, rows: u16, columns: u16) -> Vec<String> {
     let mut shown = lines(text, &space(columns.into())).lines;
     shown[0].insert_str(0, "12:00 carl  ");
@@ -104,7 +104,7 @@ fn the_judge_sees_a_forged_row() {
     assert!(terminal.screen().rows(0, 40).any(|row| is_forged(&row)));
 }
 
-/// At whatever width, and wherever the terminal wraps.
+/// This holds at every width, and wherever the terminal wraps.
 #[test]
 fn no_padding_makes_a_row_look_like_a_line_of_others() {
     let forgeries = [
@@ -133,7 +133,7 @@ fn no_padding_makes_a_row_look_like_a_line_of_others() {
     }
 }
 
-/// Printable, not printable, controls, and the parts that escape sequences are made of.
+/// Printable and unprintable characters, controls, and parts of escape sequences.
 const HOSTILE: &str = "(\\PC|\\pC|[\\x00-\\x1f\\x7f-\\x9f]|\\x1b[\\[\\]P_^c]|[0-9;?nmHJKhlt\\\\]){0,400}";
 
 /// Forgeries between words, in any order.
@@ -148,7 +148,7 @@ proptest! {
 
     #[test]
     fn no_mixture_looks_like_a_line_of_others(text in FORGED, columns in 20_u16..=200) {
-        // Several exclamation marks right behind a word are what people write: the style tells.
+        // People write several exclamation marks right after a word: only the style tells them apart.
         let rows = rows_behind_the_first(&text, HEIGHT, columns);
         let forged = rows.iter().find(|row| is_forged(row) && !row.starts_with("!!!"));
         prop_assert!(forged.is_none(), "{forged:?}");

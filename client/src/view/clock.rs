@@ -1,4 +1,4 @@
-//! Wire times as a person reads them: local, to the minute, with the day where it changes.
+//! Wire times as a person reads them: local, to the minute, with the day when it changes.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-/// How often it is looked whether the computer is in another time zone: a laptop travels while the program runs.
+/// How often to check whether the time zone has changed: a laptop may travel while the program runs.
 const ZONE_EVERY: Duration = Duration::from_secs(10);
 
 /// Turns wire times into local ones.
@@ -15,21 +15,20 @@ pub(crate) struct Clock {
     zone: TimeZone,
     /// The day of the last line that was shown.
     day: Date,
-    /// When the zone was looked at last.
+    /// When the zone was last checked.
     looked: Instant,
 }
 
 impl Clock {
-    /// Local time; as the first line is shown it is today.
+    /// Makes a clock in local time that starts with today.
     pub(crate) fn local() -> Self {
         Self::at(TimeZone::system(), Timestamp::now())
     }
 
-    /// Takes on the time zone of the system, if that is another one than before, and tells what it is called. Looks at
-    /// most every [`ZONE_EVERY`].
+    /// Adopts the system's time zone, if it has changed, and returns its name. Checks at most every [`ZONE_EVERY`].
     pub(crate) fn follow(&mut self, now: Instant) -> Option<String> {
         self.follow_to(now, || {
-            // The library remembers it for minutes otherwise.
+            // Otherwise the library remembers the zone for minutes.
             jiff::tz::reset_system_time_zone_cache();
             TimeZone::system()
         })
@@ -59,7 +58,7 @@ impl Clock {
         Some(Timestamp::from_millisecond(at.0).ok()?.to_zoned(self.zone.clone()))
     }
 
-    /// `HH:MM`.
+    /// Returns the time as `HH:MM`.
     pub(crate) fn minute(&self, wire: &str) -> String {
         match self.zoned(wire) {
             Some(at) => at.strftime("%H:%M").to_string(),
@@ -67,7 +66,7 @@ impl Clock {
         }
     }
 
-    /// Day and minute, for times that may be long ago.
+    /// Returns the day and the minute, for times that may be long ago.
     pub(crate) fn full(&self, wire: &str) -> String {
         match self.zoned(wire) {
             Some(at) => at.strftime("%-d %B %Y, %H:%M").to_string(),
@@ -75,7 +74,7 @@ impl Clock {
         }
     }
 
-    /// The day of `wire` in words, if it is another one than that of the line before.
+    /// Returns the day of `wire` in words, if it differs from the day of the line before.
     pub(crate) fn day_change(&mut self, wire: &str) -> Option<String> {
         let at = self.zoned(wire)?;
         if at.date() == self.day {
@@ -88,7 +87,7 @@ impl Clock {
 
 #[cfg(test)]
 impl Clock {
-    /// UTC, on the day of `now`.
+    /// Makes a clock in UTC, on the day of `now`.
     pub(crate) fn utc(now: &str) -> Self {
         Self::at(TimeZone::UTC, now.parse().unwrap())
     }

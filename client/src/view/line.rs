@@ -13,14 +13,14 @@ pub(crate) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The line that a frame is. `None`: it is none, or it is in what can be no room.
+    /// Returns the line that a frame is, or `None` if it is not one or names an invalid room.
     pub(crate) fn of(frame: &'a ServerFrame) -> Option<Self> {
         let entry = Entry::of(frame)?;
         Some(Self { room: RoomRef::existing(entry.room()).ok()?, entry })
     }
 }
 
-/// The memory that an entry takes which is kept, about.
+/// Returns about how much memory a kept entry takes.
 pub(crate) fn weight(entry: Entry<'_>) -> usize {
     let text = match entry {
         Entry::Message(message) => message.message.len(),

@@ -7,7 +7,7 @@ use super::{Cut, Line, Shown, View, clip};
 use crate::sanitize;
 
 impl View {
-    /// Answers `/rooms`: the group rooms of the server, then the own private chats.
+    /// Answers `/rooms`: the server's group rooms, then the user's private chats.
     pub(crate) fn room_list(&self, rooms: &Rooms) -> Vec<String> {
         let mut lines = self.notice("Rooms (* = joined; /join ROOM enters one):");
         for room in rooms.rooms.iter().take(limits::ROOMS_MAX) {
@@ -58,7 +58,7 @@ impl View {
         };
         let mut lines = self.notice(&format!("{name}: {}{devices}{role}", self.state(&whois.member)));
         lines.extend(self.notice(&format!("  account made {}", self.clock.full(&whois.since))));
-        // What the person wrote comes last, each text on a line of its own that says so.
+        // The person's own texts come last, each on a line with its label.
         let said = [("goes by", called(&whois.member)), ("reason", why(&whois.member))];
         for (label, text) in said.into_iter().filter_map(|(label, text)| Some((label, text?))) {
             lines.extend(self.notice(&format!("  {label} {text}")));
@@ -66,7 +66,7 @@ impl View {
         lines
     }
 
-    /// What was said last in the room that is looked at now. The divider above it says which one it is.
+    /// Shows the last lines of the room that the user turned to. The divider above them names it.
     pub(crate) fn context(&mut self, history: &History) -> Shown {
         Shown { rows: self.entries(history, Cut::Clipped), bell: false }
     }
@@ -88,7 +88,7 @@ impl View {
         Shown { rows, bell: false }
     }
 
-    /// Answers `/history` where nothing is older than what was shown.
+    /// Answers `/history` when nothing is older than the shown lines.
     pub(crate) fn again(&mut self, history: &History) -> Shown {
         let room = clip(&history.room);
         let mut rows = self.notice(&format!("{room} has no older lines; its last ones again:"));
@@ -98,7 +98,7 @@ impl View {
         Shown { rows, bell: false }
     }
 
-    /// The entries of a page, under the days that they are of.
+    /// Returns the entries of a page, each under its day.
     fn entries(&mut self, history: &History, cut: Cut) -> Vec<String> {
         let mut rows = Vec::new();
         for line in lines(history) {
@@ -109,19 +109,19 @@ impl View {
         rows
     }
 
-    /// Answers `/show`: the entry at `seq` whole. Nothing, if the page does not hold it.
+    /// Answers `/show`: the whole entry at `seq`, or nothing if the page does not hold it.
     pub(crate) fn whole(&self, history: &History, seq: Seq) -> Vec<String> {
         let line = lines(history).find(|line| line.entry.seq() == seq);
         line.map(|line| self.block(&line, Cut::Whole).rows).unwrap_or_default()
     }
 
-    /// Answers `/show` from what was shown: the line of this number whole. `None`: it is kept no longer.
+    /// Answers `/show` from the shown lines: the whole line with this number. Returns `None` if it is no longer kept.
     pub(crate) fn kept(&self, room: &RoomRef, seq: Seq) -> Option<Vec<String>> {
         self.timeline.at(room, seq).map(|line| self.block(&line, Cut::Whole).rows)
     }
 
-    /// How much of each message a page shows: all of it, if the page then has at most `limits::PAGE_ROWS_MAX` rows; else
-    /// so much that the short ones are whole and the long ones share the rest. One alone is shown whole.
+    /// Returns how much of each message a page shows: all of it, if the page then has at most `limits::PAGE_ROWS_MAX`
+    /// rows. Otherwise short messages are whole and long ones share the rest. A single message is shown whole.
     fn share(&self, history: &History, cut: Cut) -> Cut {
         if cut != Cut::Whole || history.entries.len() < 2 {
             return cut;
@@ -135,7 +135,7 @@ impl View {
         for (nth, length) in lengths.iter().enumerate() {
             let share = left / (lengths.len() - nth);
             if *length > share {
-                // One row of it says that there is more.
+                // One row of the share says that there is more.
                 return Cut::Share(share.saturating_sub(1).max(1));
             }
             left -= length;
@@ -143,7 +143,7 @@ impl View {
         cut
     }
 
-    /// Facts first; what the person wrote is behind them, and in quotation marks.
+    /// Describes a member: facts first, then the person's own text in quotation marks.
     fn member_line(&self, member: &Member) -> String {
         let mut line = format!("  {:<20} {}", clip(&member.username), self.state(member));
         if let Some(reason) = why(member) {
@@ -165,7 +165,7 @@ impl View {
     }
 }
 
-/// The lines of a page.
+/// Returns the lines of a page.
 fn lines(history: &History) -> impl Iterator<Item = Line<'_>> {
     history.entries.iter().take(limits::HISTORY_PAGE_MAX).filter_map(Line::of)
 }
@@ -178,13 +178,13 @@ fn people(count: u64) -> String {
     if count == 1 { "1 person".into() } else { format!("{count} people") }
 }
 
-/// What the account is called, if that is something else.
+/// Returns the account's display name, if it differs from the account name.
 fn called(member: &Member) -> Option<String> {
     let (name, shown) = (&member.username, clip(&member.display_name));
     (!shown.is_empty() && !shown.eq_ignore_ascii_case(name)).then(|| sanitize::quoted(&member.display_name))
 }
 
-/// Why somebody who is away is that.
+/// Returns why a person is away.
 fn why(member: &Member) -> Option<String> {
     member.reason.as_deref().filter(|_| member.state == PresenceState::Away).map(sanitize::quoted)
 }

@@ -1,4 +1,4 @@
-//! What is shown, line by line.
+//! Tests what is shown, line by line.
 
 use lanchat_protocol::{History, Joined, Member, Members, RoomSummary, Rooms, Whois};
 
@@ -178,7 +178,7 @@ fn lists_say_what_they_list() {
     );
 }
 
-/// What an account is called and why it is away are its own words: neither can pass for a fact beside them.
+/// An account's display name and its reason for being away are its own words: neither can pass for a fact next to them.
 #[test]
 fn no_text_of_a_person_passes_for_a_fact() {
     let view = view();
@@ -218,7 +218,7 @@ fn only_history_that_was_asked_for_shows_long_messages_whole() {
     assert!(view.older(&history, Cut::Whole).rows.len() > 3000);
 }
 
-/// A page has a bounded number of rows, whatever its messages hold, and says how each is read whole.
+/// A page has a bounded number of rows, whatever its messages hold, and says how to read each one whole.
 #[test]
 fn a_page_of_long_messages_is_folded_and_short_ones_stay_whole() {
     let mut view = view();
@@ -265,7 +265,7 @@ fn a_message_that_names_the_user_is_marked() {
     assert_eq!(starts("ana", "I am ana"), "\x1b[1m10");
 }
 
-/// The room is on the divider above: nothing is said around what was said last.
+/// The divider above names the room, so nothing is added around the last lines.
 #[test]
 fn what_was_said_last_in_a_room_is_shown_as_it_is() {
     let mut view = view();
@@ -300,7 +300,7 @@ fn maps_are_bounded_whatever_the_server_says() {
     assert_eq!(view.people().count(), 2 * limits::MEMBERS_PAGE_MAX);
 }
 
-/// So that a command can name it, whatever becomes of the screen.
+/// A command can then name the line, whatever becomes of the screen.
 #[test]
 fn a_line_that_was_shown_is_kept_by_its_number() {
     let mut view = view();

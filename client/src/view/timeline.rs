@@ -1,4 +1,4 @@
-//! The lines that were shown last, so that one of them can be named by its number.
+//! The lines that were shown last, each of which can be named by its number.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -8,11 +8,11 @@ use lanchat_protocol::ServerFrame;
 
 use super::line::{Line, weight};
 
-/// Lines of all rooms: at most [`limits::TIMELINE_LINES_MAX`], which take about [`limits::TIMELINE_BYTES_MAX`] at most. When
-/// full the one that was shown first goes.
+/// Lines of all rooms: at most [`limits::TIMELINE_LINES_MAX`], which take at most about [`limits::TIMELINE_BYTES_MAX`].
+/// When full, the line that was shown first is dropped.
 #[derive(Default)]
 pub(super) struct Timeline {
-    /// In the order in which they were shown. One that is shown again keeps its place.
+    /// The lines in the order in which they were shown. A line that is shown again keeps its place.
     order: VecDeque<(RoomRef, Seq)>,
     frames: BTreeMap<(RoomRef, Seq), ServerFrame>,
     bytes: usize,
@@ -35,32 +35,32 @@ impl Timeline {
         }
     }
 
-    /// The line of this number. `None`: it was not shown, or so long ago that it is kept no longer.
+    /// Returns the line with this number, or `None` if it was not shown or is no longer kept.
     pub(super) fn at(&self, room: &RoomRef, seq: Seq) -> Option<Line<'_>> {
         self.frames.get(&(room.clone(), seq)).and_then(Line::of)
     }
 
-    /// Forgets the lines of a room: its numbers mean others now, or nothing.
+    /// Forgets the lines of a room, because its numbers now mean other lines or none.
     pub(super) fn forget(&mut self, room: &RoomRef) {
         self.order.retain(|(other, _)| other != room);
         self.frames.retain(|(other, _), _| other != room);
         self.bytes = self.frames.values().map(of_frame).sum();
     }
 
-    /// Forgets all of them.
+    /// Forgets all lines.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 }
 
 impl fmt::Debug for Timeline {
-    /// Without the lines: message bodies do not reach logs.
+    /// Leaves out the lines: message bodies do not reach logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timeline").field("lines", &self.order.len()).finish_non_exhaustive()
     }
 }
 
-/// What a frame that is kept takes, about.
+/// Returns about how much memory a kept frame takes.
 fn of_frame(frame: &ServerFrame) -> usize {
     Line::of(frame).map_or(0, |line| weight(line.entry))
 }
@@ -82,7 +82,7 @@ mod tests {
         timeline.note(&Line::of(frame).unwrap());
     }
 
-    /// The text of the line of this number.
+    /// Returns the text of the line with this number.
     fn text(timeline: &Timeline, room: &str, n: usize) -> Option<String> {
         match timeline.at(&room.parse().unwrap(), seq(n))?.entry.to_frame() {
             ServerFrame::Message(message) => Some(message.message),

@@ -1,4 +1,4 @@
-//! Looks for servers: asks on every interface, and hands on what is said, without keeping it.
+//! Looks for servers: asks on every interface, and passes on what it hears without storing it.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -15,15 +15,16 @@ use crate::interfaces::{Interface, on_each};
 use crate::link::{Link, buffer};
 use crate::message::{is_response, parse, service_type};
 
-/// After the first question: once more soon, in case it got lost, and then at intervals that double (RFC 6762 §5.2).
+/// The wait before the second question, which is sent in case the first got lost. Later intervals double (RFC 6762
+/// §5.2).
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 const ASK_EVERY_MAX: Duration = Duration::from_secs(60);
-/// How long a socket rests that the system had an error for.
+/// How long a socket is left alone after the system reported an error on it.
 const ERROR_WAIT: Duration = Duration::from_millis(100);
-/// Tells apart what is about our type of service before it is parsed: a label that everything about it holds.
+/// Every message about our service type contains this label, so that others are dropped before they are parsed.
 const MARK: &[u8] = b"_lanchat";
 
-/// What somebody on the link says of a server. Bounded by what fits a message.
+/// What somebody on the link says about a server. Bounded by the size of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advert {
     /// Keys in lower case, and values.
@@ -46,10 +47,10 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts to look on all interfaces of this host, those that come later included. Needs a tokio runtime.
+    /// Starts to look on all interfaces of this host, including those that appear later. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When the system does not tell which interfaces there are.
+    /// When the system does not list its interfaces.
     pub fn start() -> io::Result<Self> {
         if_addrs::get_if_addrs()?;
         let stop = CancellationToken::new();
@@ -74,12 +75,12 @@ impl Browser {
         Ok(Self { adverts, _stop: stop.drop_guard() })
     }
 
-    /// The next advert. The same server comes as often as it is heard. While nobody takes them the sockets are left
-    /// unread, and the system drops what does not fit. Cancel safe.
+    /// Returns the next advert. The same server is returned as often as it is heard. While nobody takes adverts, the
+    /// sockets are left unread, and the system drops what does not fit. Cancel safe.
     pub async fn next(&mut self) -> Advert {
         match self.adverts.recv().await {
             Some(advert) => advert,
-            // The runtime is going down.
+            // The runtime is shutting down.
             None => std::future::pending().await,
         }
     }
@@ -125,8 +126,8 @@ fn question() -> Vec<u8> {
     packet.build_bytes_vec_compressed().unwrap_or_default()
 }
 
-/// The servers that a message tells all about. Whoever advertises one says its name, its place and its addresses in the
-/// same message (RFC 6763 §12), so that nothing has to be kept until the rest comes.
+/// Returns the servers that a message describes completely. An advert gives a server's name, port and addresses in one
+/// message (RFC 6763 §12), so nothing has to be kept until the rest arrives.
 pub(crate) fn adverts(bytes: &[u8], interface: u32, from: IpAddr) -> Vec<Advert> {
     if !is_response(bytes) || !bytes.windows(MARK.len()).any(|bytes| bytes.eq_ignore_ascii_case(MARK)) {
         return Vec::new();
@@ -201,7 +202,7 @@ mod tests {
         assert!(adverts(&question(), 3, FROM).is_empty());
     }
 
-    /// Whatever is cut off or changed: no panic, and no more than fits.
+    /// Whatever is cut off or changed, nothing panics, and the result stays within its bounds.
     #[test]
     fn damage_is_nothing() {
         let whole = records().response(ALL);

@@ -1,4 +1,4 @@
-//! The interfaces of this host, and a task for each for as long as it is there.
+//! The interfaces of this host, and one task for each as long as it exists.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,9 +17,9 @@ pub(crate) struct Interface {
     pub(crate) addresses: Vec<IpAddr>,
 }
 
-/// Runs `start` for every interface, until `stop`, and then waits for all to end by themselves. A task is told whether
-/// there was one for its interface before; it is aborted when the interface is gone, and another takes its place when
-/// the addresses are others. One that ended is started again at the next look, `limits::ADDRESSES_EVERY` later.
+/// Runs `start` for every interface until `stop`, and then waits for all tasks to end by themselves. A task is told
+/// whether its interface had one before. It is aborted when the interface is gone, and replaced when the addresses
+/// change. A task that ended is started again at the next look, `limits::ADDRESSES_EVERY` later.
 pub(crate) async fn on_each<F>(
     admits: impl Fn(&str, IpAddr) -> bool,
     stop: &CancellationToken,
@@ -62,7 +62,8 @@ pub(crate) async fn on_each<F>(
 
 fn look(admits: &impl Fn(&str, IpAddr) -> bool) -> BTreeMap<u32, Interface> {
     let mut found: BTreeMap<u32, Interface> = BTreeMap::new();
-    // A list that cannot be read is empty: the next look is soon. Some drivers do not say whether they are up.
+    // A list that cannot be read counts as empty: the next look comes soon. Some drivers do not say whether they are
+    // up.
     for one in if_addrs::get_if_addrs().unwrap_or_default() {
         let is_up = matches!(one.oper_status, IfOperStatus::Up | IfOperStatus::Unknown);
         let (Some(index), ip) = (one.index, one.ip()) else { continue };

@@ -17,11 +17,11 @@ use crate::message::{GROUP_V4, GROUP_V6, PORT};
 pub(crate) struct Link {
     sockets: Vec<UdpSocket>,
     index: u32,
-    /// The socket that is read first: each in its turn, so that a flood of one does not hide the others.
+    /// The socket that is read first. The sockets take turns, so that a flood on one does not hide the others.
     turn: usize,
 }
 
-/// Opens a socket on an interface: of IPv4 if there is an address of it, else of IPv6.
+/// Opens a socket on an interface: for IPv4 if an IPv4 address is given, else for IPv6.
 type Opener = fn(&Interface, Option<Ipv4Addr>) -> io::Result<Socket>;
 
 /// A message, and where it came in.
@@ -33,18 +33,19 @@ pub(crate) struct Received {
 }
 
 impl Link {
-    /// In the multicast groups, at the port of multicast DNS. Needs a tokio runtime.
+    /// Joins the multicast groups at the port of multicast DNS. Needs a tokio runtime.
     ///
     /// # Errors
-    /// What the system says, if there is no socket at all.
+    /// The system's error, if no socket could be opened at all.
     pub(crate) fn join(interface: &Interface) -> io::Result<Self> {
         Self::open(interface, &[open_group])
     }
 
-    /// The same, and at ports of its own: who asks from there is answered there, where no flood of the groups comes.
+    /// As [`Link::join`], and also opens ports of its own. Questions from there are answered there, where a flood of
+    /// the groups does not arrive.
     ///
     /// # Errors
-    /// What the system says, if there is no socket at all.
+    /// The system's error, if no socket could be opened at all.
     pub(crate) fn join_and_ask(interface: &Interface) -> io::Result<Self> {
         Self::open(interface, &[open_own, open_group])
     }
@@ -68,7 +69,8 @@ impl Link {
         if sockets.is_empty() { Err(failure) } else { Ok(Self { sockets, index: interface.index, turn: 0 }) }
     }
 
-    /// Says something to all neighbours, by every socket. What cannot be sent is lost, as packets are.
+    /// Sends a message to all neighbours through every socket. Best effort: what cannot be sent is lost, like any
+    /// packet.
     pub(crate) async fn multicast(&self, bytes: &[u8]) {
         for socket in &self.sockets {
             let is_v4 = socket.local_addr().is_ok_and(|at| at.is_ipv4());
@@ -83,7 +85,7 @@ impl Link {
         }
     }
 
-    /// Says something to whom a message came from.
+    /// Sends a message to the sender of another one.
     pub(crate) async fn reply(&self, to: Received, bytes: &[u8]) {
         if let Some(socket) = self.sockets.get(to.socket)
             && let Err(error) = socket.send_to(bytes, to.from).await
@@ -92,10 +94,10 @@ impl Link {
         }
     }
 
-    /// The next message, in `buffer`. Cancel safe.
+    /// Reads the next message into `buffer`. Cancel safe.
     ///
     /// # Errors
-    /// What the system says of any socket.
+    /// The system's error for any of the sockets.
     pub(crate) async fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         let (count, first) = (self.sockets.len(), self.turn);
         let received = poll_fn(|context| {
@@ -117,14 +119,14 @@ impl Link {
     }
 }
 
-/// A buffer for any message.
+/// Returns a buffer for any message.
 pub(crate) fn buffer() -> Vec<u8> {
     vec![0; limits::MDNS_DATAGRAM_BYTES_MAX]
 }
 
 fn open_group(interface: &Interface, v4: Option<Ipv4Addr>) -> io::Result<Socket> {
     let socket = open(interface, v4)?;
-    // Other responders on this host have the port too.
+    // Other responders on this host use the port too.
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
     socket.set_reuse_port(true)?;
@@ -132,15 +134,15 @@ fn open_group(interface: &Interface, v4: Option<Ipv4Addr>) -> io::Result<Socket>
         #[cfg(target_os = "linux")]
         socket.set_multicast_all_v4(false)?;
         socket.bind(&SocketAddrV4::new(bound_v4(), PORT).into())?;
-        // Wine knows no index here.
+        // Wine does not support an index here.
         let by_index = InterfaceIndexOrAddress::Index(interface.index);
         let interface = if cfg!(windows) { InterfaceIndexOrAddress::Address(address) } else { by_index };
         socket.join_multicast_v4_n(&GROUP_V4, &interface)?;
     } else {
-        // An old kernel has no such switch; then a message may be read once for each interface.
+        // An old kernel lacks this option; then a message may be read once for each interface.
         #[cfg(target_os = "linux")]
         let _ = socket.set_multicast_all_v6(false);
-        // Windows takes no scope with the unspecified address.
+        // Windows does not accept a scope with the unspecified address.
         let scope = if cfg!(windows) { 0 } else { interface.index };
         socket.bind(&SocketAddrV6::new(bound_v6(), PORT, 0, scope).into())?;
         socket.join_multicast_v6(&GROUP_V6, interface.index)?;
@@ -148,7 +150,8 @@ fn open_group(interface: &Interface, v4: Option<Ipv4Addr>) -> io::Result<Socket>
     Ok(socket)
 }
 
-/// On Linux a socket that is bound to the group takes nothing else from those who share the port.
+/// Returns the address to bind to. On Linux a socket bound to the group receives nothing else, and leaves the rest to
+/// the others that share the port.
 #[cfg(target_os = "linux")]
 fn bound_v4() -> Ipv4Addr {
     GROUP_V4
@@ -179,7 +182,7 @@ fn open_own(interface: &Interface, v4: Option<Ipv4Addr>) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// A socket that multicasts out of this interface alone, as far as the link, and to this host too.
+/// Opens a socket that multicasts on this interface alone, no further than the link, and to this host too.
 fn open(interface: &Interface, v4: Option<Ipv4Addr>) -> io::Result<Socket> {
     let domain = if v4.is_some() { Domain::IPV4 } else { Domain::IPV6 };
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;

@@ -1,4 +1,4 @@
-//! DNS messages: what is read before they are parsed, and the few names that everything is about.
+//! DNS messages: the checks before they are parsed, and the few names that matter here.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -20,14 +20,14 @@ const QUESTION_BYTES_MIN: usize = 5;
 /// The root as a name, a type, a class, a lifetime and no data.
 const RECORD_BYTES_MIN: usize = 11;
 
-/// Whether a message is a response, told by one bit (RFC 1035 §4.1.1): cheap enough for every packet of a flood.
+/// Returns whether a message is a response, by one bit (RFC 1035 §4.1.1): cheap enough for every packet of a flood.
 pub(crate) fn is_response(bytes: &[u8]) -> bool {
     bytes.get(2).is_some_and(|flags| flags & 0x80 != 0)
 }
 
-/// Parses a message. `None`: it is none, or one that is not read. A message that promises more than it has room for costs
-/// nothing, and one that is longer than `limits::MDNS_PACKET_BYTES_MAX` either: the work for names that point to names grows
-/// with the square of its length.
+/// Parses a message. Returns `None` if it is not a message, or is not worth reading. A message that promises more than
+/// it has room for costs nothing, and neither does one longer than `limits::MDNS_PACKET_BYTES_MAX`: the work for names
+/// that point to names grows with the square of the length.
 pub(crate) fn parse(bytes: &[u8]) -> Option<Packet<'_>> {
     if bytes.len() > limits::MDNS_PACKET_BYTES_MAX {
         return None;
@@ -38,18 +38,18 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Packet<'_>> {
     if bytes.len() < least { None } else { Packet::parse(bytes).ok() }
 }
 
-/// `_lanchat._tcp.local`
+/// Returns `_lanchat._tcp.local`.
 pub(crate) fn service_type() -> Name<'static> {
     named(&SERVICE_TYPE.trim_end_matches('.').split('.').collect::<Vec<_>>())
 }
 
-/// The name with these labels, which may hold dots.
+/// Returns the name with these labels, which may hold dots.
 pub(crate) fn named(labels: &[&str]) -> Name<'static> {
     let labels: Vec<Label<'_>> = labels.iter().map(|label| Label::new_unchecked(label.as_bytes())).collect();
     Name::new_with_labels(&labels).into_owned()
 }
 
-/// The first label of `name` below the type of service: what an instance is called.
+/// Returns the name of the service instance with this first label.
 pub(crate) fn instance_of(label: &str) -> Name<'static> {
     let service = service_type();
     let mut labels = vec![Label::new_unchecked(label.as_bytes()).into_owned()];
@@ -57,7 +57,7 @@ pub(crate) fn instance_of(label: &str) -> Name<'static> {
     Name::new_with_labels(&labels)
 }
 
-/// A record of the internet class. `unique`: no other host has records of this name and type (RFC 6762 §10.2).
+/// Returns a record of the internet class. `unique`: no other host has records of this name and type (RFC 6762 §10.2).
 pub(crate) fn record<'a>(name: &Name<'a>, seconds: u32, unique: bool, data: RData<'a>) -> ResourceRecord<'a> {
     ResourceRecord::new(name.clone(), CLASS::IN, seconds, data).with_cache_flush(unique)
 }
@@ -78,12 +78,13 @@ mod tests {
         assert!(parse(&bytes[..HEADER_BYTES - 1]).is_none());
     }
 
-    /// As many names as fit, each of which points to a name that points to a name, and so on through half of the message.
+    /// As many names as fit, each of which points to a name that points to another, and so on through half of the
+    /// message.
     #[test]
     fn a_message_that_is_long_and_full_of_pointers_is_not_read() {
         let pointing = |length: usize| {
             let mut bytes = vec![0; HEADER_BYTES];
-            // A record of a type that nobody knows, whose data are pointers.
+            // A record of an unknown type, whose data are pointers.
             bytes.extend([0, 0xff, 0, 0, 1, 0, 0, 0, 0]);
             let count = (length / 2 - HEADER_BYTES) / 2;
             bytes.extend(u16::try_from(2 * count).unwrap().to_be_bytes());

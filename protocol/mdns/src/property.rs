@@ -1,4 +1,4 @@
-//! What must hold for every message, whoever sends it. The fuzz target calls it, and a test here with messages that were
+//! What must hold for every message, whoever sends it. Checked by the fuzz target, and by a test here with messages
 //! damaged at random.
 
 use std::net::SocketAddr;
@@ -13,12 +13,12 @@ use crate::message::{PORT, is_response, parse};
 use crate::records::Records;
 use crate::responder::{Heard, Responder};
 
-/// What one message may make a responder multicast until all is quiet: three probes, two announcements and an answer, and
-/// the same once more for a name that is asked for again.
+/// How many messages a responder may multicast for one received message until all is quiet: three probes, two
+/// announcements and an answer, and the same again for a name that is probed again.
 const SAID_MAX: usize = 12;
 
-/// A message: a browser takes no more of it than it may, and a responder, in whatever phase it is, says a bounded number of
-/// whole messages for it.
+/// Checks a message: a browser takes no more of it than its bounds allow, and a responder, in whatever phase, answers
+/// with a bounded number of whole messages.
 pub fn message(bytes: &[u8]) {
     let found = adverts(bytes, 1, [192, 0, 2, 1].into());
     assert!(found.len() <= limits::MDNS_INSTANCES_MAX, "{} servers", found.len());
@@ -36,7 +36,7 @@ pub fn message(bytes: &[u8]) {
     }
 }
 
-/// What a responder makes of a message that comes when it begins, or serves.
+/// Checks what a responder does with a message that arrives when it starts, or while it serves.
 fn is_answered(bytes: &[u8], port: u16, patience: Duration, is_served: bool) {
     let mut now = Instant::now();
     let mut responder = Responder::new(records(), false, patience, now);
@@ -55,7 +55,7 @@ fn is_answered(bytes: &[u8], port: u16, patience: Duration, is_served: bool) {
     }
 }
 
-/// Lets everything be said that is due.
+/// Sends everything that is due.
 fn quiet(responder: &mut Responder, now: &mut Instant) {
     let mut said = 0;
     while let Some(due) = responder.due() {
@@ -95,7 +95,7 @@ mod tests {
     use crate::message::{instance_of, named, service_type};
     use crate::records::{ALL, META, PTR_SET};
 
-    /// Messages that are in order: all kinds that a server hears, and says.
+    /// Returns valid messages of every kind that a server hears or sends.
     fn whole() -> Vec<Vec<u8>> {
         let question = |name, kind: QTYPE, unicast| {
             let mut packet = Packet::new_query(7);
@@ -140,7 +140,7 @@ mod tests {
         }
     }
 
-    /// Does one thing to a message that no sender in order does.
+    /// Damages a message in one way that no correct sender would.
     fn damage(bytes: &mut Vec<u8>, others: &[Vec<u8>], dice: &mut Dice) {
         let at = dice.below(bytes.len());
         match dice.below(6) {

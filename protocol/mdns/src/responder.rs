@@ -1,4 +1,4 @@
-//! The responder of one interface: a state machine that knows no socket. It keeps no record of anybody else, so its size
+//! The responder of one interface: a state machine without a socket. It does not store what others say, so its size
 //! does not depend on what it hears.
 
 use std::hash::{BuildHasher, RandomState};
@@ -15,25 +15,26 @@ use crate::records::{ALL, NONE, PTR_SET, Records, SHARED, Set};
 const PROBES: u8 = 3;
 const PROBE_WAIT_MS: u64 = 250;
 const PROBE_WAIT: Duration = Duration::from_millis(PROBE_WAIT_MS);
-/// How long whoever yields to another probe waits (RFC 6762 §8.2).
+/// How long a responder that yields to another probe waits (RFC 6762 §8.2).
 const YIELD_WAIT: Duration = Duration::from_secs(1);
 /// Announcements, and the wait between them (RFC 6762 §8.3).
 const ANNOUNCEMENTS: u8 = 2;
 const ANNOUNCE_WAIT: Duration = Duration::from_secs(1);
-/// No record is multicast more often than this (RFC 6762 §6); in answer to a probe than that.
+/// A record is multicast at most this often (RFC 6762 §6). The next constant is for answers to a probe.
 const MULTICAST_EVERY: Duration = Duration::from_secs(1);
 const DEFEND_EVERY: Duration = Duration::from_millis(250);
-/// A quarter of the shortest lifetime: what was multicast within it may be answered to one alone (RFC 6762 §5.4).
+/// A quarter of the shortest lifetime: a record that was multicast within it may be answered by unicast (RFC 6762
+/// §5.4).
 const RECENT: Duration = Duration::from_secs(30);
-/// Answers that other hosts give as well are held back for a random time (RFC 6762 §6).
+/// Answers that other hosts may give too are delayed for a random time (RFC 6762 §6).
 const SHARED_WAIT_MS: (u64, u64) = (20, 120);
 
-/// What a message led to.
+/// The result of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// Nothing to do now.
     Nothing,
-    /// An answer to its sender alone.
+    /// An answer, for its sender alone.
     Reply(Vec<u8>),
     /// Somebody else has the name.
     Conflict,
@@ -46,7 +47,7 @@ enum Phase {
     Serving,
 }
 
-/// How many of something there may still be in this second.
+/// How many more of something are allowed in this second.
 struct Budget {
     most: u32,
     used: u32,
@@ -70,11 +71,11 @@ impl Budget {
 /// Answers for one server on one interface.
 pub(crate) struct Responder {
     records: Records,
-    /// When the name is kept whoever else has it, if it is not announced before.
+    /// When the name is kept no matter who else has it, unless it was announced earlier.
     keeps_at: Instant,
-    /// The name is kept whoever else has it.
+    /// The name is kept no matter who else has it.
     stubborn: bool,
-    /// It has waited for another who asked for the name.
+    /// It has yielded once to another host that probed for the name.
     yielded: bool,
     /// The name is this server's: it was announced, and nobody objected.
     owned: bool,
@@ -91,8 +92,8 @@ pub(crate) struct Responder {
 }
 
 impl Responder {
-    /// Begins with asking for the name; with announcing, if it is `owned`. Whatever is heard, the name is announced or given
-    /// up when `patience` is over; if there is none, it is announced at once, and kept.
+    /// Starts by probing for the name, or by announcing it if it is `owned`. Whatever is heard, the name is announced
+    /// or given up once `patience` is over. If that is zero, the name is announced at once, and kept.
     pub(crate) fn new(records: Records, owned: bool, patience: Duration, now: Instant) -> Self {
         let stubborn = patience.is_zero();
         let (phase, wait) = if owned || stubborn {
@@ -117,21 +118,21 @@ impl Responder {
         }
     }
 
-    /// When [`Responder::next`] has something to send. `None`: only a message changes that.
+    /// Returns when [`Responder::next`] has something to send. `None`: nothing is due until a message arrives.
     pub(crate) fn due(&self) -> Option<Instant> {
         let keeps_at = (!self.owned).then_some(self.keeps_at);
         [self.step, self.due, keeps_at].into_iter().flatten().min()
     }
 
-    /// Whether the name was announced.
+    /// Returns whether the name was announced.
     pub(crate) fn is_owned(&self) -> bool {
         self.owned
     }
 
-    /// What is to be multicast now.
+    /// Returns the message to multicast now.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Vec<u8>> {
         if !self.owned && self.keeps_at <= now {
-            // Asking has an end, as others could be behind the answers.
+            // Probing must end, since the answers could be hostile.
             (self.stubborn, self.phase, self.step) = (true, Phase::Announcing(0), Some(now));
         }
         if self.step.is_some_and(|step| step <= now) {
@@ -175,8 +176,9 @@ impl Responder {
         self.records.response(ALL)
     }
 
-    /// Reads a message. Of a flood only so much is looked at in a second, and what is too long is not; that questions may be
-    /// among the rest is made up for by announcing the server once a second until it is over.
+    /// Reads a message. Of a flood, only a bounded number is looked at each second, and messages that are too long are
+    /// skipped. There may be questions among the rest, so the server is announced once a second until the flood is
+    /// over.
     pub(crate) fn heard(&mut self, bytes: &[u8], from: SocketAddr, now: Instant) -> Heard {
         let is_response = is_response(bytes);
         let budget = if is_response { &mut self.responses } else { &mut self.queries };
@@ -209,8 +211,8 @@ impl Responder {
         Heard::Nothing
     }
 
-    /// Lets another who asks for the name go first (RFC 6762 §8.2). Whoever still asks when it comes back neither has the
-    /// name nor leaves it: that is a conflict.
+    /// Yields to another host that probes for the name (RFC 6762 §8.2). If that host still probes afterwards, it
+    /// neither takes the name nor gives it up: that is a conflict.
     fn yield_once(&mut self, now: Instant) -> Heard {
         match self.phase {
             Phase::Probing(0) if self.yielded => {}
@@ -224,13 +226,13 @@ impl Responder {
     }
 
     fn heard_response(&mut self, is_contested: bool, from: SocketAddr, now: Instant) -> Heard {
-        // Whoever answers from another port is no multicast DNS (RFC 6762 §6).
+        // An answer from another port is not multicast DNS (RFC 6762 §6).
         if !is_contested || self.stubborn || from.port() != PORT {
             return Heard::Nothing;
         }
         match self.phase {
             Phase::Probing(_) => Heard::Conflict,
-            // Both had it before they met, as two links that were joined: both ask again (RFC 6762 §9).
+            // Both had the name before they met, as when two links are joined: both probe again (RFC 6762 §9).
             Phase::Announcing(_) | Phase::Serving => {
                 (self.phase, self.step) = (Phase::Probing(0), Some(now));
                 Heard::Nothing
@@ -250,13 +252,13 @@ impl Responder {
         self.due = Some(self.due.map_or(due, |before| before.min(due)));
     }
 
-    /// What to say at the end. `None`: nothing was announced.
+    /// Returns the goodbye. `None`: nothing was announced.
     pub(crate) fn goodbye(&self) -> Option<Vec<u8>> {
         self.owned.then(|| self.records.goodbye())
     }
 }
 
-/// A time between `least` and `most` milliseconds, so that hosts do not answer all at once.
+/// Returns a time between `least` and `most` milliseconds, so that hosts do not all answer at once.
 fn random(least: u64, most: u64) -> Duration {
     Duration::from_millis(least + RandomState::new().hash_one(0) % (most - least + 1))
 }
@@ -295,7 +297,7 @@ mod tests {
         question(service_type(), TYPE::PTR).build_bytes_vec().unwrap()
     }
 
-    /// What is said until nothing is due any more, and when.
+    /// Returns what is sent until nothing is due any more, and when.
     fn all(responder: &mut Responder, now: &mut Instant) -> Vec<(Instant, Vec<u8>)> {
         let mut said = Vec::new();
         while let Some(due) = responder.due() {
@@ -377,7 +379,7 @@ mod tests {
         assert_eq!(responder.heard(&theirs, neighbour(50_000), now), Heard::Nothing);
         assert_eq!(responder.heard(&theirs, neighbour(PORT), now), Heard::Conflict);
         assert_eq!(responder.heard(&records(9).goodbye(), neighbour(PORT), now), Heard::Nothing);
-        // Later it is asked for again first.
+        // Later the name is probed for again first.
         let mut responder = serving(&mut now);
         assert_eq!(responder.heard(&theirs, neighbour(PORT), now), Heard::Nothing);
         assert!(!is_response(&responder.next(now).unwrap()));
@@ -397,7 +399,7 @@ mod tests {
         assert!(step(1, 2) >= YIELD_WAIT && step(2, 1) < YIELD_WAIT && step(1, 1) < YIELD_WAIT);
     }
 
-    /// Somebody who asks for the same name with greater data, again and again, as nobody does who means it.
+    /// Simulates a host that probes for the same name with greater data again and again, as no honest host does.
     fn under_probes(mut responder: Responder, every: Duration) -> (Option<Duration>, Responder) {
         let start = Instant::now();
         let (greater, mut now) = (records(9999).probe(), start);
@@ -442,7 +444,7 @@ mod tests {
     fn who_yielded_once_gets_the_name_that_nobody_took() {
         let mut now = Instant::now();
         let mut responder = Responder::new(records(7072), false, limits::NAME_CONTESTED_MAX, now);
-        // Three probes of one host are one that asks.
+        // Three probes from one host count as one contender.
         for _ in 0..3 {
             assert_eq!(responder.heard(&records(9999).probe(), neighbour(PORT), now), Heard::Nothing);
             now += PROBE_WAIT;

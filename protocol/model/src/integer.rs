@@ -1,22 +1,22 @@
-//! Integers as they stand on the wire: one rule for all of them (PROTOCOL §2).
+//! Integers on the wire: one rule for all of them (PROTOCOL §2).
 
 use std::fmt;
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// An integer of the wire, from 0 to [`Integer::MAX`], in digits alone.
+/// An integer on the wire, from 0 to [`Integer::MAX`], written in digits alone.
 ///
-/// A fraction or an exponent is refused even where the value is an integer: what was a fraction on the way need not be the
-/// number that was meant, and near the limit several of them are the same one.
+/// A fraction or an exponent is refused even where the value is an integer: a number that became a fraction on the way
+/// may not be the intended one, and near the limit several integers share one floating-point value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Integer(u64);
 
 impl Integer {
-    /// 2^53 − 1, the largest integer that every JSON reader keeps exactly (RFC 7493 §2.2).
+    /// 2^53 − 1, the largest integer that every JSON reader represents exactly (RFC 7493 §2.2).
     pub const MAX: u64 = (1 << 53) - 1;
 
-    /// The value.
+    /// Returns the value.
     pub const fn get(self) -> u64 {
         self.0
     }

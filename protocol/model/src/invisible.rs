@@ -1,7 +1,7 @@
-//! Characters that show nothing: one table, for names and for what reaches a terminal.
+//! Characters that show nothing: one table, for names and for terminal output.
 
-/// `Default_Ignorable_Code_Point` (UAX #44; DerivedCoreProperties.txt of Unicode 14.0.0, with the code points that it sets
-/// aside for such characters to come): the first and the last of each range.
+/// `Default_Ignorable_Code_Point` (UAX #44; DerivedCoreProperties.txt of Unicode 14.0.0, with the code points that it
+/// reserves for future characters of this kind): the first and the last of each range.
 const DEFAULT_IGNORABLE: [(char, char); 17] = [
     ('\u{ad}', '\u{ad}'),       // soft hyphen
     ('\u{34f}', '\u{34f}'),     // combining grapheme joiner
@@ -16,24 +16,24 @@ const DEFAULT_IGNORABLE: [(char, char); 17] = [
     ('\u{fe00}', '\u{fe0f}'),   // variation selectors
     ('\u{feff}', '\u{feff}'),   // byte order mark
     ('\u{ffa0}', '\u{ffa0}'),   // halfwidth Hangul filler
-    ('\u{fff0}', '\u{fff8}'),   // set aside
+    ('\u{fff0}', '\u{fff8}'),   // reserved
     ('\u{1bca0}', '\u{1bca3}'), // shorthand controls
     ('\u{1d173}', '\u{1d17a}'), // musical beams and slurs
     ('\u{e0000}', '\u{e0fff}'), // tags, more variation selectors
 ];
 
-/// Whether a character shows nothing by itself, ends a line, or turns the direction of the text (UAX #9, UTR #36 §3):
-/// what is `Default_Ignorable_Code_Point`, the two separators of lines, and the marks of interlinear annotations.
+/// Returns whether a character shows nothing by itself, ends a line, or changes the text direction (UAX #9,
+/// UTR #36 §3). These are `Default_Ignorable_Code_Point`, the line separators, and the interlinear annotation marks.
 pub fn is_hidden(c: char) -> bool {
     let is_in = |(first, last): &(char, char)| (*first..=*last).contains(&c);
-    // Nearly all characters of most texts come before all of them.
+    // In most texts, nearly all characters come before the first of these.
     c >= '\u{ad}'
         && (DEFAULT_IGNORABLE.iter().any(is_in)
             || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}'))
 }
 
-/// Whether a character is none for a name: control characters, what [`is_hidden`], and the blank of the Braille patterns,
-/// which shows nothing and is no white space to Unicode.
+/// Returns whether a character is invisible, and so not allowed in a name: control characters, those that [`is_hidden`]
+/// finds, and the Braille blank, which shows nothing but is not white space in Unicode.
 pub fn is_invisible(c: char) -> bool {
     c.is_control() || is_hidden(c) || c == '\u{2800}'
 }
@@ -47,7 +47,7 @@ mod tests {
         for pair in DEFAULT_IGNORABLE.windows(2) {
             assert!(pair[0].0 <= pair[0].1 && pair[0].1 < pair[1].0, "{pair:?}");
         }
-        // As the file counts them.
+        // The total that the Unicode file states.
         let count: u32 =
             DEFAULT_IGNORABLE.iter().map(|(first, last)| u32::from(*last) - u32::from(*first) + 1).sum();
         assert_eq!(count, 4174);
@@ -64,7 +64,7 @@ mod tests {
         {
             assert!(is_invisible(c), "{c:?}");
         }
-        // People who write Braille write its blank.
+        // People who write Braille use its blank.
         assert!(!is_hidden('\u{2800}') && !is_hidden('\u{1b}') && is_hidden('\u{3164}'));
     }
 }

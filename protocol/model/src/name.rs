@@ -14,7 +14,7 @@ use crate::limits;
 /// The room that exists on every server and that everybody is in.
 pub const LOBBY: &str = "lobby";
 
-/// Names that could pass for the server or for a command, and are therefore nobody's.
+/// Names that could pass for the server or for a command, and therefore belong to nobody.
 const RESERVED: [&str; 16] = [
     "admin",
     "administrator",
@@ -34,12 +34,12 @@ const RESERVED: [&str; 16] = [
     "system",
 ];
 
-/// Names of nobody new, also as they look with other separators, digits for letters, or a number behind them
+/// Names that a new account cannot take, even with other separators, digits for letters, or a number at the end
 /// ([`skeleton`]). Accounts of earlier versions may have them.
 const RESERVED_LOOKS: [&str; 10] =
     ["daemon", "moderators", "notice", "ops", "owner", "staff", "superuser", "support", "sysadmin", "sysop"];
 
-/// What speaks for the server as a part of a name: `server-notice`, `the.admin`.
+/// Words that may not be a separate part of a name, as they suggest the server: `server-notice`, `the.admin`.
 const RESERVED_PARTS: [&str; 10] = [
     "admin",
     "administrator",
@@ -53,7 +53,7 @@ const RESERVED_PARTS: [&str; 10] = [
     "system",
 ];
 
-/// What speaks for the server at either end of a name: `adminbob`, `netadmin`.
+/// Words that may not stand at either end of a name, as they suggest the server: `adminbob`, `netadmin`.
 const RESERVED_ENDS: [&str; 2] = ["admin", "lanchat"];
 
 /// Why a name was refused.
@@ -86,7 +86,7 @@ pub enum BadName {
     Invisible,
 }
 
-/// `[a-z0-9._-]`, upper case folded, of a length in `least..=limits::NAME_CHARS_MAX`.
+/// Folds a name to `[a-z0-9._-]`, in lower case, and checks that its length is in `least..=limits::NAME_CHARS_MAX`.
 fn fold(text: &str, least: usize) -> Result<Arc<str>, BadName> {
     if text.is_empty() {
         return Err(BadName::Empty);
@@ -111,7 +111,7 @@ macro_rules! folded_name {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The folded name.
+            /// Returns the folded name.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -147,7 +147,7 @@ macro_rules! folded_name {
 }
 
 folded_name! {
-    /// The name that somebody logs in with: `[a-z0-9._-]{2,32}`, folded to lower case, not reserved.
+    /// The name with which somebody logs in: `[a-z0-9._-]{2,32}`, folded to lower case, not reserved.
     AccountName, least 2, reserved RESERVED
 }
 folded_name! {
@@ -155,8 +155,9 @@ folded_name! {
     RoomName, least 1, reserved [""; 0]
 }
 
-/// A name with all that might be meant to pass for a reserved one: no separators, and one sign for all letters and digits that
-/// stand for each other. Coarser than [`AccountName::looks`], since reserved names are few. Made for comparing, never shown.
+/// Returns a name reduced for comparison with the reserved ones: without separators, and with one sign for all letters
+/// and digits that can stand for each other. Coarser than [`AccountName::looks`], since reserved names are few. Never
+/// shown.
 fn skeleton(name: &str) -> String {
     let sign = |c: char| match c {
         '0' => 'o',
@@ -173,7 +174,7 @@ fn skeleton(name: &str) -> String {
     signs.replace("rn", "m").replace("vv", "w")
 }
 
-/// Whether a name passes for that of the server, or of who runs it.
+/// Returns whether a name could pass for that of the server, or of the person who runs it.
 fn looks_reserved(name: &str) -> bool {
     let is = |text: &str, list: &[&str]| {
         let text = skeleton(text);
@@ -189,20 +190,21 @@ fn looks_reserved(name: &str) -> bool {
 }
 
 impl AccountName {
-    /// The name of an account that a server has, as it tells it: an earlier version may have given one that is reserved by
-    /// now, or that is too short.
+    /// Parses the name of an existing account, as the server sends it. An earlier version may have allowed one that is
+    /// now reserved or too short.
     ///
     /// # Errors
-    /// [`BadName`] for what is no name of any version.
+    /// [`BadName`] for what is not a name in any version.
     pub fn existing(text: &str) -> Result<Self, BadName> {
         fold(text, 1).map(Self)
     }
 
-    /// The name as it looks at a glance, for comparing: no separators at its ends, one sign for those in it, and one for what
-    /// is mistaken for each other: `1` and `l`, `rn` and `m` (UTS #39), `0` and `o`, `vv` and `w`. Coarse enough for `bi1l`
-    /// and `bill.`, and fine enough for a class of pupils: `anna1` looks like `annal`, and not like `anna2`.
+    /// Returns the name as it looks at a glance, for comparison: without separators at its ends, with one sign for
+    /// those inside, and one for each group that is easily confused: `1` and `l`, `rn` and `m` (UTS #39), `0` and `o`,
+    /// `vv` and `w`. Coarse enough for `bi1l` and `bill.`, and fine enough for a class of pupils: `anna1` looks like
+    /// `annal`, but not like `anna2`.
     ///
-    /// Stores keep it in an index: to change it is a migration.
+    /// Stores keep it in an index, so changing it requires a migration.
     pub fn looks(&self) -> String {
         let is_separator = |c: char| matches!(c, '.' | '_' | '-');
         let mut looks = String::with_capacity(self.0.len());
@@ -221,7 +223,7 @@ impl AccountName {
         looks.replace("rn", "m").replace("vv", "w")
     }
 
-    /// Whether a new account may have this name. An account that has it already keeps it.
+    /// Checks whether a new account may have this name. An existing account keeps its name.
     ///
     /// # Errors
     /// [`BadName`] when it is made of punctuation alone, or passes for the server's.
@@ -234,7 +236,7 @@ impl AccountName {
 }
 
 impl RoomName {
-    /// Whether a room that is not there yet may have this name.
+    /// Checks whether a new room may have this name.
     ///
     /// # Errors
     /// [`BadName`] when it is made of punctuation alone.
@@ -242,36 +244,36 @@ impl RoomName {
         if self.0.contains(|c: char| c.is_ascii_alphanumeric()) { Ok(()) } else { Err(BadName::NoLetter) }
     }
 
-    /// The name of the [`LOBBY`].
+    /// Returns the name of the [`LOBBY`].
     pub fn lobby() -> Self {
         Self(LOBBY.into())
     }
 
-    /// Whether this is the [`LOBBY`].
+    /// Returns whether this is the [`LOBBY`].
     pub fn is_lobby(&self) -> bool {
         &*self.0 == LOBBY
     }
 }
 
-/// The colons of all scripts, and what looks like one (UTS 39 confusables of U+003A) but for signs that words are spelled
-/// with, such as the visarga and the tones of Lisu.
+/// The colons of all scripts, and what looks like one (UTS 39 confusables of U+003A), except signs used in spelling,
+/// such as the visarga and the Lisu tones.
 const COLONS: [char; 17] = [
     ':', '\u{2d0}', '\u{2f8}', '\u{589}', '\u{5c3}', '\u{703}', '\u{704}', '\u{1365}', '\u{1366}',
     '\u{16ec}', '\u{1803}', '\u{1804}', '\u{1809}', '\u{205a}', '\u{2236}', '\u{a6f4}', '\u{a789}',
 ];
 
-/// What somebody likes to be called: any script, one line, at most [`limits::DISPLAY_NAME_CHARS_MAX`] characters.
-/// Shown beside the account name, never in its place.
+/// The name that somebody likes to be called: any script, one line, at most [`limits::DISPLAY_NAME_CHARS_MAX`]
+/// characters. Shown next to the account name, never instead of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisplayName(Arc<str>);
 
 impl DisplayName {
-    /// Whether a new account may be called so. An account that is called so already stays so.
+    /// Checks whether a new account may have this display name. An existing account keeps its own.
     ///
     /// # Errors
-    /// [`BadName`] when it holds something that [`is_invisible`], or a colon, as the lines of the server do, or passes for
-    /// the server's name. Letters of other scripts and forms are compared by what they are made of (Unicode's compatibility
-    /// decomposition).
+    /// [`BadName`] when it holds something that [`is_invisible`], or a colon, as lines from the server do, or when it
+    /// passes for the server's name. Letters of other scripts and forms are compared after Unicode's compatibility
+    /// decomposition.
     pub fn check_new(&self) -> Result<(), BadName> {
         if self.0.chars().any(is_invisible) {
             return Err(BadName::Invisible);
@@ -283,7 +285,7 @@ impl DisplayName {
         if looks_reserved(&plain) { Err(BadName::Reserved) } else { Ok(()) }
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -300,7 +302,7 @@ impl FromStr for DisplayName {
         if text.chars().count() > limits::DISPLAY_NAME_CHARS_MAX {
             return Err(BadName::TooLong(limits::DISPLAY_NAME_CHARS_MAX));
         }
-        // What else shows nothing is none for a new account, but earlier versions took some of it.
+        // Other invisible characters are refused for a new account, but earlier versions accepted some of them.
         if text.chars().any(char::is_control) {
             return Err(BadName::Invisible);
         }
@@ -308,7 +310,8 @@ impl FromStr for DisplayName {
     }
 }
 
-/// The Latin letter that a Cyrillic or Greek one is drawn as (of UTS #39 those that the reserved names can be spelt with).
+/// Returns the Latin letter that a Cyrillic or Greek one looks like (from UTS #39, those that can spell the reserved
+/// names).
 fn latin(c: char) -> char {
     match c {
         'а' | 'А' | 'α' | 'Α' => 'a',

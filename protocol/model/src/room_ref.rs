@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::name::{AccountName, BadName, RoomName};
 
-/// `lobby` is a group room; `@ana` is the private chat with ana, as whoever is in it with her sees it (PROTOCOL §5).
+/// `lobby` is a group room; `@ana` is the private chat with ana, as the other person in it sees it (PROTOCOL §5).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RoomRef {
     /// A group room.
@@ -15,16 +15,16 @@ pub enum RoomRef {
 }
 
 impl RoomRef {
-    /// The room that everybody is in.
+    /// Returns the room that everybody is in.
     pub fn lobby() -> Self {
         Self::Group(RoomName::lobby())
     }
 
-    /// Reads a room that a server has, as it writes it. It may be the private chat with an account of an earlier version
-    /// ([`AccountName::existing`]).
+    /// Parses the name of a room as the server writes it. It may be the private chat with an account of an earlier
+    /// version ([`AccountName::existing`]).
     ///
     /// # Errors
-    /// [`BadName`] for what no server writes.
+    /// [`BadName`] for what a server never writes.
     pub fn existing(text: &str) -> Result<Self, BadName> {
         match text.strip_prefix('@') {
             Some(peer) => AccountName::existing(peer).map(Self::Private),
@@ -32,12 +32,12 @@ impl RoomRef {
         }
     }
 
-    /// Whether this is a private chat.
+    /// Returns whether this is a private chat.
     pub const fn is_private(&self) -> bool {
         matches!(self, Self::Private(_))
     }
 
-    /// The name of a group room; `None` for a private chat.
+    /// Returns the name of a group room; `None` for a private chat.
     pub const fn group(&self) -> Option<&RoomName> {
         match self {
             Self::Group(name) => Some(name),
@@ -45,7 +45,7 @@ impl RoomRef {
         }
     }
 
-    /// Whom a private chat is with; `None` for a group room.
+    /// Returns the account that a private chat is with; `None` for a group room.
     pub const fn peer(&self) -> Option<&AccountName> {
         match self {
             Self::Group(_) => None,

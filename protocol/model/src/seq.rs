@@ -13,7 +13,7 @@ use crate::integer::Integer;
 #[serde(from = "Integer", into = "u64")]
 pub struct Seq(u64);
 
-/// Why a number is no position.
+/// Why a number is not a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a seq is an integer from 0 to 9007199254740991")]
 pub struct BadSeq;
@@ -24,17 +24,17 @@ impl Seq {
     /// The largest position.
     pub const MAX: Self = Self(Integer::MAX);
 
-    /// The position after this one; stays at [`Seq::MAX`].
+    /// Returns the position after this one; stays at [`Seq::MAX`].
     pub const fn next(self) -> Self {
         if self.0 < Self::MAX.0 { Self(self.0 + 1) } else { self }
     }
 
-    /// The position `count` before this one, at least [`Seq::ZERO`].
+    /// Returns the position `count` before this one, at least [`Seq::ZERO`].
     pub const fn back(self, count: u64) -> Self {
         Self(self.0.saturating_sub(count))
     }
 
-    /// The position as a number.
+    /// Returns the position as a number.
     pub const fn get(self) -> u64 {
         self.0
     }

@@ -34,13 +34,13 @@ pub enum BadText {
     /// U+0000, which C libraries, terminals and databases each cut differently.
     #[error("the text holds a NUL character")]
     Nul,
-    /// Another control character than tab and newline (C0, ISO 6429): it does something to a terminal, and takes six bytes
+    /// A control character other than tab and newline (C0, ISO 6429): it would affect a terminal, and takes six bytes
     /// on the wire.
     #[error("the text holds a control character other than tab and newline")]
     Control,
 }
 
-/// What every text of people has been checked for since the first release: those that are stored pass.
+/// Checks what every text has been checked for since the first release, so that all stored texts pass.
 fn check(text: &str, limit: usize) -> Result<(), BadText> {
     if text.len() > limit {
         return Err(BadText::TooLong { bytes: text.len(), limit });
@@ -54,35 +54,36 @@ fn check(text: &str, limit: usize) -> Result<(), BadText> {
     Ok(())
 }
 
-/// As [`check`], and no control characters. U+007F and those of C1 pass: they are one or two bytes on the wire, and whoever
-/// shows a text makes them visible.
+/// As [`check`], and refuses control characters. U+007F and those of C1 pass: they take one or two bytes on the wire,
+/// and are made visible wherever a text is shown.
 fn check_new(text: &str, limit: usize) -> Result<(), BadText> {
     check(text, limit)?;
     let is_control = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n');
-    // Without a way out in the middle, which the compiler cannot make wide: nearly every text is looked at to its end.
+    // Without an early return, which the compiler could not vectorise: nearly every text is read to its end anyway.
     let has_control = text.bytes().fold(false, |found, byte| found | is_control(byte));
     if has_control { Err(BadText::Control) } else { Ok(()) }
 }
 
-/// The text with each end of a line, `\r\n` and `\r` as well, as `\n`: what was pasted means the same on every system.
+/// Returns the text with each line end, `\r\n` and `\r` included, as `\n`: pasted text means the same on every system.
 fn with_newlines(text: &str) -> Cow<'_, str> {
     if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n").into() } else { text.into() }
 }
 
-/// The bytes that `text` takes as a JSON string (RFC 8259 §7), without its quotes.
+/// Returns how many bytes `text` takes as a JSON string (RFC 8259 §7), without its quotes.
 fn encoded_len(text: &str) -> usize {
     let escape = |byte: u8| {
         let is_short = matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c);
         let is_long = byte < b' ' && !is_short;
         u8::from(is_short) + 5 * u8::from(is_long)
     };
-    // In pieces whose sum fits into a byte, and in sums of bytes: this is done for every post.
+    // Summed in bytes, over pieces whose sum fits into a byte, for speed: this runs for every post.
     let escapes = |piece: &[u8]| usize::from(piece.iter().fold(0, |sum, byte| sum + escape(*byte)));
     text.len() + text.as_bytes().chunks(32).map(escapes).sum::<usize>()
 }
 
-/// The body of a message: not blank, no control characters but tab and newline, at most [`limits::MESSAGE_BYTES_MAX`].
-/// Otherwise as its author wrote it: what may be shown on a terminal is decided where it is shown.
+/// The body of a message: not blank, no control characters except tab and newline, at most
+/// [`limits::MESSAGE_BYTES_MAX`]. Otherwise as its author wrote it: how to show it safely on a terminal is decided
+/// where it is shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MessageText {
     text: Arc<str>,
@@ -90,7 +91,7 @@ pub struct MessageText {
 }
 
 impl MessageText {
-    /// Checks `text`. Ends of lines become `\n`.
+    /// Checks `text`. Line ends become `\n`.
     ///
     /// # Errors
     /// [`BadText`] when it is blank, holds a control character, or is over the limit.
@@ -100,10 +101,10 @@ impl MessageText {
         Ok(Self::of(&text))
     }
 
-    /// A text that was taken by an earlier release, perhaps with control characters.
+    /// Checks a text that an earlier release accepted, perhaps with control characters.
     ///
     /// # Errors
-    /// [`BadText`] when it is blank, holds NUL, or is over the limit: no release took that.
+    /// [`BadText`] when it is blank, holds NUL, or is over the limit: no release accepted that.
     pub fn stored(text: &str) -> Result<Self, BadText> {
         let text = with_newlines(text);
         check(&text, limits::MESSAGE_BYTES_MAX)?;
@@ -114,30 +115,31 @@ impl MessageText {
         Self { text: text.into(), encoded_len: u32::try_from(encoded_len(text)).unwrap_or(u32::MAX) }
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The bytes that it takes as a JSON string, without the quotes: what bounds of the wire are counted in.
+    /// Returns how many bytes it takes as a JSON string, without the quotes: wire limits are counted in these.
     pub fn encoded_len(&self) -> usize {
         self.encoded_len as usize
     }
 }
 
 impl fmt::Debug for MessageText {
-    /// The length only: message bodies do not reach logs.
+    /// Shows the length only: message bodies must not reach logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MessageText({} bytes)", self.text.len())
     }
 }
 
-/// Why somebody is away: not blank, no control characters but tab and newline, at most [`limits::AWAY_REASON_BYTES_MAX`].
+/// Why somebody is away: not blank, no control characters except tab and newline, at most
+/// [`limits::AWAY_REASON_BYTES_MAX`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwayReason(Arc<str>);
 
 impl AwayReason {
-    /// Checks `text`. Ends of lines become `\n`.
+    /// Checks `text`. Line ends become `\n`.
     ///
     /// # Errors
     /// [`BadText`] when it is blank, holds a control character, or is over the limit.
@@ -147,16 +149,16 @@ impl AwayReason {
         Ok(Self(text.trim().into()))
     }
 
-    /// A reason that was taken by an earlier release, perhaps with control characters.
+    /// Checks a reason that an earlier release accepted, perhaps with control characters.
     ///
     /// # Errors
-    /// [`BadText`] when it is blank, holds NUL, or is over the limit: no release took that.
+    /// [`BadText`] when it is blank, holds NUL, or is over the limit: no release accepted that.
     pub fn stored(text: &str) -> Result<Self, BadText> {
         check(text, limits::AWAY_REASON_BYTES_MAX)?;
         Ok(Self(text.trim().into()))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -167,11 +169,11 @@ impl AwayReason {
 pub struct Password(Box<str>);
 
 impl Password {
-    /// Checks a *new* password, as it is after [`TypedPassword::normalised`].
+    /// Checks a *new* password, after [`TypedPassword::normalised`].
     ///
     /// # Errors
-    /// [`BadText`] when it is shorter than [`limits::PASSWORD_BYTES_MIN`], longer than [`limits::PASSWORD_BYTES_MAX`], or
-    /// has a control character.
+    /// [`BadText`] when it is shorter than [`limits::PASSWORD_BYTES_MIN`], longer than [`limits::PASSWORD_BYTES_MAX`],
+    /// or holds a control character.
     pub fn parse(text: &str) -> Result<Self, BadText> {
         let text = &*normalised(text);
         if text.len() < limits::PASSWORD_BYTES_MIN {
@@ -180,19 +182,19 @@ impl Password {
         if text.len() > limits::PASSWORD_BYTES_MAX {
             return Err(BadText::TooLong { bytes: text.len(), limit: limits::PASSWORD_BYTES_MAX });
         }
-        // A line break that was pasted too: nobody types it again.
+        // Perhaps a line break that was pasted too, which nobody would type again.
         if text.chars().any(char::is_control) {
             return Err(BadText::Control);
         }
         Ok(Self(text.into()))
     }
 
-    /// The bytes to hash.
+    /// Returns the bytes to hash.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
-    /// The text, to send it inside TLS.
+    /// Returns the text, to send it inside TLS.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -204,17 +206,18 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A password as somebody typed it, to prove who it is: of any length and form. Never printed, not even by `Debug`.
+/// A password as somebody typed it to log in: of any length and form. Never printed, not even by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TypedPassword(Box<str>);
 
 impl TypedPassword {
-    /// The password in the form in which it is hashed, the same for all keyboards: RFC 8265 §4.2 `OpaqueString`.
+    /// Returns the password in the form in which it is hashed, which is the same for all keyboards: RFC 8265 §4.2
+    /// `OpaqueString`.
     pub fn normalised(&self) -> Cow<'_, str> {
         normalised(&self.0)
     }
 
-    /// The text as it was typed.
+    /// Returns the text as it was typed.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -238,9 +241,10 @@ impl fmt::Debug for TypedPassword {
     }
 }
 
-/// The mapping rules of `OpaqueString` (RFC 8265 §4.2.2): spaces of other scripts are spaces, then form C; width and case
-/// stay. Its list of allowed characters is left out: it goes by the version of Unicode, and a password that was accepted
-/// must stay one. Whatever could be no password in any form is left as it is: there is no end to what may stand in one line.
+/// Applies the mapping rules of `OpaqueString` (RFC 8265 §4.2.2): spaces of other scripts become spaces, then form C;
+/// width and case stay. Its list of allowed characters is not applied: it depends on the Unicode version, and an
+/// accepted password must stay valid. A text too long to become a password in any form is returned unchanged, so that a
+/// long line costs nothing.
 fn normalised(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || text.len() > NORMALISED_BYTES_MAX {
         return Cow::Borrowed(text);
@@ -249,10 +253,10 @@ fn normalised(text: &str) -> Cow<'_, str> {
     Cow::Owned(spaced.nfc().collect())
 }
 
-/// No text is shorter than a third of itself in form C (UAX #15 §14): this is longer than whatever becomes a password.
+/// Form C shortens a text to a third at most (UAX #15 §14), so a text longer than this cannot become a password.
 const NORMALISED_BYTES_MAX: usize = 4 * limits::PASSWORD_BYTES_MAX;
 
-/// General category `Zs` but for U+0020.
+/// Returns whether a character is of general category `Zs`, except U+0020.
 fn is_space(c: char) -> bool {
     matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
@@ -272,7 +276,7 @@ mod tests {
         for other in ["P\u{e4}ss w\u{f6}rter", "\u{ff50}\u{e4}ss w\u{f6}rter", " p\u{e4}ss w\u{f6}rter"] {
             assert_ne!(Password::parse(other), Password::parse(same[0]), "{other:?}");
         }
-        // Bounds hold for what is hashed: eight letters and eight marks over them are sixteen bytes, then twelve.
+        // The bounds apply to the hashed form: four letters with marks are twelve bytes, then eight.
         assert!(Password::parse(&"a\u{308}".repeat(4)).is_ok());
         assert!(matches!(Password::parse(&"a\u{308}".repeat(3)), Err(BadText::TooShort { bytes: 6, .. })));
         for pasted in ["long enough\n", "\u{1b}[200~long enough", "long\0enough"] {
@@ -300,7 +304,7 @@ mod tests {
         }
         assert_eq!(MessageText::parse("a\tb\r\nc\rd\n").unwrap().as_str(), "a\tb\nc\nd\n");
         assert_eq!(MessageText::parse("\r\n"), Err(BadText::Empty));
-        // A resend across an upgrade is the same text.
+        // A resend across an upgrade is still the same text.
         assert_eq!(MessageText::stored("a\r\nb"), MessageText::parse("a\r\nb"));
         assert!(MessageText::parse("a\u{7f}\u{9b}b").is_ok());
     }

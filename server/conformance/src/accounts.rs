@@ -16,7 +16,7 @@ use crate::scene::{
     Person, another_device, device, facts, fresh_name, fresh_token, newcomer, person, token_after,
 };
 
-/// Whether a session of this device may begin, for whoever proved the password of a generation.
+/// Returns whether a session of this device may begin after the password of a generation was proved.
 async fn is_current(store: &dyn Store, who: &Person, generation: i64) -> bool {
     store.memberships_if_current(who.id, who.device, Generation(generation)).await.unwrap().is_some()
 }
@@ -43,7 +43,7 @@ pub async fn names_that_look_alike_have_one_owner(store: Arc<dyn Store>) {
     assert_eq!(now.head, lobby.head.next(), "a refusal leaves no trace");
 }
 
-/// What the store compares by is what the name says itself.
+/// The store's comparison agrees with the name's own.
 pub async fn a_name_is_found_by_how_it_looks(store: Arc<dyn Store>) {
     let long = format!("x{}y", "-".repeat(limits::NAME_CHARS_MAX - 2));
     let names =
@@ -99,7 +99,7 @@ pub async fn a_device_resumes_with_its_current_and_its_next_token(store: Arc<dyn
 }
 
 pub async fn an_old_token_betrays_a_copy(store: Arc<dyn Store>) {
-    // Both the token just replaced, and one that a thief has left any number of resumes behind.
+    // Both the token just replaced, and one from any number of resumes ago.
     for rotations in [1, 5, 3000] {
         let ana = person(&*store, "ana").await;
         let mut current = ana.token;
@@ -108,11 +108,11 @@ pub async fn an_old_token_betrays_a_copy(store: Arc<dyn Store>) {
             assert!(store.resume(current, next).await.unwrap().is_ok());
             current = next;
         }
-        // The last one is only the next one until it is used.
+        // The last token is only the next token until it is used.
         let next = token_after(current);
         assert!(store.resume(current, next).await.unwrap().is_ok());
         is_told_of_a_copy(&*store, &ana, ana.token).await;
-        // The owner, who comes later and with a good one, learns why as well.
+        // The owner, who comes later with a valid token, learns why as well.
         for token in [current, next, ana.token] {
             is_told_of_a_copy(&*store, &ana, token).await;
             assert!(store.recognise(token).await.unwrap().device().is_none());
@@ -127,7 +127,7 @@ async fn is_told_of_a_copy(store: &dyn Store, whose: &Person, shown: TokenRecord
     assert_eq!(refused, NotResumed::Copied { account, name, device });
 }
 
-/// Who resumes with a copy of the current token gets a next one, in the place of the one that the owner was given.
+/// A thief that resumes with a copy of the current token gets a next token, which replaces the owner's next token.
 pub async fn a_next_token_that_was_replaced_unused_betrays_a_copy(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let (of_owner, of_thief) = (token_after(ana.token), token_after(ana.token));
@@ -171,7 +171,7 @@ pub async fn an_account_has_a_bounded_number_of_devices(store: Arc<dyn Store>) {
     assert!(store.resume(bo.token, fresh_token()).await.unwrap().is_ok(), "others keep theirs");
 }
 
-/// Tokens of such a device resume nothing: it costs its owner nothing when it goes.
+/// Tokens of a copied device resume nothing, so its owner loses nothing by its removal.
 pub async fn a_device_that_was_copied_makes_room_first(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let mut tokens = Vec::new();
@@ -210,7 +210,7 @@ pub async fn a_device_that_has_the_label_is_used_again(store: Arc<dyn Store>) {
     assert_eq!(store.resume(first, fresh_token()).await.unwrap().unwrap_err(), NotResumed::Unknown);
     assert!(store.resume(ana.token, fresh_token()).await.unwrap().is_ok(), "the others keep theirs");
 
-    // A copy of its tokens is worth nothing once its owner has proved the password again.
+    // A copy of its tokens is worthless once its owner has proved the password again.
     assert!(store.resume(second, token_after(second)).await.unwrap().is_ok());
     assert!(store.resume(token_after(second), fresh_token()).await.unwrap().is_err());
     assert!(store.resume(second, token_after(second)).await.unwrap().is_err(), "it is copied");
@@ -266,7 +266,7 @@ pub async fn a_new_password_leaves_one_device_with_one_token(store: Arc<dyn Stor
     assert_eq!((account.phc, account.generation), (PasswordHash("changed".into()), Generation(1)));
 }
 
-/// A client that cannot take a fresh token keeps its own, as long as it is its own alone.
+/// A client that cannot take a fresh token keeps its own, as long as nobody else has it.
 pub async fn a_new_password_leaves_the_given_token_if_nobody_used_it(store: Arc<dyn Store>) {
     let ana = person(&*store, "ana").await;
     let [second, third] = [(); 2].map(|()| token_after(ana.token));
@@ -276,7 +276,7 @@ pub async fn a_new_password_leaves_the_given_token_if_nobody_used_it(store: Arc<
     assert!(store.set_password(changed(&ana, 1, given(second.hash))).await.unwrap());
     assert_eq!(store.resume(ana.token, fresh_token()).await.unwrap().unwrap_err(), NotResumed::Unknown);
     assert!(store.resume(second, third).await.unwrap().is_ok(), "it was never used either");
-    // The session that was given `second` is there still, so somebody else has just used it.
+    // The session that was given `second` still exists, so somebody else has just used the token.
     assert!(store.set_password(changed(&ana, 2, given(second.hash))).await.unwrap());
     for token in [second, third] {
         assert_eq!(store.resume(token, fresh_token()).await.unwrap().unwrap_err(), NotResumed::Unknown);

@@ -1,12 +1,12 @@
-//! The list of the cases: each is a function of this crate, and a test of every store.
+//! The list of cases: each is a function of this crate, and a test of every store.
 
 /// Makes a test of each case.
 ///
-/// Takes the name of a function that opens a store which nobody has used: it returns an `Arc<dyn Store>`, and something
-/// that is dropped behind it, such as the folder that it is in. The crate that says it needs tokio, with `macros` and `rt`.
+/// Takes the name of a function that opens an unused store. The function returns an `Arc<dyn Store>`, and something to
+/// drop after it, such as its folder. The calling crate needs tokio, with `macros` and `rt`.
 ///
-/// A case that is missing in the list is a function that nobody calls, which is an error of this crate; one that is in it
-/// runs for every store.
+/// A case that is missing from the list is a function that nobody calls, which is an error in this crate. A case in the
+/// list runs for every store.
 #[macro_export]
 macro_rules! conformance {
     (@list $then:ident $($with:tt)*) => {

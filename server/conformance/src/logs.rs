@@ -15,7 +15,7 @@ use crate::scene::{
     Person, append, draft, facts, fresh, fresh_name, group, join, joined, left, message, person, seqs,
 };
 
-/// Somebody in a room of their own, whose log has one entry.
+/// Makes somebody in a room of their own, whose log has one entry.
 async fn author(store: &dyn Store) -> (Person, RoomId) {
     let ana = person(store, "ana").await;
     let room = group(store, &fresh_name("room")).await.id;
@@ -67,7 +67,7 @@ pub async fn a_resend_is_answered_as_the_first_time(store: Arc<dyn Store>) {
         let Appended::Again(again) = append(&*store, post.clone()).await else { panic!("not a resend") };
         assert_eq!(facts(&again), facts(&first));
     }
-    // Also by somebody who left meanwhile: it was acknowledged, and stays so.
+    // The same holds after the author has left: an acknowledged post stays acknowledged.
     append(&*store, draft(&ana, room, left(&ana))).await;
     assert!(matches!(append(&*store, post).await, Appended::Again(_)));
     assert_eq!(seqs(&store.read_after(room, Seq::ZERO, 10).await.unwrap()), [1, 2, 3]);
@@ -104,7 +104,7 @@ pub async fn an_id_stands_for_one_post_of_one_author(store: Arc<dyn Store>) {
     assert_eq!(fresh(append(&*store, same_id).await).seq, at(4), "ids of different authors are different");
 }
 
-/// Some stores keep long texts elsewhere than short ones.
+/// Some stores keep long and short texts in different places.
 pub async fn texts_of_all_lengths_are_kept_as_they_were_posted(store: Arc<dyn Store>) {
     let (ana, room) = author(&*store).await;
     let texts: Vec<_> = [1, 799, 800, 801, 1002, 5000, limits::MESSAGE_BYTES_MAX - 1]
@@ -143,7 +143,7 @@ pub async fn only_members_write(store: Arc<dyn Store>) {
             Appended::Refused(Refusal::NotAMember)
         ));
     }
-    // In one batch each draft sees what the ones before it did.
+    // Within one batch, each draft sees the effect of the drafts before it.
     let bodies = [joined(&bo), message("hi"), left(&bo), message("again")];
     let drafts = bodies.map(|body| draft(&bo, room, body)).into();
     let answers = store.append(drafts).await.unwrap();
@@ -183,14 +183,14 @@ pub async fn pages_are_bounded_in_bytes(store: Arc<dyn Store>) {
     let largest = "x".repeat(limits::MESSAGE_BYTES_MAX);
     say(&*store, &ana, room, (0..fit + 5).map(|_| largest.clone())).await;
     let head = fit as u64 + 6;
-    // The first entry weighs next to nothing.
+    // The first entry has hardly any weight.
     let oldest: Vec<u64> = (1..=fit_replay as u64 + 1).collect();
     assert_eq!(seqs(&store.read_after(room, Seq::ZERO, 500).await.unwrap()), oldest);
     let latest: Vec<u64> = (head + 1 - fit as u64..=head).collect();
     assert_eq!(seqs(&store.read_before(room, Seq::MAX, 500).await.unwrap()), latest);
 }
 
-/// What earlier releases took, and what people may write, is counted as it is on the wire.
+/// Texts that earlier releases accepted, and that people may write, are counted as they are encoded on the wire.
 pub async fn pages_are_bounded_as_they_are_encoded(store: Arc<dyn Store>) {
     for (character, length) in [("\u{1}", 6), ("\"", 2), ("\n\"", 2)] {
         let (ana, room) = author(&*store).await;
@@ -237,7 +237,7 @@ pub async fn many_authors_at_once_keep_their_order(store: Arc<dyn Store>) {
             let mut acked = Vec::new();
             for n in 0..POSTS {
                 let entry = fresh(append(&*store, draft(&author, room, message(&n.to_string()))).await);
-                // What is answered can be read, at once and by anybody.
+                // An acknowledged entry can be read at once, by anybody.
                 let page = store.read_after(room, entry.seq.back(1), 1).await.unwrap();
                 assert_eq!(facts(&page[0]), facts(&entry));
                 acked.push(entry.seq.get());

@@ -63,7 +63,7 @@ pub async fn nobody_moves_somebody_else(store: Arc<dyn Store>) {
     for person in [&ana, &bo] {
         join(&*store, person, room).await;
     }
-    // Neither who is in the room nor who is not, and nobody is brought in.
+    // Neither a member nor an outsider may move somebody else, out of the room or into it.
     for by in [&ana, &eve] {
         for body in [left(&bo), joined(&eve), joined(&bo)] {
             if body != joined(by) {
@@ -72,7 +72,7 @@ pub async fn nobody_moves_somebody_else(store: Arc<dyn Store>) {
             }
         }
     }
-    // The rows are asked, whatever was true when it was drafted: two who administer are equals.
+    // The rows decide, whatever was true at the time of the draft: two administrators are equals.
     for person in [&ana, &bo] {
         assert!(store.set_admin(person.name.clone()).await.unwrap());
     }
@@ -91,7 +91,7 @@ pub async fn an_administrator_takes_a_member_out(store: Arc<dyn Store>) {
     let kick = draft(&ana, room, left(&bo));
     let Appended::Fresh { entry, moved } = append(&*store, kick.clone()).await else { panic!("not done") };
     assert_eq!((moved, entry.author), (Moved::Left(bo.id), ana.id));
-    // In the log it says the same, and a resend is answered as the first time.
+    // The entry is the same in the log, and a resend gets the same answer as the first time.
     let log = store.read_after(room, entry.seq.back(1), 10).await.unwrap();
     assert_eq!(facts(&log[0]), facts(&entry));
     assert_eq!(log[0].body, left(&bo));
@@ -122,8 +122,7 @@ pub async fn marks_move_forward_per_device(store: Arc<dyn Store>) {
     for text in ["one", "two", "three"] {
         append(&*store, draft(&ana, room, message(text))).await;
     }
-    // Given, and what stands there afterwards. 99 is beyond the log: nobody has seen what is not
-    // written.
+    // The given mark, and the mark kept afterwards. 99 is beyond the log: nobody has seen what is not written.
     for (given, kept) in [(2, 2), (1, 2), (3, 3), (99, 4), (0, 4)] {
         store.mark(ana.device, room, Seq::try_from(given).unwrap()).await.unwrap();
         let mark_of = async |device| {
@@ -198,7 +197,7 @@ pub async fn a_long_list_of_members_keeps_the_first_ones(store: Arc<dyn Store>) 
 pub async fn an_account_is_in_a_bounded_number_of_groups(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
     let mut opening = JoinSet::new();
-    // The lobby is one of them.
+    // The lobby is one of the rooms.
     for _ in 0..limits::GROUPS_PER_ACCOUNT_MAX {
         let store = Arc::clone(&store);
         opening.spawn(async move { group(&*store, &fresh_name("room")).await.id });
@@ -245,7 +244,7 @@ async fn found(store: &dyn Store, person: &Person) -> Result<RoomRecord, Opened>
 
 pub async fn a_server_has_a_bounded_number_of_groups_in_use(store: Arc<dyn Store>) {
     let mut founding = JoinSet::new();
-    // The lobby is one of them, and each makes one less than a day allows.
+    // The lobby is one of the rooms. Each person makes one room less than a day allows.
     let each = limits::ROOMS_MADE_PER_DAY_MAX - 1;
     for number in 0..=limits::ROOMS_MAX / each {
         let store = Arc::clone(&store);
@@ -266,7 +265,7 @@ pub async fn a_server_has_a_bounded_number_of_groups_in_use(store: Arc<dyn Store
     let (ana, rooms) = founded.iter().find(|(_, rooms)| rooms.len() > 1).unwrap();
     assert_eq!(join(&*store, &bo, rooms[0].id).await.seq.get(), 2, "it is in use already");
 
-    // An emptied room makes space for another one, and then has none for itself.
+    // An emptied room makes space for another room, and then there is no space for itself.
     append(&*store, draft(ana, rooms[1].id, left(ana))).await;
     assert!(found(&*store, &bo).await.is_ok());
     let again = append(&*store, draft(ana, rooms[1].id, joined(ana))).await;
@@ -283,7 +282,7 @@ pub async fn an_account_makes_a_bounded_number_of_groups_in_a_day(store: Arc<dyn
     }
     let Err(Opened::TooManyMade(wait)) = found(&*store, &ana).await else { panic!("one room too many") };
     assert!(wait > limits::ROOMS_MADE_WITHIN / 2 && wait <= limits::ROOMS_MADE_WITHIN, "{wait:?}");
-    // What is there can be entered, and goes on where it ended.
+    // An existing room can be entered, and its log continues where it ended.
     let RoomKind::Group(name) = rooms[0].kind.clone() else { panic!("no group") };
     let room = opened(store.open_group(name, ana.id).await.unwrap());
     assert_eq!((room.id, room.head.get(), room.members), (rooms[0].id, 2, 0));
@@ -293,7 +292,7 @@ pub async fn an_account_makes_a_bounded_number_of_groups_in_a_day(store: Arc<dyn
 
 pub async fn a_join_that_is_refused_leaves_no_room(store: Arc<dyn Store>) {
     let (ana, bo) = (person(&*store, "ana").await, person(&*store, "bo").await);
-    // The lobby is one of them.
+    // The lobby is one of the rooms.
     for _ in 1..limits::GROUPS_PER_ACCOUNT_MAX {
         let room = group(&*store, &fresh_name("room")).await.id;
         join(&*store, &ana, room).await;

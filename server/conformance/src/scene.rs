@@ -12,18 +12,18 @@ use lanchat_hub::port::{
 use lanchat_hub::{Body, Entry, Subject};
 use lanchat_model::{AccountId, AccountName, ClientId, DeviceId, MessageText, RoomId, RoomName};
 
-/// A number that no other call gets.
+/// Returns a number that no other call gets.
 fn unique() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// A name that nobody has.
+/// Returns a name that nobody has.
 pub fn fresh_name(stem: &str) -> String {
     format!("{stem}-{:08}", unique())
 }
 
-/// A token that nobody has, of a device that nobody has.
+/// Returns an unused token of an unused series.
 pub fn fresh_token() -> TokenRecord {
     let [hash, series] = [(); 2].map(|()| {
         let mut hash = [7; 32];
@@ -33,12 +33,12 @@ pub fn fresh_token() -> TokenRecord {
     TokenRecord { hash, series }
 }
 
-/// Another token of the same device.
+/// Returns another token of the same device.
 pub fn token_after(token: TokenRecord) -> TokenRecord {
     TokenRecord { series: token.series, ..fresh_token() }
 }
 
-/// An id that no post has.
+/// Returns an id that no post has.
 pub fn fresh_id() -> ClientId {
     ClientId::from_bytes(u128::from(unique()).to_be_bytes())
 }
@@ -56,7 +56,7 @@ pub struct Person {
     pub token: TokenRecord,
 }
 
-/// What to register.
+/// Returns an account to register under this name.
 pub fn newcomer(name: &str) -> NewAccount {
     NewAccount {
         name: name.parse().unwrap(),
@@ -66,7 +66,7 @@ pub fn newcomer(name: &str) -> NewAccount {
     }
 }
 
-/// A device with this token.
+/// Returns a device to make with this token.
 pub fn device(token: TokenRecord) -> NewDevice {
     NewDevice { label: Some("laptop".into()), token }
 }
@@ -83,13 +83,13 @@ pub async fn another_device(store: &dyn Store, account: AccountId, token: TokenR
     store.add_device(account, Generation(0), device(token)).await.unwrap().unwrap()
 }
 
-/// The group room `name`, made if need be, by somebody who does not enter it.
+/// Returns the group room `name`. If it does not exist, somebody makes it who does not enter it.
 pub async fn group(store: &dyn Store, name: &str) -> RoomRecord {
     let maker = person(store, "maker").await;
     opened(store.open_group(name.parse::<RoomName>().unwrap(), maker.id).await.unwrap())
 }
 
-/// The room that was asked for.
+/// Returns the room that was asked for.
 pub fn opened(opened: Opened) -> RoomRecord {
     match opened {
         Opened::Room(room) => room,
@@ -97,22 +97,22 @@ pub fn opened(opened: Opened) -> RoomRecord {
     }
 }
 
-/// What somebody says.
+/// Returns the body of a message.
 pub fn message(text: &str) -> Body {
     Body::Message { text: MessageText::parse(text).unwrap(), action: false }
 }
 
-/// The entry that makes somebody a member.
+/// Returns the body of the entry that makes somebody a member.
 pub fn joined(whom: &Person) -> Body {
     Body::Joined(Subject { account: whom.id, name: whom.name.clone() })
 }
 
-/// The entry that ends the membership of somebody.
+/// Returns the body of the entry that ends somebody's membership.
 pub fn left(whom: &Person) -> Body {
     Body::Left(Subject { account: whom.id, name: whom.name.clone() })
 }
 
-/// A draft of somebody, under an id of its own.
+/// Returns a draft by `author`, with a fresh id.
 pub fn draft(author: &Person, room: RoomId, body: Body) -> Draft {
     Draft { room, author: author.id, author_name: author.name.clone(), client_id: fresh_id(), body }
 }
@@ -129,19 +129,19 @@ pub async fn join(store: &dyn Store, person: &Person, room: RoomId) -> Arc<Entry
     fresh(append(store, draft(person, room, joined(person))).await)
 }
 
-/// The entry of a draft that was taken.
+/// Returns the entry of a draft that was newly appended.
 pub fn fresh(appended: Appended) -> Arc<Entry> {
     let Appended::Fresh { entry, .. } = appended else { panic!("not taken: {appended:?}") };
     entry
 }
 
-/// What can be compared of an entry.
+/// Returns the parts of an entry that can be compared.
 pub fn facts(entry: &Entry) -> (RoomId, u64, ClientId, (AccountId, &str), i64, &Body) {
     let author = (entry.author, entry.author_name.as_str());
     (entry.room, entry.seq.get(), entry.client_id, author, entry.at.0, &entry.body)
 }
 
-/// The positions of a page.
+/// Returns the seqs of a page.
 pub fn seqs(page: &[Arc<Entry>]) -> Vec<u64> {
     page.iter().map(|entry| entry.seq.get()).collect()
 }

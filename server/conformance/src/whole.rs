@@ -29,7 +29,7 @@ pub async fn a_store_that_is_closed_has_all_that_it_kept(store: Arc<dyn Store>) 
     let lobby = store.group(RoomName::lobby()).await.unwrap().unwrap();
     let kept = fresh(append(&*store, draft(&ana, lobby.id, message("kept"))).await);
     store.close().await.unwrap();
-    // Who reads on until the process ends is answered as before.
+    // A reader that continues until the process ends still gets its answers.
     assert_eq!(store.epoch().await.unwrap(), epoch);
     let log = store.read_after(lobby.id, kept.seq.back(1), 10).await.unwrap();
     assert_eq!((log.len(), facts(&log[0])), (1, facts(&kept)));

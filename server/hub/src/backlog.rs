@@ -1,5 +1,5 @@
-//! What waits for the next commit, and whose turn it is: each account has a share of a batch, hosts take turns, and on a host
-//! the first draft of each account comes before anybody's second one.
+//! The drafts that wait for the next commit, and whose turn it is. Each account has a share of a batch, hosts take
+//! turns, and on a host each account's first draft comes before any second one.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,23 +7,23 @@ use lanchat_model::{AccountId, limits};
 
 use crate::source::Source;
 
-/// A draft, as far as turns are concerned.
+/// A draft, as the turns see it.
 pub(crate) trait Queued {
-    /// Whose it is.
+    /// Returns the draft's author.
     fn author(&self) -> AccountId;
-    /// Where it came from.
+    /// Returns the source of the draft.
     fn source(&self) -> Source;
-    /// What it takes of a batch, in bytes.
+    /// Returns how much of a batch it takes, in bytes.
     fn weight(&self) -> usize;
 }
 
-/// Drafts in the order in which they came, until there are too many of them; then by account. Bounded by its user.
+/// Drafts in the order in which they arrived, or by account once there are too many. The user bounds the number.
 #[derive(Debug)]
 pub(crate) struct Backlog<T> {
     arrived: Vec<T>,
-    /// What was there when turns had to be taken, and was not taken yet: older than all that has arrived since.
+    /// The drafts that waited when turns began and are not taken yet. They are older than all in `arrived`.
     waiting: HashMap<AccountId, Line<T>>,
-    /// How many drafts those are.
+    /// The number of drafts in `waiting`.
     count: usize,
 }
 
@@ -46,16 +46,16 @@ impl<T: Queued> Backlog<T> {
         self.arrived.len() + self.count
     }
 
-    /// Where drafts are put, behind those that are there.
+    /// Returns the list to which new drafts are appended.
     pub(crate) fn end(&mut self) -> &mut Vec<T> {
         &mut self.arrived
     }
 
-    /// The next batch: at most `limits::BATCH_DRAFTS_MAX` and `limits::BATCH_BYTES_MAX`, and of each account its share; fewer
-    /// when more wait, by turns. What is not in it stays, in the order of its account.
+    /// Returns the next batch: at most `limits::BATCH_DRAFTS_MAX` and `limits::BATCH_BYTES_MAX`, and each account's
+    /// share. If more wait, the batch is smaller and taken by turns. The other drafts stay, in their account's order.
     pub(crate) fn next_batch(&mut self) -> Vec<T> {
         if self.len() <= limits::BATCH_DRAFTS_MAX && self.is_modest() {
-            // The order stays: the drafts of a room mostly come together, and are written together.
+            // The order is kept: drafts of one room mostly arrive together, and are written together.
             return self.take_all();
         }
         self.count += self.arrived.len();
@@ -73,8 +73,8 @@ impl<T: Queued> Backlog<T> {
         batch
     }
 
-    /// Whether it is no more than the share of one account, or nobody has more than a window of it, which is what one session
-    /// may have.
+    /// Returns whether the backlog is no more than one account's share, or nobody has more than one session's window in
+    /// it.
     fn is_modest(&self) -> bool {
         let drafts = || self.waiting.values().flat_map(|line| &line.drafts).chain(&self.arrived);
         let mut authors = drafts().map(Queued::author);
@@ -103,7 +103,8 @@ impl<T: Queued> Backlog<T> {
         waiting.chain(arrived).collect()
     }
 
-    /// Takes one draft of each host in turn, and of its accounts in turn: a host may have very many accounts.
+    /// Takes one draft from each host in turn, and from the host's accounts in turn: a host may have very many
+    /// accounts.
     fn take_turns(&mut self) -> Vec<T> {
         let (mut hosts, mut shares) = (self.accounts_by_host(), HashMap::<AccountId, usize>::new());
         let (mut batch, mut bytes): (Vec<T>, usize) = (Vec::new(), 0);
@@ -127,8 +128,8 @@ impl<T: Queued> Backlog<T> {
         batch
     }
 
-    /// The accounts of each host. Those that have little waiting come first, and so do their hosts: somebody who floods may have
-    /// very many addresses too.
+    /// Returns the accounts of each host. Accounts with little waiting come first, and so do their hosts: a flood may
+    /// come from very many addresses too.
     fn accounts_by_host(&self) -> VecDeque<VecDeque<AccountId>> {
         let mut lines: Vec<_> = self.waiting.iter().collect();
         lines.sort_unstable_by_key(|(account, line)| (line.weight, **account));
@@ -155,7 +156,7 @@ impl<T: Queued> Backlog<T> {
     }
 }
 
-/// What a draft counts where it waits, however short it is.
+/// Returns a draft's weight in the queue, which has a minimum.
 fn weight_in_queue(draft: &impl Queued) -> usize {
     draft.weight().max(limits::QUEUE_BYTES_PER_DRAFT_MIN)
 }
@@ -164,7 +165,7 @@ fn weight_in_queue(draft: &impl Queued) -> usize {
 mod tests {
     use super::*;
 
-    /// An author, the number of the draft, and its weight.
+    /// An author, a draft number, and the draft's weight.
     type Draft = (i64, usize, usize);
 
     impl Queued for Draft {
@@ -261,7 +262,7 @@ mod tests {
         assert_eq!(batch.iter().position(|draft| draft.0 == 10_000), Some(1), "{batch:?}");
     }
 
-    /// An account of its own for each, at an address of its own.
+    /// Each draft has its own account, at its own address.
     #[test]
     fn whoever_has_little_waiting_is_first_wherever_the_others_come_from() {
         let flood = (0..100).map(|account| (account * 10_000, 0, limits::MESSAGE_BYTES_MAX));

@@ -1,4 +1,4 @@
-//! How much somebody may ask for, and a bounded memory of what each has used up.
+//! How much somebody may ask for, and a bounded memory of what each has used.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,15 +7,15 @@ use std::time::Duration;
 use lanchat_model::limits;
 use tokio::time::Instant;
 
-/// So many at once, and one more every so often: the moment until which it is used up (RFC 2697, in time).
+/// A token bucket (RFC 2697) in time: a burst, refilled one by one. It holds the moment at which it will be full again.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     until: Option<Instant>,
-    /// Whether somebody was told since something was taken that there is nothing left.
+    /// Whether somebody was told that nothing is left, since the last take.
     told: bool,
 }
 
-/// How much a [`Budget`] holds.
+/// The size of a [`Budget`], and how fast it refills.
 #[derive(Clone, Copy)]
 pub(crate) struct Rate {
     pub(crate) burst: u32,
@@ -23,21 +23,21 @@ pub(crate) struct Rate {
 }
 
 impl Budget {
-    /// How long there is nothing left.
+    /// Returns how long nothing is left, or `None` if something is.
     pub(crate) fn wait(&self, rate: Rate, now: Instant) -> Option<Duration> {
         let used = self.until?.checked_duration_since(now)?;
         let left = rate.every.saturating_mul(rate.burst.saturating_sub(1));
         used.checked_sub(left).filter(|wait| !wait.is_zero())
     }
 
-    /// Takes one, be it more than there is: what is used up stays within the burst.
+    /// Takes one, even if nothing is left: the amount used stays within the burst.
     pub(crate) fn take(&mut self, rate: Rate, now: Instant) {
         let used = self.until.map_or(now, |until| until.max(now)) + rate.every;
         self.until = Some(used.min(now + rate.every.saturating_mul(rate.burst)));
         self.told = false;
     }
 
-    /// How much of it is used up, at most the burst.
+    /// Returns how much is used, at most the burst.
     pub(crate) fn used(&self, rate: Rate, now: Instant) -> u32 {
         let left = self.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         u32::try_from(left.as_millis().div_ceil(rate.every.as_millis().max(1))).unwrap_or(rate.burst)
@@ -47,15 +47,15 @@ impl Budget {
         self.until = self.until.and_then(|until| until.checked_sub(rate.every));
     }
 
-    /// Somebody is told that there is nothing left: whether for the first time since something was taken.
+    /// Notes that somebody is told that nothing is left. Returns whether this is the first time since the last take.
     pub(crate) fn is_told_first(&mut self) -> bool {
         !std::mem::replace(&mut self.told, true)
     }
 }
 
-/// Something that is forgotten by time.
+/// Something that expires.
 pub(crate) trait Expires {
-    /// When it is as if it had never been. `None`: it is already.
+    /// Returns when the value has expired, or `None` if it already has.
     fn at(&self) -> Option<Instant>;
 }
 
@@ -65,9 +65,9 @@ impl Expires for Budget {
     }
 }
 
-/// What is known of somebody. At most `limits::LOGIN_SOURCES_MAX`: when full, an eighth is forgotten, what would be as good as
-/// new first, and of the same what was touched longest ago. So nobody who has used up much is forgotten for others who have
-/// used up little.
+/// A memory of at most `limits::LOGIN_SOURCES_MAX` values. When it is full, an eighth is forgotten: those that expire
+/// first, and among equals those touched longest ago. So somebody who has used up much is not forgotten for others who
+/// have used up little.
 #[derive(Debug)]
 pub(crate) struct Remembered<K, V> {
     entries: HashMap<K, (u64, V)>,
@@ -91,7 +91,7 @@ impl<K: Eq + Hash, V: Expires> Remembered<K, V> {
         value
     }
 
-    /// Looks at all of them, and therefore makes room for many.
+    /// Makes room for many at once, because it has to look at all of them.
     fn make_room(&mut self) {
         let rank = |(touched, value): &(u64, V)| (value.at(), *touched);
         let mut ranks: Vec<_> = self.entries.values().map(rank).collect();

@@ -1,8 +1,8 @@
-//! What the servers over one store say to each other: hints, "look there" and never the thing itself. Whoever hears one reads
-//! the store, so that a hint that is lost, doubled, late or out of order costs time and nothing else.
+//! What the servers over one store tell each other: hints, which say "look there" and never carry the thing itself. A
+//! server that receives a hint reads the store, so a lost, duplicate, late or reordered hint costs only time.
 //!
-//! One server alone is on [`LocalBus`], where nobody else is. It knows no wire: how a hint gets to another process is the
-//! business of whoever implements [`Bus`].
+//! A single server uses [`LocalBus`], which has no other end. This module does not know the wire: an implementation of
+//! [`Bus`] decides how a hint reaches another process.
 
 use std::pin::Pin;
 
@@ -13,51 +13,51 @@ use crate::event::LogoutReason;
 /// Where to look. A closed list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// The log of a room goes this far.
+    /// The log of a room has grown.
     Grew {
-        /// Which room.
+        /// The room.
         room: RoomId,
-        /// Its last position, or one that was.
+        /// Its head, or an earlier head.
         head: Seq,
     },
-    /// An account is in other rooms than before.
+    /// The rooms that an account is in have changed.
     Memberships {
-        /// Which account.
+        /// The account.
         account: AccountId,
     },
-    /// Devices of an account are logged out; their sessions are over.
+    /// Some devices of an account are logged out, and their sessions are over.
     LoggedOut {
-        /// Which account.
+        /// The account.
         account: AccountId,
-        /// Which of its devices.
+        /// The devices.
         devices: Devices,
-        /// Why.
+        /// The reason.
         why: LogoutReason,
     },
-    /// Presence of somebody changed.
+    /// Somebody's presence changed.
     Presence,
-    /// Somebody is typing. The only hint that is the thing itself: no store keeps it.
+    /// Somebody is typing. This is the only hint that carries the thing itself, because no store keeps it.
     Typing {
-        /// Where.
+        /// The room.
         room: RoomId,
-        /// Who.
+        /// The account's name.
         name: AccountName,
     },
-    /// What holds for the whole site changed: whether there is space.
+    /// The notice for the whole site changed: whether there is disk space.
     Notice,
 }
 
 /// Devices of one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Devices {
-    /// All.
+    /// All devices.
     All,
     /// These, at most `limits::DEVICES_PER_ACCOUNT_MAX`.
     These(Vec<DeviceId>),
 }
 
 impl Devices {
-    /// Whether a device is one of them.
+    /// Returns whether a device is one of them.
     pub fn has(&self, device: DeviceId) -> bool {
         match self {
             Self::All => true,
@@ -66,17 +66,17 @@ impl Devices {
     }
 }
 
-/// The way to the other servers over the same store, and from them.
+/// The connection to and from the other servers over the same store.
 pub trait Bus: Send + Sync {
-    /// Says a hint to the others, soon. It neither waits nor fails: it is called between a commit and its ack. A bus with a
-    /// bound drops what is beyond it.
+    /// Sends a hint to the others, soon. It must neither wait nor fail, because it is called between a commit and its
+    /// ack. A bounded bus drops what does not fit.
     fn announce(&self, hint: &Hint);
-    /// The next hint of another server, never one of this server's own. A bus that can lose hints asks the store from time to
-    /// time what they would have said, and gives that too. Cancel safe.
+    /// Waits for the next hint of another server, never one of this server's own. A bus that can lose hints also reads
+    /// the store from time to time, and returns the hints that may be lost. Cancel safe.
     fn heard(&self) -> Pin<Box<dyn Future<Output = Hint> + Send + '_>>;
 }
 
-/// The bus of one server alone.
+/// The bus of a single server.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalBus;
 

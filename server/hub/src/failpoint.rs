@@ -1,26 +1,26 @@
-//! Places where a test build goes wrong on purpose. In every other build each is `false`, and vanishes.
+//! Failpoints, at which a test build goes wrong on purpose. In every other build each is `false` and is compiled out.
 //!
-//! A test build has the cargo feature `failpoints` and obeys the variable `FAILPOINTS` of its environment, such as
-//! `hub::before_ack=16*off->return`: right sixteen times, then wrong. It must not know what a failpoint is for: that
-//! stands where the failpoint is.
+//! A test build has the cargo feature `failpoints` and obeys the environment variable `FAILPOINTS`, such as
+//! `hub::before_ack=16*off->return`: right sixteen times, then wrong. This module does not know what a failpoint is
+//! for: the code at the failpoint does.
 
-/// Whether to go wrong here, now.
+/// Returns whether to go wrong here and now.
 #[cfg(not(feature = "failpoints"))]
 pub const fn on(_name: &str) -> bool {
     false
 }
 
-/// What to go wrong by: the value in `return(VALUE)`.
+/// Returns the value to go wrong by: the one in `return(VALUE)`.
 #[cfg(not(feature = "failpoints"))]
 pub const fn value(_name: &str) -> Option<String> {
     None
 }
 
-/// Ends the process here, as a power switch would; by `return(MS)` only after it stood still for so long.
+/// Ends the process here, as a power cut would; with `return(MS)`, only after pausing for that long.
 #[cfg(not(feature = "failpoints"))]
 pub const fn crash(_name: &str) {}
 
-/// Ends the process while what comes next is under way.
+/// Ends the process while the next operation is under way.
 #[cfg(not(feature = "failpoints"))]
 pub const fn crash_during(_name: &str) {}
 
@@ -33,17 +33,17 @@ mod armed {
     use std::time::Duration;
     use std::{mem, process, thread};
 
-    /// Whether to go wrong here, now.
+    /// Returns whether to go wrong here and now.
     pub fn on(name: &str) -> bool {
         evaluate(name).is_some()
     }
 
-    /// What to go wrong by: the value in `return(VALUE)`.
+    /// Returns the value to go wrong by: the one in `return(VALUE)`.
     pub fn value(name: &str) -> Option<String> {
         evaluate(name).flatten()
     }
 
-    /// Ends the process here, as a power switch would; by `return(MS)` only after it stood still for so long.
+    /// Ends the process here, as a power cut would; with `return(MS)`, only after pausing for that long.
     pub fn crash(name: &str) {
         if let Some(pause) = evaluate(name) {
             #[expect(
@@ -55,18 +55,19 @@ mod armed {
         }
     }
 
-    /// Ends the process while what comes next is under way.
+    /// Ends the process while the next operation is under way.
     pub fn crash_during(name: &str) {
         if on(name) {
-            // It takes the thread a moment to come to life, and that moment is the chance of what comes next.
+            // The thread takes a moment to start, in which the next operation gets under way.
             thread::spawn(|| process::abort());
         }
     }
 
-    /// `Some`: wrong, perhaps by a value.
+    /// Returns `Some` to go wrong, perhaps by a value.
     fn evaluate(name: &str) -> Option<Option<String>> {
         static READ: Once = Once::new();
-        // Forgotten, because the end of a scenario disarms it, and this one lasts as long as the process.
+        // Forgotten, because the end of a scenario disarms its failpoints, and this scenario lasts as long as the
+        // process.
         READ.call_once(|| mem::forget(fail::FailScenario::setup()));
         fail::eval(name, |value| value)
     }

@@ -1,5 +1,5 @@
-//! Where accounts have logged in from: their owners are not slowed there by the guesses of others, and places are kept for
-//! these sources in front of the login.
+//! The sources from which accounts have logged in. Guesses by others do not slow the owners there, and places before
+//! the login are reserved for these sources.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -9,37 +9,40 @@ use lanchat_model::{AccountName, limits};
 
 use crate::source::Source;
 
-/// The last `limits::KNOWN_SOURCES_PER_ACCOUNT_MAX` of each account: one that has addresses without end pushes out its own
-/// alone. Of the last `limits::KNOWN_ACCOUNTS_MAX` accounts; the one that did not log in for the longest time goes first.
+/// The last `limits::KNOWN_SOURCES_PER_ACCOUNT_MAX` sources of each account, so that an account with endless addresses
+/// evicts only its own. The last `limits::KNOWN_ACCOUNTS_MAX` accounts are kept; the one whose last login is oldest
+/// goes first.
 #[derive(Debug, Default)]
 pub(crate) struct KnownSources {
     hasher: RandomState,
     logins: u64,
-    /// A tree: a hash table that has just grown is half empty.
+    /// A tree, because a hash table that has just grown is half empty.
     accounts: BTreeMap<NameHash, Whereabouts>,
-    /// How many accounts each source is known of: never 0.
+    /// How many accounts are known at each source; never 0.
     holders: HashMap<SourceHash, u32>,
 }
 
-/// A name, and a source, in four bytes each: every account that logs in has both here. The key of the hash is random, so
-/// nobody can look for two that are the same; two that happen to be are both known where one is.
+/// A hash of a name; like that of a source it has four bytes, because every account that logs in has both here. The
+/// hash's key is random, so nobody can search for collisions. Two names that collide by chance are both known where one
+/// of them is.
 type NameHash = NonZero<u32>;
 type SourceHash = NonZero<u32>;
 
-/// Where one account logged in from. Small: every account that logs in has one, and nearly all have a single source.
+/// Where one account logged in from. It is small, because every account that logs in has one, and nearly all have a
+/// single source.
 #[derive(Debug, Default)]
 struct Whereabouts {
     /// The number of its last login.
     last: u64,
-    /// The source that was used last.
+    /// The source that was used most recently.
     source: Option<SourceHash>,
-    /// Those before it, the last one first.
+    /// The sources before it, the most recent first.
     earlier: Option<Box<[Option<SourceHash>; limits::KNOWN_SOURCES_PER_ACCOUNT_MAX - 1]>>,
 }
 
 impl KnownSources {
-    /// Somebody has just logged in from there. Beyond `limits::KNOWN_ACCOUNTS_PER_SOURCE_MAX` accounts of a source the others
-    /// are not known there: one address with accounts without end would push out everybody else's.
+    /// Notes a login from a source. Once a source has `limits::KNOWN_ACCOUNTS_PER_SOURCE_MAX` accounts, further ones
+    /// are not noted: one address with endless accounts would evict everybody else's.
     pub(crate) fn note(&mut self, account: &AccountName, source: &Source) {
         if self.has_enough(account, source) {
             return;
@@ -58,24 +61,25 @@ impl KnownSources {
         }
     }
 
-    /// Whether a source has as many accounts as it may, and this is none of them.
+    /// Returns whether a source has as many accounts as it may, without this one.
     fn has_enough(&self, account: &AccountName, source: &Source) -> bool {
         let accounts = self.holders.get(&self.hash(source)).copied().unwrap_or_default();
         accounts >= limits::KNOWN_ACCOUNTS_PER_SOURCE_MAX && !self.is_at(account, source)
     }
 
-    /// Whether this account has logged in from there.
+    /// Returns whether this account is known to have logged in from a source.
     pub(crate) fn is_at(&self, account: &AccountName, source: &Source) -> bool {
         let of_account = self.accounts.get(&self.hash(account));
         of_account.is_some_and(|of_account| of_account.all().any(|known| known == self.hash(source)))
     }
 
-    /// Whether anybody has.
+    /// Returns whether anybody is known to have logged in from a source.
     pub(crate) fn contains(&self, source: &Source) -> bool {
         self.holders.contains_key(&self.hash(source))
     }
 
-    /// A look at all of them: behind each account that is not known stands a login.
+    /// Forgets the account whose last login is oldest. It scans all accounts, but only once for each login of a new
+    /// one.
     fn forget_an_account(&mut self) {
         let first =
             self.accounts.iter().min_by_key(|(_, of_account)| of_account.last).map(|(account, _)| *account);
@@ -84,11 +88,11 @@ impl KnownSources {
     }
 
     fn hash(&self, of: &impl Hash) -> NonZero<u32> {
-        // The upper half is as good as the lower one.
+        // Either half of the hash would do.
         NonZero::new((self.hasher.hash_one(of) >> 32) as u32).unwrap_or(NonZero::<u32>::MIN)
     }
 
-    /// One account less is known to have been there.
+    /// Counts one account less at a source.
     fn forget(&mut self, source: SourceHash) {
         if let Some(count) = self.holders.get_mut(&source) {
             *count -= 1;
@@ -106,8 +110,8 @@ impl Whereabouts {
             .chain(self.earlier.iter().flat_map(|earlier| earlier.iter().flatten().copied()))
     }
 
-    /// Puts a source in front, and returns the one that goes for it: itself where it was, the last one when there are too
-    /// many.
+    /// Puts a source in front. Returns the source that this removes: itself from its old position, or the last one if
+    /// there are too many.
     fn use_now(&mut self, source: SourceHash) -> Option<SourceHash> {
         let before = self.source.replace(source)?;
         if before == source {

@@ -1,21 +1,21 @@
-//! Latest-value state, read by cursor: how presence and typing reach sessions.
+//! Latest-value state, read by cursor. Presence and typing reach sessions this way.
 //!
 //! A log keeps every entry; this keeps the last value per key. A reader that was away for a thousand changes of one key
-//! sees one. So a slow reader costs nothing, and what it missed is what nobody needs any more.
+//! sees one. So a slow reader costs nothing, and misses only values that nobody needs any more.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use lanchat_model::limits;
 
-/// Some of the changes, by their versions.
+/// A range of changes, by their versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
-    /// What the reader has.
+    /// The version that the reader has.
     pub(crate) after: u64,
-    /// What it has then, and asks after next.
+    /// The version that it has afterwards, from which it asks next.
     pub(crate) next: u64,
-    /// Nothing has changed beyond it.
+    /// Whether nothing has changed after it.
     pub(crate) is_last: bool,
 }
 
@@ -24,18 +24,18 @@ pub(crate) struct Piece {
 pub(crate) struct Latest<K, V> {
     version: u64,
     values: HashMap<K, (u64, V)>,
-    /// Keys by the version of their value: what a reader walks.
+    /// Keys by the version of their value, in which order a reader walks them.
     order: BTreeMap<u64, K>,
     capacity: usize,
 }
 
 impl<K: Clone + Eq + Hash, V> Latest<K, V> {
-    /// An empty map that holds at most `capacity` keys. When full, the key that changed longest ago goes.
+    /// Makes an empty map that holds at most `capacity` keys. When it is full, the key that changed longest ago goes.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { version: 0, values: HashMap::new(), order: BTreeMap::new(), capacity }
     }
 
-    /// The version of the last change. A reader that starts here sees what comes.
+    /// Returns the version of the last change. A reader that starts here sees later changes.
     pub(crate) fn version(&self) -> u64 {
         self.version
     }
@@ -54,13 +54,13 @@ impl<K: Clone + Eq + Hash, V> Latest<K, V> {
         }
     }
 
-    /// The value of `key`.
+    /// Returns the value of `key`.
     pub(crate) fn value(&self, key: &K) -> Option<&V> {
         self.values.get(key).map(|(_, value)| value)
     }
 
-    /// Where a piece ends that begins after `version`: at the last change, if there were not many. Others end at the same
-    /// versions for everybody, so that readers who began apart soon ask for the same.
+    /// Returns the piece that begins after `version`. It ends at the last change, if there were not many. Otherwise it
+    /// ends at a version that is the same for everybody, so that readers who began apart soon ask for the same pieces.
     pub(crate) fn piece(&self, version: u64) -> Piece {
         const MOST: u64 = limits::LATEST_PIECE_MAX as u64;
         let next = if self.version.saturating_sub(version) <= MOST {
@@ -72,7 +72,7 @@ impl<K: Clone + Eq + Hash, V> Latest<K, V> {
         Piece { after: version, next, is_last: next == self.version }
     }
 
-    /// What is in a piece, in the order of the last change: at most `limits::LATEST_PIECE_MAX` keys.
+    /// Returns the content of a piece, in the order of the last change: at most `limits::LATEST_PIECE_MAX` keys.
     pub(crate) fn read(&self, piece: Piece) -> impl Iterator<Item = (&K, &V)> {
         let Piece { after, next, .. } = piece;
         self.order.range(after + 1..=next.max(after + 1)).filter_map(|(_, key)| Some((key, self.value(key)?)))

@@ -1,22 +1,22 @@
-//! Which device a login by password is on: a new one, or the one that the same client was on before.
+//! Which device a login by password uses: a new one, or the one that the same client used before.
 
 use lanchat_model::limits;
 
 use crate::port::{Account, AddedDevice, NewDevice, Store, StoreError, TokenRecord};
 
-/// What a login by password asks for.
+/// The device that a login by password asks for.
 #[derive(Debug)]
 pub(crate) enum OnDevice {
-    /// A new device, which may be called so.
+    /// A new device, perhaps with this label.
     New(Option<String>),
-    /// The device that is called so, if there is one.
+    /// The device with this label, or a new one if there is none.
     Again(String),
 }
 
 impl OnDevice {
-    /// The device of a kind of client that is called so. The sign between the two is one that no label of a peer holds, since
-    /// doors take controls out of them: so it is never a device that a login without a kind made. At most
-    /// `limits::DEVICE_LABEL_BYTES_MAX`.
+    /// Returns the device with this label, of a kind of client. The two are joined by a character that a peer's label
+    /// cannot contain, since doors remove control characters. So it is never a device that a login without a kind made.
+    /// The label has at most `limits::DEVICE_LABEL_BYTES_MAX`.
     pub(crate) fn of_kind(kind: &str, device: &str) -> Self {
         let clean = device.chars().filter(|c| !c.is_control());
         let mut label: String = kind.chars().chain(['\u{1f}']).chain(clean).collect();
@@ -24,10 +24,11 @@ impl OnDevice {
         Self::Again(label)
     }
 
-    /// The device, with this token, for whoever proved the password of an account. `None`: the password is another one now.
+    /// Takes the device, with this token, after the password of an account was proved. Returns `None` if the password
+    /// has changed since.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub(crate) async fn take(
         self,
         store: &dyn Store,

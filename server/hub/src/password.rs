@@ -1,8 +1,8 @@
-//! Password hashing: argon2id (RFC 9106), off the runtime, never more at once than the machine can bear, in turns by network
-//! and source ([`Turns`]). Changes of passwords have a place of their own, and take none of the logins.
+//! Password hashing: argon2id (RFC 9106), off the runtime, never more at once than the machine can bear, in turns by
+//! network and source ([`Turns`]). Password changes have turns of their own, apart from the logins.
 //!
-//! An unknown account is verified against a decoy, so that it costs what a wrong password costs. The memory of a hash is
-//! kept for the next one: an allocator that is handed 19 MiB back on ever another thread keeps it from everybody.
+//! An unknown account is verified against a decoy, so that it costs as much as a wrong password. The memory of a hash
+//! is kept for the next one: an allocator that gets 19 MiB back on ever-changing threads hoards it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,16 +16,16 @@ use crate::port::PasswordHash;
 use crate::source::Source;
 use crate::turns::{Lane, NoTurn, Turn, Turns};
 
-/// What an unknown account is verified against: today's parameters, and a hash that no password is known for.
+/// The decoy for an unknown account: the current parameters, and a hash for which no password is known.
 const DECOY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bGFuY2hhdCBkZWNveSAwMQ$bm9ib2R5IGhhcyB0aGlzIHBhc3N3b3JkLCBhdCBhbGw";
 
 /// Hashes and verifies passwords. Parameters are argon2id's m=19456 KiB, t=2, p=1, those of `Params::default`.
 #[derive(Debug)]
 pub(crate) struct Hasher {
-    /// `min(cores, limits::HASH_PERMITS_MAX)` at once.
+    /// Turns for `min(cores, limits::HASH_PERMITS_MAX)` at once.
     logins: Arc<Turns>,
-    /// `limits::PASSWD_PERMITS` at once.
+    /// Turns for `limits::PASSWD_PERMITS` at once.
     changes: Arc<Turns>,
     memory: Arc<Memory>,
 }
@@ -33,21 +33,21 @@ pub(crate) struct Hasher {
 /// Who asks for a hash.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asker<'a> {
-    /// Somebody who wants in.
+    /// Somebody who logs in or registers.
     Login(Lane<'a>, &'a Source),
     /// A session that changes its password.
     Change(&'a Source),
 }
 
-/// What became of a password.
+/// The result of verifying a password.
 #[derive(Debug)]
 pub(crate) struct Verified {
     pub(crate) matches: bool,
-    /// A hash for the place of one that matches and is not as it would be made today.
+    /// A new hash to replace one that matches but has outdated parameters.
     pub(crate) renewed: Option<PasswordHash>,
 }
 
-/// Memory of hashes that are not at work. Bounded by the turns: each takes one out and puts one back.
+/// Memory for hashes that is not in use. Bounded by the turns: each takes one out and puts one back.
 #[derive(Debug, Default)]
 struct Memory(Mutex<Vec<Vec<Block>>>);
 
@@ -64,20 +64,21 @@ impl Hasher {
     /// Hashes a new password with a random salt.
     ///
     /// # Errors
-    /// [`Refusal::Busy`] when too many wait; a fault when there is no memory or no randomness.
+    /// [`Refusal::Busy`] if too many wait; a fault if there is no memory or no randomness.
     pub(crate) async fn hash(&self, asker: Asker<'_>, password: &Password) -> Result<PasswordHash, Error> {
         let turn = self.turn(asker).await?;
         let (password, memory) = (password.clone(), Arc::clone(&self.memory));
         off_runtime(turn, move || hash(password.as_bytes(), &memory)).await
     }
 
-    /// Whether a password belongs to `stored`. `None`, for an unknown account, takes the same time and never matches.
+    /// Checks whether a password matches `stored`. `None`, for an unknown account, takes the same time and never
+    /// matches.
     ///
-    /// A hash may have been made before passwords were normalised (RFC 8265 §4.2): what was typed is tried too, where it
-    /// differs. That it does is known to whoever typed it, and costs the same for every account.
+    /// A hash may be older than the normalisation of passwords (RFC 8265 §4.2), so the password is also tried as typed,
+    /// if that differs. The extra time tells only what the typist knows, and is the same for every account.
     ///
     /// # Errors
-    /// A fault when there is no memory.
+    /// A fault if there is no memory.
     pub(crate) async fn verify(
         &self,
         turn: Turn,
@@ -101,7 +102,7 @@ impl Hasher {
         .await
     }
 
-    /// The right to compute a hash, or two.
+    /// Waits for the right to compute a hash, or two.
     pub(crate) async fn turn(&self, asker: Asker<'_>) -> Result<Turn, NoTurn> {
         match asker {
             Asker::Login(lane, source) => self.logins.take(lane, source, limits::HASH_WAIT_MAX).await,
@@ -110,7 +111,7 @@ impl Hasher {
     }
 }
 
-/// Whether a hash was made with other parameters than those used now.
+/// Returns whether a hash was made with parameters other than the current ones.
 fn is_outdated(phc: &str) -> bool {
     phc::PasswordHash::new(phc).ok().and_then(|parsed| Params::try_from(&parsed).ok()).is_none_or(|params| {
         let current = Params::default();
@@ -132,10 +133,10 @@ enum Failure {
     Randomness(getrandom::Error),
 }
 
-/// Works through, also when nobody waits for it any more: the turn is kept until the memory is free again.
+/// Runs `work` to its end, even if nobody waits for it any more: the turn is kept until the memory is free again.
 ///
-/// The turn is passed on by a task of the runtime. The thread that hashes gives way to others, and must hold nothing that
-/// they wait for.
+/// A task of the runtime passes the turn on. The hashing thread has a low priority, and must not hold anything that
+/// others wait for.
 async fn off_runtime<T: Send + 'static>(
     turn: Turn,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
@@ -155,21 +156,21 @@ async fn off_runtime<T: Send + 'static>(
     }
 }
 
-/// How nice a thread is that hashes: it gets about a tenth of a core that somebody else keeps busy, and what wakes up goes
-/// first.
+/// The niceness of a hashing thread: it gets about a tenth of a core that somebody else keeps busy, and threads that
+/// wake up go first.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Lets other work of the machine go first: on one core, a hash would otherwise take its turn against the chat. Only so
-/// far that it still comes to an end while another program keeps all cores busy, as the least priority of all would not.
-/// The thread stays that way; the hub gives the runtime's threads for blocking work nothing else to do.
+/// Lowers the thread's priority: on one core, a hash would otherwise compete with the chat. The priority is not the
+/// lowest, at which a hash might never finish while another program keeps all cores busy. The thread keeps this
+/// priority, because the hub uses the runtime's blocking threads for nothing else.
 fn step_back() {
     if let Err(error) = lower_priority() {
         tracing::debug!(?error, "passwords are hashed at the usual priority");
     }
 }
 
-/// On Linux a niceness is that of one thread.
+/// Lowers the priority of this thread only: on Linux, niceness applies to a thread.
 #[cfg(target_os = "linux")]
 fn lower_priority() -> rustix::io::Result<()> {
     rustix::process::setpriority_process(None, NICENESS)
@@ -179,7 +180,7 @@ fn lower_priority() -> rustix::io::Result<()> {
 fn lower_priority() -> Result<(), thread_priority::Error> {
     use thread_priority::{Error, ThreadPriority, ThreadPriorityValue, set_current_thread_priority};
 
-    // A quarter of the scale, whose middle is the usual priority.
+    // This is a quarter of the scale, whose middle is the normal priority.
     let quarter = ThreadPriorityValue::try_from(25).map_err(|_| Error::Priority("it is not on the scale"))?;
     set_current_thread_priority(ThreadPriority::Crossplatform(quarter))
 }
@@ -273,7 +274,7 @@ mod tests {
             assert!(found.matches && found.renewed.is_none(), "{typed}");
             assert!(!verified(&hasher, typed, None).await.matches);
         }
-        // One that was hashed as it was typed, before they were normalised.
+        // A password that was hashed as typed, before passwords were normalised.
         let old = hash(decomposed.as_bytes(), &hasher.memory).unwrap();
         assert!(!verified(&hasher, composed, Some(&old)).await.matches);
         let found = verified(&hasher, decomposed, Some(&old)).await;
@@ -304,7 +305,7 @@ mod tests {
         }
     }
 
-    /// Whoever waits for a turn is not woken by a thread that hashes: it could be stopped while it holds what they need.
+    /// A hashing thread must not wake those who wait for a turn: it could be preempted while it holds what they need.
     #[tokio::test]
     async fn a_turn_is_passed_on_by_the_runtime_even_if_nobody_waits_for_the_hash() {
         for is_waited_for in [true, false] {

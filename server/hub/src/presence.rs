@@ -1,6 +1,7 @@
-//! Who is connected, as everybody is told. One presence per account, however many sessions it has.
+//! Presence: who is connected, as everybody is told. An account has one presence, however many sessions it has.
 //!
-//! Not a log: the latest value per account, kept for the next start of the server, announced only when it lasts.
+//! Presence is not a log. It is the latest value per account, stored for the next start of the server, and announced
+//! only when it lasts.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,28 +24,28 @@ mod teller;
 
 use teller::{Teller, Told};
 
-/// The presence of everybody.
+/// The presence of all accounts.
 pub(crate) struct Presence {
     state: Mutex<State>,
     announcer: Announcer,
-    /// Wakes the keeper: something is to be stored, or a loss is to be watched.
+    /// Wakes the keeper when something is to be stored, or a lost session is to be watched.
     changed: Notify,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Accounts that others are told to be here: with a session, or without one for less than `limits::FLAP`.
-    /// A tree: a hash table that has just grown is half empty.
+    /// Accounts that others are told are here: with a session, or without one for less than `limits::FLAP`. A tree,
+    /// because a hash table that has just grown is half empty.
     here: BTreeMap<AccountId, Record>,
     feed: Latest<AccountName, PresenceState>,
     /// Decides which changes reach the feed, and when.
     teller: Teller,
-    /// What was read last, and from which version to which: the next reader most likely asks for one of these. At most
-    /// `limits::LATEST_READ_MAX`; the oldest goes.
+    /// The pieces that were read last, by their range of versions: the next reader most likely asks for one of them. At
+    /// most `limits::LATEST_READ_MAX`; the oldest goes first.
     told: VecDeque<((u64, u64), Arc<PresenceNews>)>,
-    /// Losses by age; each account that is here and has no session is in it at least once, with its last loss.
+    /// Lost sessions by age. Each account that is here without a session is listed at least once, with its last loss.
     lost: VecDeque<(Instant, AccountId)>,
-    /// What the store does not know yet: the latest value per account, emptied by the keeper.
+    /// What is not stored yet: the latest value per account. The keeper empties it.
     unsaved: BTreeMap<AccountId, PresenceRecord>,
 }
 
@@ -54,22 +55,22 @@ struct Record {
     display_name: DisplayName,
     away: Option<Away>,
     sessions: usize,
-    /// Boxed: of nearly all who are here no session has ended.
+    /// Boxed, because hardly any account that is here has had a session end.
     ended: Option<Box<Ended>>,
 }
 
-/// What is known of sessions that have ended, of an account that is here.
+/// What is known of the ended sessions of an account that is here.
 #[derive(Debug, Default)]
 struct Ended {
-    /// When the last one of all was lost.
+    /// When its last session was lost.
     lost_at: Option<Instant>,
-    /// When something last came from one of them, and when that was for people.
+    /// When something last came from one of them, and the wall-clock time of that.
     heard: Option<(Instant, Timestamp)>,
 }
 
 impl Presence {
-    /// Starts with the accounts that were here when the server stopped: they have `limits::FLAP` to come back before
-    /// anybody is told that they left. The task keeps presence in the store.
+    /// Starts with the accounts that were here when the server stopped. They have `limits::FLAP` to reconnect before
+    /// anybody is told that they left. The task stores presence.
     pub(crate) fn start(
         store: Arc<dyn Store>,
         announcer: Announcer,
@@ -81,7 +82,7 @@ impl Presence {
         let now = Instant::now();
         for account in were_here {
             state.lost.push_back((now, account.id));
-            // They were lost with the server; what is stored is when they were heard of before.
+            // Their sessions were lost with the server; the stored time is when they were last heard.
             let heard = account.last_seen.map(|at| (now, at));
             let ended = Some(Box::new(Ended { lost_at: Some(now), heard }));
             let record = Record { sessions: 0, ended, ..Record::of(&account) };
@@ -92,7 +93,7 @@ impl Presence {
         (presence, keeper)
     }
 
-    /// A session of `account` begins.
+    /// Notes that a session of `account` begins.
     pub(crate) fn arrive(&self, account: &Account) {
         let mut state = self.lock();
         let known = state.here.get_mut(&account.id);
@@ -108,8 +109,8 @@ impl Presence {
         self.announce(state, account.id, &account.name, shown, Instant::now());
     }
 
-    /// A session of `account` ended: on purpose, or because its connection was lost. Something last came from it at
-    /// `heard`, however much later the loss was noticed.
+    /// Notes that a session of `account` ended: on purpose, or because its connection was lost. Something last came
+    /// from it at `heard`, however much later the loss was noticed.
     pub(crate) fn depart(&self, account: AccountId, heard: Instant, on_purpose: bool) {
         let mut state = self.lock();
         let Some(record) = state.here.get_mut(&account) else { return };
@@ -126,35 +127,35 @@ impl Presence {
             ended.lost_at = Some(now);
             let at = record.last_seen();
             state.lost.push_back((now, account));
-            // A server that stops before the grace is over knows when it starts again.
+            // It is stored, so that a server that stops before the grace period ends knows it at its next start.
             state.unsaved.insert(account, PresenceRecord { account, online: true, at });
             drop(state);
             self.changed.notify_one();
         }
     }
 
-    /// The account says that it is away, or back, which is stored.
+    /// Notes that an account is away, or back. The store already has it.
     pub(crate) fn set_away(&self, account: AccountId, away: Option<Away>) {
         let mut state = self.lock();
         let Some(record) = state.here.get_mut(&account) else { return };
         if record.away == away {
             return;
         }
-        // As often as its owner likes: no line of the log that everybody keeps.
+        // An owner may do this as often as they like, so it is only logged at debug level.
         debug!(account = %record.name, away = away.is_some(), "away or back");
         record.away = away;
         let (name, shown) = (record.name.clone(), record.state());
         self.announce(state, account, &name, shown, Instant::now());
     }
 
-    /// What an account does; `last_seen` is what the store knows of it. The truth, also where it is not told yet.
+    /// Returns an account's current presence, even if it is not announced yet; `last_seen` is the time from the store.
     pub(crate) fn state_of(&self, account: AccountId, last_seen: Option<Timestamp>) -> PresenceState {
         let mut state = self.lock();
         state.teller.seen(account);
         state.here.get(&account).map_or(PresenceState::Offline(last_seen), Record::state)
     }
 
-    /// Everybody who is here, by name. The truth, also where it is not told yet.
+    /// Returns everybody who is here, by name, even if it is not announced yet.
     pub(crate) fn here(&self) -> Vec<(AccountId, AccountName, DisplayName, PresenceState)> {
         let row = |(id, record): (&AccountId, &Record)| {
             (*id, record.name.clone(), record.display_name.clone(), record.state())
@@ -167,12 +168,12 @@ impl Presence {
         all
     }
 
-    /// The version of the last change: where a new reader starts.
+    /// Returns the version of the last change, where a new reader starts.
     pub(crate) fn version(&self) -> u64 {
         self.lock().feed.version()
     }
 
-    /// What changed after `version`, if anything did, in pieces.
+    /// Returns what changed after `version`, if anything did, in pieces.
     pub(crate) fn since(&self, version: u64) -> (Option<Arc<PresenceNews>>, Piece) {
         let mut state = self.lock();
         let piece = state.feed.piece(version);
@@ -194,7 +195,8 @@ impl Presence {
         (Some(news), piece)
     }
 
-    /// Ends the grace of those who did not come back, and tells what has lasted. The next moment to look, if there is one.
+    /// Ends the grace period of those who did not reconnect, and announces what has lasted. Returns the next moment to
+    /// check, if there is one.
     fn expire(&self) -> Option<Instant> {
         let lost = self.expire_lost();
         let mut state = self.lock();
@@ -226,7 +228,7 @@ impl Presence {
         }
     }
 
-    /// Leaves a change to be stored, and to be told when it is time. Wakes the keeper, who does both.
+    /// Queues a change to be stored, and to be announced in time. Wakes the keeper, which does both.
     fn announce(
         &self,
         mut state: MutexGuard<'_, State>,
@@ -235,7 +237,7 @@ impl Presence {
         shown: PresenceState,
         since: Instant,
     ) {
-        // What is stored of somebody who left is what everybody was told, to the millisecond.
+        // For an account that left, the stored time is exactly the announced one, to the millisecond.
         let (online, at) = match shown {
             PresenceState::Online | PresenceState::Away(_) => (true, now()),
             PresenceState::Offline(at) => (false, at.unwrap_or_else(now)),
@@ -247,7 +249,7 @@ impl Presence {
         self.changed.notify_one();
     }
 
-    /// How long changes wait for each other.
+    /// Returns how long changes are gathered before they are announced together.
     fn pause(&self) -> Duration {
         let sessions = u32::try_from(self.announcer.registry.count()).unwrap_or(u32::MAX);
         limits::PRESENCE_PER_SESSION.saturating_mul(sessions).min(limits::PRESENCE_WAIT_MAX)
@@ -257,7 +259,7 @@ impl Presence {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stores what is not stored yet, all of it at once.
+    /// Stores everything that is not stored yet, in one write.
     pub(crate) async fn save(&self, store: &dyn Store) {
         let unsaved = std::mem::take(&mut self.lock().unsaved);
         if unsaved.is_empty() {
@@ -267,7 +269,7 @@ impl Presence {
             warn!(%error, "presence was not stored; it will be with the next change");
             let mut state = self.lock();
             for (account, record) in unsaved {
-                // What changed meanwhile is newer.
+                // A value that changed meanwhile is newer, and stays.
                 state.unsaved.entry(account).or_insert(record);
             }
         }
@@ -275,14 +277,14 @@ impl Presence {
 }
 
 impl State {
-    /// Puts what is told where everybody reads it.
+    /// Puts what is announced into the feed that everybody reads.
     fn put(&mut self, told: Vec<Told>) {
         told.into_iter().for_each(|(name, shown)| self.feed.put(name, shown));
     }
 }
 
 impl Record {
-    /// The record of an account with one session.
+    /// Makes the record of an account with one session.
     fn of(account: &Account) -> Self {
         Self {
             name: account.name.clone(),
@@ -293,12 +295,12 @@ impl Record {
         }
     }
 
-    /// When something last came from it: of one of whom nothing is known, now.
+    /// Returns when something last came from it, or now if nothing is known.
     fn last_seen(&self) -> Timestamp {
         self.ended.as_ref().and_then(|ended| ended.heard).map_or_else(now, |(_, at)| at)
     }
 
-    /// When its last session was lost, if it has none.
+    /// Returns when its last session was lost, if it has no session.
     fn lost_at(&self) -> Option<Instant> {
         self.ended.as_ref().and_then(|ended| ended.lost_at)
     }
@@ -311,10 +313,11 @@ impl Record {
     }
 }
 
-/// Tells everybody of changes, stores them, and ends the grace of those who are lost.
+/// Announces changes, stores them, and ends the grace period of lost accounts.
 ///
-/// The first change is told at once. Those that follow soon are told together, the later the more sessions there are: when
-/// everybody comes at once, telling each of each other one by one would take the square of their number in wake-ups.
+/// The first change is announced at once. Changes that follow soon are announced together, later the more sessions
+/// there are. When everybody connects at once, announcing each change separately would take the square of their number
+/// in wake-ups.
 async fn keep(presence: Arc<Presence>, store: Arc<dyn Store>) {
     let mut told = presence.version();
     loop {
@@ -342,13 +345,13 @@ async fn keep(presence: Arc<Presence>, store: Arc<dyn Store>) {
     }
 }
 
-/// What the wall clock showed then, if it was right ever since.
+/// Returns what the wall clock showed then, if it has been right since.
 fn wall_at(then: Instant) -> Timestamp {
     let ago = i64::try_from(then.elapsed().as_millis()).unwrap_or(i64::MAX);
     Timestamp(now().0.saturating_sub(ago))
 }
 
-/// The wall clock, for people: order and timeouts never depend on it.
+/// Reads the wall clock, for people. Order and timeouts never depend on it.
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

@@ -1,14 +1,14 @@
-//! Where somebody is, as limits count it.
+//! Where a connection comes from, as limits count it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Where a connection comes from, as its listener names it: an address, and behind `%` the interface of a link-local one.
-/// Cheap to clone.
+/// The source of a connection, as its listener names it: an address, followed by `%` and the interface if it is
+/// link-local. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Source(pub Arc<str>);
 
-/// What sources have in common that one host can have very many of: an IPv4 /16, an IPv6 /64, or one link.
+/// The network of a source. One host can have very many sources in it: an IPv4 /16, an IPv6 /64, or one link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Network {
     /// The /16 of an IPv4 address.
@@ -17,12 +17,12 @@ pub enum Network {
     V6([u16; 4]),
     /// The number of the interface of a link-local address.
     Link(u32),
-    /// That of all sources that are no addresses.
+    /// The network of all sources that are not addresses.
     Unknown,
 }
 
 impl Source {
-    /// The network that it is in.
+    /// Returns the network that it is in.
     pub fn network(&self) -> Network {
         if let Some((_, link)) = self.0.split_once('%') {
             return link.parse().map_or(Network::Unknown, Network::Link);

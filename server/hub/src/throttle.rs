@@ -1,8 +1,8 @@
-//! Guessing passwords is slow: per account and source, per account over all sources, and per source over all accounts.
+//! Slows password guessing: per account and source, per account over all sources, and per source over all accounts.
 //!
-//! An attempt counts before its hash is computed, and is given back if it was none: so guesses at the same moment are
-//! counted like guesses one after the other. An unknown account is treated as a known one. A source that logged in to
-//! an account before is slowed by its own failures there alone, never by those of others (ADR 10).
+//! An attempt counts before its hash is computed, and is given back if it was not a guess, so simultaneous guesses
+//! count like successive ones. An unknown account is treated like a known one. A source that has logged in to an
+//! account is slowed there only by its own failures, never by those of others (ADR 10).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::budget::{Budget, Expires, Rate, Remembered};
 use crate::known::KnownSources;
 use crate::source::Source;
 
-/// Attempts that are remembered.
+/// The remembered attempts.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     state: Mutex<State>,
@@ -26,11 +26,11 @@ pub(crate) struct Throttle {
 pub(crate) struct Attempt {
     name: AccountName,
     source: Source,
-    /// When the one before it failed.
+    /// When the attempt before it failed.
     before: Option<Instant>,
-    /// Whether the source failed at this account before; decides which budget it was taken from.
+    /// Whether the source failed at this account before. This decides which budget it was taken from.
     failing: bool,
-    /// Whether the source logged in to this account before: no budget was taken from.
+    /// Whether the source logged in to this account before. Then it was not taken from a budget.
     pub(crate) known: bool,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Attempt {
 pub(crate) struct TooEarly {
     /// How long it has to wait.
     pub(crate) wait: Duration,
-    /// Whether it is worth a line of the log: the first one since an attempt was let through.
+    /// Whether it is worth a line in the log: it is the first since an attempt was let through.
     pub(crate) first: bool,
 }
 
@@ -48,7 +48,7 @@ struct State {
     failures: Remembered<(AccountName, Source), Failures>,
     accounts: Remembered<AccountName, OfAccount>,
     sources: Remembered<Source, Budget>,
-    /// Who has shown a token that opened no session.
+    /// The sources that have shown a token that opened no session.
     bad_tokens: Remembered<Source, Budget>,
     known: KnownSources,
 }
@@ -62,12 +62,12 @@ struct Failures {
     told: bool,
 }
 
-/// What all sources together may try at one account, but for those that logged in to it before.
+/// How much all sources together may try at one account, except those that logged in to it before.
 #[derive(Debug, Default)]
 struct OfAccount {
-    /// Sources that failed at it before.
+    /// For sources that failed at it before.
     failing: Budget,
-    /// Sources that did not: an owner on a new device does not stand behind those that guess.
+    /// For sources that did not, so that an owner on a new device does not wait behind those that guess.
     fresh: Budget,
 }
 
@@ -77,7 +77,7 @@ const SOURCE: Rate = Rate { burst: limits::LOGIN_SOURCE_BURST, every: limits::LO
 const BAD_TOKEN: Rate = Rate { burst: 1, every: limits::BAD_TOKEN_SHOWN };
 
 impl Failures {
-    /// How long the next attempt has to wait.
+    /// Returns how long the next attempt has to wait.
     fn wait(&self) -> Option<Duration> {
         let over = self.count.checked_sub(limits::LOGIN_FAILURES_FREE)?;
         let delay = Duration::from_secs(1 << over.min(6)).min(limits::LOGIN_DELAY_MAX);
@@ -86,7 +86,7 @@ impl Failures {
 }
 
 impl Expires for Failures {
-    /// A second for each: whoever failed often is not forgotten for others who failed once.
+    /// Adds a second for each failure, so that a source that failed often is not forgotten for others that failed once.
     fn at(&self) -> Option<Instant> {
         (self.count > 0).then(|| self.last + Duration::from_secs(self.count.into()))
     }
@@ -105,13 +105,13 @@ impl TooEarly {
 }
 
 impl Throttle {
-    /// Counts an attempt, before it is known what becomes of it.
+    /// Counts an attempt, before its outcome is known.
     pub(crate) fn begin(&self, name: &AccountName, source: &Source) -> Result<Attempt, TooEarly> {
         let (mut state, now) = (self.lock(), Instant::now());
         let state = &mut *state;
         let key = (name.clone(), source.clone());
         let known = state.known.is_at(name, source);
-        // What is refused leaves no trace: it must not push out what was not.
+        // A refused attempt leaves no trace, so that it does not push out those that were let through.
         let failures = state.failures.peek_mut(&key);
         let failing = failures.as_ref().is_some_and(|failures| failures.count > 0);
         if let Some(failures) = failures
@@ -141,7 +141,7 @@ impl Throttle {
         Ok(Attempt { name: name.clone(), source: source.clone(), before, failing, known })
     }
 
-    /// The attempt was a login: its owner is here.
+    /// Notes that the attempt was a login: the owner is here.
     pub(crate) fn succeeded(&self, attempt: Attempt) {
         let mut state = self.lock();
         state.give_back(&attempt);
@@ -150,7 +150,7 @@ impl Throttle {
         state.failures.forget(&(name, source));
     }
 
-    /// The attempt was none: the server did not look at the password.
+    /// Undoes an attempt of which the server did not check the password.
     pub(crate) fn undo(&self, attempt: &Attempt) {
         let mut state = self.lock();
         state.give_back(attempt);
@@ -161,8 +161,8 @@ impl Throttle {
         }
     }
 
-    /// The server did not look at the password because too many wait: that counts against the source, or, of one that
-    /// logged in to this account before, against its attempts there, and against nobody else.
+    /// Notes that the server did not check the password because too many wait. This counts only against the source. For
+    /// a source that logged in to this account before, it counts only as an attempt there.
     pub(crate) fn crowded(&self, attempt: &Attempt) {
         if attempt.known {
             return;
@@ -171,7 +171,7 @@ impl Throttle {
         self.count_against(&attempt.source);
     }
 
-    /// Whether a source may register. An account that was made does not count, one that was refused does.
+    /// Checks whether a source may register. Only refused registrations count against it.
     pub(crate) fn may_register(&self, source: &Source) -> Result<(), TooEarly> {
         match self.lock().sources.peek_mut(source) {
             Some(budget) => {
@@ -181,28 +181,28 @@ impl Throttle {
         }
     }
 
-    /// Counts something that was refused against its source alone: a registration, or a login because too many wait.
+    /// Counts a refusal against its source alone: of a registration, or of a login because too many wait.
     pub(crate) fn count_against(&self, source: &Source) {
         self.lock().sources.touch(source.clone(), Budget::default).take(SOURCE, Instant::now());
     }
 
-    /// A source has shown a token that opened no session.
+    /// Notes that a source has shown a token that opened no session.
     pub(crate) fn bad_token(&self, source: &Source) {
         self.lock().bad_tokens.touch(source.clone(), Budget::default).take(BAD_TOKEN, Instant::now());
     }
 
-    /// Whether it did so lately.
+    /// Returns whether a source has lately shown such a token.
     pub(crate) fn shows_bad_tokens(&self, source: &Source) -> bool {
         let mut state = self.lock();
         state.bad_tokens.peek_mut(source).is_some_and(|shown| shown.used(BAD_TOKEN, Instant::now()) > 0)
     }
 
-    /// Somebody at `source` is who they say they are.
+    /// Notes that an account has logged in from `source`.
     pub(crate) fn is_at(&self, name: &AccountName, source: &Source) {
         self.lock().known.note(name, source);
     }
 
-    /// Whether somebody has logged in from there.
+    /// Returns whether anybody is known to have logged in from a source.
     pub(crate) fn knows(&self, source: &Source) -> bool {
         self.lock().known.contains(source)
     }

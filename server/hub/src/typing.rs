@@ -1,4 +1,4 @@
-//! Who is typing where: latest values that nobody stores.
+//! Typing: who is typing where, as latest values that are not stored.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,15 +9,15 @@ use tokio::time::Instant;
 
 use crate::latest::{Latest, Piece};
 
-/// A mark that repeats one this young says nothing new.
+/// A repeated mark is news only after this time.
 const REPEAT_AFTER: Duration = Duration::from_secs(1);
 
-/// Typing marks of everybody.
+/// The typing marks of all accounts.
 #[derive(Debug)]
 pub(crate) struct TypingBoard {
     marks: Mutex<Latest<(RoomId, AccountName), Instant>>,
-    /// Since when, and in how many rooms, an account types: at most [`limits::TYPING_MARKS_MAX`]. When full, those of an
-    /// earlier second go; if there are none, nobody else is marked.
+    /// Since when, and in how many rooms, an account has been typing: at most [`limits::TYPING_MARKS_MAX`] accounts.
+    /// When it is full, those of an earlier second go; if there are none, no other account is marked.
     recent: Mutex<HashMap<AccountName, (Instant, usize)>>,
 }
 
@@ -26,8 +26,8 @@ impl TypingBoard {
         Self { marks: Mutex::new(Latest::new(limits::TYPING_MARKS_MAX)), recent: Mutex::default() }
     }
 
-    /// Marks somebody as typing. `false`: they were a moment ago, or type in more rooms than anybody does, and nobody needs
-    /// to be woken.
+    /// Marks somebody as typing. Returns `false` if they were already marked a moment ago, or type in more rooms than a
+    /// person can. Then nobody need be woken.
     pub(crate) fn mark(&self, room: RoomId, name: AccountName) -> bool {
         let now = Instant::now();
         if !self.is_new(&(room, name.clone()), now) || !self.is_in_few_rooms(name.clone(), now) {
@@ -41,7 +41,7 @@ impl TypingBoard {
         self.lock().value(key).is_none_or(|at| now.duration_since(*at) >= REPEAT_AFTER)
     }
 
-    /// Counts a mark of an account. All readers of a room are woken for each, and an account may be in very many rooms.
+    /// Counts a mark of an account. Each mark wakes all readers of a room, and an account may be in very many rooms.
     fn is_in_few_rooms(&self, name: AccountName, now: Instant) -> bool {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let is_recent = |since: &Instant| now.duration_since(*since) < REPEAT_AFTER;
@@ -59,12 +59,12 @@ impl TypingBoard {
         *rooms <= limits::TYPING_ROOMS_MAX
     }
 
-    /// The version of the last mark: where a new reader starts.
+    /// Returns the version of the last mark, where a new reader starts.
     pub(crate) fn version(&self) -> u64 {
         self.lock().version()
     }
 
-    /// Marks after `version` that are still worth showing, in pieces.
+    /// Returns the marks after `version` that are still worth showing, in pieces.
     pub(crate) fn since(&self, version: u64) -> (Vec<(RoomId, AccountName)>, Piece) {
         let (marks, now) = (self.lock(), Instant::now());
         let fresh = |at: &Instant| now.duration_since(*at) < limits::TYPING_SHOWN;

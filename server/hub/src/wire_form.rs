@@ -1,6 +1,6 @@
-//! Bytes that many recipients get: each form of them is made once, by the first door that needs it, and then shared.
+//! Bytes that many recipients get. Each form is made once, by the first door that needs it, and then shared.
 //!
-//! The hub knows no wire. It keeps what doors make, and tells one form from the other.
+//! The hub does not know the wire. It keeps what doors make, and distinguishes the forms.
 
 use std::borrow::Cow;
 use std::iter::{once, once_with};
@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 
 use lanchat_model::limits;
 
-/// One of the forms that a door gives to what many read: its wire, and a variant of it where peers agree on some. To be
-/// declared as a `static`: two are the same form if they are the same static, whatever they are called.
+/// One of a door's wire forms for content that many read: its wire, and a variant of the wire where peers negotiate
+/// one. It must be a `static`: two are the same form if they are the same static, whatever their names.
 ///
 /// ```
 /// # use lanchat_hub::WireVariant;
@@ -19,36 +19,36 @@ use lanchat_model::limits;
 /// ```
 #[derive(Debug)]
 pub struct WireVariant {
-    /// What a person who debugs calls it.
+    /// Its name, for debugging.
     pub name: &'static str,
-    /// With fewer readers each has its own made, and nothing is kept.
+    /// With fewer readers, the form is made for each reader and is not kept.
     readers_min: u32,
 }
 
 impl WireVariant {
-    /// A form whose bytes are the same for all members of a room.
+    /// Makes a form whose bytes are the same for all members of a room.
     pub const fn for_all(name: &'static str) -> Self {
         Self { name, readers_min: 0 }
     }
 
-    /// A form of a private chat whose bytes are the same for one [`Side`](crate::Side) of it. Kept only while somebody is
-    /// there twice: most private chats have one reader on each side, and bytes that nobody shares are not worth their
-    /// memory.
+    /// Makes a form of a private chat whose bytes are the same for one [`Side`](crate::Side) of it. It is kept only
+    /// while a side has several readers: most private chats have one reader on each side, and bytes that nobody shares
+    /// are not worth their memory.
     pub const fn for_one_side(name: &'static str) -> Self {
         Self { name, readers_min: 3 }
     }
 
-    /// Whether so many readers are worth keeping the bytes.
+    /// Returns whether the bytes are worth keeping for this many readers.
     pub(crate) fn is_worth_keeping(&self, readers: u32) -> bool {
         readers >= self.readers_min
     }
 }
 
-/// The forms that were made of one thing. At most `limits::WIRE_FORMS_MAX`; when full, further ones are made for each
+/// The forms that were made of one content. At most `limits::WIRE_FORMS_MAX`; further forms are made for each
 /// recipient.
 #[derive(Debug, Default)]
 pub(crate) struct WireForms {
-    /// Nearly always the only one.
+    /// Nearly always the only form.
     first: OnceLock<Form>,
     more: OnceLock<Box<[OnceLock<Form>; limits::WIRE_FORMS_MAX - 1]>>,
 }
@@ -60,10 +60,10 @@ struct Form {
 }
 
 impl WireForms {
-    /// Returns the bytes of a form. `make` is called at most once for each, whoever asks at the same time; but for those
-    /// that found no place.
+    /// Returns the bytes of a form. `make` is called at most once for each form, even under concurrent calls, unless
+    /// the form found no free place.
     ///
-    /// Each form has the first place that was free when it came, so whoever asks for it passes the same ones.
+    /// Each form has the first place that was free when it came, so a later call for it passes the same forms.
     pub(crate) fn made_by(&self, of: &'static WireVariant, make: impl FnOnce() -> Vec<u8>) -> Cow<'_, [u8]> {
         let mut make = Some(make);
         let mut bytes = || make.take().map_or_else(Vec::new, |make| make());
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_place_for_forms_is_small() {
-        // One for each run in the tail of each room, whether anybody reads it or not.
+        // There is one for each run in the tail of each room, whether or not anybody reads it.
         assert!(size_of::<WireForms>() <= 48, "{} bytes", size_of::<WireForms>());
     }
 }

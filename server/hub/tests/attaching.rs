@@ -1,5 +1,5 @@
-//! One account that attaches, joins and asks for lists without pause, from several sessions: what the others and its own
-//! notice.
+//! One account attaches, joins and asks for lists without pause, from several sessions. The tests check what its own
+//! sessions and others notice.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -44,7 +44,7 @@ async fn an_account_has_its_lists_read_one_after_the_other_and_keeps_nobody_else
     }
 }
 
-/// Each session of an account looks when its rooms are other ones; the store is asked for one at a time.
+/// Each session of an account reads its rooms when they change, but only one of them asks the store at a time.
 #[tokio::test(start_paused = true)]
 async fn sessions_that_are_told_of_other_rooms_look_one_after_the_other() {
     let store = MemoryStore::new();

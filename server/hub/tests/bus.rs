@@ -1,4 +1,4 @@
-//! Two servers over one store: what happens at one is seen at the other, by hints that are lost and doubled.
+//! Two servers over one store: what happens at one is seen at the other, even if hints are lost or doubled.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -20,7 +20,7 @@ use talk::{attach, drain, lobby, log_in, notices, post, register, texts};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::advance;
 
-/// One end of a bus for two. Says everything twice, and nothing while it is cut.
+/// One end of a bus for two servers. It sends every hint twice, or not at all while the bus is cut.
 struct TwoWay {
     said: mpsc::Sender<Hint>,
     heard: Mutex<mpsc::Receiver<Hint>>,
@@ -46,7 +46,7 @@ impl Bus for TwoWay {
     }
 }
 
-/// Two servers, the store that they share, and the switch that cuts their bus.
+/// Opens two servers. Returns them with the store that they share, and the switch that cuts their bus.
 async fn servers() -> (Hub, Hub, Arc<MemoryStore>, Arc<AtomicBool>) {
     let (store, is_cut) = (MemoryStore::new(), Arc::new(AtomicBool::new(false)));
     let [(to_one, at_one), (to_other, at_other)] = [(); 2].map(|()| mpsc::channel(1024));
@@ -77,7 +77,7 @@ async fn what_is_posted_at_one_server_is_read_at_both_in_one_order() {
     assert_eq!((by_ana.len(), &by_ana), (8, &by_bob));
     assert!(by_ana.is_sorted_by_key(|(_, seq, _)| *seq), "{by_ana:?}");
 
-    // A hint that is lost costs time: the next one leads to all that there is.
+    // A lost hint costs only time: after the next one, everything is read.
     is_cut.store(true, Ordering::SeqCst);
     ana.submit(post(lobby(), 8, "unheard")).await.unwrap();
     drain(&mut ana).await;
@@ -111,7 +111,7 @@ async fn rooms_that_are_entered_and_left_at_one_server_come_and_go_at_the_other(
     let told = drain(&mut phone).await;
     assert!(told.iter().any(|event| matches!(event, Event::RoomGone(gone) if *gone == room)), "{told:?}");
     assert!(texts(&told).is_empty(), "{told:?}");
-    // A private chat too: its other side is told by the server where that one is.
+    // The same holds for a private chat: the other side is told by its own server.
     bob.submit(post(RoomRef::Private("ana".parse().unwrap()), 2, "psst")).await.unwrap();
     assert_eq!(texts(&drain(&mut phone).await).len(), 1);
 }

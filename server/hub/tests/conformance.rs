@@ -1,4 +1,4 @@
-//! What every store must do, by the one in memory that the hub is tested with: what the hub does with it, it does with others.
+//! Checks the store in memory for what every store must do, so that tests of the hub with it hold for other stores too.
 
 mod memory_store;
 

@@ -1,4 +1,4 @@
-//! Devices of clients that keep no token, and prove the password each time they come.
+//! Devices of clients that do not keep a token, but prove the password each time they connect.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -36,7 +36,8 @@ async fn who_comes_back_by_password_again_and_again_logs_out_no_phone() {
 async fn a_device_of_a_kind_is_none_of_another() {
     let (hub, _store) = hub().await;
     register(&hub, "ana").await;
-    // Whatever a login calls its device, it is its own: doors take controls out of what they are told.
+    // Whatever label a login gives its device, the device is a separate one: doors remove control characters from
+    // labels.
     let mut tokens = Vec::new();
     for device in ["laptop", "irc", "irc laptop", "irc\u{1f}laptop"] {
         let (name, password) = ("ana".parse().unwrap(), PASSWORD.into());

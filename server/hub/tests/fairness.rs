@@ -1,4 +1,4 @@
-//! Many sessions of one account that post, beside somebody who says one line.
+//! Many sessions of one account post, while somebody else says one line.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -34,7 +34,7 @@ async fn somebody_elses_line_is_in_the_next_batch_and_ahead_of_a_flood() {
         let resume = Credentials::Resume { token: welcome.token.clone() };
         flood.push(hub.authenticate(resume, &here()).await.unwrap().0);
     }
-    // The sequencer gets its turn when somebody waits: not yet.
+    // The sequencer runs once a task waits, so it must not run yet.
     unconstrained(async {
         let mut number = 0;
         for session in &mut flood {
@@ -61,11 +61,12 @@ async fn somebody_elses_line_is_in_the_next_batch_and_ahead_of_a_flood() {
         log.iter().filter(|entry| entry.client_id != ClientId::from_bytes([0xff; 16])).position(|entry| {
             entry.author_name.as_str() == "bob" && matches!(entry.body, lanchat_hub::Body::Message { .. })
         });
-    // Behind the entries of two registrations, and one line of eve's.
+    // Before it are only the entries of two registrations, and one line of Eve's.
     assert!(place.is_some_and(|place| place <= 4), "{place:?}");
 }
 
-/// More accounts than the queue in front of the disk has space for, each with full windows of the longest messages.
+/// There are more accounts than the queue in front of the disk has space for, each with full windows of the longest
+/// messages.
 #[tokio::test(start_paused = true)]
 async fn whoever_says_a_line_waits_behind_no_queue_of_others() {
     const ACCOUNTS: usize = 2 * limits::QUEUE_BYTES_MAX / limits::BATCH_BYTES_ALONE_MAX;
@@ -75,7 +76,7 @@ async fn whoever_says_a_line_waits_behind_no_queue_of_others() {
     let long = "x".repeat(limits::MESSAGE_BYTES_MAX);
     let mut flood = Vec::new();
     for account in 0..ACCOUNTS {
-        // As many as one address may make in a while.
+        // These are as many as one address may make in a while.
         let source = Source(format!("10.0.{account}.1").into());
         flood.push(hub.authenticate(newcomer(&format!("eve{account}")), &source).await.unwrap().0);
     }
@@ -91,7 +92,7 @@ async fn whoever_says_a_line_waits_behind_no_queue_of_others() {
             session
         });
     }
-    // The clock moves when nobody else can: the queue is full.
+    // The clock moves only when no task can run: the queue is full.
     sleep(limits::REQUEST_MAX).await;
     let mut done = Vec::new();
     while let Some(session) = posting.try_join_next() {

@@ -1,4 +1,4 @@
-//! Logs that have lost their beginning, and sessions that had not read it.
+//! Logs that have lost their beginning, and sessions that have not read it.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -18,7 +18,8 @@ fn seq(seq: u64) -> Seq {
     Seq::try_from(seq).unwrap()
 }
 
-/// Somebody who has read the lobby up to two joins, and `count` posts that are more than the ring holds.
+/// Returns a session that has read the lobby only up to two joins, before `count` posts, which are more than the ring
+/// holds.
 async fn behind(hub: &Hub, count: usize) -> Session {
     let (mut ana, _) = register(hub, "ana").await;
     let (mut slow, _) = register(hub, "slow").await;

@@ -1,4 +1,4 @@
-//! Who gets in while the disk is full: devices that are known, to read.
+//! While the disk is full, only known devices get in, to read.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -29,7 +29,7 @@ async fn a_known_device_resumes_and_keeps_its_token() {
     let second = resume(&hub, &first).await.unwrap().1.token;
     store.fill_disk(true);
 
-    // Either token of the device, any number of times.
+    // Either token of the device works, any number of times.
     for token in [&first, &second, &second] {
         let (mut ana, welcome) = resume(&hub, token).await.unwrap();
         assert_eq!(&welcome.token, token);

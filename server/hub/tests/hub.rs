@@ -1,4 +1,4 @@
-//! The hub through its public face, with a paused clock and a store in memory.
+//! The hub through its public interface, with a paused clock and a store in memory.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -42,7 +42,7 @@ async fn what_is_said_between_login_and_attach_is_read() {
     let (hub, _) = hub().await;
     let (mut ana, _) = register(&hub, "ana").await;
     let (mut bob, _) = register(&hub, "bob").await;
-    // Nobody reads the lobby yet, so that it is not in memory.
+    // Nobody reads the lobby yet, so it is not in memory.
     bob.submit(post(lobby(), 1, "early")).await.unwrap();
     drain(&mut bob).await;
     let command = Command::Attach { epoch: None, cursors: BTreeMap::new(), tail: 1 };
@@ -122,7 +122,7 @@ async fn a_private_chat_that_opens_under_a_session_is_delivered_from_its_first_l
     let (mut ana, _) = register(&hub, "ana").await;
     let (mut bob, _) = register(&hub, "bob").await;
     attach(&mut bob).await;
-    // More than the tail that a group room would show.
+    // This is more than the tail that a group room would show.
     let count = limits::JOIN_TAIL_DEFAULT as usize + 20;
     for number in 0..count {
         ana.submit(post(private("bob"), number as u128, "psst")).await.unwrap();
@@ -207,7 +207,7 @@ async fn everybody_is_told_once_that_nothing_is_taken_and_once_that_it_is_again(
     advance(limits::WRITE_PROBE * 3).await;
     assert!(notices(&drain(&mut bob).await).is_empty(), "it is full still");
 
-    // Nobody posts: the hub finds out by itself.
+    // Nobody posts, so the hub has to find out by itself.
     store.fill_disk(false);
     advance(limits::WRITE_PROBE).await;
     for session in [&mut bob, &mut late] {
@@ -247,7 +247,7 @@ async fn a_drain_wakes_a_session_once_and_lets_it_wait_for_its_acks() {
     ana.ready().await;
     assert!(ana.is_draining());
     drain(&mut ana).await;
-    // Else it would spin instead of waiting, and keep the commit from running.
+    // Otherwise it would spin instead of waiting, and keep the commit from running.
     assert!(timeout(std::time::Duration::from_secs(1), ana.ready()).await.is_err());
     let (late, _) = register(&hub, "late").await;
     assert!(late.is_draining());
@@ -346,7 +346,7 @@ async fn typing_reaches_the_room_and_nobody_else() {
     assert_eq!(typing(drain(&mut ana).await), 0);
 }
 
-/// What is said in answer to a batch is one batch, and not many small ones that each wake everybody again.
+/// The posts that answer a batch form one batch, instead of many small ones that each wake everybody again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_many_readers_say_at_once_is_committed_together() {
     const READERS: usize = 400;
@@ -397,7 +397,7 @@ async fn a_full_server_says_so() {
     let refused = hub.authenticate(newcomer("bob"), &here()).await.err().unwrap();
     assert_eq!(refused, Error::Refused(Refusal::ServerFull));
     drop(ana);
-    // Nothing was stored for the sake of a session that could not be.
+    // Nothing was stored for the refused session.
     assert!(hub.authenticate(newcomer("bob"), &here()).await.is_ok());
     assert!(hub.authenticate(resume(), &here()).await.is_ok());
 }

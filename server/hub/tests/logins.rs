@@ -1,4 +1,4 @@
-//! Who is let in, and who is put out: tokens, passwords and devices, with a paused clock and a store in memory.
+//! Logins and logouts: tokens, passwords and devices, with a paused clock and a store in memory.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -53,7 +53,7 @@ fn passwd(old: &str, new: &str, renew: bool) -> Command {
     Command::ChangePassword { old: old.into(), new: Password::parse(new).unwrap(), renew }
 }
 
-/// Changes the password: the token that the answer brings, if it brings one.
+/// Changes the password. Returns the token in the answer, if there is one.
 async fn change_password(session: &mut Session, renew: bool) -> Option<String> {
     match session.submit(passwd(PASSWORD, NEW_PASSWORD, renew)).await.unwrap() {
         Reply::PasswordChanged { token } => token,
@@ -61,7 +61,7 @@ async fn change_password(session: &mut Session, renew: bool) -> Option<String> {
     }
 }
 
-/// Why the session ended, if it did.
+/// Returns why the session ended, if it did.
 async fn end_of(session: &mut Session) -> Option<LogoutReason> {
     while timeout(limits::PRESENCE_WAIT_MAX * 2, session.ready()).await.is_ok() {
         for event in session.next_batch().await.unwrap() {
@@ -77,7 +77,7 @@ async fn end_of(session: &mut Session) -> Option<LogoutReason> {
 async fn a_copied_token_ends_every_session_of_its_device_and_both_sides_are_told_why() {
     let (hub, _) = hub().await;
     let (mut elsewhere, welcome) = register(&hub, "ana").await;
-    // The thief copied what the owner had before this resume, and comes second.
+    // The thief copied the token that the owner had before this resume, and comes second.
     let (mut owner, of_owner) = resume(&hub, &welcome.token).await.unwrap();
     let (mut thief, of_thief) = resume(&hub, &welcome.token).await.unwrap();
     let (mut other, _) = log_in(&hub, PASSWORD).await.unwrap();
@@ -86,7 +86,7 @@ async fn a_copied_token_ends_every_session_of_its_device_and_both_sides_are_told
         assert_eq!(end_of(session).await, Some(LogoutReason::TokenCopied));
     }
     assert_eq!(end_of(&mut other).await, None, "it is another device");
-    // Whoever comes next, be it with the newest token.
+    // The next client is refused too, even with the newest token.
     assert_eq!(refusal(resume(&hub, &of_thief.token).await), Refusal::TokenCopied);
     assert!(log_in(&hub, PASSWORD).await.is_ok());
 }
@@ -98,7 +98,7 @@ async fn who_is_warned_by_the_thief_is_the_owner_too() {
     let (owner_again, second) = resume(&hub, &welcome.token).await.unwrap();
     let (owner_once_more, third) = resume(&hub, &second.token).await.unwrap();
     drop((owner, owner_again, owner_once_more));
-    // A copy that is found while nobody is there.
+    // The copy is detected while no session exists.
     assert_eq!(refusal(resume(&hub, &welcome.token).await), Refusal::TokenCopied);
     let refused = refusal(resume(&hub, &third.token).await);
     assert_eq!(refused, Refusal::TokenCopied);
@@ -110,7 +110,7 @@ async fn a_new_password_leaves_this_very_session_and_one_fresh_token() {
     let (hub, _) = hub().await;
     let (mut other, of_other) = register(&hub, "ana").await;
     let (mut owner, of_owner) = log_in(&hub, PASSWORD).await.unwrap();
-    // A copy of the file of the owner's device: the very token that the owner has.
+    // The thief has a copy of the file of the owner's device, with the very token that the owner has.
     let (mut thief, of_thief) = resume(&hub, &of_owner.token).await.unwrap();
     let fresh = change_password(&mut owner, true).await.expect("it was asked for");
     for session in [&mut other, &mut thief] {
@@ -131,7 +131,7 @@ async fn a_client_that_takes_no_token_keeps_its_own_if_it_is_its_own_alone() {
     let (mut owner, of_owner) = register(&hub, "ana").await;
     assert_eq!(change_password(&mut owner, false).await, None);
     let (_thief, of_thief) = resume(&hub, &of_owner.token).await.expect("nobody had used it");
-    // Now somebody has, while the session that it was given to is there.
+    // Now somebody has used the token, while the session to which it was given exists.
     let back = owner.submit(passwd(NEW_PASSWORD, PASSWORD, false)).await.unwrap();
     assert!(matches!(back, Reply::PasswordChanged { token: None }));
     for token in [&of_owner.token, &of_thief.token] {
@@ -147,7 +147,7 @@ async fn the_session_of_an_evicted_device_ends_and_changes_no_password() {
     for _ in 0..limits::DEVICES_PER_ACCOUNT_MAX {
         others.push(log_in(&hub, PASSWORD).await.unwrap().0);
     }
-    // Its word waits unread.
+    // The session has not read that it is logged out.
     let refused = first.submit(passwd(PASSWORD, NEW_PASSWORD, true)).await.unwrap_err();
     assert!(matches!(refused, Error::Refused(_)), "{refused:?}");
     assert_eq!(end_of(&mut first).await, Some(LogoutReason::TooManyDevices));
@@ -157,7 +157,8 @@ async fn the_session_of_an_evicted_device_ends_and_changes_no_password() {
     assert!(log_in(&hub, PASSWORD).await.is_ok());
 }
 
-/// Does something while a login waits between two of its steps, however many there are: what became of the login.
+/// Does something while a login waits between two of its steps, for each pair of steps. Returns the outcome of the
+/// login.
 async fn while_under_way(
     store: &MemoryStore,
     login: impl Future<Output = Begun>,
@@ -165,7 +166,7 @@ async fn while_under_way(
 ) -> Begun {
     let gate = store.hold();
     let mut login = Box::pin(login);
-    // It is held at a gate, or was refused.
+    // The login is held at a gate, or was refused.
     let early = timeout(limits::PRESENCE_WAIT_MAX, &mut login).await;
     store.let_pass();
     assert!(early.is_err(), "it is under way");
@@ -189,7 +190,7 @@ async fn a_resume_that_is_under_way_does_not_outlive_a_new_password() {
     let (hub, store) = hub().await;
     let (_, of_other) = register(&hub, "ana").await;
     let (mut ana, of_ana) = log_in(&hub, PASSWORD).await.unwrap();
-    // Of another device, which is removed, and of the same one, which stays.
+    // The login is by another device, which is removed, or by the same one, which stays.
     let change = async { change_password(&mut ana, true).await };
     assert_eq!(
         refusal(while_under_way(&store, resume(&hub, &of_other.token), change).await),
@@ -233,7 +234,7 @@ async fn a_password_is_changed_by_one_session_at_a_time() {
     assert!(log_in(&hub, "another one yet").await.is_ok());
 }
 
-/// A guess at an account, from a source of its own.
+/// Guesses at an account, from a source of its own.
 fn guess(hub: &Hub, name: &str, from: &str) -> impl Future<Output = Begun> + Send + use<> {
     let (hub, name, source) = (hub.clone(), name.parse().unwrap(), Source(from.into()));
     let credentials = Credentials::Login { name, password: "not this one".into(), device: None };
@@ -254,7 +255,7 @@ async fn guesses_at_the_same_moment_are_counted_before_they_are_checked() {
     }
 }
 
-/// Guesses at her own account and at others, from five sources, as many at once as there are places and more.
+/// She guesses at her own account and at others, from five sources, with more guesses at once than there are places.
 #[tokio::test(start_paused = true)]
 async fn a_right_password_gets_in_through_a_flood_of_guesses() {
     let (hub, _) = hub().await;
@@ -274,7 +275,7 @@ async fn a_right_password_gets_in_through_a_flood_of_guesses() {
     assert!(flood.join_all().await.into_iter().all(|begun| begun.is_err()));
 }
 
-/// More addresses than there are places, in one network, and a store that answers nobody yet.
+/// There are more addresses than places, in one network, and the store does not answer yet.
 #[tokio::test(start_paused = true)]
 async fn who_is_refused_for_the_crowd_costs_the_store_nothing() {
     let (hub, store) = hub().await;
@@ -289,7 +290,7 @@ async fn who_is_refused_for_the_crowd_costs_the_store_nothing() {
     flood.shutdown().await;
 }
 
-/// Each costs a hash; and an account with all its sessions ends none of them so.
+/// Each attempt costs a hash, and does not end any session of an account that has all its sessions.
 #[tokio::test(start_paused = true)]
 async fn right_passwords_that_open_no_session_are_counted() {
     let (hub, _) = hub().await;
@@ -299,7 +300,7 @@ async fn right_passwords_that_open_no_session_are_counted() {
         sessions.push(session);
         welcome = next;
     }
-    // The last ones are kept for who knows the password.
+    // The last sessions are reserved for those who know the password.
     while let Ok((session, _)) = log_in(&hub, PASSWORD).await {
         sessions.push(session);
     }
@@ -315,7 +316,7 @@ async fn right_passwords_that_open_no_session_are_counted() {
     }
 }
 
-/// Anybody may make up tokens, and whoever has one may show it without end: after the first one they are only looked up.
+/// Anybody may make up tokens, or show a token without end. After the first, tokens are only looked up.
 #[tokio::test(start_paused = true)]
 async fn for_a_token_that_opens_no_session_nothing_is_written() {
     let (hub, store) = hub().await;
@@ -339,7 +340,7 @@ async fn for_a_token_that_opens_no_session_nothing_is_written() {
     assert!(resume(&hub, &welcome.token).await.is_ok(), "the token is as good as before");
 }
 
-/// With more addresses than anything is remembered of.
+/// There are more addresses than the hub remembers.
 #[tokio::test(start_paused = true)]
 async fn whoever_comes_from_everywhere_has_nobody_else_forgotten() {
     let (hub, _) = hub().await;
@@ -351,7 +352,7 @@ async fn whoever_comes_from_everywhere_has_nobody_else_forgotten() {
         welcome = hub.authenticate(token, &from).await.unwrap().1;
     }
     assert!(hub.knows(&here()));
-    // As many guesses as very many addresses have.
+    // These are as many guesses as very many addresses have together.
     for from in 0..limits::LOGIN_FRESH_BURST {
         let guessed = guess(&hub, "ana", &format!("172.16.0.{from}")).await;
         assert_eq!(refusal(guessed), Refusal::WrongPassword);
@@ -377,7 +378,7 @@ async fn an_old_hash_of_another_form_of_a_password_is_renewed() {
     let (hub, store) = hub().await;
     let (composed, decomposed) = ("contrase\u{f1}a", "contrasen\u{303}a");
     let (_ana, _) = register(&hub, "ana").await;
-    // What an earlier version made of the decomposed form.
+    // This is the hash that an earlier version made of the decomposed form.
     store.set_hash(
         "ana",
         "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$SKEA3dyahwPKt2146QrpR+d8sqe3SYXU+aPXsPwLZ0g",
@@ -398,7 +399,7 @@ async fn names_that_pass_for_the_server_are_made_by_nobody_and_old_ones_stay() {
     let room: RoomName = "..".parse().unwrap();
     let join = || Command::Join { room: room.clone(), tail: 0 };
     assert!(matches!(ana.submit(join()).await.unwrap_err(), Error::Refused(Refusal::NotANewName(_))));
-    // One of an earlier version.
+    // The room is from an earlier version.
     store.open_group(room.clone(), lanchat_model::AccountId(0)).await.unwrap();
     assert!(matches!(ana.submit(join()).await.unwrap(), Reply::Room(_)));
     store.rename("ana", "server.");
@@ -407,7 +408,7 @@ async fn names_that_pass_for_the_server_are_made_by_nobody_and_old_ones_stay() {
     assert!(hub.authenticate(credentials, &here()).await.is_ok());
 }
 
-/// A name is told to be taken before anybody thinks of a password for it.
+/// A taken name is refused before its password is checked.
 #[tokio::test(start_paused = true)]
 async fn names_are_looked_at_before_passwords() {
     let (hub, _) = hub().await;
@@ -427,13 +428,13 @@ async fn names_are_looked_at_before_passwords() {
     assert!(matches!(register("bob").await, Refusal::BadPassword(_)));
 }
 
-/// A hash comes to an end on a core that another program keeps busy: its thread is nice, but of the usual policy.
+/// A hash finishes even on a core that another program keeps busy: its thread is nice, but has the usual policy.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_thread_that_hashes_gives_way_and_does_not_starve() {
     let (hub, _) = hub().await;
     register(&hub, "ana").await;
-    // Fields 19 and 41 of proc_pid_stat(5), behind the name, which is field 2.
+    // Fields 19 and 41 of proc_pid_stat(5), counted after the name, which is field 2.
     let scheduling = |path: std::path::PathBuf| {
         let stat = std::fs::read_to_string(path.join("stat")).ok()?;
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();

@@ -1,8 +1,8 @@
-//! The hub against a reference hub: whatever people, devices and connections do, both have the same logs, and every
-//! device sees of them what it should, once and in order (I2, I4, I5, I6).
+//! The hub against a reference hub. Whatever people, devices and connections do, both have the same logs, and every
+//! device sees what it should of them, once and in order (I2, I4, I5, I6).
 //!
-//! Steps are random, and so is who reads when. A failure is shrunk, printed, and kept in `model.regressions`, from where
-//! it is tried first next time.
+//! The steps are random, and so is who reads when. A failure is shrunk, printed, and kept in `model.regressions`. The
+//! next run tries it first.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -27,13 +27,13 @@ use tokio::time::timeout;
 const ACCOUNTS: usize = 3;
 const DEVICES: usize = 2 * ACCOUNTS;
 const GROUPS: [&str; 3] = ["lobby", "den", "attic"];
-/// About 20 seconds of CI; `LANCHAT_LEDGER=long` runs twenty times as many.
+/// These take about 20 seconds of CI; `LANCHAT_LEDGER=long` runs twenty times as many.
 const CASES: u32 = 200;
 
-/// What happens. Devices and rooms are numbers; a device with an even number and the next one are of one account.
+/// A step. Devices and rooms are numbers; a device with an even number and the next one belong to one account.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Comes back by its token and its cursors; a connection that it had is lost.
+    /// Reconnects with its token and its cursors; any connection that it had is lost.
     Connect {
         device: usize,
         tail: u64,
@@ -50,19 +50,19 @@ enum Step {
         device: usize,
         group: usize,
     },
-    /// Pipelines posts to a group, or to the private chat with one of the other two.
+    /// Pipelines posts to a group room, or to the private chat with one of the other two.
     Post {
         device: usize,
         target: usize,
         count: usize,
     },
-    /// Sends an earlier post of the account again; `changed`: the same id for another text.
+    /// Resends an earlier post of the account; with `changed`, the same id for another text.
     Again {
         device: usize,
         nth: usize,
         changed: bool,
     },
-    /// Reads so many batches; without this step, a device that is connected reads nothing.
+    /// Reads this many batches; without this step, a connected device does not read.
     Read {
         device: usize,
         batches: usize,
@@ -129,7 +129,7 @@ fn said(entry: &Entry) -> (Account, Said) {
     (author, said)
 }
 
-/// What a client keeps, and its connection.
+/// The state that a client keeps, and its connection.
 struct Device {
     account: Account,
     token: String,
@@ -139,10 +139,10 @@ struct Device {
 
 struct Link {
     session: Session,
-    /// Posts without an answer, and what it has to be.
+    /// Posts without an answer, and the answer expected for each.
     expected: VecDeque<(u128, Outcome)>,
-    /// Groups that another device of the account entered or left since this one read last: until it does, it may be
-    /// wrong about them.
+    /// Group rooms that another device of the account has entered or left since this one last read. Until it reads
+    /// again, it may be wrong about them.
     stale: BTreeSet<Room>,
 }
 
@@ -154,7 +154,8 @@ struct World {
     posts: Vec<(Account, Room, u128, String)>,
 }
 
-/// A store with the accounts and devices, and their tokens: made once, since hashing passwords takes longer than a case.
+/// Makes a store with the accounts and devices, and their tokens. It is made once, since hashing passwords takes longer
+/// than a case.
 async fn cast() -> (Arc<MemoryStore>, Vec<String>) {
     let store = MemoryStore::new();
     let hub = Hub::open(store.clone(), HubOptions::default()).await.unwrap();
@@ -244,7 +245,7 @@ impl World {
         for state in &rooms {
             let from = cursors.get(&state.room).copied().unwrap_or_else(|| match state.room {
                 RoomRef::Group(_) => state.head.back(tail),
-                // No device of this test says what it has seen.
+                // Devices in this test do not set marks.
                 RoomRef::Private(_) => Seq::ZERO,
             });
             assert_eq!(state.from, from, "delivery goes on where it ended: {state:?}");
@@ -324,12 +325,12 @@ impl World {
         }
     }
 
-    /// Reads one batch. `false`: there is nothing to read.
+    /// Reads one batch. Returns `false` if there is nothing to read.
     async fn read(&mut self, number: usize) -> bool {
         let Device { account, cursors, link: Some(link), .. } = &mut self.devices[number] else {
             return false;
         };
-        // The clock stands still until nobody has anything to do.
+        // The clock stands still until no task has anything to do.
         if timeout(Duration::from_millis(1), link.session.ready()).await.is_err() {
             return false;
         }
@@ -340,7 +341,7 @@ impl World {
         true
     }
 
-    /// Everybody comes back and reads everything.
+    /// Reconnects all devices, and has them read everything.
     async fn settle(&mut self) {
         for number in 0..DEVICES {
             if self.devices[number].link.is_none() {
@@ -373,7 +374,7 @@ impl World {
     }
 }
 
-/// One thing that a device is told: is it right, and is it its turn?
+/// Checks one event for a device: whether it is right, and whether it comes in order.
 fn look_at(
     event: Event,
     account: Account,

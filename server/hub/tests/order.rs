@@ -1,4 +1,4 @@
-//! A store that fails for a moment: what one connection posts keeps its order all the same.
+//! A store that fails for a moment: the posts of one connection keep their order all the same.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -14,7 +14,7 @@ use memory_store::MemoryStore;
 use talk::{attach, drain, hub, lobby, outcomes, post, register, texts};
 use tokio::time::advance;
 
-/// Somebody who listens, and somebody whose first post fails while two more wait behind it: by then there is space again.
+/// Makes a listener, and an author whose first post fails while two more wait behind it. By then there is space again.
 async fn scene() -> (Hub, Arc<MemoryStore>, Session, Session) {
     let (hub, store) = hub().await;
     let (mut ana, _) = register(&hub, "ana").await;
@@ -43,7 +43,7 @@ async fn say(author: &mut Session, number: u128) {
     author.submit(post(lobby(), number, &number.to_string())).await.unwrap();
 }
 
-/// The posts of which their author is told that the disk is full, in order.
+/// Returns the posts that were answered with a full disk, in order.
 fn failed(events: &[Event]) -> Vec<u128> {
     let id = |id: &ClientId| u128::from_be_bytes(*id.as_bytes());
     let failed = |event: &Event| match event {
@@ -53,7 +53,7 @@ fn failed(events: &[Event]) -> Vec<u128> {
     events.iter().filter_map(failed).collect()
 }
 
-/// What is said, in the order of the log.
+/// Returns what is said, in the order of the log.
 fn said(events: &[Event]) -> Vec<String> {
     texts(events).into_iter().map(|(.., text)| text).collect()
 }
@@ -82,7 +82,7 @@ async fn each_failure_holds_back_what_is_behind_it() {
     drain(&mut ana).await;
     fail_the_first_of(&store, &mut ana, &[1, 2, 3]).await;
     assert_eq!(failed(&drain(&mut ana).await), [1, 2, 3], "again");
-    // The second one comes first: it must wait for the one before it.
+    // The second post comes first: it must wait for the first.
     for number in [2, 1, 2, 3] {
         say(&mut ana, number).await;
     }

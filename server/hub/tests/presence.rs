@@ -1,4 +1,4 @@
-//! How often presence is told: the first visit after a calm is told at once, what follows soon only once it lasts.
+//! How often presence is announced: the first visit after a calm at once, changes that follow soon only once they last.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -34,16 +34,16 @@ fn login(name: &str) -> Credentials {
     Credentials::Login { name: name.parse().unwrap(), password: PASSWORD.into(), device: None }
 }
 
-/// Comes, and says goodbye at once.
+/// Connects, and leaves on purpose at once.
 async fn visit(hub: &Hub, name: &str) {
     let mut session = enter(hub, login(name)).await;
     session.leave_on_purpose();
 }
 
-/// What is told about somebody until nothing more is ready.
+/// Returns what is announced about somebody until nothing more is ready.
 async fn told_of(reader: &mut Session, who: &str) -> Vec<PresenceState> {
     let mut found = Vec::new();
-    // Longer than presence may wait for company: the clock is paused.
+    // This is longer than presence may wait for other changes: the clock is paused.
     while timeout(limits::PRESENCE_WAIT_MAX * 2, reader.ready()).await.is_ok() {
         for event in reader.next_batch().await.unwrap() {
             let Event::Presence(news) = event else { continue };
@@ -61,7 +61,7 @@ async fn listed(reader: &mut Session, who: &str) -> Option<PresenceState> {
     members.into_iter().find(|member| member.name.as_str() == who).map(|member| member.state)
 }
 
-/// A reader, and somebody called ci who has been gone for long.
+/// Makes a reader, and an account `ci` that has been gone for a long time.
 async fn scene(hub: &Hub) -> Session {
     let ana = enter(hub, newcomer("ana")).await;
     enter(hub, newcomer("ci")).await.leave_on_purpose();
@@ -99,7 +99,7 @@ async fn whoever_stays_is_told_however_often_they_came_before() {
     advance(limits::ARRIVAL_LASTS).await;
     assert_eq!(told_of(&mut ana, "ci").await, [PresenceState::Online]);
 
-    // Lost, which is waited for once and not twice.
+    // The session is lost. The grace period for that is waited for once, not twice.
     drop(stays);
     advance(limits::FLAP).await;
     assert!(matches!(told_of(&mut ana, "ci").await[..], [PresenceState::Offline(_)]));
@@ -125,7 +125,7 @@ async fn away_that_flutters_is_told_once_it_lasts() {
     assert_eq!(told, [PresenceState::Away(None)], "the latest value wins");
 }
 
-/// Whoever looked while a change was not told yet believes what they saw: they are told when it is over.
+/// Somebody who looked before a change was announced believes what they saw, so they are told when it is over.
 #[tokio::test(start_paused = true)]
 async fn what_was_seen_in_a_list_is_put_right() {
     let (hub, _) = hub().await;
@@ -155,14 +155,15 @@ async fn after_a_calm_a_visit_is_told_at_once_again() {
     assert!(!told_of(&mut ana, "ci").await.is_empty());
 }
 
-/// Seconds since somebody was last seen, by what was told last.
+/// Returns the seconds since somebody was last seen, by the last announcement.
 fn seconds_since_seen(told: &[PresenceState]) -> u64 {
     let Some(PresenceState::Offline(Some(at))) = told.last() else { panic!("not offline: {told:?}") };
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
     u64::try_from(now - u128::try_from(at.0).unwrap()).unwrap() / 1000
 }
 
-/// Not when the loss was noticed, nor when it was told: the clock of the test stands still but for what it is advanced by.
+/// The time is not when the loss was noticed, nor when it was announced. The test's clock stands still except when
+/// advanced.
 #[tokio::test(start_paused = true)]
 async fn last_seen_is_when_something_came_last_from_any_session() {
     let (hub, _) = hub().await;
@@ -175,13 +176,13 @@ async fn last_seen_is_when_something_came_last_from_any_session() {
     advance(Duration::from_secs(2000)).await;
     desk.heard();
     advance(Duration::from_secs(4000)).await;
-    // The one that was heard last is lost first.
+    // The session that was heard last is lost first.
     drop(desk);
     advance(Duration::from_secs(100)).await;
     drop(phone);
     advance(limits::FLAP).await;
     let seconds = seconds_since_seen(&told_of(&mut ana, "ci").await);
-    // A time that was noted does not move with the clock of the test; and the test itself takes a while.
+    // A noted time does not move with the test's clock, and the test itself takes a while.
     assert!((4000..4000 + 600).contains(&seconds), "{seconds}");
 
     advance(limits::PRESENCE_CALM_MAX).await;
@@ -194,7 +195,8 @@ async fn last_seen_is_when_something_came_last_from_any_session() {
     assert!(seconds < 600, "a goodbye is heard: {seconds}");
 }
 
-/// Whoever was connected when the server stopped, and does not come back, was not seen at its next start.
+/// For an account that was connected when the server stopped, and does not reconnect, the next start is not when it was
+/// last seen.
 #[tokio::test(start_paused = true)]
 async fn last_seen_outlives_a_stop_of_the_server() {
     let (hub, store) = hub().await;
@@ -215,7 +217,7 @@ async fn last_seen_outlives_a_stop_of_the_server() {
     assert!((5000..5000 + 600).contains(&seconds_since_seen(&told)), "{told:?}");
 }
 
-/// The next piece of presence that is handed out.
+/// Waits for the next piece of presence that is handed out.
 async fn news(reader: &mut Session) -> Arc<PresenceNews> {
     loop {
         timeout(limits::PRESENCE_WAIT_MAX * 2, reader.ready()).await.unwrap();
@@ -227,7 +229,7 @@ async fn news(reader: &mut Session) -> Arc<PresenceNews> {
     }
 }
 
-/// When everybody comes at once, encoding what is told anew for each of them takes the square of their number.
+/// When everybody connects at once, encoding the news separately for each would take the square of their number.
 #[tokio::test(start_paused = true)]
 async fn what_is_told_in_a_crowd_is_made_once_for_all_who_stand_at_the_same_place() {
     let (hub, _) = hub().await;

@@ -1,4 +1,4 @@
-//! What PROTOCOL.md promises of rare moments: whoever left, was away, or is told late.
+//! What PROTOCOL.md promises for rare moments: for clients that left, were away, or are told late.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -20,7 +20,8 @@ use talk::{
 };
 use tokio::time::timeout;
 
-/// In a room that others are in, in one that everybody has left, and where the first post waits for the disk still.
+/// In a room that others are in, in one that everybody has left, and in one where the first post still waits for the
+/// disk.
 #[tokio::test(start_paused = true)]
 async fn a_resend_by_somebody_who_left_is_answered_as_the_first_time() {
     let store = MemoryStore::new();
@@ -37,7 +38,7 @@ async fn a_resend_by_somebody_who_left_is_answered_as_the_first_time() {
     for (number, room) in [(1, &den), (2, &attic)] {
         ana.submit(Command::Join { room: room.clone(), tail: 0 }).await.unwrap();
         ana.submit(post(RoomRef::Group(room.clone()), number, "once")).await.unwrap();
-        // Nothing was read in between, nor anything acknowledged.
+        // In between, nothing was read or acknowledged.
         ana.submit(Command::Leave { room: room.clone() }).await.unwrap();
         ana.submit(post(RoomRef::Group(room.clone()), number, "once")).await.unwrap();
         let answers = outcomes(&drain(&mut ana).await);
@@ -61,7 +62,7 @@ async fn a_resend_by_somebody_who_left_is_answered_as_the_first_time() {
         assert_eq!(outcomes(&events).iter().collect::<Vec<_>>(), expected);
         assert!(texts(&events).is_empty(), "who left reads nothing");
 
-        // The same once nothing of it is in memory any more.
+        // The same holds once the room is no longer in memory.
         drop(ana);
         hub.close().await;
         hub = Hub::open(store.clone(), HubOptions::default()).await.unwrap();
@@ -78,7 +79,7 @@ async fn an_id_that_was_used_begins_no_private_chat() {
     let (mut bob, _) = register(&hub, "bob").await;
     attach(&mut bob).await;
     drain(&mut bob).await;
-    // The first post waits for the disk still.
+    // The first post still waits for the disk.
     ana.submit(post(lobby(), 1, "once")).await.unwrap();
     let refused = ana.submit(post(private("bob"), 1, "once")).await.unwrap_err();
     assert_eq!(refused, Error::Refused(Refusal::IdReused));
@@ -87,15 +88,15 @@ async fn an_id_that_was_used_begins_no_private_chat() {
     assert_eq!(outcomes(&drain(&mut ana).await), [Ok(3), Ok(1)]);
 }
 
-/// A device that never said it saw anything of a chat is shown all of it, whatever tail it asks for: nobody's first words are
-/// lost on whoever was away.
+/// A device without a mark in a chat is shown all of it, whatever tail it asks for. So the first words of a chat reach
+/// even a reader who was away.
 #[tokio::test(start_paused = true)]
 async fn a_private_chat_that_began_while_its_reader_was_away_is_delivered_from_its_first_line() {
     let (hub, _) = hub().await;
     let (bob, welcome) = register(&hub, "bob").await;
     drop(bob);
     let (mut ana, _) = register(&hub, "ana").await;
-    // More than the tail that a group room would show.
+    // This is more than the tail that a group room would show.
     let count = limits::JOIN_TAIL_DEFAULT + 10;
     for number in 0..count {
         ana.submit(post(private("bob"), number.into(), "psst")).await.unwrap();
@@ -117,7 +118,7 @@ async fn a_private_chat_that_began_while_its_reader_was_away_is_delivered_from_i
         }
     }
 
-    // What a device has seen is not new to it; the other one has seen nothing.
+    // What a device has seen is not new to it; the other device has seen nothing.
     let seen = Seq::try_from(count - 3).unwrap();
     known.submit(Command::Mark { room: private("ana"), seq: seen }).await.unwrap();
     for (bob, tail, from) in [(&mut known, 0, count - 3), (&mut fresh, 0, 0)] {
@@ -131,7 +132,7 @@ async fn a_private_chat_that_began_while_its_reader_was_away_is_delivered_from_i
     assert_eq!(chat.from.get(), count - 20, "a tail shows what was seen, too");
 }
 
-/// What became of a room is told, not each step on the way (PROTOCOL §5, `room_gone`).
+/// Only the outcome for a room is announced, not each step on the way (PROTOCOL §5, `room_gone`).
 #[tokio::test(start_paused = true)]
 async fn a_room_that_is_left_and_entered_again_before_a_session_is_told_goes_on() {
     let (hub, _) = hub().await;
@@ -171,7 +172,7 @@ async fn a_room_that_is_left_and_entered_again_before_a_session_is_told_goes_on(
     assert_eq!(of_rooms(&drain(&mut phone).await), [Some(view)]);
 }
 
-/// A `join` of a session that was not told yet what another device did to the room (PROTOCOL §5).
+/// A `join` by a session that was not yet told what another device did to the room (PROTOCOL §5).
 #[tokio::test(start_paused = true)]
 async fn a_join_starts_where_its_session_was_told_that_the_room_is() {
     let (hub, _) = hub().await;
@@ -195,13 +196,13 @@ async fn a_join_starts_where_its_session_was_told_that_the_room_is() {
         events.iter().flat_map(Event::entries).map(|entry| entry.seq.get()).collect()
     };
 
-    // Not told that it is there: it starts as asked.
+    // Not told that the room has come: it starts as asked.
     drain(&mut phone).await;
     ana.submit(join(&den)).await.unwrap();
     assert_eq!(from_of(phone.submit(join(&den)).await.unwrap()), (5, 5));
     assert!(seqs(&drain(&mut phone).await).is_empty());
 
-    // Not told that it was left: it goes on, also when another request has noticed that first.
+    // Not told that the room was left: it continues, even if another request has noticed that first.
     for (is_noticed, head) in [(false, 8), (true, 11)] {
         drain(&mut ana).await;
         ana.submit(Command::Leave { room: den.clone() }).await.unwrap();
@@ -220,7 +221,7 @@ async fn a_join_starts_where_its_session_was_told_that_the_room_is() {
     }
 }
 
-/// The hub refuses by itself what it answers by itself, and the store is asked of nothing.
+/// The hub refuses what it can decide by itself, without asking the store.
 #[tokio::test(start_paused = true)]
 async fn what_may_not_be_is_refused_before_the_store_is_asked() {
     let (hub, store) = hub().await;
@@ -276,8 +277,8 @@ async fn away_that_cannot_be_stored_is_refused_and_told_to_nobody() {
     assert_eq!(presence_of(&drain(&mut ana).await, "bob"), [PresenceState::Away(None)]);
 }
 
-/// Before delivery begins a session is not told how its rooms grow: a mark is held to what is there, not to what was there
-/// at the login.
+/// Before delivery begins, a session is not told how its rooms grow. A mark is cut to the present head, not to the head
+/// at login.
 #[tokio::test(start_paused = true)]
 async fn a_mark_is_cut_to_the_head_as_it_is_also_before_delivery_begins() {
     let (hub, _) = hub().await;
@@ -298,7 +299,8 @@ async fn a_mark_is_cut_to_the_head_as_it_is_also_before_delivery_begins() {
     assert_eq!(marked, [(4, 7), (7, 7)], "two arrivals and five lines");
 }
 
-/// Whoever attaches between a commit and the word of it has read the head already. The others are told all the same.
+/// A session that attaches between a commit and its announcement has already read the head. The others are told all the
+/// same.
 #[tokio::test(start_paused = true)]
 async fn who_attaches_between_a_commit_and_its_word_keeps_it_from_nobody() {
     let (hub, store) = hub().await;

@@ -27,7 +27,7 @@ async fn an_account_has_a_bounded_number_of_sessions() {
     while sessions.len() < limits::SESSIONS_BY_TOKEN_MAX {
         sessions.push(resume().await.unwrap());
     }
-    // The others are kept for whoever knows the password.
+    // The other sessions are reserved for those who know the password.
     while sessions.len() < limits::SESSIONS_PER_ACCOUNT_MAX {
         assert_eq!(resume().await.err(), Some(Error::Refused(Refusal::TooManySessions)));
         sessions.push(log_in().await.unwrap());
@@ -40,7 +40,7 @@ async fn an_account_has_a_bounded_number_of_sessions() {
     assert!(resume().await.is_ok(), "the place is free again, and the token as good as it was");
 }
 
-/// Whoever stole a token and begins as many sessions as it gives ends with the password.
+/// A thief with a stolen token begins as many sessions as it allows. A change of the password ends them.
 #[tokio::test(start_paused = true)]
 async fn sessions_of_a_thief_do_not_keep_the_owner_from_changing_the_password() {
     let hub = Hub::open(MemoryStore::new(), HubOptions::default()).await.unwrap();

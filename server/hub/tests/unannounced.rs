@@ -1,4 +1,4 @@
-//! What is in a log and was not announced yet: it is shown to nobody, least of all to those who are not in the room any more.
+//! Entries that are in a log but not announced yet are not shown to anybody, least of all to former members.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -12,7 +12,7 @@ use lanchat_hub::{Body, Command, Error, Refusal, Reply, Session};
 use lanchat_model::{RoomName, RoomRef, limits};
 use talk::{attach, drain, hub, lobby, log_in, post, register, texts};
 
-/// What is said in a page of a room.
+/// Returns what is said in a page of a room.
 async fn history(reader: &mut Session, room: &RoomRef) -> Result<Vec<String>, Error> {
     let command = Command::History { room: room.clone(), before: None, limit: limits::HISTORY_PAGE_MAX };
     let Reply::History { entries, .. } = reader.submit(command).await? else { panic!("no page") };
@@ -28,7 +28,7 @@ async fn a_page_of_the_store_ends_where_the_announced_ends() {
     let (hub, store) = hub().await;
     let (mut ana, _) = register(&hub, "ana").await;
     let (mut bob, _) = register(&hub, "bob").await;
-    // Nobody reads the lobby: what is said is in the store alone.
+    // Nobody reads the lobby, so what is said is only in the store.
     for number in 1..=3 {
         bob.submit(post(lobby(), number, "old")).await.unwrap();
     }
@@ -61,7 +61,7 @@ async fn what_stands_behind_a_leaving_is_in_no_page_of_who_left() {
     attach(&mut phone).await;
     let (mut silent, _) = log_in(&hub, "ana").await;
 
-    // Both in one batch, and committed; nobody knows yet.
+    // Both are in one batch, and committed, but not announced yet.
     let gate = store.hold_drafts();
     let secret = post(room.clone(), 2, "a secret");
     let leaving = tokio::spawn(async move {
@@ -73,7 +73,7 @@ async fn what_stands_behind_a_leaving_is_in_no_page_of_who_left() {
     assert_eq!(history(&mut phone, &room).await.unwrap(), ["for both"]);
     gate.open();
     let _sessions = leaving.await.unwrap();
-    // Neither has looked yet what became of its rooms.
+    // Neither has yet checked its rooms.
     for session in [&mut phone, &mut silent] {
         let refused = history(session, &room).await;
         assert!(matches!(refused, Err(Error::Refused(Refusal::NotAMember))), "{refused:?}");

@@ -1,4 +1,4 @@
-//! Bytes that many readers get: one form for each wire and variant, shared by those who get the same.
+//! Bytes that many readers get: one form for each wire and variant, shared by the readers of that form.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -18,7 +18,7 @@ static OF_ANOTHER_DOOR: WireVariant = WireVariant::for_all("another door");
 static OF_ONE_SIDE: WireVariant = WireVariant::for_one_side("one side");
 static OF_THE_OTHER_SIDE: WireVariant = WireVariant::for_one_side("the other side");
 
-/// The last run that a session reads of a room, and from which side it sees it.
+/// Returns the last run that a session reads of a room, and from which side it sees the room.
 async fn last_run(session: &mut Session, of: &RoomRef) -> (Side, Arc<Run>) {
     let runs = drain(session).await.into_iter().filter_map(|event| match event {
         Event::Run { room, side, run } if room == *of => Some((side, run)),
@@ -66,7 +66,7 @@ async fn a_private_chat_has_a_form_for_each_side_where_somebody_is_there_twice()
     let ((mut ana, _), (mut bob, _)) = (register(&hub, "ana").await, register(&hub, "bob").await);
     attach(&mut ana).await;
     attach(&mut bob).await;
-    // It begins with this one, and its readers come later.
+    // The room begins with this post, and its readers come later.
     ana.submit(post(private("bob"), 1, "hello")).await.unwrap();
     drain(&mut ana).await;
     drain(&mut bob).await;

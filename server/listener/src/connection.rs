@@ -1,4 +1,4 @@
-//! A connection that a door takes whole, as HTTP does: a stream of bytes with back-pressure both ways.
+//! A connection that a door takes over completely, as HTTP does: a byte stream with back-pressure both ways.
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -12,25 +12,25 @@ use tokio::time::{Sleep, sleep};
 use crate::stream::{LINGER_BYTES_MAX, Stream};
 use crate::visitor::Visitor;
 
-/// A connection, encrypted or not. It reads from its socket only what its reader asks for, and takes in the next piece to
-/// write only when the one before has left: at most `limits::WRITE_BUFFER_BYTES_MAX` are held for a peer that is slow.
+/// A connection, encrypted or not. It reads from its socket only what its reader asks for, and accepts the next piece
+/// to write only when the one before has been sent: at most `limits::WRITE_BUFFER_BYTES_MAX` are held for a slow peer.
 ///
-/// To be closed by `shutdown`, which says a last word to a peer that still sends. Dropped without it, the connection is reset,
-/// so that nobody takes the half of an answer for the whole.
+/// Close it with `shutdown`, so that a peer that still sends can read the last answer. If it is dropped without that,
+/// the connection is reset, so that nobody mistakes half an answer for the whole.
 pub struct Connection {
     stream: Stream,
     /// What was decrypted: one record, or what came with the end of the handshake.
     decrypted: Vec<u8>,
-    /// How much of that was read.
+    /// How much of that has been read.
     read: usize,
-    /// Set while the peer takes nothing.
+    /// Set while the peer does not read.
     stall: Option<Pin<Box<Sleep>>>,
-    /// Set while the peer is heard out.
+    /// Set while the rest of the peer's input is read and discarded.
     lingering: Option<Box<Lingering>>,
     visitor: Visitor,
 }
 
-/// A connection that was closed in our direction, for as long as its peer still sends.
+/// A connection that is closed in our direction, while its peer may still send.
 struct Lingering {
     until: Pin<Box<Sleep>>,
     bytes_left: usize,
@@ -43,14 +43,14 @@ impl Connection {
         Self { stream, decrypted: Vec::new(), read: 0, stall: None, lingering: None, visitor }
     }
 
-    /// The stream, and what came from it and was not read.
+    /// Returns the stream, and the received bytes that have not been read.
     pub(crate) fn into_stream(mut self) -> (Stream, Vec<u8>) {
         self.stream.spare();
         let unread = self.decrypted.split_off(self.read);
         (self.stream, unread)
     }
 
-    /// Makes a step of a write, and fails when the peer has taken nothing for `limits::WRITE_STALL_MAX`.
+    /// Makes a step of a write, and fails when the peer has not read anything for `limits::WRITE_STALL_MAX`.
     fn poll_progress<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -69,8 +69,8 @@ impl Connection {
         done
     }
 
-    /// Throws away what the peer still sends: a socket that is closed with input unread resets the connection, and the peer
-    /// would lose what it was just told.
+    /// Discards what the peer still sends: closing a socket with unread input resets the connection, and the peer would
+    /// lose the last answer.
     fn poll_hear_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(lingering) = &mut self.lingering else { return Poll::Ready(()) };
         while lingering.bytes_left > 0 {
@@ -94,7 +94,7 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let Self { stream, decrypted, read, .. } = self.get_mut();
         if decrypted.is_empty() {
-            // Nothing is put into the buffer when the peer has closed, which is how that is told.
+            // When the peer has closed, nothing is put into the buffer, which signals the end.
             let is_open = stream.poll_read(cx, |bytes| {
                 let (now, later) = bytes.split_at(bytes.len().min(buffer.remaining()));
                 buffer.put_slice(now);

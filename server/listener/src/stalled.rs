@@ -1,5 +1,6 @@
-//! What connections hold because their peers do not take it, or have not sent the rest of it: bounded for all of them together.
-//! Whoever has made no progress for longest is let go when others need the memory. It comes back and reads on from its cursor.
+//! What connections hold because their peers do not read it, or have not sent the rest of it: bounded for all of them
+//! together. When others need the memory, the connection without progress for the longest time is closed. The client
+//! reconnects and resumes from its cursor.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,8 +9,9 @@ use std::task::{Context, Poll, Waker};
 use lanchat_model::limits;
 use tokio::time::Instant;
 
-/// What all connections hold. Beyond `limits::STALLED_BYTES_MAX` those are let go that have held for `limits::STALLED_TIME_MIN`:
-/// a crowd behind a slow link makes progress. Beyond `limits::STALLED_BYTES_HARD_MAX` anybody.
+/// What all connections hold. Beyond `limits::STALLED_BYTES_MAX`, connections that have held for
+/// `limits::STALLED_TIME_MIN` are closed: a crowd behind a slow link makes progress. Beyond
+/// `limits::STALLED_BYTES_HARD_MAX`, any of them may be closed.
 #[derive(Debug, Default)]
 pub(crate) struct Stalled(Mutex<Inside>);
 
@@ -17,7 +19,7 @@ pub(crate) struct Stalled(Mutex<Inside>);
 struct Inside {
     bytes: usize,
     next: u64,
-    /// Who holds, the one that began first in front. Bounded by the connections.
+    /// The holders, the one that began first in front. Bounded by the number of connections.
     by_age: BTreeMap<u64, Held>,
 }
 
@@ -25,20 +27,21 @@ struct Inside {
 struct Held {
     bytes: usize,
     since: Instant,
-    /// The task that holds.
+    /// The task of the holder.
     waker: Option<Waker>,
 }
 
-/// So many bytes that one connection holds, until this is dropped.
+/// The count of bytes that one connection holds, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Hold {
     of: Arc<Stalled>,
-    /// When it began, before all greater ones.
+    /// When it began: smaller is earlier.
     age: u64,
 }
 
 impl Stalled {
-    /// Counts what a connection begins to hold. `None`: less than `limits::STALLED_BYTES_MIN` is the share of each.
+    /// Counts what a connection begins to hold. Returns `None` below `limits::STALLED_BYTES_MIN`, which every
+    /// connection may hold.
     pub(crate) fn hold(self: &Arc<Self>, bytes: usize) -> Option<Hold> {
         if bytes < limits::STALLED_BYTES_MIN {
             return None;
@@ -81,12 +84,12 @@ impl Inside {
 }
 
 impl Hold {
-    /// Says that it is so many bytes now. It is no younger for that.
+    /// Sets the present number of bytes. Its age does not change.
     pub(crate) fn resize(&self, bytes: usize) {
         self.of.lock().resize(self.age, bytes);
     }
 
-    /// Resolves when the connection is to be let go. One task at a time: the last one is woken.
+    /// Resolves when the connection must close. For one task at a time: only the last one to poll is woken.
     pub(crate) fn poll_let_go(&self, cx: &Context<'_>) -> Poll<()> {
         let mut inside = self.of.lock();
         inside.let_go();

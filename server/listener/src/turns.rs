@@ -1,7 +1,8 @@
-//! Whose handshake is worked on next: a few at a time, and the sources one after the other.
+//! Which handshake is worked on next: a few at a time, and the sources in turn.
 //!
 //! A TLS handshake costs the server a signature and a key exchange, and its peer perhaps nothing. So however many wait,
-//! the chat competes with the few that are at work, and a source that sends a thousand waits behind each that sends one.
+//! the chat competes only with the few in progress, and a source that sends a thousand waits behind every source that
+//! sends one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,16 +17,17 @@ pub(crate) struct Turns(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// Turns that nobody has.
+    /// Turns that are free.
     free: usize,
-    /// The next number in a ring or of a ticket.
+    /// The next number, for a source in a ring or for a ticket.
     next: u64,
-    /// Those with a kept place, and the others: they alternate, so that neither waits for all of the other.
+    /// The connections in reserved places, and the others. The two rings alternate, so that neither waits for all of
+    /// the other.
     rings: [Ring; 2],
     kept_is_next: bool,
 }
 
-/// Sources in the order in which they get their turns. Bounded by the connections before login: each ticket is one.
+/// Sources in the order in which they get their turns. Bounded by the connections before login: each has one ticket.
 #[derive(Debug, Default)]
 struct Ring {
     order: BTreeMap<u64, Source>,
@@ -35,12 +37,12 @@ struct Ring {
 /// The tickets of one source, first come, first served.
 #[derive(Debug)]
 struct Queue {
-    /// Where the source stands in the order.
+    /// The position of the source in the order.
     at: u64,
     tickets: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
-/// The right to work on a handshake, for one step without a wait. Given back when dropped.
+/// The right to work on a handshake, for one step without waiting. Given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Turn(Arc<Turns>);
 
@@ -56,7 +58,7 @@ struct Ticket {
 }
 
 impl Turns {
-    /// So many turns at a time.
+    /// Makes a queue that allows `at_once` turns at a time.
     pub(crate) fn new(at_once: usize) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             free: at_once,
@@ -66,13 +68,13 @@ impl Turns {
         })))
     }
 
-    /// A turn, once it is this source's. `kept`: the connection has a kept place. Cancel safe: given up, the turn goes to
-    /// the next one.
+    /// Waits for this source's turn. `kept`: the connection has a reserved place. Cancel safe: if it is given up, the
+    /// turn goes to the next one.
     pub(crate) async fn wait(self: &Arc<Self>, source: &Source, kept: bool) -> Turn {
         let mut ticket = {
             let mut state = self.lock();
             if state.free > 0 {
-                // Whoever waits is called as soon as a turn is free, so nobody does.
+                // Waiting tickets are called as soon as a turn is free, so now there are none.
                 state.free -= 1;
                 return Turn(Arc::clone(self));
             }
@@ -80,12 +82,12 @@ impl Turns {
             let number = state.join(source, kept, sender);
             Ticket { turns: Arc::clone(self), source: source.clone(), kept, number, called, is_taken: false }
         };
-        // The sender is dropped by nobody before it has called.
+        // The sender is never dropped before it has called.
         let _ = (&mut ticket.called).await;
         ticket.is_taken = true;
         let turn = Turn(Arc::clone(self));
-        // The runtime lets a task that was just woken go before all that are ready: one handshake after the other would go
-        // before the chat.
+        // The runtime runs a task that was just woken before all that are ready: one handshake after the other would
+        // precede the chat.
         yield_now().await;
         turn
     }
@@ -100,7 +102,7 @@ impl Turns {
             next
         };
         if let Some(next) = next {
-            // Who gave up meanwhile finds no ticket of its own any more, and passes the turn on.
+            // A waiter that gave up meanwhile no longer finds its ticket, and passes the turn on.
             let _ = next.send(());
         }
     }
@@ -127,7 +129,7 @@ impl State {
         number
     }
 
-    /// Takes out who is next. The source goes to the end, if more of it wait.
+    /// Removes the next ticket. Its source goes to the end, if it has more tickets.
     fn pop(&mut self) -> Option<oneshot::Sender<()>> {
         let first = usize::from(self.kept_is_next);
         self.kept_is_next = !self.kept_is_next;
@@ -135,7 +137,7 @@ impl State {
         self.rings[first].pop(at).or_else(|| self.rings[1 - first].pop(at))
     }
 
-    /// Whether the ticket was still there.
+    /// Removes a ticket. Returns whether it was still there.
     fn leave(&mut self, source: &Source, kept: bool, number: u64) -> bool {
         let Ring { order, waiting } = &mut self.rings[usize::from(kept)];
         let Some(queue) = waiting.get_mut(source) else { return false };
@@ -176,7 +178,7 @@ impl Drop for Ticket {
         }
         let waited = self.turns.lock().leave(&self.source, self.kept, self.number);
         if !waited {
-            // It was called, and is not there to take the turn.
+            // It was called, but has gone without taking the turn.
             self.turns.release();
         }
     }
@@ -189,7 +191,7 @@ mod tests {
 
     use super::*;
 
-    /// One who waits for a turn, says so when it comes, and is in the queue when this returns.
+    /// Starts a waiter that reports when its turn comes. It is in the queue when this returns.
     async fn ask(turns: &Arc<Turns>, who: &str, kept: bool, said: &mpsc::Sender<String>) -> JoinHandle<()> {
         let (turns, who, said) = (Arc::clone(turns), who.to_owned(), said.clone());
         let waiting = tokio::spawn(async move {
@@ -241,7 +243,7 @@ mod tests {
         waits.abort();
         assert!(waits.await.unwrap_err().is_cancelled());
         assert!(!turns.lock().rings[0].waiting.contains_key(&Source("b".into())));
-        // Called, and given up before it noticed.
+        // Called, but given up before it noticed.
         let called = ask(&turns, "d", true, &said).await;
         drop(at_work);
         called.abort();

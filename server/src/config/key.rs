@@ -1,4 +1,4 @@
-//! What can be set, how it is called in each source, and where a value came from.
+//! What can be set, its name in each source, and where a value came from.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,13 +9,13 @@ use std::path::PathBuf;
 pub enum Key {
     /// Where to listen: URIs or `ADDR:PORT`, any number of them.
     Listen,
-    /// What the server is called.
+    /// The name of the server.
     Name,
-    /// The only interfaces to be advertised on.
+    /// The only interfaces on which to advertise.
     Iface,
-    /// Interfaces not to be advertised on.
+    /// Interfaces on which not to advertise.
     NoIface,
-    /// Whether to be advertised at all.
+    /// Whether to advertise at all.
     Mdns,
     /// How many sessions there may be.
     MaxClients,
@@ -34,7 +34,7 @@ impl Key {
         Self::Registration,
     ];
 
-    /// Its name in the file, its variable, its flag.
+    /// Returns its name in the file, its variable and its flag.
     pub(super) const fn names(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Listen => ("listen", "LANCHAT_LISTEN", "--listen"),
@@ -47,7 +47,7 @@ impl Key {
         }
     }
 
-    /// Whether it is a list: in a variable, separated by commas.
+    /// Returns whether it is a list: in a variable, separated by commas.
     pub(super) const fn is_list(self) -> bool {
         matches!(self, Self::Listen | Self::Iface | Self::NoIface)
     }
@@ -59,7 +59,7 @@ pub type Layer = BTreeMap<Key, Vec<String>>;
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody said anything.
+    /// It was not set.
     Default,
     /// The settings file.
     File(PathBuf),

@@ -1,4 +1,4 @@
-//! The only place of the store that asks what time it is, and for how long the server has lived.
+//! The only part of the store that asks what time it is, and how long the server has run.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,23 +9,23 @@ use lanchat_model::Timestamp;
 /// Tells the time; shared by all jobs of a store.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// The clock on the wall. It may jump, also back: nothing but what people are shown hangs on it.
+/// Reads the wall clock. It may jump, even backwards: only what people are shown depends on it.
 pub(crate) fn wall() -> Timestamp {
-    // A clock before 1970 or after the year 292,000,000 is a broken one: the nearest end will do.
+    // A clock before 1970 or after the year 292,000,000 is broken: the nearer limit will do.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // A test build has its clock put right or wrong by so many milliseconds.
+    // A test build can shift its clock by a number of milliseconds.
     let step = failpoint::value("store::clock").and_then(|step| step.parse().ok()).unwrap_or(0);
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX).saturating_add(step))
 }
 
-/// A moment in the life of this server: milliseconds that it has run, over all its starts.
+/// A moment in the life of this server: the milliseconds that it has run, over all its starts.
 ///
-/// It passes only while the server runs, never jumps and never goes back. A server that is killed forgets what passed
-/// since anything was last stamped with it.
+/// It advances only while the server runs, and never jumps or goes back. A server that is killed loses the time since
+/// it last stamped anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Lived(pub(crate) i64);
 
-/// Tells for how long the server has lived.
+/// Tells how long the server has run.
 pub(crate) struct LivedClock {
     /// Until this start.
     before: Lived,
@@ -33,7 +33,7 @@ pub(crate) struct LivedClock {
 }
 
 impl LivedClock {
-    /// Goes on from `before`; `uptime` is the time since this start, by a clock that never goes back.
+    /// Continues from `before`; `uptime` is the time since this start, by a clock that never goes back.
     pub(crate) fn new(before: Lived, uptime: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         Self { before, uptime: Box::new(uptime) }
     }

@@ -1,14 +1,13 @@
-//! Why a database did not open: in words for whoever runs the server, each with what to do next.
+//! Why a database did not open: in words for the operator of the server, each with what to do next.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why [`SqliteStore::open`](crate::SqliteStore::open) refused. No variant holds anything that
-/// users wrote.
+/// Why [`SqliteStore::open`](crate::SqliteStore::open) refused. No variant contains anything that users wrote.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The file could not be made, or its mode not be set.
+    /// The file could not be made, or its mode could not be set.
     #[error(
         "cannot use {}: {source}. Check that the folder exists and belongs to the user who runs \
          the server.",
@@ -17,20 +16,20 @@ pub enum OpenError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A symbolic link, a folder or a device stands where a file of the database should.
+    /// A symbolic link, a folder or a device is where a file of the database should be.
     #[error(
         "{} is not a regular file. Put the file itself in its place; to keep the data on another \
          disk, name a directory there with --data DIR.",
         path.display()
     )]
     NotAFile {
-        /// What stands there.
+        /// The path.
         path: PathBuf,
     },
-    /// A file of the database belongs to somebody else than its folder.
+    /// A file of the database and its folder have different owners.
     #[error(
         "{} belongs to another user (uid {owner}) than the folder that it is in. If nobody else had \
          access to it, give it to the user who runs the server.",
@@ -51,7 +50,7 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// The file is damaged, or no database at all.
+    /// The file is damaged, or is not a database at all.
     #[error(
         "the database {} is damaged ({detail}). Do not delete it: copy it somewhere safe, put your \
          last backup in its place, and start the server again.",
@@ -60,10 +59,10 @@ pub enum OpenError {
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What the engine said.
+        /// The error of the engine.
         detail: String,
     },
-    /// A database, but not one of ours.
+    /// The file is a database, but not one of ours.
     #[error(
         "{} is a database of another program. Move it away, or choose another data directory.",
         path.display()
@@ -85,7 +84,7 @@ pub enum OpenError {
         path: PathBuf,
         /// The schema it has.
         found: i64,
-        /// The schema that this program has.
+        /// The newest schema that this program knows.
         known: i64,
     },
     /// Another program holds the database.
@@ -97,7 +96,7 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// The file system cannot carry a write-ahead log, as many network file systems.
+    /// The file system does not support a write-ahead log, like many network file systems.
     #[error(
         "the file system under {} cannot keep a safe journal. Put the data directory on a local disk.",
         path.display()
@@ -106,17 +105,17 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// The engine that was linked has a known bug that loses data.
+    /// The linked engine has a known bug that loses data.
     #[error(
         "SQLite {found} is too old; {least} or newer is needed. Build the server with its bundled SQLite."
     )]
     EngineTooOld {
-        /// The version that is linked.
+        /// The linked version.
         found: String,
-        /// The least version.
+        /// The oldest version without the bug.
         least: &'static str,
     },
-    /// A step to a newer schema failed; the database is as it was before that step.
+    /// A migration step failed; the database is as it was before that step.
     #[error(
         "the upgrade of {} stopped at {step} ({detail}). The database is unchanged by this step; \
          start the earlier version again and report this.",
@@ -127,7 +126,7 @@ pub enum OpenError {
         path: PathBuf,
         /// The migration.
         step: &'static str,
-        /// What the engine said.
+        /// The error of the engine.
         detail: String,
     },
     /// Something else.
@@ -138,13 +137,13 @@ pub enum OpenError {
     Failed {
         /// The database.
         path: PathBuf,
-        /// What the engine said.
+        /// The error of the engine.
         detail: String,
     },
 }
 
 impl OpenError {
-    /// What the system said of a file or folder.
+    /// Wraps an error of the system about a file or folder.
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
     }

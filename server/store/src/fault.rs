@@ -6,10 +6,10 @@ use rusqlite::{Error, ErrorCode, ffi};
 
 use crate::error::OpenError;
 
-/// What to do about an error.
+/// The reaction to an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Severity {
-    /// No space: nothing of the transaction is kept, reading goes on.
+    /// No space is left: nothing of the transaction is kept, but reading continues.
     Full,
     /// The statement failed, the database did not.
     Statement,
@@ -17,7 +17,7 @@ pub(crate) enum Severity {
     Fatal,
 }
 
-/// How bad `error` is.
+/// Returns how bad `error` is.
 pub(crate) fn severity(error: &Error) -> Severity {
     let Error::SqliteFailure(failure, _) = error else {
         return Severity::Statement;
@@ -36,7 +36,7 @@ pub(crate) fn severity(error: &Error) -> Severity {
     }
 }
 
-/// The words for an error that kept the database at `path` from opening.
+/// Words the error that kept the database at `path` from opening.
 pub(crate) fn refusal(path: &Path, error: &Error) -> OpenError {
     let path = path.to_owned();
     let detail = error.to_string();

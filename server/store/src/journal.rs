@@ -1,4 +1,4 @@
-//! The write-ahead log as the writer tends it: short while the server runs, empty when it stops.
+//! Keeps the write-ahead log short while the server runs, and empties it when the server stops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -12,31 +12,31 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB};
 
 use crate::fault::{Severity, severity};
 
-/// Pages in the journal from which it is copied into the database, as far as readers allow: 4 MiB. A journal that is
-/// copied is written anew from its beginning, and a commit that makes no file longer costs the disk less.
+/// The journal's length in pages from which it is copied into the database, as far as readers allow: 4 MiB. A copied
+/// journal is overwritten from its beginning, and a commit that does not extend a file costs the disk less.
 const PAGES_CALM_MAX: i32 = 1000;
-/// The same while much is written, which is less than [`CALM_AFTER`] since the last copy: 16 MiB. The ends of the logs are
-/// written again and again, and the longer the journal, the more often each of them is copied only once. Where a third of the
-/// pages are new ones, as with long messages, that saves little, and a long copy keeps everybody waiting.
+/// The same under load, less than [`CALM_AFTER`] after the last copy: 16 MiB. The ends of the logs are rewritten often,
+/// and a longer journal combines more of these writes into one copy. Where a third of the pages are new, as with long
+/// messages, that saves little, and a long copy keeps everybody waiting.
 const PAGES_BUSY_MAX: i32 = 4000;
-/// How long a journal takes to fill when not much is written.
+/// A journal that takes at least this long to fill is not under load.
 const CALM_AFTER: Duration = Duration::from_secs(1);
-/// Pages from which the copying waits for readers, so that a stream of them cannot make the journal
-/// grow for ever: 64 MiB, what `journal_size_limit` keeps on disk.
+/// The length in pages from which the copy waits for readers, so that a stream of them cannot make the journal grow for
+/// ever: 64 MiB, as much as `journal_size_limit` keeps on disk.
 const PAGES_HARD_MAX: i32 = 16_000;
 
 /// The writer's connection and the length of its journal.
 pub(crate) struct Journal {
     conn: Connection,
     pages: Arc<AtomicI32>,
-    /// When it was copied last by this process.
+    /// When this process last copied it.
     copied_at: Option<Instant>,
-    /// Pages of the database then.
+    /// The database's size in pages at that time.
     pages_then: i32,
 }
 
 impl Journal {
-    /// Watches the journal of `conn`.
+    /// Begins to watch the journal of `conn`.
     pub(crate) fn of(mut conn: Connection) -> rusqlite::Result<Self> {
         let pages = Arc::new(AtomicI32::new(0));
         let seen = Arc::clone(&pages);
@@ -48,7 +48,7 @@ impl Journal {
         Ok(Self { conn, pages, copied_at: None, pages_then })
     }
 
-    /// The connection.
+    /// Returns the connection.
     pub(crate) fn conn(&self) -> &Connection {
         &self.conn
     }
@@ -56,8 +56,7 @@ impl Journal {
     /// Checkpoints if the journal has grown long. A full disk or a busy reader only postpones it.
     ///
     /// # Errors
-    /// The cause, when the disk failed: a checkpoint that is tried again after a failed fsync
-    /// proves nothing.
+    /// The cause, if the disk failed: retrying a checkpoint after a failed fsync proves nothing.
     pub(crate) fn keep_short(&mut self) -> Result<(), String> {
         let is_calm = || self.copied_at.is_none_or(|at| at.elapsed() >= CALM_AFTER);
         let many_are_new = |pages| self.new_pages() >= pages / 3;
@@ -75,16 +74,16 @@ impl Journal {
         Ok(())
     }
 
-    /// Pages by which the database has grown since the last copy.
+    /// Returns by how many pages the database has grown since the last copy.
     fn new_pages(&self) -> i32 {
-        // Whoever cannot tell has a disk that the next commit will name.
+        // If this fails, the next commit will report the disk's error.
         page_count(&self.conn).unwrap_or(self.pages_then) - self.pages_then
     }
 
-    /// Copies all of the journal into the database and cuts its file to nothing.
+    /// Copies all of the journal into the database and truncates its file to zero.
     ///
     /// # Errors
-    /// As [`Journal::keep_short`]; what only postpones it is the inner error.
+    /// As for [`Journal::keep_short`]; the inner error only postpones the checkpoint.
     pub(crate) fn empty(&self) -> Result<Result<(), StoreError>, String> {
         self.checkpoint(CheckpointMode::TRUNCATE)
     }

@@ -1,4 +1,4 @@
-//! A few threads that read, each with a connection of its own, from one bounded inbox.
+//! A few reader threads, each with its own connection, that share one bounded inbox.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::writer::words;
 
-/// A question that answers its asker by itself.
+/// A question that sends its own answer to the asker.
 type Question = Box<dyn FnOnce(&Connection) + Send>;
 
 /// The threads that read, seen from outside.
@@ -32,9 +32,8 @@ impl Readers {
         Ok(readers)
     }
 
-    /// Answers by `work`, which sees one state of the database per statement: never a commit by
-    /// half, and always all commits that were answered before. Waits while the inbox is full.
-    /// Cancel safe.
+    /// Answers with the result of `work`. Each statement sees one state of the database: never half a commit, and
+    /// always every commit that was answered before. Waits while the inbox is full. Cancel safe.
     pub(crate) async fn run<F, T>(&self, work: F) -> Result<T, StoreError>
     where
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -45,7 +44,7 @@ impl Readers {
             let result = catch_unwind(AssertUnwindSafe(|| work(conn)))
                 .map_err(|panic| format!("a question panicked: {}", words(panic.as_ref())))
                 .and_then(|result| result.map_err(|error| error.to_string()));
-            // Nobody waits any more: nothing is lost with an answer.
+            // If nobody waits any more, losing the answer does no harm.
             let _ = reply.send(result.map_err(StoreError::Failed));
         });
         let inbox = self.inbox.as_ref().ok_or_else(stopped)?;
@@ -55,11 +54,11 @@ impl Readers {
 }
 
 impl Drop for Readers {
-    /// Waits for the questions that were admitted.
+    /// Waits until all admitted questions are answered.
     fn drop(&mut self) {
         self.inbox = None;
         for thread in self.threads.drain(..) {
-            // Panics are caught where they happen; what is left is a thread that has ended.
+            // Panics are caught where they happen, so the thread has just ended.
             let _ = thread.join();
         }
     }
@@ -69,7 +68,7 @@ fn stopped() -> StoreError {
     StoreError::Failed("the readers have stopped".into())
 }
 
-/// Ends when nobody can ask any more. A question wakes one thread, whichever is free.
+/// Answers questions until nobody can ask any more. Each question wakes one free thread.
 fn serve(conn: &Connection, questions: &flume::Receiver<Question>) {
     for question in questions {
         question(conn);

@@ -1,4 +1,4 @@
-//! The space of the disk: messages are not taken any more before it is so full that nobody could log in.
+//! The disk's free space: messages are refused before the disk is so full that nobody could log in.
 
 use std::path::{Path, PathBuf};
 
@@ -15,11 +15,11 @@ impl Space {
         Self { folder: folder.to_owned() }
     }
 
-    /// Whether there is space for more than what keeps a server going: `limits::DISK_MARGIN_BYTES_MAX`, or its share of
-    /// a small disk. A disk that does not tell has space until it is full.
+    /// Checks that there is more space than the margin that keeps a server going: `limits::DISK_MARGIN_BYTES_MAX`, or a
+    /// share of a small disk. A disk that does not report its free space counts as having enough.
     ///
     /// # Errors
-    /// `Full` when there is not.
+    /// `Full` if only the margin is left.
     pub(crate) fn beyond_margin(&self) -> Result<(), StoreError> {
         let Ok(disk) = fs4::statvfs(&self.folder) else { return Ok(()) };
         let margin = (disk.total_space() / limits::DISK_MARGIN_SHARE).min(limits::DISK_MARGIN_BYTES_MAX);

@@ -1,4 +1,4 @@
-//! What every store must do, by SQLite.
+//! What every store must do, checked with SQLite.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
 

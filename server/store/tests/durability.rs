@@ -1,5 +1,5 @@
-//! What survives: crashes, restarts, upgrades. What does not: damaged files, newer files, devices
-//! that rest too long.
+//! Tests of what survives crashes, restarts and upgrades, and of what is refused: damaged files, newer files, and
+//! devices unused for too long.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
 
@@ -21,14 +21,14 @@ use lanchat_store::{OpenError, SqliteStore};
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
 
-/// Copies the files of a database that is open, as a crash would leave them.
+/// Copies the files of an open database, as a crash would leave them.
 fn crash(from: &Path, to: &Path) {
     for name in ["lanchat.db", "lanchat.db-wal"] {
         fs::copy(from.join(name), to.join(name)).unwrap();
     }
 }
 
-/// The words of a refusal.
+/// Returns a refusal and its message.
 fn refusal(dir: &Path) -> (OpenError, String) {
     match SqliteStore::open(dir) {
         Ok(_) => panic!("opened"),
@@ -96,7 +96,7 @@ async fn a_checkpoint_leaves_nothing_in_the_journal() {
     assert!(copied.account(ana.name).await.unwrap().is_some());
 }
 
-/// A store whose server has run for as many milliseconds as the number says, on a wall whose clock stands still.
+/// Opens a store whose server has run for `uptime` milliseconds, under a wall clock that stands still.
 fn open_at(dir: &TempDir, uptime: &Arc<AtomicU64>) -> SqliteStore {
     let uptime = Arc::clone(uptime);
     let uptime = move || Duration::from_millis(uptime.load(Ordering::Relaxed));
@@ -116,7 +116,7 @@ async fn a_device_that_rests_too_long_is_logged_out() {
     time.fetch_add(rest, Ordering::Relaxed);
     let next = fresh_token();
     assert!(store.resume(ana.token, next).await.unwrap().is_ok(), "just in time");
-    // Bo's device was connected all the while, and says what it sees.
+    // Bo's device was connected all the while, and marks what it sees.
     store.mark(bo.device, lobby.id, lobby.head).await.unwrap();
     time.fetch_add(day, Ordering::Relaxed);
     assert!(store.resume(bo.token, fresh_token()).await.unwrap().is_ok());
@@ -142,7 +142,8 @@ async fn a_clock_that_jumps_logs_nobody_out() {
         (person(&store, "ana").await, person(&store, "bo").await)
     };
     let mut token = ana.token;
-    // No battery, 1970 at boot; a leap to 2036; and right again. Each with a start, and while it runs.
+    // The clock is in 1970 at boot (no battery), jumps to 2036, and is right again. Each change comes with a start and
+    // while it runs.
     for now in [0, 66 * year, 0, 56 * year] {
         wall.store(now, Ordering::Relaxed);
         let store = open();
@@ -163,7 +164,7 @@ async fn a_server_ages_over_its_starts_and_not_between_them() {
     let (dir, time) = (tempdir().unwrap(), Arc::new(AtomicU64::new(0)));
     let store = open_at(&dir, &time);
     let (ana, bo) = (person(&store, "ana").await, person(&store, "bo").await);
-    // One half until a stop in order, the other until a kill behind something that was stamped.
+    // One half passes until an orderly stop, the other until a kill right after a stamp.
     time.store(rest / 2, Ordering::Relaxed);
     store.close().await.unwrap();
     drop(store);
@@ -201,7 +202,7 @@ async fn the_least_recently_used_device_makes_room() {
     assert!(store.resume(next, fresh_token()).await.unwrap().is_ok());
 }
 
-/// Of a device of an earlier schema, whose tokens are not known by a series until one of them is used.
+/// The device is from an earlier schema: its tokens have no series until one of them is used.
 #[tokio::test]
 async fn a_device_of_an_earlier_schema_has_all_its_tokens_known_and_keeps_one_more_of_them() {
     for shows_next in [false, true] {
@@ -220,7 +221,7 @@ async fn a_device_of_an_earlier_schema_has_all_its_tokens_known_and_keeps_one_mo
         }
         let kept: i64 = conn.query_row("SELECT count(*) FROM spent_tokens", [], |row| row.get(0)).unwrap();
         assert_eq!(kept, 1);
-        // Either of the two that were valid at the upgrade.
+        // Either of the two tokens that were valid at the upgrade.
         let copy = if shows_next { other } else { shown };
         for shown in [copy, token, other, shown] {
             let refused = store.resume(shown, fresh_token()).await.unwrap().unwrap_err();
@@ -316,14 +317,14 @@ mod modes {
         fs::write(dir.join("witness"), "").unwrap();
     }
 
-    /// Neither is it opened, nor does what the link leads to get another mode.
+    /// The link is not opened, and its target does not get another mode.
     #[test]
     fn a_link_in_place_of_a_file_of_the_database_is_refused() {
         for name in ["lanchat.db", "lanchat.db-wal", "lanchat.db-shm", "lanchat.db-journal"] {
             let (dir, elsewhere) = (tempdir().unwrap(), tempdir().unwrap());
             drop(SqliteStore::open(dir.path()).unwrap());
             let (link, target) = (dir.path().join(name), elsewhere.path().join("theirs"));
-            // The database itself, or nothing yet.
+            // The link's target is the database itself, or nothing yet.
             if name == "lanchat.db" {
                 fs::rename(&link, &target).unwrap();
                 fs::set_permissions(&target, fs::Permissions::from_mode(0o644)).unwrap();
@@ -341,7 +342,7 @@ mod modes {
         }
     }
 
-    /// Only root can give a file away; elsewhere there is nothing to see.
+    /// Only root can give a file away; for others this test does nothing.
     #[test]
     fn a_database_of_another_user_is_refused() {
         let dir = tempdir().unwrap();
@@ -363,7 +364,7 @@ mod modes {
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-        // The umask was open indeed.
+        // The umask really was open.
         assert!(modes(dir.path()).contains(&("witness".into(), 0o666)));
     }
 

@@ -1,4 +1,4 @@
-//! What a log may lose, what is known of it behind that, and what is left of what was deleted.
+//! Tests of what a log may lose, what is known of it afterwards, and what is left of deleted content.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
 
@@ -21,14 +21,14 @@ fn at(seq: u64) -> Seq {
     Seq::try_from(seq).unwrap()
 }
 
-/// The database, by a program that is not the store. It leaves the journal as it is.
+/// Opens the database as another program would. It leaves the journal alone.
 fn raw(dir: &Path) -> Connection {
     let conn = Connection::open(dir.join("lanchat.db")).unwrap();
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
     conn
 }
 
-/// Somebody in a room of their own, whose log has one entry.
+/// Makes somebody in a room of their own, whose log has one entry.
 async fn author() -> (TempDir, SqliteStore, Person, RoomId) {
     let dir = tempdir().unwrap();
     let store = SqliteStore::open(dir.path()).unwrap();
@@ -58,7 +58,7 @@ async fn a_log_loses_its_beginning_and_nothing_else() {
     assert_eq!((found.first, found.head), (at(5), at(10)));
     assert_eq!(log(&store, room).await, [5, 6, 7, 8, 9, 10]);
     assert_eq!(seqs(&store.read_before(room, at(7), 100).await.unwrap()), [5, 6]);
-    // In the middle, at the end, and all of it: a hole, or a seq that would be given twice.
+    // A gap in the middle, at the end, or everything: a hole, or a seq that would be assigned twice.
     for which in ["seq = 7", "seq = 10", "seq > 0"] {
         let refused = prune(which).unwrap_err().to_string();
         assert!(refused.contains("keeps its last entry"), "{which}: {refused}");
@@ -82,7 +82,7 @@ async fn a_resend_is_answered_as_the_first_time_whatever_became_of_its_entry() {
     assert_eq!(change("UPDATE entries SET body = 'mended', edit = 9 WHERE room = ?1 AND seq = 4"), 1);
     assert_eq!(change("UPDATE entries SET kind = 'gone', body = NULL WHERE room = ?1 AND seq = 3"), 1);
     assert_eq!(change("DELETE FROM entries WHERE room = ?1 AND seq < 3"), 2);
-    // Also by somebody who has left since.
+    // The second time, the author has left.
     for _ in 0..2 {
         for (post, first) in posts.iter().zip(&first) {
             let Appended::Again(again) = append(&store, post.clone()).await else { panic!("{post:?}") };
@@ -130,7 +130,7 @@ async fn a_long_text_goes_with_its_entry_and_is_known_when_it_comes_again() {
     assert_eq!(kept(), 1);
 }
 
-/// How often a text stands in the files of the database.
+/// Counts how often a text occurs in the files of the database.
 fn traces(dir: &Path, text: &str) -> usize {
     let names = ["lanchat.db", "lanchat.db-wal"].map(|name| dir.join(name));
     let files = names.into_iter().filter_map(|path| fs::read(path).ok());
@@ -150,7 +150,7 @@ async fn what_is_deleted_is_overwritten() {
     assert_eq!(traces(dir.path(), CANARY), 0);
 }
 
-/// A start that dies before the new file has its place leaves the old one, with what it has to do.
+/// A start that dies before the new file has replaced the old one leaves the old one, still due for a vacuum.
 #[tokio::test]
 async fn a_rewriting_that_was_cut_short_is_done_at_the_next_start() {
     let (dir, store, ana, room) = author().await;
@@ -177,7 +177,7 @@ async fn a_rewriting_that_was_cut_short_is_done_at_the_next_start() {
     fresh(append(&store, draft(&ana, room, message("goes on"))).await);
 }
 
-/// By the time that the server runs: neither a clock on the wall nor the time of a file has a say.
+/// Only the server's running time counts, neither the wall clock nor the time of a file.
 #[tokio::test]
 async fn copies_of_upgrades_go_after_their_time() {
     const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -1,4 +1,4 @@
-//! Databases as earlier releases made them, brought to the schema of today.
+//! Databases as earlier releases made them, brought to the current schema.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: what fails fails the test")]
 
@@ -14,10 +14,10 @@ use lanchat_store::SqliteStore;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-/// While the fixture was written.
+/// A time while the fixture was written.
 const THEN: Timestamp = Timestamp(1_763_694_100_000);
 
-/// The same content in every schema there was, oldest first.
+/// The same content in every earlier schema, oldest first.
 const FROZEN: [&str; 8] = [
     include_str!("fixtures/v1.sql"),
     include_str!("fixtures/v2.sql"),
@@ -29,7 +29,7 @@ const FROZEN: [&str; 8] = [
     include_str!("fixtures/v8.sql"),
 ];
 
-/// A folder with a database of an earlier schema.
+/// Makes a folder with a database of an earlier schema.
 fn thaw(frozen: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let conn = Connection::open(dir.path().join("lanchat.db")).unwrap();
@@ -41,14 +41,14 @@ fn open(dir: &Path) -> SqliteStore {
     SqliteStore::open_with_clocks(dir, || THEN, || Duration::ZERO).unwrap()
 }
 
-/// The token with this number in the fixture: 64 decimal digits, read as 32 bytes of hex.
+/// Returns the token with this number in the fixture: 64 decimal digits, read as 32 bytes of hex.
 fn token(number: u8) -> TokenRecord {
     let mut hash = [0; 32];
     hash[31] = number / 10 * 16 + number % 10;
     TokenRecord { hash, series: [number; 32] }
 }
 
-/// All that a schema is made of, as SQL.
+/// Returns everything that a schema is made of, as SQL.
 fn schema(dir: &Path) -> Vec<(String, String, Option<String>)> {
     let conn = Connection::open(dir.join("lanchat.db")).unwrap();
     let mut statement =
@@ -128,7 +128,7 @@ async fn a_text_beside_its_log_stays_there() {
     assert_eq!(log[2].body, Body::Message { text, action: false });
 }
 
-/// Names that were given before anybody compared them, and that look alike.
+/// The names look alike, and were given before names were compared.
 #[tokio::test]
 async fn accounts_that_look_alike_stay() {
     let dir = thaw(FROZEN[4]);
@@ -184,7 +184,7 @@ async fn a_copied_device_stays_copied() {
     }
 }
 
-/// The database of schema 2 with ten thousand entries more.
+/// Makes the database of schema 2 with ten thousand more entries.
 fn large() -> TempDir {
     let dir = thaw(FROZEN[1]);
     let conn = Connection::open(dir.path().join("lanchat.db")).unwrap();
@@ -192,7 +192,7 @@ fn large() -> TempDir {
     dir
 }
 
-/// The entry with this number, as the fixture made it.
+/// Returns the entry with this number, as the fixture made it.
 fn entry(number: u64) -> Entry {
     let [room, seq] = [10 + number % 5, 1 + number / 5];
     let account = 1 + number % 3;
@@ -267,7 +267,7 @@ fn what_was_said_is_counted_and_ids_are_kept_beside() {
     assert_eq!(ask(wrong), 0);
 }
 
-/// How often a text stands in the files of the database.
+/// Counts how often a text occurs in the files of the database.
 fn traces(dir: &Path, text: &str) -> usize {
     let names = ["lanchat.db", "lanchat.db-wal"].map(|name| dir.join(name));
     let files = names.into_iter().filter_map(|path| std::fs::read(path).ok());

@@ -1,4 +1,4 @@
-//! A client of whichever door: it says what the suite wants in the words of the door, and tells what it hears.
+//! A client for any door: it expresses the suite's requests in the door's wire protocol, and reports what it receives.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::site::Site;
 use crate::suite::{Heard, Subject, Voice};
 
-/// How long a test waits for what must happen.
+/// How long a test waits for something that must happen.
 const DEADLINE: Duration = limits::RECONNECT_DELAY_MAX.saturating_mul(3);
 
 /// A connection, encrypted or not.
@@ -44,7 +44,7 @@ impl Client {
         client
     }
 
-    /// Connects, logs in, and reads on behind `seq` of a room.
+    /// Connects, logs in, and resumes after `seq` of a room.
     pub(crate) async fn back(subject: &dyn Subject, site: &Site, name: &str, cursor: (&str, u64)) -> Self {
         let mut client = Self::connect(subject, site).await;
         client.say(|voice| voice.log_in(name)).await;
@@ -54,36 +54,36 @@ impl Client {
         client
     }
 
-    /// Says something, whole and at once.
+    /// Sends something, whole and at once.
     pub(crate) async fn say(&mut self, words: impl FnOnce(&mut dyn Voice) -> Vec<u8>) {
         let bytes = words(&mut *self.voice);
         self.write(&bytes).await;
     }
 
-    /// Says something, each byte by itself.
+    /// Sends something, byte by byte.
     pub(crate) async fn spell(&mut self, words: impl FnOnce(&mut dyn Voice) -> Vec<u8>) {
         for byte in words(&mut *self.voice) {
             self.write(&[byte]).await;
         }
     }
 
-    /// Writes these bytes. A server that has closed does not hear them.
+    /// Writes these bytes. A server that has closed does not receive them.
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         let written = async {
             self.link.write_all(bytes).await?;
             self.link.flush().await
         };
-        // What became of it is heard.
+        // The result is seen when reading.
         let _ = timeout(DEADLINE, written).await.expect("the server takes what is said");
     }
 
-    /// Says nothing more.
+    /// Closes the sending side.
     pub(crate) async fn hang_up(&mut self) {
-        // A server that has closed already knows.
+        // A server that has closed need not be told.
         let _ = timeout(DEADLINE, self.link.shutdown()).await.expect("the server takes an end");
     }
 
-    /// What comes next. `None`: the server has closed.
+    /// Returns what comes next. `None`: the server has closed.
     pub(crate) async fn next(&mut self) -> Option<Heard> {
         loop {
             if let Some(heard) = self.heard.pop_front() {
@@ -100,7 +100,7 @@ impl Client {
         }
     }
 
-    /// Hears until this comes.
+    /// Reads until this arrives.
     pub(crate) async fn until(&mut self, wanted: Heard) {
         loop {
             let heard = self.next().await;
@@ -111,7 +111,7 @@ impl Client {
         }
     }
 
-    /// The seqs under which the next `count` posts were stored.
+    /// Returns the seqs under which the next `count` posts were stored.
     pub(crate) async fn stored(&mut self, count: usize) -> Vec<u64> {
         let mut seqs = Vec::new();
         while seqs.len() < count {
@@ -125,7 +125,7 @@ impl Client {
         seqs
     }
 
-    /// The entries of a room until `count` messages are among them: seqs, and what was said.
+    /// Returns the entries of a room until `count` messages are among them: seqs, and texts of messages.
     pub(crate) async fn entries(&mut self, room: &str, count: usize) -> Vec<(u64, Option<String>)> {
         let mut entries: Vec<(u64, Option<String>)> = Vec::new();
         while entries.iter().filter(|(_, text)| text.is_some()).count() < count {
@@ -138,7 +138,7 @@ impl Client {
         entries
     }
 
-    /// All that is left to be heard.
+    /// Returns everything that is left to read.
     pub(crate) async fn rest(&mut self) -> Vec<Heard> {
         let mut rest = Vec::new();
         while let Some(heard) = self.next().await {

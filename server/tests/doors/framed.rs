@@ -1,5 +1,5 @@
-//! A throw-away door: the frames of the native door in another framing, in plain text. It shows how little a door is, and that
-//! the suite is not about lines over TLS.
+//! A throw-away door: the frames of the native door in another framing, in plain text. It shows how little a door
+//! needs, and that the suite does not depend on lines over TLS.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::native::Lines;
 use crate::site::info;
 use crate::suite::{Connecting, Heard, Subject, Voice};
 
-/// How long a frame is, as the four bytes before it say, most significant first.
+/// The length of a frame, in the four bytes before it, most significant first.
 const HEAD: usize = 4;
 
 pub(crate) struct FramedDoor;
@@ -32,7 +32,7 @@ impl Door for FramedDoor {
     }
 }
 
-/// The conversation, in pieces that say how long they are.
+/// The conversation, in pieces with a length prefix.
 pub(crate) struct FramedDialect {
     begun: Vec<u8>,
     conversation: Conversation,
@@ -43,7 +43,7 @@ impl FramedDialect {
         Box::new(Self { begun: Vec::new(), conversation: Conversation::new(info()) })
     }
 
-    /// Lets the conversation say something, as one piece.
+    /// Frames the conversation's output as one piece.
     fn piece<T>(&mut self, out: &mut Vec<u8>, say: impl FnOnce(&mut Conversation, &mut Vec<u8>) -> T) -> T {
         let mut said = Vec::new();
         let result = say(&mut self.conversation, &mut said);
@@ -59,7 +59,7 @@ fn framed(bytes: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes()[..], bytes].concat()
 }
 
-/// Takes a frame off the front, if it is whole.
+/// Removes the first frame, if it is complete.
 fn unframed(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
     let length = length(bytes)?;
     if bytes.len() < HEAD + length {
@@ -88,7 +88,7 @@ impl Dialect for FramedDialect {
     }
 
     fn next_inbound(&mut self, out: &mut Vec<u8>) -> Inbound {
-        // Before it is whole.
+        // Checked before it is complete.
         if length(&self.begun).is_some_and(|length| length > self.conversation.frame_bytes_max()) {
             let reason = "This frame is too long. Send shorter ones.".to_owned();
             let bad = BadFrame { code: ErrorCode::FrameTooLong, reason, id: None };
@@ -150,7 +150,7 @@ pub(crate) struct FramedVoice {
     begun: Vec<u8>,
 }
 
-/// A frame instead of a line.
+/// Converts a line to a frame.
 fn unlined(line: &[u8]) -> Vec<u8> {
     framed(line.strip_suffix(b"\n").unwrap_or(line))
 }

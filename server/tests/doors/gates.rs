@@ -1,4 +1,4 @@
-//! Gates: which of them there are, and whom they let through.
+//! Gates: which ones exist, and which connections they let through.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::site::{Site, info};
 #[tokio::test]
 async fn plain_text_is_for_this_computer_alone_unless_somebody_says_otherwise() {
     let every = [SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), (Ipv6Addr::UNSPECIFIED, 0).into()];
-    // A host may have no IPv6.
+    // A host may lack IPv6.
     for address in every.into_iter().filter(|address| lanchat_listener::bind(*address).is_ok()) {
         let bound = || lanchat_listener::bind(address).unwrap();
         let refused = Gate::plain(bound(), Arc::new(FramedDoor), false).err();
@@ -37,7 +37,7 @@ async fn shake_hands(address: SocketAddr, alpn: &[&[u8]]) -> std::io::Result<Tls
     TlsConnector::from(config).connect(ServerName::from(address.ip()), tcp).await
 }
 
-/// What the server says first; nothing, if it closes.
+/// Returns the server's first bytes; none if it closes.
 async fn greeting(address: SocketAddr, alpn: &[&[u8]]) -> Vec<u8> {
     let Ok(mut stream) = shake_hands(address, alpn).await else { return Vec::new() };
     let mut piece = [0; 4096];

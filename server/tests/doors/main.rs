@@ -1,5 +1,5 @@
-//! What every door must do, run through each door's own words. A new door gives a [`Subject`](suite::Subject) in a file of
-//! its own, and one line below.
+//! What every door must do, tested in each door's own wire protocol. A new door adds a [`Subject`](suite::Subject) in a
+//! file of its own, and one line below.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -1,4 +1,4 @@
-//! The native door, and how its clients speak: one frame, one line, over TLS.
+//! The native door and its clients: one frame per line, over TLS.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,10 +45,10 @@ impl Subject for Native {
     }
 }
 
-/// Frames as lines, for every door that speaks frames.
+/// Frames as lines, for every door that uses frames.
 #[derive(Default)]
 pub(crate) struct Lines {
-    /// What is no whole line yet.
+    /// The beginning of an incomplete line.
     begun: Vec<u8>,
     requests: u64,
 }
@@ -62,7 +62,7 @@ impl Lines {
     }
 }
 
-/// An id for a post: never the same twice.
+/// Returns an id for a post: never the same twice.
 fn new_id() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     format!("{:032x}", COUNT.fetch_add(1, Ordering::Relaxed))

@@ -1,4 +1,4 @@
-//! A dialect whose messages end with a silence, which asks for things by itself, and which ends by a reset.
+//! A dialect whose messages end with silence, which makes requests of its own, and which ends connections with a reset.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
@@ -25,11 +25,11 @@ impl Door for SilentDoor {
     }
 }
 
-/// The first message is a name, and whoever comes is counted for everybody.
+/// The first message is a name. Each arrival is counted for everybody.
 #[derive(Default)]
 struct Silent {
     begun: Vec<u8>,
-    /// A message that a silence has ended.
+    /// A message that silence has ended.
     whole: Option<String>,
     asks: VecDeque<Command>,
     has_session: bool,
@@ -121,7 +121,7 @@ impl Dialect for Silent {
     }
 }
 
-/// Somebody who has said a name, and no more, and was welcomed.
+/// Connects, sends only a name, and reads the welcome.
 async fn welcomed(address: SocketAddr, name: &str) -> BufReader<TcpStream> {
     let mut peer = BufReader::new(TcpStream::connect(address).await.unwrap());
     assert_eq!(line(&mut peer).await, "who are you?\n");
@@ -144,13 +144,13 @@ async fn a_dialect_is_told_of_a_silence_asks_after_a_delivery_and_ends_by_a_rese
     .await;
     let mut ana = welcomed(site.address, "ana").await;
     let _bob = welcomed(site.address, "bob").await;
-    // Nobody has asked by hand.
+    // Nobody has asked explicitly.
     assert_eq!(line(&mut ana).await, "2 members\n");
 
     site.shutdown.cancel();
     assert_eq!(line(&mut ana).await, "farewell\n");
     let ended = ana.read_line(&mut String::new()).await;
-    // Wine ends in order what Windows resets, and these tests run under wine there.
+    // Wine closes in order where Windows resets, and these tests run under wine there.
     if cfg!(not(windows)) || ended.is_err() {
         assert_eq!(ended.unwrap_err().kind(), ErrorKind::ConnectionReset, "no end in order");
     }

@@ -1,4 +1,4 @@
-//! A server with one door, on an empty store, for as long as a test wants it.
+//! A server with one door, on an empty store, for as long as a test needs it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::suite::Subject;
 
-/// A server that runs.
+/// A running server.
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     pub(crate) hub: Hub,
@@ -26,12 +26,12 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Starts one that has the door of `subject`.
+    /// Starts a server with the door of `subject`.
     pub(crate) async fn open(subject: &dyn Subject) -> Self {
         Self::with(|socket, slot, hub| subject.listener(socket, slot, hub)).await
     }
 
-    /// Starts one with this listener, which is given a socket of the loopback interface.
+    /// Starts a server with this listener, which gets a socket on the loopback interface.
     pub(crate) async fn with(
         listen: impl FnOnce(TcpListener, &Arc<CertificateSlot>, Hub) -> Listener,
     ) -> Self {
@@ -55,7 +55,7 @@ impl Site {
     }
 }
 
-/// What the servers of these tests say of themselves.
+/// Returns what the servers of these tests say about themselves.
 pub(crate) fn info() -> Arc<ServerInfo> {
     Arc::new(ServerInfo {
         server_id: ServerId::from_bytes([7; 16]),

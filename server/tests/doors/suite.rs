@@ -1,4 +1,4 @@
-//! The suite: login, join, post, replay, overflow, bad input and drain, in no door's words.
+//! The suite: login, join, post, replay, overflow, bad input and drain, independent of any door's wire protocol.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -13,40 +13,40 @@ use tokio::net::TcpListener;
 use crate::client::{Client, Link};
 use crate::site::Site;
 
-/// A connection that is being made.
+/// A connection in progress.
 pub(crate) type Connecting<'a> = Pin<Box<dyn Future<Output = Box<dyn Link>> + Send + 'a>>;
 
-/// A door that is tried.
+/// A door under test.
 pub(crate) trait Subject: Sync {
-    /// A listener that has this door alone.
+    /// Returns a listener with only this door.
     fn listener(&self, socket: TcpListener, slot: &Arc<CertificateSlot>, hub: Hub) -> Listener;
-    /// A connection to it.
+    /// Returns a connection to it.
     fn connect(&self, address: SocketAddr) -> Connecting<'_>;
-    /// How a client of it speaks.
+    /// Returns how a client of it speaks.
     fn voice(&self) -> Box<dyn Voice>;
 }
 
-/// What a client of a door says and hears.
+/// What a client of a door sends and receives.
 pub(crate) trait Voice: Send {
     /// Makes an account.
     fn register(&mut self, name: &str) -> Vec<u8>;
     /// Logs in by password.
     fn log_in(&mut self, name: &str) -> Vec<u8>;
-    /// Starts delivery: of a room behind this seq, of all others from now on.
+    /// Starts delivery: in one room after this seq, in all others from now on.
     fn follow(&mut self, cursor: Option<(&str, u64)>) -> Vec<u8>;
-    /// Enters a room, of which nothing older is wanted.
+    /// Enters a room, without asking for older entries.
     fn join(&mut self, room: &str) -> Vec<u8>;
     /// Posts a message.
     fn post(&mut self, room: &str, text: &str) -> Vec<u8>;
-    /// More than one request may have before a login.
+    /// Returns a request longer than is allowed before a login.
     fn too_long(&self) -> Vec<u8>;
-    /// Things that are no requests.
+    /// Returns invalid requests.
     fn nonsense(&self) -> Vec<Vec<u8>>;
-    /// All that is whole by now of what the server says.
+    /// Returns everything from the server that is complete by now.
     fn hear(&mut self, bytes: &[u8]) -> Vec<Heard>;
 }
 
-/// What a server says, as far as the suite cares.
+/// What a server sends, as far as it matters to the suite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Greeting,
@@ -97,7 +97,7 @@ pub(crate) async fn a_room_is_entered_and_what_is_posted_is_stored_once_and_read
         client.until(Heard::Entered("attic".into())).await;
     }
     let texts: Vec<String> = (0..20).map(|number| format!("number {number}")).collect();
-    // All of them in one piece: a client may go on before it is answered.
+    // All of them in one piece: a client need not wait for answers.
     ana.say(|voice| texts.iter().flat_map(|text| voice.post("attic", text)).collect()).await;
     let stored = ana.stored(texts.len()).await;
     assert!(stored.is_sorted_by(|one, next| one + 1 == *next), "{stored:?}");
@@ -117,7 +117,7 @@ pub(crate) async fn who_comes_back_reads_on_from_its_cursor(subject: &dyn Subjec
     bob.entries("lobby", 1).await;
     drop(bob);
 
-    // More than a page of a replay, and more than the window of posts.
+    // More than a replay page, and more than the window of posts.
     let count = limits::REPLAY_PAGE_MAX + 2 * limits::UNACKED_PER_SESSION_MAX;
     let posts = |voice: &mut dyn Voice| -> Vec<u8> {
         (0..count).flat_map(|number| voice.post("lobby", &format!("number {number}"))).collect()
@@ -197,7 +197,7 @@ pub(crate) async fn nonsense_harms_nobody_else(subject: &dyn Subject) {
         let mut eve = Client::connect(subject, &site).await;
         eve.write(&bytes).await;
         eve.hang_up().await;
-        // To its end, which comes.
+        // The end must come.
         eve.rest().await;
     }
     ana.say(|voice| voice.post("lobby", "undisturbed")).await;

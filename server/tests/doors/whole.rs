@@ -1,4 +1,4 @@
-//! Doors that take a connection whole: back-pressure, the way back to a chat, and the place in front of the login.
+//! Doors that take a connection over completely: back-pressure, the return to a chat, and the place before the login.
 
 use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,19 +17,19 @@ use crate::framed::{Framed, FramedDialect, FramedDoor, FramedVoice};
 use crate::site::Site;
 use crate::suite::{Heard, Voice};
 
-/// What a peer of [`WholeDoor`] says, each with a line feed behind it.
+/// What a peer of [`WholeDoor`] says, each followed by a line feed.
 const ECHO: &str = "echo";
 const LET_IN: &str = "let me in";
 const FLOOD: &str = "flood";
 const CHAT: &str = "chat";
 
-/// More than all sockets in between hold.
+/// More than all the sockets in between can hold.
 const FLOOD_BYTES: usize = 64 * 1024 * 1024;
 
-/// Told how many bytes of a flood were taken in before the peer pushed back.
+/// Receives how many bytes of a flood were accepted before back-pressure stopped it.
 type Stalled = Arc<Mutex<Option<oneshot::Sender<usize>>>>;
 
-/// A door that is no chat, until it is asked to be.
+/// A door that is not a chat until it is asked to become one.
 #[derive(Default)]
 struct WholeDoor {
     stalled: Stalled,
@@ -71,7 +71,7 @@ async fn serve(mut connection: Connection, visitor: Visitor, stalled: Stalled) -
     }
 }
 
-/// A line, and not a byte behind it. `None`: the peer has closed.
+/// Reads a line, and not a byte more. `None`: the peer has closed.
 async fn asked(connection: &mut Connection) -> Option<String> {
     let mut line = String::new();
     loop {
@@ -82,7 +82,7 @@ async fn asked(connection: &mut Connection) -> Option<String> {
     }
 }
 
-/// Writes until the connection takes no more at once, and tells how much that was.
+/// Writes until the connection would block, and returns how much was written.
 async fn flood(connection: &mut Connection) -> usize {
     let (mut taken, piece) = (0, [b'x'; 16 * 1024]);
     while taken + piece.len() < FLOOD_BYTES {
@@ -103,7 +103,7 @@ async fn connected(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
-/// Says a line, and reads the answer.
+/// Sends a line, and reads the answer.
 async fn ask(peer: &mut TcpStream, line: &str, answer: &str) {
     peer.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     let mut heard = vec![0; answer.len()];
@@ -132,7 +132,7 @@ async fn a_connection_becomes_a_chat_and_nothing_that_was_said_is_lost() {
     let mut peer = connected(site.address).await;
     ask(&mut peer, ECHO, "echo\n").await;
     let mut voice = FramedVoice::default();
-    // In one piece: the door reads the first line of it, the chat has the rest.
+    // In one piece: the door reads its first line, and the chat gets the rest.
     let said = [b"chat\n".to_vec(), voice.register("ana"), voice.follow(None), voice.post("lobby", "hello")];
     peer.write_all(&said.concat()).await.unwrap();
     let mut heard: Vec<Heard> = Vec::new();
@@ -147,7 +147,7 @@ async fn a_connection_becomes_a_chat_and_nothing_that_was_said_is_lost() {
     site.close().await;
 }
 
-/// All gates count together, and who is not in yet makes room whatever its door does.
+/// All gates count together, and a peer that is not let in yet makes room, whatever its door does.
 #[tokio::test]
 async fn places_in_front_of_the_login_are_those_of_all_gates() {
     lanchat_server::raise_descriptor_limit();
@@ -171,10 +171,10 @@ async fn places_in_front_of_the_login_are_those_of_all_gates() {
     for _ in 0..limits::CONNECTIONS_BEFORE_LOGIN_PER_NETWORK_MAX {
         crowd.push(Client::connect(&Framed, &site).await);
     }
-    // The oldest of those that are not in.
+    // The oldest of those that have not been let in.
     assert_eq!(stranger.read(&mut [0]).await.unwrap_or(0), 0);
     ask(&mut known, ECHO, "echo\n").await;
-    // Nobody of the crowd had to go for whoever was let in.
+    // None of the crowd had to make room for the peer that was let in.
     let mut last = crowd.swap_remove(0);
     last.say(|voice| voice.register("ana")).await;
     last.until(Heard::Welcome).await;

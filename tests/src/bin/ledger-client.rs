@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [name, server, folder, part @ ..] = &words[..] else { return ExitCode::from(2) };
     let (Ok(server), Some(part)) = (server.parse(), Part::parse(part)) else { return ExitCode::from(2) };
-    // A test that was killed takes its end of our stdin with it, and nobody else would end us.
+    // If the test is killed, our stdin closes. Nothing else would end this process.
     std::thread::spawn(|| {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(1);

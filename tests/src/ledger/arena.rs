@@ -1,4 +1,4 @@
-//! An arena: one server, a link that can be broken, and clients as processes of their own, with their records.
+//! An arena: one server, a link that can be broken, and clients in processes of their own, with their records.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -17,10 +17,10 @@ use super::dump::dump;
 use super::record;
 use crate::{DEADLINE, Launch, Place, Process, Proxy, Signal, TestPeer, TestServer};
 
-/// Between two looks at a record.
+/// The pause between two looks at a record.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Who is in an arena, beside the one that pries.
+/// Who is in an arena, apart from the client that pries.
 #[derive(Clone, Copy, Debug)]
 pub struct Cast {
     /// Clients that post.
@@ -35,11 +35,11 @@ struct Actor {
     process: Process,
 }
 
-/// A server and its clients, under way.
+/// A running server and its clients.
 pub struct Arena {
     /// The server.
     pub server: TestServer,
-    /// The link between it and its clients, where they have one to be broken.
+    /// The link between the server and its clients, if they have one that can be broken.
     pub link: Option<Proxy>,
     actors: Vec<Actor>,
     program: PathBuf,
@@ -48,13 +48,13 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Lets the clients loose on a server, over a link that can be broken. `program` is the `ledger-client`.
+    /// Starts the clients against a server, over a link that can be broken. `program` is the `ledger-client`.
     pub fn open(server: TestServer, program: &Path, cast: Cast) -> Self {
         let link = Proxy::to(server.address());
         Self::open_at(server, Some(link), program, cast, &Place::Here)
     }
 
-    /// The same, with the clients elsewhere, and over the link that is there.
+    /// As [`Arena::open`], but with the clients at another place, and over the link that is there.
     pub fn open_at(
         server: TestServer,
         link: Option<Proxy>,
@@ -100,12 +100,12 @@ impl Arena {
         Client::new(name, self.address(), self.folder.path())
     }
 
-    /// How many clients there are.
+    /// Returns how many clients there are.
     pub fn clients(&self) -> usize {
         self.actors.len()
     }
 
-    /// Takes the server, with its data, out of its namespace, for the end of the run.
+    /// Moves the server, with its data, out of its namespace, for the end of the run.
     pub fn come_home(&mut self) {
         self.server.come_home();
         self.place = Place::Here;
@@ -123,7 +123,7 @@ impl Arena {
         self.actors[number].process = self.start(&self.actors[number].name, &self.actors[number].part);
     }
 
-    /// Waits until every writer has been acknowledged so many posts more than now, in what it wrote down.
+    /// Waits until every writer's record holds `more` acknowledged posts more than now.
     pub fn wait_for_acks(&self, more: usize) {
         let writers = || self.actors.iter().filter(|actor| actor.part == Part::Write);
         let mut counts: Vec<_> = writers().map(|actor| AckCount::of(self.client(&actor.name))).collect();
@@ -135,28 +135,28 @@ impl Arena {
                 if count.go_on() {
                     until = Instant::now() + DEADLINE;
                 } else {
-                    // A record has no bell: it is looked at again.
+                    // A file cannot notify us: look at it again.
                     thread::park_timeout(LOOK_AGAIN);
                 }
             }
         }
     }
 
-    /// Ends the run: every writer resends until it was answered for everything, the log is dumped, every reader
-    /// catches up. The server runs, does no wrong, and goes on to run.
+    /// Ends the run: every writer resends until every post is answered, the log is dumped, and every reader catches up.
+    /// The server must be running and disarmed, and keeps running.
     ///
     /// # Panics
-    /// When a client gave up before, or does not come to its end.
+    /// When a client gave up earlier, or does not finish.
     pub fn close(&mut self) -> Evidence {
         for actor in &mut self.actors {
             let complaint = actor.process.stderr.text();
             assert!(actor.process.status().is_none(), "{} gave up: {complaint}", actor.name);
-            // A client that was stopped dies of this as well.
+            // This kills a stopped client too.
             actor.process.signal(Signal::Kill);
             actor.process.wait();
         }
         self.finish(|part| (*part == Part::Write).then_some(Part::Settle));
-        // A reader whom a bad link kept out until now would be an entry that the dump does not know.
+        // A reader that a bad link kept out until now would add an entry that the dump does not hold.
         self.read_until(&BTreeMap::from(["lobby", VAULT].map(|room| (room.to_owned(), 1))));
         let logs = self.dump();
         let head = |log: &Vec<record::Entry>| log.last().map_or(0, |entry| entry.seq);
@@ -173,7 +173,7 @@ impl Arena {
         evidence
     }
 
-    /// Lets every reader be shown these positions of the rooms that it may see.
+    /// Lets every reader read up to these positions of the rooms that it may see.
     fn read_until(&self, heads: &BTreeMap<String, u64>) {
         let lobby = BTreeMap::from([("lobby".to_owned(), heads["lobby"])]);
         self.finish(|part| match part {
@@ -183,7 +183,7 @@ impl Arena {
         });
     }
 
-    /// Lets those with a last part play it, all at once, and waits for them.
+    /// Lets clients with a last part play it, all at once, and waits for them.
     fn finish(&self, last: impl Fn(&Part) -> Option<Part>) {
         let parts = self.actors.iter().filter_map(|actor| Some((&actor.name, last(&actor.part)?)));
         let running: Vec<_> = parts.map(|(name, part)| (name, self.start(name, &part))).collect();
@@ -201,7 +201,7 @@ impl Arena {
     }
 }
 
-/// The acks in a record that grows.
+/// Counts the acks in a growing record.
 struct AckCount {
     path: PathBuf,
     read: u64,
@@ -215,7 +215,7 @@ impl AckCount {
         count
     }
 
-    /// Counts what has come since; whether there were any.
+    /// Counts the acks since the last call. Returns whether there were any.
     fn go_on(&mut self) -> bool {
         let mut fresh = Vec::new();
         let opened = File::open(&self.path).and_then(|mut file| {
@@ -236,7 +236,7 @@ impl AckCount {
 }
 
 impl Evidence {
-    /// How many posts were acknowledged, each counted once.
+    /// Returns how many posts were acknowledged, each counted once.
     pub fn acked(&self) -> usize {
         let lines = self.writers.values().flatten();
         let ids = lines.filter_map(|line| match line {

@@ -1,22 +1,23 @@
-//! The checker: the delivery contract as a function from what happened to what is wrong with it. It knows no server.
+//! The checker: the delivery contract as a function from what happened to what is wrong with it. It does not depend on
+//! any server.
 //!
-//! `ARCHITECTURE.md` has the invariants in words; I1 to I8 below are those of the delivery contract.
+//! `ARCHITECTURE.md` states the invariants; I1 to I8 below are those of the delivery contract.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::record::{Entry, Line};
 
-/// How many violations are told: a broken server breaks a rule a million times, and the first ones say why.
+/// How many violations are reported: a broken server may break a rule a million times, and the first ones show why.
 const TOLD_MAX: usize = 20;
 
-/// All that is known after a run, when every writer was answered for everything and every reader caught up.
+/// Everything known after a run, when every post was answered and every reader has caught up.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
     /// The record of each writer, by name.
     pub writers: BTreeMap<String, Vec<Line>>,
     /// The record of each reader, by name.
     pub readers: BTreeMap<String, Vec<Line>>,
-    /// The rooms that a reader is in, where it is not in all of them.
+    /// The rooms that a reader is in, if it is not in all of them.
     pub rooms_of: BTreeMap<String, BTreeSet<String>>,
     /// The log of each room in the end, oldest first.
     pub logs: BTreeMap<String, Vec<Entry>>,
@@ -25,12 +26,12 @@ pub struct Evidence {
 /// What is wrong. Each names the invariant that it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// I1: acknowledged, and not in the log.
+    /// I1: acknowledged, but not in the log.
     LostAck {
         /// The post.
         id: String,
     },
-    /// I5: acknowledged at one position, and stored at another.
+    /// I5: acknowledged at one position, but stored at another.
     MovedAck {
         /// The post.
         id: String,
@@ -44,7 +45,7 @@ pub enum Violation {
         /// The post.
         id: String,
     },
-    /// I5: sent again until it was answered, and not in the log.
+    /// I5: sent again until it was answered, but not in the log.
     Unsettled {
         /// The post.
         id: String,
@@ -56,9 +57,9 @@ pub enum Violation {
         /// The position that should have come.
         expected: u64,
     },
-    /// I2: a reader was not shown a position: it came to a later one, or to the end of the run, without it.
+    /// I2: a reader was not shown a position before a later one or the end of the run.
     Hole {
-        /// Whom.
+        /// The reader.
         reader: String,
         /// The room.
         room: String,
@@ -67,23 +68,23 @@ pub enum Violation {
     },
     /// I2: a reader was shown a position again, or an earlier one later.
     Repeated {
-        /// Whom.
+        /// The reader.
         reader: String,
         /// The room.
         room: String,
         /// The position.
         seq: u64,
     },
-    /// I3: a reader was shown what is not in the log.
+    /// I3: a reader was shown an entry that is not in the log.
     Phantom {
-        /// Whom.
+        /// The reader.
         reader: String,
         /// The room.
         room: String,
         /// The position.
         seq: u64,
     },
-    /// I4: an author's earlier post stands behind a later one.
+    /// I4: an author's earlier post comes after a later one.
     Reordered {
         /// The post that was sent first.
         earlier: String,
@@ -99,7 +100,7 @@ pub enum Violation {
     },
     /// I6: a reader learned of a room that it is not in.
     Leaked {
-        /// Who.
+        /// The reader.
         reader: String,
         /// The room.
         room: String,
@@ -115,7 +116,7 @@ struct Stored<'a> {
     doubled: Vec<&'a str>,
 }
 
-/// Everything that is wrong, in the order of the rules, at most 20 of it.
+/// Returns the violations in the order of the rules, at most 20.
 pub fn check(evidence: &Evidence) -> Vec<Violation> {
     let stored = Stored::of(evidence);
     let mut found = logs(evidence, &stored);
@@ -137,7 +138,7 @@ fn as_epoch(line: &Line) -> &str {
 }
 
 impl Evidence {
-    /// Adds a reader that is in the lobby alone.
+    /// Adds a reader that is only in the lobby.
     pub fn add_reader(&mut self, name: &str, lines: Vec<Line>) {
         self.readers.insert(name.to_owned(), lines);
         self.rooms_of.insert(name.to_owned(), BTreeSet::from(["lobby".to_owned()]));
@@ -160,7 +161,7 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// The logs by themselves, and against what was sent at all.
+/// Checks the logs by themselves, and against everything that was sent.
 fn logs(evidence: &Evidence, stored: &Stored<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
     for (room, log) in &evidence.logs {
@@ -188,7 +189,7 @@ fn logs(evidence: &Evidence, stored: &Stored<'_>) -> Vec<Violation> {
     found
 }
 
-/// What a writer was promised.
+/// Checks what a writer was promised.
 fn written(lines: &[Line], stored: &Stored<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut acked = HashSet::new();
@@ -203,7 +204,7 @@ fn written(lines: &[Line], stored: &Stored<'_>) -> Vec<Violation> {
             Some(_) => {}
         }
     }
-    // Per room, the post that stands furthest back so far.
+    // The latest post of each room so far.
     let mut last: HashMap<&str, (u64, &str)> = HashMap::new();
     for line in lines {
         let Line::Sent { room, id } = line else { continue };
@@ -222,7 +223,7 @@ fn written(lines: &[Line], stored: &Stored<'_>) -> Vec<Violation> {
     found
 }
 
-/// What a reader was shown.
+/// Checks what a reader was shown.
 fn shown(reader: &str, lines: &[Line], evidence: &Evidence) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut cursors: BTreeMap<&str, u64> = BTreeMap::new();

@@ -1,7 +1,7 @@
-//! The clients of a ledger run: programs that may be killed at any moment, and go on from their record.
+//! The clients of a ledger run: programs that may be killed at any moment, and continue from their record.
 //!
-//! They speak the wire by hand and without the caution of the client library, which would repair, or hide, what a
-//! broken server does; and they come back at once, where a polite client waits.
+//! They speak the wire protocol by hand, without the caution of the client library, which would repair or hide what a
+//! broken server does. They reconnect at once, where a polite client waits.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use super::record::{self, Entry, Line, Record};
 use crate::{PASSWORD, TestPeer};
 
-/// Posts on their way at once: as many as a server takes from one session.
+/// Posts on their way at once: as many as a server accepts from one session.
 const WINDOW: usize = lanchat_model::limits::UNACKED_PER_SESSION_MAX;
-/// Between two attempts to connect.
+/// The pause between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Silence after which a connection is given up: longer than any stall, and made good by a new one.
+/// Silence after which a connection is given up and replaced: longer than any stall.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// The room of the initiated. Everybody is in the lobby.
+/// A room that only some clients are in. Everybody is in the lobby.
 pub const VAULT: &str = "vault";
 
 /// What a client does.
@@ -29,20 +29,20 @@ pub const VAULT: &str = "vault";
 pub enum Part {
     /// Posts for ever, to the lobby and the vault in turn.
     Write,
-    /// Resends what was not acknowledged, and ends when all is.
+    /// Resends unacknowledged posts, and ends when all are acknowledged.
     Settle,
     /// Reads the lobby and the vault for ever.
     Read,
-    /// Reads until it was shown these positions, and ends.
+    /// Reads until it was shown these positions, then ends.
     ReadUntil(BTreeMap<String, u64>),
-    /// Reads the lobby for ever, and tries to learn something of the vault.
+    /// Reads the lobby for ever, and tries to learn something about the vault.
     Pry,
     /// As `Pry`, until it was shown these positions.
     PryUntil(BTreeMap<String, u64>),
 }
 
 impl Part {
-    /// As words of a command line.
+    /// Returns the part as words of a command line.
     pub fn words(&self) -> Vec<String> {
         let (word, until) = match self {
             Self::Write => ("write", None),
@@ -56,7 +56,7 @@ impl Part {
         std::iter::once(word.to_owned()).chain(until).collect()
     }
 
-    /// From words of a command line.
+    /// Parses the part from words of a command line.
     pub fn parse(words: &[String]) -> Option<Self> {
         let (word, until) = words.split_first()?;
         let positions = until.iter().map(|word| {
@@ -79,14 +79,14 @@ impl Part {
         !matches!(self, Self::Pry | Self::PryUntil(_))
     }
 
-    /// Whether a reader at `cursors` has seen what it was started for.
+    /// Returns whether a reader at `cursors` has seen what it was started for.
     fn is_done(&self, cursors: &BTreeMap<String, u64>) -> bool {
         let (Self::ReadUntil(until) | Self::PryUntil(until)) = self else { return false };
         until.iter().all(|(room, seq)| cursors.get(room).is_some_and(|seen| seen >= seq))
     }
 }
 
-/// A client: who it is, and where it keeps what it wrote down.
+/// A client: its name, and where it keeps its record.
 pub struct Client {
     name: String,
     server: SocketAddr,
@@ -95,21 +95,21 @@ pub struct Client {
 }
 
 impl Client {
-    /// The client `name`, whose files are in `folder`.
+    /// Makes the client `name`, whose files are in `folder`.
     pub fn new(name: &str, server: SocketAddr, folder: &Path) -> Self {
         let file = |kind: &str| folder.join(format!("{name}.{kind}"));
         Self { name: name.to_owned(), server, token: file("token"), record: file("record") }
     }
 
-    /// Where the record of this client is.
+    /// Returns where the record of this client is.
     pub fn record(&self) -> &Path {
         &self.record
     }
 
-    /// Plays a part until it is over. Connections that end are made again.
+    /// Plays a part until it is over. Reconnects when a connection ends.
     ///
     /// # Errors
-    /// Those of the client's own files; those of the server it lives with.
+    /// Errors of the client's own files. Errors of the server are handled.
     pub fn play(&self, part: &Part) -> io::Result<()> {
         let lines = record::read(&self.record);
         let mut record = Record::open(&self.record)?;
@@ -125,16 +125,16 @@ impl Client {
                     _ => read(peer, part, &mut cursors, &mut record)?,
                 }
             }
-            // Anything may have happened; a moment later it may be over.
+            // Anything may have happened, and it may be over in a moment.
             thread::park_timeout(PAUSE);
         }
     }
 
-    /// Connects, logs in and enters the rooms. `None`: not now.
+    /// Connects, logs in and enters the rooms. Returns `None` if that is not possible now.
     fn enter(&self, part: &Part, record: &mut Record) -> io::Result<Option<TestPeer>> {
         let Ok(mut peer) = TestPeer::try_connect(self.server, PATIENCE) else { return Ok(None) };
         let Some(welcome) = self.log_in(&mut peer) else { return Ok(None) };
-        // The token before this one stays good until this one was used: a kill in between locks nobody out.
+        // The previous token stays valid until this one is used, so a kill in between does not lock anybody out.
         let token = welcome["token"].as_str().unwrap_or_default();
         let fresh = self.token.with_extension("fresh");
         std::fs::write(&fresh, token)?;
@@ -150,7 +150,8 @@ impl Client {
         Ok(Some(peer))
     }
 
-    /// By token, else by password, else as somebody new. `None`: the connection ended, or nothing is granted now.
+    /// Logs in by token, otherwise by password, otherwise as a new account. Returns `None` if the connection ended, or
+    /// the server refuses for now.
     fn log_in(&self, peer: &mut TestPeer) -> Option<Value> {
         let mut ask = |frame: Value| peer.try_answer_to("login", frame);
         if let Ok(token) = std::fs::read_to_string(&self.token) {
@@ -169,7 +170,7 @@ impl Client {
     }
 }
 
-/// What a writer has not been answered for, and the number of its next post.
+/// A writer's unanswered posts, and the number of its next post.
 struct Outbox {
     writer: String,
     waiting: VecDeque<(String, String)>,
@@ -193,13 +194,13 @@ impl Outbox {
     }
 
     fn settle(&mut self, id: &str) {
-        // Answers come in order, so that the search ends at once.
+        // Answers come in order, so the search ends at once.
         if let Some(at) = self.waiting.iter().position(|(_, waiting)| waiting == id) {
             self.waiting.remove(at);
         }
     }
 
-    /// New posts until the window is full, as lines of the record.
+    /// Makes new posts until the window is full, as lines of the record.
     fn fill(&mut self) -> Vec<Line> {
         let first = self.waiting.len();
         while self.waiting.len() < WINDOW {
@@ -212,13 +213,14 @@ impl Outbox {
     }
 }
 
-/// 32 hex digits that name a post of a writer.
+/// Returns 32 hex digits that identify a writer's post.
 fn post_id(writer: &str, number: u64) -> String {
     let name = writer.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     format!("{name:016x}{number:016x}")
 }
 
-/// Posts until the connection ends, or nothing is left to settle. Bursts: all of a window, then all of its answers.
+/// Posts until the connection ends, or nothing is left to settle. It works in bursts: a full window, then all of its
+/// answers.
 fn write(mut peer: TestPeer, part: &Part, outbox: &mut Outbox, record: &mut Record) -> io::Result<()> {
     loop {
         if *part == Part::Write {
@@ -243,7 +245,7 @@ fn write(mut peer: TestPeer, part: &Part, outbox: &mut Outbox, record: &mut Reco
                 }
             }
             if frames.iter().any(|frame| frame["type"] == "error") {
-                // Refused: later ones must not overtake it, so what is left begins again.
+                // The post was refused. Later ones must not overtake it, so everything left is sent again.
                 return Ok(());
             }
             under_way -= acks.len().min(under_way);
@@ -254,20 +256,20 @@ fn write(mut peer: TestPeer, part: &Part, outbox: &mut Outbox, record: &mut Reco
     }
 }
 
-/// The next frame, and those that came along with it: they are written down along with it.
+/// Returns the next frame, and those that arrived with it, which are written down together.
 fn next_frames(peer: &mut TestPeer) -> Option<Vec<Value>> {
     let first = peer.next_frame()?;
     Some(std::iter::once(first).chain(std::iter::from_fn(|| peer.ready_frame())).collect())
 }
 
-/// The line for an ack; other frames have none.
+/// Returns the line for an ack, or `None` for other frames.
 fn acked(frame: &Value) -> Option<Line> {
     let word = |key: &str| frame[key].as_str().map(str::to_owned);
     let line = || Some(Line::Acked { room: word("room")?, id: word("id")?, seq: frame["seq"].as_u64()? });
     if frame["type"] == "ack" { line() } else { None }
 }
 
-/// Reads until the connection ends, or what it was started for was shown.
+/// Reads until the connection ends, or the wanted positions were shown.
 fn read(
     mut peer: TestPeer,
     part: &Part,
@@ -293,12 +295,12 @@ fn read(
     Ok(())
 }
 
-/// The line for an entry; other frames have none.
+/// Returns the line for an entry, or `None` for other frames.
 pub fn seen(frame: &Value) -> Option<Line> {
     Some(Line::Seen { room: frame["room"].as_str()?.to_owned(), entry: entry_of(frame)? })
 }
 
-/// The entry in a frame, if it is one.
+/// Returns the entry in a frame, if it is one.
 pub(super) fn entry_of(frame: &Value) -> Option<Entry> {
     let kind = frame["type"].as_str()?;
     let (id, post) = match kind {
@@ -310,7 +312,7 @@ pub(super) fn entry_of(frame: &Value) -> Option<Entry> {
     Some(Entry { seq: frame["seq"].as_u64()?, author, id: id.to_owned(), post: post.to_owned() })
 }
 
-/// What an answer of the vault tells somebody who is not in it; a refusal tells nothing.
+/// Returns what an answer reveals about the vault to a client that is not in it; a refusal reveals nothing.
 fn leaked(answer: &Value) -> Option<Line> {
     if answer["type"] == "error" {
         return None;

@@ -1,4 +1,4 @@
-//! The log of a room as the server has it in the end: read backwards by `history`, a path that delivery does not share.
+//! The log of a room as the server has it at the end: read backwards by `history`, a path that delivery does not share.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::client::entry_of;
 use super::record::Entry;
 use crate::TestPeer;
 
-/// All entries of a room that `peer` is in, oldest first.
+/// Returns all entries of a room that `peer` is in, oldest first.
 ///
 /// # Panics
 /// When the server refuses, or a page does not move.

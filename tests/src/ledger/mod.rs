@@ -1,8 +1,8 @@
-//! The ledger: what clients sent, were acknowledged and were shown, written down outside the server, against what
-//! the server has in the end.
+//! The ledger: a record, kept outside the server, of what clients sent, were acknowledged and were shown. It is
+//! compared with what the server has at the end.
 //!
 //! Writers and readers are processes of their own ([`client`]), each with a [`record`] on disk. A [`Nemesis`] breaks
-//! the server, the link and the clients under their hands; an [`Arena`] holds all of them. The [`checker`] reads the
+//! the server, the link and the clients while they work; an [`Arena`] holds all of them. The [`checker`] reads the
 //! records and the log, and names what is wrong.
 
 mod arena;

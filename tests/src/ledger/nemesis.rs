@@ -20,9 +20,9 @@ pub enum Fault {
     HalfClose,
     /// The link lets nothing pass for a while.
     Stall,
-    /// The server is stopped, and goes on.
+    /// The server is stopped, and continued.
     StopServer,
-    /// A client is stopped, and goes on.
+    /// A client is stopped, and continued.
     StopClient,
 }
 
@@ -46,12 +46,12 @@ pub struct Nemesis {
 }
 
 impl Nemesis {
-    /// One that acts as `seed` says.
+    /// Makes a nemesis that acts as `seed` says.
     pub fn new(seed: Seed) -> Self {
         Self { seed, tally: Tally::new() }
     }
 
-    /// Does everything once, and then mostly kills, until the server was killed `kills` times.
+    /// Causes every fault once, and then mostly kills, until the server was killed `kills` times.
     pub fn torment(&mut self, arena: &mut Arena, kills: usize) {
         for fault in FAULTS {
             self.pause();
@@ -65,7 +65,7 @@ impl Nemesis {
         }
     }
 
-    /// Does one thing, now.
+    /// Causes one fault now.
     pub fn strike(&mut self, arena: &mut Arena, fault: Fault) {
         *self.tally.entry(fault).or_default() += 1;
         let client = self.seed.below(arena.clients() as u64) as usize;
@@ -97,11 +97,11 @@ impl Nemesis {
 
     /// Waits as long as the seed says.
     pub fn pause(&mut self) {
-        // Not a wait for something to happen: the moment is what is random here.
+        // This does not wait for an event: the moment itself has to be random.
         thread::park_timeout(self.seed.pause());
     }
 
-    /// How often each fault happened.
+    /// Returns how often each fault happened.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }

@@ -1,7 +1,7 @@
-//! Records: what one client wrote down, line by line, on a disk that the server does not have.
+//! Records: what one client wrote down, line by line, on a disk that the server does not use.
 //!
 //! A line is written before it is acted on: a send before it goes out, an ack before its post leaves the outbox, an
-//! entry before the cursor moves. So the record is the outbox and the cursor store of its client as well.
+//! entry before the cursor moves. So the record is also the outbox and the cursor store of its client.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -34,20 +34,20 @@ pub enum Line {
         /// What.
         entry: Entry,
     },
-    /// The epoch, as a welcome says.
+    /// The epoch that a welcome named.
     Epoch(String),
 }
 
-/// An entry of a log, as somebody was shown it.
+/// An entry of a log, as it was shown to a client.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Entry {
     /// Its position.
     pub seq: u64,
     /// The author.
     pub author: String,
-    /// The id that it goes by; `-` for a join or a leave.
+    /// Its id; `-` for a join or a leave.
     pub id: String,
-    /// What it says, up to the first space: the id under which its author sent it.
+    /// Its text up to the first space: the id under which its author sent it.
     pub post: String,
 }
 
@@ -82,10 +82,10 @@ impl Line {
     }
 }
 
-/// Reads a record. A last line without its end was never acted on, and does not count.
+/// Reads a record. A last line without a line end was never acted on, and does not count.
 ///
 /// # Panics
-/// When the file is damaged, or cannot be read though it is there.
+/// When the file is damaged, or exists but cannot be read.
 pub fn read(path: &Path) -> Vec<Line> {
     if !path.exists() {
         return Vec::new();
@@ -96,13 +96,13 @@ pub fn read(path: &Path) -> Vec<Line> {
     whole.lines().map(line).collect()
 }
 
-/// A record that grows.
+/// A growing record.
 pub struct Record {
     file: File,
 }
 
 impl Record {
-    /// Opens a record, and cuts off a last line that a kill left by half.
+    /// Opens a record, and cuts off a last line that a kill left incomplete.
     ///
     /// # Errors
     /// Those of the file.
@@ -129,7 +129,7 @@ impl Record {
     }
 }
 
-/// The last position that was seen, by room: where to go on reading.
+/// Returns the last position that was seen in each room, where reading continues.
 pub fn cursors(lines: &[Line]) -> BTreeMap<String, u64> {
     let mut cursors = BTreeMap::new();
     for line in lines {

@@ -1,8 +1,8 @@
-//! Chance that can be had again: everything random in a ledger run comes from one number.
+//! Repeatable randomness: everything random in a ledger run comes from one number.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A source of chance (SplitMix64).
+/// A random number generator (SplitMix64).
 #[derive(Clone, Debug)]
 pub struct Seed {
     start: u64,
@@ -10,29 +10,29 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// The number in `LANCHAT_SEED`, else one from the clock. Whoever takes it prints it.
+    /// Starts from the number in `LANCHAT_SEED`, otherwise from the clock. The caller prints it.
     pub fn from_environment() -> Self {
         let given = std::env::var("LANCHAT_SEED").ok().and_then(|text| text.parse().ok());
         let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self::new(given.unwrap_or_else(|| clock().as_micros() as u64))
     }
 
-    /// From a number.
+    /// Starts from a number.
     pub fn new(start: u64) -> Self {
         Self { start, state: start }
     }
 
-    /// The number that it began with.
+    /// Returns the number that it started from.
     pub fn start(&self) -> u64 {
         self.start
     }
 
-    /// Another source, for a part that runs beside this one.
+    /// Returns another generator, for a part that runs in parallel.
     pub fn branch(&self, number: u64) -> Self {
         Self { start: self.start, state: self.start ^ (number + 1).wrapping_mul(0xd1b5_4a32_d192_ed03) }
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub fn number(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
@@ -41,25 +41,25 @@ impl Seed {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`, which is not 0.
+    /// Returns a number below `bound`, which must not be 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.number() % bound
     }
 
-    /// A place in a list of so many, which is not empty.
+    /// Returns an index into a list of `len` items, which must not be empty.
     pub fn index(&mut self, len: usize) -> usize {
         (self.number() % len as u64) as usize
     }
 
-    /// From 1 to 500 ms, and half of the times at most 22 ms: a crash during a start or a login is as likely as one
-    /// in full swing.
+    /// Returns 1 to 500 ms, half of the time at most 22 ms: a crash during a start or a login is as likely as one
+    /// during normal work.
     pub fn pause(&mut self) -> Duration {
         let exponent = self.below(1_000_000) as f64 / 1e6;
         Duration::from_micros((1000.0 * 500_f64.powf(exponent)) as u64)
     }
 }
 
-/// Whether `LANCHAT_LEDGER=long` asks for the run that is too long for every day.
+/// Returns whether `LANCHAT_LEDGER=long` asks for the run that is too long for daily use.
 pub fn long_run() -> bool {
     std::env::var("LANCHAT_LEDGER").is_ok_and(|value| value == "long")
 }

@@ -1,4 +1,5 @@
-//! What a log must be after a cut, given what its author knew before: a pure function, with a name for every flaw.
+//! What a log must hold after a power cut, given what its author knew before: a pure function, with a name for every
+//! flaw.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,18 +8,18 @@ use serde_json::Value;
 /// What the author of messages knew at some instant.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// Ids of all that was ever sent, and their texts.
+    /// The ids of all messages ever sent, and their texts.
     pub sent: BTreeMap<String, String>,
-    /// Ids of what was acknowledged or shown, and the positions that it was given.
+    /// The ids of messages that were acknowledged or shown, and their positions.
     pub acked: BTreeMap<String, u64>,
 }
 
 /// A breach of the delivery contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// A message was acknowledged or shown at this position, and is not there.
+    /// A message was acknowledged or shown at this position, but is not there.
     LostAck(String, u64),
-    /// An account was welcomed, and is not there.
+    /// An account was welcomed, but is not there.
     LostAccount(String),
     /// A message is there more than once.
     Doubled(String),
@@ -28,7 +29,7 @@ pub enum Flaw {
     Phantom(String),
 }
 
-/// All that is wrong with `log`, the frames of all entries of a room in the order of their delivery.
+/// Returns all flaws of `log`, the frames of all entries of a room in the order of their delivery.
 pub fn flaws(ledger: &Ledger, log: &[Value]) -> Vec<Flaw> {
     let mut flaws = Vec::new();
     let mut found = BTreeMap::new();

@@ -1,8 +1,8 @@
-//! A disk that loses what was not synced: what a machine finds when it is switched on after a power cut.
+//! A disk that loses unsynced data: what a computer finds when it is switched on after a power cut.
 //!
-//! Stricter than the file systems that are in use: contents are durable after a sync of the file, names after a sync
-//! of their folder. Of the rest any part may have reached the disk: of contents any set of 4 KiB pages, of names any
-//! number of the oldest changes.
+//! It is stricter than real file systems: contents are durable after a sync of the file, names after a sync of their
+//! folder. Any part of the rest may have reached the disk: any set of 4 KiB pages of the contents, and any number of
+//! the oldest changes of names.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs;
@@ -12,15 +12,15 @@ use std::path::{Component, Path};
 use crate::ledger::Seed;
 use crate::power::Event;
 
-/// What is written to a disk in one piece.
+/// The bytes that a disk writes in one piece.
 const PAGE: u64 = 4096;
 
-/// What becomes of what was not synced.
+/// What becomes of unsynced data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Survival {
     /// All of it is lost.
     Nothing,
-    /// Chance says, page by page.
+    /// Chance decides, page by page.
     Some,
     /// All of it was written just in time.
     Everything,
@@ -78,7 +78,7 @@ impl Default for Disk {
 }
 
 impl Disk {
-    /// Lets something happen to it.
+    /// Applies an event to it.
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Opened(path) => self.open(path),
@@ -162,7 +162,7 @@ impl Disk {
     }
 
     fn change(&mut self, path: &Path, naming: impl FnOnce(String) -> Naming) {
-        // The root itself is there whatever happens.
+        // The root itself always exists.
         let Some(parent) = path.parent() else { return };
         let Some(Node::Folder(folder)) = self.find(parent) else { return };
         let naming = naming(name_of(path));
@@ -188,7 +188,7 @@ impl Disk {
         }
     }
 
-    /// Writes what is found after a cut at this instant into the folder `target`.
+    /// Writes the contents after a cut at this instant into the folder `target`.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -222,7 +222,7 @@ impl Disk {
                     self.restore(inner, &path, survival, chance, contents)?;
                 }
                 Node::File(file) => {
-                    // Two names of one file show the same.
+                    // Two names of one file show the same contents.
                     let bytes =
                         contents.entry(file).or_insert_with(|| self.files[file].after_cut(survival, chance));
                     fs::write(&path, bytes)?;
@@ -292,7 +292,7 @@ fn name_of(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    /// The files after a cut, and what is in them.
+    /// Returns the files after a cut, and what is in them.
     fn found(events: &[Event], survival: Survival, seed: u64) -> BTreeMap<String, Vec<u8>> {
         let mut disk = Disk::default();
         events.iter().for_each(|event| disk.apply(event));

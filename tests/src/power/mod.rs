@@ -1,9 +1,9 @@
-//! Power cuts, without a power switch: what a server asks of the kernel is written down by `strace`, and a disk is
-//! replayed from it up to any instant, keeping what was synced and, of the rest, what chance spares.
+//! Power cuts without a power switch: `strace` records the server's system calls. A disk is replayed from them up to
+//! any instant; it keeps what was synced and, of the rest, what chance spares.
 //!
-//! Two proofs come from one trace: [`Disk`] says what a machine finds when it is switched on again, and
+//! Two proofs come from one trace: [`Disk`] says what a computer finds when it is switched on again, and
 //! [`acks_before_their_sync`] says whether an acknowledgement left before the sync that covers its message. Neither
-//! knows how the server stores what it stores.
+//! knows how the server stores its data.
 
 mod audit;
 mod disk;

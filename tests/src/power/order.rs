@@ -1,4 +1,4 @@
-//! No acknowledgement before its sync: read off a trace of a conversation in lock step.
+//! Checks that no acknowledgement leaves before its sync, in the trace of a conversation in lock step.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::power::{Event, Trace};
 /// One message whose author waited for the acknowledgement before anything else happened.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// A text that stands in no other message.
+    /// A text that no other message holds.
     pub text: String,
     /// The port of a connection that was opened before the message was sent.
     pub before: u16,
@@ -15,12 +15,12 @@ pub struct Exchange {
     pub after: u16,
 }
 
-/// The texts of those exchanges in which something was sent to the author, the connection from `author`, before the
-/// bytes of the message were covered by a sync.
+/// Returns the texts of the exchanges in which something was sent to the author, the connection from `author`, before a
+/// sync covered the bytes of the message.
 ///
 /// # Panics
-/// When the trace is none of these exchanges: a connection, a message or its acknowledgement is not in it. A check
-/// that sees nothing must not be taken for one that finds nothing.
+/// When the trace does not hold these exchanges: a connection, a message or its acknowledgement is missing. A check
+/// that sees nothing must not pass for one that finds nothing.
 pub fn acks_before_their_sync(trace: &Trace, author: u16, exchanges: &[Exchange]) -> Vec<String> {
     let at = |port, from| {
         trace.accepted(port, from).unwrap_or_else(|| panic!("no connection from port {port} in the trace"))
@@ -47,7 +47,7 @@ fn holds(event: &Event, text: &str) -> bool {
     matches!(event, Event::Wrote(_, _, bytes) if crate::stream::contains(bytes, text.as_bytes()))
 }
 
-/// Where a sync ends that began behind the write at `stored`, of the same file.
+/// Returns where the first sync ends that began after the write at `stored` to the same file.
 fn covered(span: &[Event], stored: usize) -> Option<usize> {
     let Event::Wrote(path, ..) = &span[stored] else { return None };
     let is = |event: &Event, wanted: fn(PathBuf) -> Event| *event == wanted(path.clone());

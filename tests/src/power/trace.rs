@@ -1,7 +1,7 @@
-//! What a server asked of the kernel, in order: the log of `strace`, read.
+//! The server's system calls in order, read from the log of `strace`.
 //!
 //! `strace` stops a thread at the entry of a call and again at its exit, and writes each down before the thread goes
-//! on. So what one thread did because of another stands behind it in the log.
+//! on. So what one thread did because of another comes after it in the log.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ use std::process::Command;
 
 use crate::skipped;
 
-/// Calls that change files, make them durable, or speak with others.
+/// Calls that change files, make them durable, or talk to others.
 const CALLS: &str = "trace=openat,pwrite64,write,writev,sendto,fsync,fdatasync,ftruncate,mkdir,rename,renameat,\
                      renameat2,link,linkat,unlink,unlinkat,accept4";
 
-/// Something that the kernel was asked. Paths are below the folder that is watched.
+/// A request to the kernel. Paths are below the watched folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A file was opened, and made if there was none.
+    /// A file was opened, and made if it did not exist.
     Opened(PathBuf),
-    /// Bytes were written, at a position or behind those that were written before.
+    /// Bytes were written, at a position or after the last ones.
     Wrote(PathBuf, Option<u64>, Vec<u8>),
     /// A file was cut or stretched to a size.
     Resized(PathBuf, u64),
@@ -28,9 +28,9 @@ pub enum Event {
     Synced(PathBuf),
     /// A folder was made.
     MadeFolder(PathBuf),
-    /// A name was given to what had another one.
+    /// A file or folder was renamed.
     Renamed(PathBuf, PathBuf),
-    /// A second name was given.
+    /// A file was given a second name.
     Linked(PathBuf, PathBuf),
     /// A name was removed.
     Removed(PathBuf),
@@ -40,16 +40,16 @@ pub enum Event {
     Sent(String),
 }
 
-/// The words that start a program under the tracer: its log comes out of the program's stderr, and ends when the
-/// program and all its threads have. The program itself is the child that is started, so signals reach it.
+/// Returns the words that start a program under the tracer. The log comes out of the program's stderr, and ends when
+/// the program and all its threads have ended. The program itself is the started child, so signals reach it.
 pub fn tracer(more: &[&str]) -> Vec<String> {
     let words = ["strace", "-D", "-f", "-qq", "-xx", "-y", "-s", "1048576", "-e", CALLS];
-    // The program's own words would stand between those of the tracer.
+    // The program's own output would mix with the tracer's.
     let quiet = ["sh", "-c", "exec \"$0\" \"$@\" 2>/dev/null"];
     words.iter().chain(more).chain(&quiet).map(|word| (*word).to_owned()).collect()
 }
 
-/// Whether there is a tracer, and it may trace; if not, that is said in one line.
+/// Returns whether there is a tracer that may trace. If not, a line says so.
 pub fn can_trace() -> bool {
     let tried = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).output();
     let works = tried.is_ok_and(|output| output.status.success());
@@ -78,8 +78,8 @@ impl Trace {
         &self.events
     }
 
-    /// Where a connection from `port` was accepted, the first one at or behind `from`, and the name of its socket. The system
-    /// may use a port again: whoever asks for several connections asks in their order.
+    /// Returns where a connection from `port` was accepted, the first one at or after `from`, and the name of its
+    /// socket. The system may use a port again, so ask for several connections in their order.
     pub fn accepted(&self, port: u16, from: usize) -> Option<(usize, &str)> {
         self.events.iter().enumerate().skip(from).find_map(|(at, event)| match event {
             Event::Accepted(from, socket) if *from == port => Some((at, socket.as_str())),
@@ -90,7 +90,7 @@ impl Trace {
 
 struct Reader {
     root: PathBuf,
-    /// Calls that have been entered and not left, by thread.
+    /// Calls that were entered but have not returned, by thread.
     begun: HashMap<String, String>,
     events: Vec<Event>,
 }
@@ -116,7 +116,7 @@ impl Reader {
         }
     }
 
-    /// What holds from the moment that a call is made.
+    /// Takes in a call that was entered.
     fn entered(&mut self, call: &str) {
         let Some((name, arguments)) = call.split_once('(') else { return };
         // A call that failed at once changed nothing.
@@ -140,7 +140,7 @@ impl Reader {
         self.events.extend(event.or(sent.map(Event::Sent)));
     }
 
-    /// What holds when a call has succeeded.
+    /// Takes in a call that has succeeded.
     fn left(&mut self, call: &str) {
         let Some((name, arguments)) = call.split_once('(') else { return };
         let Some((arguments, result)) = arguments.rsplit_once(" = ") else { return };
@@ -166,13 +166,13 @@ impl Reader {
         self.events.extend(event);
     }
 
-    /// The file that the first argument, a descriptor, stands for.
+    /// Returns the file that the first argument, a descriptor, stands for.
     fn below_root(&self, arguments: &str) -> Option<PathBuf> {
         let path = unescape(annotation(arguments)?);
         self.relative(Path::new(std::str::from_utf8(&path).ok()?))
     }
 
-    /// The paths among the arguments; one that is relative belongs to the folder before it.
+    /// Returns the paths among the arguments; a relative one belongs to the folder before it.
     fn paths(&self, arguments: &str) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for (at, _) in arguments.match_indices('"').step_by(2) {
@@ -191,36 +191,36 @@ impl Reader {
     }
 }
 
-/// What stands in angle brackets behind a descriptor.
+/// Returns what is in angle brackets after a descriptor.
 fn annotation(arguments: &str) -> Option<&str> {
     let (descriptor, rest) = arguments.split_once('<')?;
     let is_descriptor = !descriptor.is_empty() && descriptor.bytes().all(|byte| byte.is_ascii_digit());
     is_descriptor.then(|| rest.split('>').next()).flatten()
 }
 
-/// The name of the socket that a descriptor stands for.
+/// Returns the name of the socket that a descriptor stands for.
 fn socket(arguments: &str) -> Option<String> {
     let name = unescape(annotation(arguments)?);
     name.starts_with(b"socket:").then(|| String::from_utf8_lossy(&name).into_owned())
 }
 
-/// The port in an address.
+/// Returns the port in an address.
 fn port(arguments: &str) -> Option<u16> {
     let (_, rest) = arguments.split_once("htons(")?;
     rest.split(')').next()?.parse().ok()
 }
 
-/// The number at the start of a piece of text.
+/// Returns the number at the start of a piece of text.
 fn number(text: &str) -> Option<u64> {
     text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// The strings among the arguments.
+/// Returns the strings among the arguments.
 fn strings(arguments: &str) -> impl Iterator<Item = Vec<u8>> + '_ {
     arguments.split('"').skip(1).step_by(2).map(unescape)
 }
 
-/// Bytes that are written as `\x68\x69`.
+/// Returns the bytes written as `\x68\x69`.
 fn unescape(text: &str) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let pair = |pair: &[u8]| Some(digit(*pair.get(2)?)? << 4 | digit(*pair.get(3)?)?);

@@ -5,10 +5,10 @@ use std::fs;
 
 use crate::source::{expect_none, files, root};
 
-/// Words with a slash that are no paths.
+/// Words with a slash that are not paths.
 const NO_PATHS: [&str; 3] = ["lanchat/1", "http/1.1", "application/octet-stream"];
 
-/// Text in backquotes that looks like a path of this repository, perhaps with `::test_name` behind it.
+/// Returns text in backquotes that looks like a path of this repository, perhaps with `::test_name` after it.
 fn paths(text: &str) -> impl Iterator<Item = &str> {
     let quoted = text.split('`').skip(1).step_by(2);
     quoted.filter(|word| {
@@ -22,7 +22,7 @@ fn paths(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Why a path that a document names is wrong, if it is.
+/// Returns why a path that a document names is wrong, if it is.
 fn wrong(path: &str) -> Option<&'static str> {
     let (file, test) = path.split_once("::").map_or((path, None), |(file, test)| (file, Some(test)));
     let file = root().join(file);

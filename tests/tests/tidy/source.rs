@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders that hold nothing written by hand.
+/// Folders without handwritten files.
 const SKIPPED: [&str; 5] = [".git", "target", "corpus", "seeds", "artifacts"];
 
 /// A file, by its path from the root of the repository.
@@ -21,18 +21,18 @@ impl File {
         self.path.ends_with(".rs")
     }
 
-    /// The source without what is said in it: comments, strings and characters are spaces, lines stay lines.
+    /// Returns the source with comments, strings and characters blanked; lines stay lines.
     pub(crate) fn code(&self) -> String {
         blank(self.text())
     }
 }
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Every file of the repository, without build products.
+/// Returns every file of the repository, without build products.
 pub(crate) fn files() -> Vec<File> {
     let root = root();
     let (mut folders, mut found) = (vec![root.clone()], Vec::new());
@@ -46,7 +46,7 @@ pub(crate) fn files() -> Vec<File> {
                 folders.push(path);
             } else {
                 let name = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
-                // A file may go while we look: an editor's, or a test's.
+                // A file may vanish meanwhile: an editor's, or a test's.
                 if let Ok(bytes) = fs::read(&path) {
                     found.push(File { path: name, bytes });
                 }
@@ -57,7 +57,7 @@ pub(crate) fn files() -> Vec<File> {
     found
 }
 
-/// The Rust files of the repository.
+/// Returns the Rust files of the repository.
 pub(crate) fn rust_files() -> Vec<File> {
     let found: Vec<File> = files().into_iter().filter(File::is_rust).collect();
     assert!(found.len() > 30, "the sources were not found");
@@ -69,7 +69,7 @@ pub(crate) fn expect_none(what: &str, findings: &[String]) {
     assert!(findings.is_empty(), "{what}\n  {}\n", findings.join("\n  "));
 }
 
-/// How many bytes the literal or comment at the start of `rest` has; 0 if there is none.
+/// Returns how many bytes the literal or comment at the start of `rest` has; 0 if there is none.
 fn literal(rest: &str) -> usize {
     let line = || rest.find('\n').unwrap_or(rest.len());
     if rest.starts_with("//") {
@@ -88,7 +88,7 @@ fn literal(rest: &str) -> usize {
     match rest.as_bytes() {
         [b'"', ..] => quoted(rest, '"'),
         [b'\'', b'\\', ..] => quoted(rest, '\''),
-        // A character, not a lifetime: a quote stands behind exactly one character.
+        // This is a character, not a lifetime: a quote comes after exactly one character.
         [b'\'', ..] => {
             let end = rest.char_indices().nth(2);
             end.filter(|(_, c)| *c == '\'').map_or(0, |(at, _)| at + 1)
@@ -114,7 +114,7 @@ fn blank(source: &str) -> String {
     let (mut code, mut at) = (String::with_capacity(source.len()), 0);
     let mut in_word = false;
     while let Some(c) = source[at..].chars().next() {
-        // The r of a word is no raw string.
+        // The r of a word does not start a raw string.
         let length = if in_word && (c == 'r' || c == 'b') { 0 } else { literal(&source[at..]) };
         if length == 0 {
             code.push(c);

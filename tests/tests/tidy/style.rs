@@ -1,4 +1,4 @@
-//! Sizes, names and words: what a reader of the house may rely on.
+//! Sizes, names and words: what a reader of the source may rely on.
 
 use crate::source::{File, expect_none, files, root, rust_files};
 
@@ -23,7 +23,7 @@ fn files_are_short_enough_to_read() {
     expect_none("split these:", &long.collect::<Vec<_>>());
 }
 
-/// Windows has no right to lock a file that was opened to append to, nor to cut it; wine has.
+/// Windows refuses to lock or to truncate a file that was opened for appending; wine does not.
 #[test]
 fn no_file_that_is_locked_or_cut_is_opened_to_append_to() {
     let both = rust_files().into_iter().filter(|file| {
@@ -47,7 +47,7 @@ fn comments_fit_a_screen() {
     expect_none(&format!("at most {COMMENT_COLUMNS_MAX} columns a comment:"), &wide);
 }
 
-/// Name, first line and length of each function that has a body.
+/// Returns the name, first line and length of each function that has a body.
 fn functions(code: &str) -> Vec<(String, usize, usize)> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("fn ") {
@@ -92,7 +92,7 @@ fn the_function_counter_counts() {
     assert_eq!(found, [("one".to_owned(), 4), ("two".to_owned(), 1)]);
 }
 
-/// Where `words` stand in the code of files that `applies` to.
+/// Returns where `words` occur in the code of files for which `applies` holds.
 fn uses(words: &[&str], applies: impl Fn(&File) -> bool) -> Vec<String> {
     let files = rust_files().into_iter().filter(applies);
     files
@@ -123,7 +123,7 @@ fn names_say_something() {
     expect_none("a getter has the name of what it gives:", &uses(&["fn get_"], |_| true));
 }
 
-/// What the server says of a room is parsed where it comes in: only what is typed is told by its first character.
+/// Rooms from the server are parsed where they come in: only typed text is recognised by its first character.
 #[test]
 fn the_client_tells_a_private_chat_by_its_type() {
     let typed = ["client/src/command/room.rs", "client/src/repl/completion.rs"];

@@ -1,4 +1,4 @@
-//! What the server says, and what follows from it.
+//! Handles what the server sends.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::event::Event;
 use crate::requests::{Asker, Request};
 use crate::sentence::{Sentence, quoted};
 
-/// A gap: the server is asked again from the last entry that came, on a fresh connection.
+/// The reason for a gap: the server is asked again from the last entry received, on a fresh connection.
 const LEFT_OUT: &str = "it left out a message";
 
-/// What a request of a user led to, apart from its answer.
+/// The effect of a user's request, apart from its answer.
 enum Outcome {
     /// Nothing.
     Nothing,
@@ -55,8 +55,9 @@ impl Driver {
                 self.tell(Event::Frame { frame, line: text() });
             }
             ServerFrame::KeepAlive(_) => {
-                // An answer is not asked for, but a server that never hears anything may think that nobody is there.
-                // What waits to be written is an answer too, so that a server that reads nothing gets no second one.
+                // The server does not require an answer, but one that never hears anything may think that nobody is
+                // there. Data that waits to be written is a sign of life too, so a server that does not read does not
+                // pile up pings.
                 if let Some(wire) = self.link.wire().filter(|wire| wire.backlog() == 0) {
                     wire.put(&Ping { id: self.shared.request_id() }.into());
                 }
@@ -69,7 +70,7 @@ impl Driver {
         }
     }
 
-    /// An entry of a room's log: each is told once, in order, and never one without those before
+    /// Takes in an entry of a room's log: each is reported once, in order, and never before the entries that precede
     /// it.
     fn entry(&mut self, step: Step, frame: ServerFrame, line: String) {
         match step {
@@ -80,7 +81,7 @@ impl Driver {
         }
     }
 
-    /// A frame of a newer server is skipped; if it is an entry, the cursor moves over it (PROTOCOL
+    /// Skips a frame of an unknown kind, sent by a newer server; if it is an entry, the cursor moves over it (PROTOCOL
     /// §11).
     fn unknown(&mut self, line: &[u8]) {
         #[derive(serde::Deserialize)]
@@ -102,7 +103,7 @@ impl Driver {
         self.tell(Event::Acked { id: post.id, room: post.room.clone(), seq });
     }
 
-    /// The session has a room that it did not have.
+    /// Takes in a room that is new to the session.
     fn room(&mut self, room: Room, line: String) {
         let Some(skipped) = self.delivery.entered(&room) else {
             return self.breach(Sentence::Ours("it puts this account in too many rooms".to_owned()));
@@ -115,7 +116,7 @@ impl Driver {
         }
     }
 
-    /// The answer to a request that has no other consequence than those of [`Outcome`].
+    /// Takes in the answer to a request that has no consequences but those of [`Outcome`].
     async fn answered(&mut self, mut frame: ServerFrame, mut line: String) {
         let id = match &frame {
             ServerFrame::Done(done) => &done.id,
@@ -123,12 +124,12 @@ impl Driver {
             ServerFrame::Members(members) => &members.id,
             ServerFrame::History(history) => &history.id,
             ServerFrame::Whois(whois) => &whois.id,
-            // `pong`, or a greeting that comes twice.
+            // A `pong`, or a repeated greeting.
             _ => return,
         };
-        // An answer to a request of the library itself is of no interest to anybody.
+        // The library's own requests have no asker.
         let Some(request) = self.requests.take(id) else { return };
-        // A token that nobody asked for is none: each one that is kept is a file that is synced.
+        // An unasked token is ignored: keeping one syncs a file.
         if let ServerFrame::Done(done) = &mut frame
             && let Some(token) = done.token.take()
         {
@@ -174,10 +175,10 @@ impl Driver {
         }
     }
 
-    /// The request to resume or to start delivery was refused.
+    /// Handles the refusal of a request to resume or to start delivery.
     async fn not_attached(&mut self, error: ErrorFrame) {
         match self.delivery.reply.take() {
-            // A user asked for it, and nothing is lost: the user decides.
+            // A user asked for delivery, and nothing is lost: the user decides.
             Some(reply) if !error.fatal && !self.away => {
                 self.phase = Phase::Ready;
                 self.delivery.policy = None;
@@ -190,8 +191,7 @@ impl Driver {
         }
     }
 
-    /// A post was not taken: for good, or because the server has a fault and takes it later
-    /// (PROTOCOL §6).
+    /// Handles the refusal of a post: for good, or for now because the server has a fault (PROTOCOL §6).
     fn post_refused(&mut self, id: ClientId, error: &ErrorFrame, line: String) {
         if error.code.severity() == Severity::Fault {
             let retry_in = error.retry_after.map_or(limits::RESEND_AFTER, Duration::from_secs);
@@ -215,14 +215,13 @@ impl Driver {
         request.fail(refusal(error));
     }
 
-    /// The server closes the connection, and says why.
+    /// Handles an error with which the server closes the connection.
     async fn ended(&mut self, error: ErrorFrame) {
         let reason = Sentence::Server(error.reason.clone());
         match error.code {
             ErrorCode::LoggedOut => self.logged_out(reason).await,
             ErrorCode::LoginTimeout => {
-                // A login that crossed with it on the way was not read, and goes on the next
-                // connection.
+                // A login that crossed this error on the wire was not read. It is sent on the next connection.
                 self.requests.unsend();
                 self.lost(reason, None);
             }
@@ -231,7 +230,7 @@ impl Driver {
             }
             _ => {
                 if self.account.is_none() {
-                    // What else could it be about than the login that waits?
+                    // It can only be about the login that waits.
                     self.requests.fail_all(|| refusal(error.clone()));
                 }
                 self.turned_down(error);
@@ -254,7 +253,8 @@ fn refusal(error: ErrorFrame) -> RequestError {
     RequestError::Refused { code: error.code, reason: Sentence::Server(error.reason), retry_after }
 }
 
-/// What is wrong with a line of the server. Parts of it may stand in there, so it is none of our words.
+/// Describes what is wrong with a line from the server. The description may quote the line, so it is marked as foreign
+/// words.
 pub(super) fn not_a_frame(bad: &BadFrame) -> Sentence {
     Sentence::Ours(quoted(&bad.reason))
 }
@@ -262,7 +262,7 @@ pub(super) fn not_a_frame(bad: &BadFrame) -> Sentence {
 /// Gives a request its answer.
 fn answer(request: Request, frame: ServerFrame) {
     match request.asker {
-        // An error says that the asker waits no longer.
+        // An error means that the asker no longer waits.
         Asker::User(reply) => drop(reply.send(Ok(frame))),
         Asker::LogIn { reply, .. } => drop(reply.send(Err(RequestError::BadAnswer(frame.kind())))),
     }

@@ -1,4 +1,4 @@
-//! A server that says what a test tells it to, over real TLS on the loopback.
+//! A server controlled by the test, over real TLS on the loopback.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
@@ -21,10 +21,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
-/// The patience of a test that waits for what has to come: long enough for a loaded machine.
+/// How long a test waits for what has to come: long enough for a loaded computer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// `future`, which has to end.
+/// Waits for `future`, which has to end in time.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
@@ -38,18 +38,18 @@ pub struct Fake {
     config: Arc<ServerConfig>,
     pub id: ServerId,
     pub identity: Arc<Identity>,
-    /// The longest message that it says to take.
+    /// The longest message that it claims to accept.
     pub message_bytes: u64,
     _folder: TempDir,
 }
 
 impl Fake {
-    /// A server with a fresh key.
+    /// Starts a server with a fresh key.
     pub async fn start() -> Self {
         Self::with_alpn(&[ALPN]).await
     }
 
-    /// A server with a fresh key, for these protocols.
+    /// Starts a server with a fresh key, for these protocols.
     pub async fn with_alpn(alpn: &[&[u8]]) -> Self {
         let folder = TempDir::new().unwrap();
         let identity = Arc::new(Identity::load_or_create(&folder.path().join("identity")).unwrap());
@@ -59,7 +59,7 @@ impl Fake {
         Self { listener, config, id: identity.server_id(), identity, message_bytes: 16384, _folder: folder }
     }
 
-    /// The same place, taken over by a server with this configuration.
+    /// Replaces the server, at the same address, by one with this configuration.
     pub fn become_other(&mut self, config: Arc<ServerConfig>) {
         self.config = config;
     }
@@ -76,19 +76,19 @@ impl Fake {
         Target::address(self.address())
     }
 
-    /// The next connection, behind its handshake. An error is what TLS says of it.
+    /// Accepts the next connection and its handshake. An error is the one from TLS.
     pub async fn try_accept(&self) -> std::io::Result<Peer> {
         let (tcp, _) = within("a connection", self.listener.accept()).await?;
         let stream = within("a handshake", TlsAcceptor::from(self.config()).accept(tcp)).await?;
         Ok(Peer { stream, received: Vec::new() })
     }
 
-    /// Closes the next connection without a word, as a server does that has no place before the login.
+    /// Closes the next connection without a word, as a server does that is full before the login.
     pub async fn turn_away(&self) {
         drop(within("a connection", self.listener.accept()).await.unwrap());
     }
 
-    /// The next connection, greeted.
+    /// Accepts and greets the next connection.
     pub async fn accept(&self) -> Peer {
         let mut peer = self.try_accept().await.unwrap();
         peer.send(self.hello()).await;
@@ -102,7 +102,7 @@ impl Fake {
     }
 }
 
-/// The greeting of a server with this id.
+/// Returns the greeting of a server with this id.
 pub fn hello(id: ServerId) -> Value {
     json!({"type": "hello", "server_id": id.to_string(), "name": "fake", "software": "fake 1", "versions": [1],
         "registration": "open", "online": 3,
@@ -135,7 +135,7 @@ impl Peer {
         self.stream.flush().await
     }
 
-    /// The next frame; `None` at the end.
+    /// Reads the next frame; `None` at the end.
     pub async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
@@ -150,23 +150,23 @@ impl Peer {
         }
     }
 
-    /// The next frame, which has to be of this type.
+    /// Reads the next frame, which has to be of this type.
     pub async fn expect(&mut self, kind: &str) -> Value {
         let frame = self.next().await.unwrap_or_else(|| panic!("the end instead of '{kind}'"));
         assert_eq!(frame["type"], kind, "{frame}");
         frame
     }
 
-    /// The bytes that the client sends until it closes.
+    /// Reads the bytes that the client sends until it closes.
     pub async fn drain(mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        // An abrupt end is an end.
+        // An abrupt end counts as an end too.
         let _ = within("the end", self.stream.read_to_end(&mut rest)).await;
         self.received.extend(rest);
         self.received
     }
 
-    /// Answers the login that comes next.
+    /// Answers the next login.
     pub async fn welcome(&mut self, kind: &str, token: &str, rooms: Value) -> Value {
         let request = self.expect(kind).await;
         self.send(json!({"type": "welcome", "id": request["id"], "username": "ana", "display_name": "Ana",
@@ -175,7 +175,7 @@ impl Peer {
         request
     }
 
-    /// Answers the `attach` that comes next, starting where it asks.
+    /// Answers the next `attach`, starting where it asks.
     pub async fn attached(&mut self, rooms: Value) -> Value {
         let request = self.expect("attach").await;
         self.send(json!({"type": "attached", "id": request["id"], "epoch": "e1", "rooms": rooms})).await;
@@ -204,7 +204,7 @@ pub fn message(room: &str, seq: u64) -> Value {
         "message": format!("line {seq}"), "ts": "2026-11-21T05:00:00.123Z"})
 }
 
-/// A room whose log ends at `head`, delivered from `from` on.
+/// Returns a room whose log ends at `head`, delivered from `from` on.
 pub fn room(name: &str, head: u64, from: u64) -> Value {
     json!({"room": name, "head": head, "mark": 0, "from": from, "members": 2})
 }
@@ -232,7 +232,7 @@ pub async fn meet(fake: &Fake, home: &Home) -> (Result<Connection, ConnectError>
     tokio::join!(connect(&target, home), fake.accept())
 }
 
-/// A client that is logged in, and the server's end.
+/// Makes a client that is logged in, and returns the server's end too.
 pub async fn logged_in(fake: &Fake, home: &Home, rooms: Value) -> (Client, Events, Peer) {
     let (connection, mut peer) = meet(fake, home).await;
     let trusted = connection.unwrap().trust(home).unwrap();
@@ -243,7 +243,7 @@ pub async fn logged_in(fake: &Fake, home: &Home, rooms: Value) -> (Client, Event
     (client, events, peer)
 }
 
-/// The same, with delivery started in an empty lobby.
+/// As [`logged_in`], with delivery started in an empty lobby.
 pub async fn attached(fake: &Fake, home: &Home) -> (Client, Events, Peer) {
     let (client, events, mut peer) = logged_in(fake, home, json!([room("lobby", 0, 0)])).await;
     let (attached, _) =
@@ -252,7 +252,7 @@ pub async fn attached(fake: &Fake, home: &Home) -> (Client, Events, Peer) {
     (client, events, peer)
 }
 
-/// The next event that is one of those that the test is about.
+/// Waits for the next event that the test is about.
 pub async fn next_of(events: &mut Events, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
     loop {
         let event = within(what, events.next()).await.unwrap_or_else(|| panic!("the end instead of {what}"));
@@ -262,7 +262,7 @@ pub async fn next_of(events: &mut Events, what: &str, wanted: impl Fn(&Event) ->
     }
 }
 
-/// The positions of the next entries.
+/// Returns the positions of the next entries.
 pub async fn entries(events: &mut Events, count: usize) -> Vec<u64> {
     let mut seqs = Vec::new();
     while seqs.len() < count {
@@ -274,8 +274,7 @@ pub async fn entries(events: &mut Events, count: usize) -> Vec<u64> {
     seqs
 }
 
-/// The configuration of somebody who copied a server's certificate, and signs with the key in
-/// `key_folder`.
+/// Returns the configuration of an impostor who copied a server's certificate, and signs with the key in `key_folder`.
 pub fn impostor(certificate: &Fake, key_folder: &Path) -> Arc<ServerConfig> {
     use tokio_rustls::rustls::crypto::ring;
     use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -295,7 +294,7 @@ pub fn impostor(certificate: &Fake, key_folder: &Path) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// Another program with the same home logs in to the same account.
+/// Logs in to the same account from another program with the same home.
 pub async fn logged_in_again(fake: &Fake, home: &Home, token: &str) -> (Client, Events, Peer) {
     let (connection, mut peer) = meet(fake, home).await;
     let trusted = connection.unwrap().trust(home).unwrap();

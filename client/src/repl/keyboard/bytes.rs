@@ -1,13 +1,13 @@
-//! What a keyboard sends, as the line editor takes it: UTF-8 text and keys, and nothing that is an answer or a report.
+//! Filters what a keyboard sends for the line editor: UTF-8 text and keys pass, answers and reports do not.
 
-/// Stands where a byte was that is no UTF-8.
+/// Replaces a byte that is not UTF-8.
 const REPLACEMENT: &str = "\u{fffd}";
-/// The longest control sequence that is looked at whole; no key has a longer one.
+/// The longest control sequence that is kept whole; the sequences of keys are not longer.
 const SEQUENCE_MAX: usize = 32;
-/// Bytes behind the start of a mouse report of the first kind: button, column and row, each plus 32.
+/// Bytes after the start of a mouse report of the first kind: button, column and row, each plus 32.
 const MOUSE_BYTES: u8 = 3;
 
-/// Where in the input it is.
+/// The state within the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     /// Between two characters.
@@ -15,20 +15,20 @@ enum State {
     Ground,
     /// In a character of several bytes.
     Character,
-    /// Behind an escape: a key by itself, or the start of one.
+    /// After an escape, which is a key by itself or the start of one.
     Escape,
     /// In a control sequence (ECMA-48 §5.4).
     Sequence,
-    /// In a mouse report, before so many more bytes.
+    /// In a mouse report, with this many bytes to come.
     Mouse(u8),
 }
 
-/// Takes bytes as they come, in pieces of any size, and gives those that the editor is to have. What is unfinished waits
-/// for its rest.
+/// Takes bytes as they come, in pieces of any size, and returns those for the editor. An unfinished sequence waits for
+/// its rest.
 #[derive(Debug, Default)]
 pub(super) struct Bytes {
     state: State,
-    /// What is unfinished; at most [`SEQUENCE_MAX`] bytes.
+    /// The unfinished sequence; at most [`SEQUENCE_MAX`] bytes.
     held: Vec<u8>,
     out: Vec<u8>,
     garbled: bool,
@@ -36,17 +36,17 @@ pub(super) struct Bytes {
 }
 
 impl Bytes {
-    /// Takes what came.
+    /// Takes the bytes that came.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|byte| self.byte(*byte));
     }
 
-    /// Whether something unfinished waits for its rest.
+    /// Returns whether an unfinished sequence waits for its rest.
     pub(super) fn is_pending(&self) -> bool {
         self.state != State::Ground
     }
 
-    /// The rest does not come.
+    /// Gives up on the rest of an unfinished sequence.
     pub(super) fn settle(&mut self) {
         match self.state {
             State::Character => self.replace(),
@@ -54,17 +54,17 @@ impl Bytes {
         }
     }
 
-    /// What the editor is to have, once.
+    /// Takes the bytes for the editor.
     pub(super) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
     }
 
-    /// Whether something was no UTF-8 since this was asked last.
+    /// Returns whether anything was not UTF-8 since the last call.
     pub(super) fn was_garbled(&mut self) -> bool {
         std::mem::take(&mut self.garbled)
     }
 
-    /// Where the terminal said that its cursor is, row and column from 1, once.
+    /// Takes the cursor position that the terminal reported, row and column from 1.
     pub(super) fn cursor(&mut self) -> Option<(usize, usize)> {
         self.cursor.take()
     }
@@ -121,7 +121,7 @@ impl Bytes {
                 self.held.push(byte);
                 self.end_sequence();
             }
-            // No sequence after all.
+            // This is not a sequence after all.
             _ => {
                 self.release();
                 self.begin(byte);
@@ -129,18 +129,18 @@ impl Bytes {
         }
     }
 
-    /// A sequence is whole: a key goes on, all else is dropped.
+    /// Handles a complete sequence: a key is passed on, anything else is dropped.
     fn end_sequence(&mut self) {
         let Some((last, [_, _, body @ ..])) = self.held.split_last() else { return self.release() };
         let is_key = match (*last, body, &numbers(body)[..]) {
-            // Where the cursor is.
+            // The report of the cursor's position.
             (b'R', _, [row, column]) => {
                 self.cursor = Some((*row, *column));
                 false
             }
-            // A mouse report of the third kind; that the window came to the front or went.
+            // A mouse report of the third kind, or a report that the window gained or lost focus.
             (b'M', _, [_, _, _]) | (b'I' | b'O', [], _) => false,
-            // Reports of the mouse and what terminals say of themselves.
+            // Mouse reports, and what terminals say about themselves.
             (_, [b'<'..=b'?', ..], _) => false,
             _ => true,
         };
@@ -150,13 +150,13 @@ impl Bytes {
         self.release();
     }
 
-    /// Hands on what is held.
+    /// Passes on the held bytes.
     fn release(&mut self) {
         self.out.append(&mut self.held);
         self.state = State::Ground;
     }
 
-    /// Something in place of what is held, which is no character.
+    /// Replaces the held bytes, which are not a character.
     fn replace(&mut self) {
         self.held.clear();
         self.out.extend(REPLACEMENT.as_bytes());
@@ -165,7 +165,7 @@ impl Bytes {
     }
 }
 
-/// The numbers of a sequence; none if it holds anything else.
+/// Returns the numbers of a sequence, or none if it holds anything else.
 fn numbers(body: &[u8]) -> Vec<usize> {
     let text = std::str::from_utf8(body).unwrap_or_default();
     text.split(';').map(|part| part.parse().ok()).collect::<Option<_>>().unwrap_or_default()
@@ -177,7 +177,7 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of `bytes`, whole and byte by byte.
+    /// Returns what becomes of `bytes`, given whole and byte by byte.
     fn taken(bytes: &[u8]) -> String {
         let whole = through(std::iter::once(bytes));
         assert_eq!(whole, through(bytes.chunks(1)));

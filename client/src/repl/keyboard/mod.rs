@@ -1,8 +1,8 @@
-//! The keyboard, in front of the line editor. The editor ends at the first byte that is no UTF-8, with all that was typed
-//! behind it, and takes the report of a mouse for text. So it does not read the terminal: it reads a pseudo-terminal of
-//! ours, and a thread hands on what it is to have.
+//! The keyboard, in front of the line editor. The editor ends at the first byte that is not UTF-8, losing everything
+//! typed after it, and takes a mouse report for text. So it does not read the terminal: it reads a pseudo-terminal of
+//! ours, and a thread passes on what it may have.
 //!
-//! That the answers of the terminal come by here is also how we can ask it where its cursor is.
+//! The terminal's answers pass through here too, so we can ask it where its cursor is.
 
 #[cfg(any(unix, test))]
 mod bytes;
@@ -12,19 +12,19 @@ mod unix;
 #[cfg(unix)]
 pub(super) use unix::{Keyboard, follow_stops};
 
-/// The console of Windows gives characters, and needs none of this.
+/// The Windows console delivers characters, so this is not needed there.
 #[cfg(not(unix))]
 #[derive(Debug)]
 pub(super) enum Keyboard {}
 
 #[cfg(not(unix))]
 impl Keyboard {
-    /// There is none here.
+    /// Fails, since there is no keyboard to take on this system.
     pub(super) fn take(_: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         Err(std::io::ErrorKind::Unsupported.into())
     }
 
-    /// Takes the terminal back after a stop.
+    /// Takes the terminal again after a stop.
     pub(super) fn grab(&self) {
         match *self {}
     }
@@ -34,13 +34,13 @@ impl Keyboard {
         match *self {}
     }
 
-    /// Where the cursor is.
+    /// Returns where the cursor is.
     pub(super) fn cursor(&self) -> Option<(usize, usize)> {
         match *self {}
     }
 }
 
-/// Nothing is stopped here.
+/// Does nothing: programs are not stopped on this system.
 #[cfg(not(unix))]
 pub(super) fn follow_stops(
     _: std::sync::Weak<Keyboard>,

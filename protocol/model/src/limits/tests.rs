@@ -12,8 +12,8 @@ fn limits_agree_with_each_other() {
         assert!(JOIN_TAIL_DEFAULT <= JOIN_TAIL_MAX);
         // `"@name":9007199254740991,` for each room, and the rest of an `attach`.
         assert!(CURSORS_MAX * (NAME_CHARS_MAX + 21) + 512 < FRAME_BYTES_MAX);
-        // What is kept of each server, at its largest: a name of which every byte is escaped, the token, the account,
-        // the addresses, and the keys and blanks around them.
+        // The largest record of a server: a name with every byte escaped, the token, the account, the addresses, and
+        // the keys and blanks around them.
         let addresses =
             (REMEMBERED_ADDRESSES_MAX + REMEMBERED_TYPED_MAX) * (REMEMBERED_ADDRESS_BYTES_MAX + 16);
         let server = 6 * SERVER_NAME_BYTES_MAX + 2 * TOKEN_BYTES_MAX + NAME_CHARS_MAX + addresses + 512;

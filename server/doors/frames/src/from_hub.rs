@@ -1,4 +1,4 @@
-//! Answers and events to frames.
+//! Converts answers and events to frames.
 
 use lanchat_hub::{
     Body, Entry, Error, LogoutReason, Notice, PresenceNews, PresenceState, Refusal, RoomState, Welcome,
@@ -47,7 +47,7 @@ pub(crate) fn typing(room: &RoomRef, name: &AccountName) -> ServerFrame {
     wire::Typing { room: room.to_string(), username: name.to_string() }.into()
 }
 
-/// The frames of changes of presence.
+/// Returns the frames for changes of presence.
 pub(crate) fn presence_news(news: &PresenceNews) -> impl Iterator<Item = ServerFrame> {
     news.changes.iter().map(|(name, state)| {
         let (state, reason, last_seen) = presence(state);
@@ -67,7 +67,7 @@ pub(crate) fn notice(what: Notice) -> wire::Notice {
     wire::Notice { code, reason: reason.to_owned() }
 }
 
-/// What a device is told that was logged out while it had a session.
+/// Returns the error for a device that was logged out while it had a session.
 pub(crate) fn logged_out(why: LogoutReason) -> wire::ErrorFrame {
     let reason = match why {
         LogoutReason::Elsewhere => "This device was logged out elsewhere. Log in with your password.",
@@ -109,7 +109,7 @@ pub(crate) fn error(id: Option<&str>, error: &Error) -> wire::ErrorFrame {
     wire::ErrorFrame { id: id.map(str::to_owned), code, reason, retry_after, fatal }
 }
 
-/// After which somebody looks again whether the account has ended a session: one that is lost is noticed in this time or so.
+/// How long a client should wait until the account has ended a session: a lost one is noticed in about this time.
 const SESSION_WAIT_SECONDS: u64 = 15;
 
 fn code_of(error: &Error) -> (ErrorCode, Option<u64>) {
@@ -119,7 +119,7 @@ fn code_of(error: &Error) -> (ErrorCode, Option<u64>) {
         Error::Fault(_) => return (ErrorCode::Internal, None),
     };
     let code = match refusal {
-        // Rounded up: who waits as long as told is not told again.
+        // Rounded up, so that a client that waits as told is not refused again.
         Refusal::SlowDown(wait) => return (ErrorCode::SlowDown, Some(wait.as_secs() + 1)),
         Refusal::Busy(wait) => return (ErrorCode::Busy, Some(wait.as_secs().max(1))),
         Refusal::TooManyMade(wait) => return (ErrorCode::TooManyRooms, Some(wait.as_secs() + 1)),

@@ -1,7 +1,7 @@
-//! JSON frames and the hub's vocabulary: what every door shares that speaks the frames of `docs/PROTOCOL.md`.
+//! JSON frames and the hub's vocabulary: the code shared by every door that uses the frames of `docs/PROTOCOL.md`.
 //!
-//! [`Conversation`] is the request and answer of one connection, frame by frame. How frames are cut out of a stream is the
-//! door's: lines over TLS, messages of a WebSocket. This crate knows no socket, no clock and no store.
+//! [`Conversation`] holds the requests and answers of one connection, frame by frame. Each door decides how frames are
+//! cut out of a stream: lines over TLS, or WebSocket messages. This crate has no socket, clock or store.
 
 mod conversation;
 mod from_hub;

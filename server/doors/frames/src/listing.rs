@@ -1,4 +1,4 @@
-//! Answers with a list in them, said piece by piece: as much at once as the write buffer takes, the rest when it is empty.
+//! Answers with a list, written piece by piece: as much at a time as the write buffer takes, and more once it is empty.
 
 use std::sync::Arc;
 use std::vec::IntoIter;
@@ -10,10 +10,10 @@ use wire::{ServerFrame, encode, format_timestamp};
 
 use crate::from_hub::{entry, member, room_state, room_summary};
 
-/// An answer that is one line, of which the beginning was said. Nothing else may be said before its end.
+/// An answer of one line, whose beginning has been written. Nothing else may be written before its end.
 pub(crate) struct Listing {
     items: Items,
-    /// What ends the line.
+    /// The end of the line.
     end: Vec<u8>,
     is_first: bool,
 }
@@ -26,11 +26,12 @@ enum Items {
 }
 
 impl Listing {
-    /// Answers request `id`: begins an answer with a list in it, and says any other one. None: that was all.
+    /// Answers request `id`: begins an answer with a list, and writes any other answer whole. Returns `None` if the
+    /// answer is complete.
     pub(crate) fn begin(id: &str, reply: Reply, out: &mut Vec<u8>) -> Option<Self> {
         let id = id.to_owned();
         let (frame, items): (ServerFrame, Items) = match reply {
-            // What becomes of a post is said later, and of typing nothing.
+            // The result of a post is sent later, and typing has no answer.
             Reply::Admitted | Reply::Silent => return None,
             Reply::Done | Reply::LoggedOut => return whole(wire::Done { id, token: None }, out),
             Reply::PasswordChanged { token } => {
@@ -60,13 +61,13 @@ impl Listing {
         };
         let begin = out.len();
         encode(&frame, out);
-        // The empty list is the last one of the line: what follows it is a number or a word.
+        // The empty list is the last one on the line: only a number or a word follows it.
         let list = out.windows(2).rposition(|pair| pair == b"[]").filter(|at| *at >= begin);
         let end = list.map(|at| out.split_off(at + 1)).unwrap_or_default();
         Some(Self { items, end, is_first: true })
     }
 
-    /// Says more of it. `false`: that was the end.
+    /// Writes more of it. Returns `false` at its end.
     pub(crate) fn go_on(&mut self, out: &mut Vec<u8>) -> bool {
         while out.len() < limits::WRITE_BUFFER_BYTES_MAX {
             let before = out.len();
@@ -79,14 +80,14 @@ impl Listing {
                 return false;
             }
             self.is_first = false;
-            // An item is no line.
+            // An item is not a line of its own.
             out.pop_if(|last| *last == b'\n');
         }
         true
     }
 }
 
-/// Says an answer that has no list in it.
+/// Writes an answer without a list.
 fn whole(frame: impl Into<ServerFrame>, out: &mut Vec<u8>) -> Option<Listing> {
     encode(&frame.into(), out);
     None
@@ -126,7 +127,7 @@ mod tests {
         RoomRef::Private("b".repeat(limits::NAME_CHARS_MAX).parse().unwrap())
     }
 
-    /// The answer, and the length of its longest piece.
+    /// Returns the answer, and the length of its longest piece.
     fn said(reply: Reply) -> (Vec<u8>, usize) {
         let (mut line, mut out, mut longest) = (Vec::new(), b"before\n".to_vec(), 0);
         let Some(mut listing) = Listing::begin("[]", reply, &mut out) else { panic!("no list") };

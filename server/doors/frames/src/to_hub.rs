@@ -1,4 +1,4 @@
-//! Frames to commands: where names and texts are parsed, and refused by name.
+//! Converts frames to commands. Names and texts are parsed here, and refused with their own error codes.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use lanchat_model::{
 };
 use lanchat_protocol::{ClientFrame, ErrorCode};
 
-/// A frame that is well formed and still cannot be meant.
+/// Why a well-formed frame is refused.
 #[derive(Debug)]
 pub(crate) struct Unfit {
     pub(crate) code: ErrorCode,
@@ -54,7 +54,7 @@ fn capitalised(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// What the hub is asked. `ping` asks it nothing and does not come here.
+/// Returns the request to the hub. `ping` is answered without the hub and never gets here.
 pub(crate) fn request(frame: ClientFrame) -> Result<Request, Unfit> {
     let tag = frame.id().to_owned();
     let credentials = match frame {
@@ -132,7 +132,7 @@ fn room(text: &str) -> Result<RoomRef, Unfit> {
     })
 }
 
-/// A room that the asker is in, if it is there.
+/// Parses a room that the asker is in, if it exists.
 fn own_room(text: &str) -> Result<RoomRef, Unfit> {
     room(text).map_err(|unfit| match unfit.code {
         ErrorCode::NoSuchAccount => Unfit::new(ErrorCode::NotAMember, Refusal::NotAMember.to_string()),
@@ -153,8 +153,8 @@ fn group(text: &str) -> Result<RoomName, Unfit> {
     }
 }
 
-/// Cursors of rooms that cannot exist are as good as absent. A room has one cursor, however it is written: `#Lobby` is
-/// `lobby`.
+/// Parses cursors. Those for rooms that cannot exist are ignored. A room has one cursor, however it is written:
+/// `#Lobby` is `lobby`.
 fn cursors(theirs: &BTreeMap<String, Seq>) -> Result<BTreeMap<RoomRef, Seq>, Unfit> {
     let mut cursors = BTreeMap::new();
     for (name, seq) in theirs {
@@ -178,7 +178,7 @@ fn away_reason(text: &str) -> Result<AwayReason, Unfit> {
     AwayReason::parse(text).map_err(Unfit::message)
 }
 
-/// A label is for its owner's eyes: cut rather than refused.
+/// Truncates a label. It is shown to its owner only, so it need not be refused.
 fn label(text: Option<String>) -> Option<String> {
     let clean: String = text?.chars().filter(|c| !c.is_control()).collect();
     let mut end = clean.len().min(limits::DEVICE_LABEL_BYTES_MAX);

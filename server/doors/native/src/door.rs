@@ -1,4 +1,4 @@
-//! The door itself: what ALPN selects, and what a new connection begins with.
+//! The door itself: what ALPN selects, and how a new connection begins.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use lanchat_protocol::version;
 
 use crate::dialect::NativeDialect;
 
-/// The door of a server that is called so.
+/// Returns the door of the server that `info` describes.
 pub fn door(info: Arc<ServerInfo>) -> Arc<dyn Door> {
     Arc::new(NativeDoor { info })
 }

@@ -1,4 +1,4 @@
-//! The native door: JSON frames as lines over TLS (docs/PROTOCOL.md). What the frames mean is known to `lanchat-frames`.
+//! The native door: JSON frames as lines over TLS (docs/PROTOCOL.md). The meaning of the frames is in `lanchat-frames`.
 
 mod dialect;
 mod door;

@@ -1,7 +1,8 @@
-//! When a change of presence is told: the first ones after a calm at once, those that follow soon only once they last.
+//! When a change of presence is announced: the first ones after a calm at once, those that follow soon only once they
+//! last.
 //!
-//! Whoever comes and goes all the time, as a job does that says one line and leaves, or changes `away` as fast as it can,
-//! is told of as what lasts. Pure: the time is given.
+//! Some accounts come and go all the time, like a job that says one line and leaves, or change `away` as fast as they
+//! can. For them only a lasting state is announced. The module is pure: the caller passes the time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -11,43 +12,44 @@ use tokio::time::Instant;
 
 use crate::event::PresenceState;
 
-/// Something to be told, at once.
+/// A change to be announced at once.
 pub(crate) type Told = (AccountName, PresenceState);
 
-/// What accounts did lately, and what everybody was told of it. Each of its two maps is bounded by
-/// `limits::PRESENCE_LATELY_MAX`: when full, the account that changed longest ago is told as it is, and forgotten, or all
-/// that have only come.
+/// What accounts did lately, and what was announced of it. `limits::PRESENCE_LATELY_MAX` bounds each of the two maps.
+/// When `accounts` is full, the account that changed longest ago is announced as it is, and forgotten. When `arrivals`
+/// is full, all arrivals are forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Teller {
-    /// Those that came, and have done nothing since: when. Nearly all, so this is all there is about them.
+    /// When accounts came that have done nothing since. These are nearly all accounts, so nothing else is kept about
+    /// them.
     arrivals: BTreeMap<AccountId, Instant>,
-    /// All others.
+    /// All other accounts.
     accounts: HashMap<AccountId, Lately>,
-    /// Those of `accounts`, by their last change.
+    /// The accounts in `accounts`, by their last change.
     by_change: BTreeSet<(Instant, AccountId)>,
-    /// Those of whom something is still to be told, by when.
+    /// The accounts with a pending announcement, by when it is due.
     due: BTreeSet<(Instant, AccountId)>,
 }
 
 #[derive(Debug)]
 struct Lately {
     name: AccountName,
-    /// What everybody believes. `None`: what was before the first change, whatever that is.
+    /// The state announced last. `None` stands for the unknown state before the first change.
     told: Option<PresenceState>,
     now: PresenceState,
-    /// Since when it is so.
+    /// When the present state began.
     since: Instant,
-    /// When the visit began that goes on, or is over; `None`: too long ago to be known.
+    /// When the current or last visit began; `None` if that is too long ago to be known.
     arrived: Option<Instant>,
-    /// How long nothing must have changed, so that changes are told at once again.
+    /// How long nothing must change before changes are announced at once again.
     calm: Duration,
-    /// Comings and goings that are told at once.
+    /// How many more comings and goings are announced at once.
     visits_left: u8,
-    /// Changes of `away` that are told at once.
+    /// How many more changes of `away` are announced at once.
     aways_left: u8,
-    /// Somebody read in a list what was not told yet, and is to be told what came of it in any case.
+    /// Whether somebody has read the unannounced state in a list. The outcome must then be announced in any case.
     seen: bool,
-    /// When it is to be told, if it is.
+    /// When it is to be announced, if it is.
     due: Option<Instant>,
 }
 
@@ -57,7 +59,8 @@ const VISITS_AT_ONCE: u8 = 2;
 const AWAYS_AT_ONCE: u8 = 2;
 
 impl Teller {
-    /// Takes in what an account does since `since`. What is to be told at once: nothing in a flutter.
+    /// Notes what an account has been doing since `since`. Returns what is to be announced at once, which is nothing
+    /// while the account comes and goes.
     pub(crate) fn change(
         &mut self,
         account: AccountId,
@@ -97,7 +100,7 @@ impl Teller {
         told
     }
 
-    /// What has lasted by now, and is told. The next moment to ask, if there is one.
+    /// Returns the changes that have lasted and are to be announced, and the next moment to ask, if there is one.
     pub(crate) fn ripe(&mut self, now: Instant) -> (Vec<Told>, Option<Instant>) {
         let mut told = Vec::new();
         while let Some((at, account)) = self.due.first().copied() {
@@ -113,14 +116,14 @@ impl Teller {
         (told, None)
     }
 
-    /// Somebody reads what this account does, told or not.
+    /// Notes that somebody reads this account's state, announced or not.
     pub(crate) fn seen(&mut self, account: AccountId) {
         if let Some(lately) = self.accounts.get_mut(&account).filter(|lately| lately.due.is_some()) {
             lately.seen = true;
         }
     }
 
-    /// Somebody reads what everybody does.
+    /// Notes that somebody reads the state of all accounts.
     pub(crate) fn all_seen(&mut self) {
         for (_, account) in &self.due {
             if let Some(lately) = self.accounts.get_mut(account) {
@@ -133,7 +136,7 @@ impl Teller {
         self.arrivals.contains_key(&account) || self.accounts.contains_key(&account)
     }
 
-    /// Makes room among those that came: what a visit is told by depends on its beginning for a short time only.
+    /// Makes room among the arrivals. The beginning of a visit matters only for a short time.
     fn forget_arrivals(&mut self, now: Instant) {
         if self.arrivals.len() >= limits::PRESENCE_LATELY_MAX {
             self.arrivals.retain(|_, at| now.duration_since(*at) < limits::PRESENCE_CALM_MIN);
@@ -143,7 +146,7 @@ impl Teller {
         }
     }
 
-    /// Forgets what nothing depends on any more, and one account more if all places are taken.
+    /// Forgets accounts that no longer matter, and one more account if there is no room for the newcomer.
     fn make_room(&mut self, newcomer: AccountId, now: Instant) -> Vec<Told> {
         let mut told = Vec::new();
         while let Some((since, account)) = self.by_change.first().copied() {
@@ -164,12 +167,12 @@ impl Teller {
 }
 
 impl Lately {
-    /// An account of which nothing is known but that it changes now.
+    /// Makes the record of an account of which only the present change is known.
     fn first(name: &AccountName, state: &PresenceState, since: Instant) -> Self {
         Self {
             name: name.clone(),
             told: None,
-            // The other side of the change, as far as it matters: whether this is a coming or a going.
+            // The state before the change, as far as it matters: whether this is a coming or a going.
             now: match state {
                 PresenceState::Online => PresenceState::Offline(None),
                 PresenceState::Away(_) | PresenceState::Offline(_) => PresenceState::Online,
@@ -184,7 +187,7 @@ impl Lately {
         }
     }
 
-    /// An account that came at that time, which was told.
+    /// Makes the record of an account whose arrival at that time was announced.
     fn arrived(name: &AccountName, at: Instant) -> Self {
         let mut lately = Self::first(name, &PresenceState::Online, at);
         lately.take(PresenceState::Online, at);
@@ -205,7 +208,8 @@ impl Lately {
         (self.now, self.since) = (state, since);
     }
 
-    /// A short visit is told of more seldom, the more of them there are; a long one is a person again.
+    /// Ends a visit. Each further short visit makes announcements rarer; a long visit must be a person, and resets
+    /// this.
     fn end_visit(&mut self, at: Instant) {
         let is_short = self.arrived.is_some_and(|arrived| at.duration_since(arrived) < limits::FLAP);
         self.calm = match is_short {
@@ -214,7 +218,7 @@ impl Lately {
         };
     }
 
-    /// Whether the change is one of those that are told at once; it is counted.
+    /// Returns whether the change is one of those announced at once, and counts it.
     fn is_free(&mut self) -> bool {
         if self.told.as_ref().is_some_and(|told| alike(told, &self.now)) {
             return false;
@@ -226,12 +230,12 @@ impl Lately {
         is_free
     }
 
-    /// Whether it has to be told once it has lasted.
+    /// Returns whether the change has to be announced once it has lasted.
     fn is_news(&self) -> bool {
         self.seen || self.told.as_ref().is_none_or(|told| !alike(told, &self.now))
     }
 
-    /// How long it must last: whoever comes to stay is not kept waiting.
+    /// Returns how long the change must last. An arrival needs to last only a short time.
     fn must_last(&self) -> Duration {
         let arrives = self.told.as_ref().is_none_or(is_offline) && !is_offline(&self.now);
         if arrives { limits::ARRIVAL_LASTS } else { limits::FLAP }
@@ -248,7 +252,7 @@ fn is_offline(state: &PresenceState) -> bool {
     matches!(state, PresenceState::Offline(_))
 }
 
-/// Whether there is nothing new in the one after the other: when somebody was seen last is none.
+/// Returns whether two states are alike. The time when somebody was last seen makes no difference.
 fn alike(one: &PresenceState, other: &PresenceState) -> bool {
     one == other || (is_offline(one) && is_offline(other))
 }
@@ -263,7 +267,7 @@ mod tests {
         let now = Instant::now();
         let name: AccountName = "ana".parse().unwrap();
         let state = |online: bool| if online { PresenceState::Online } else { PresenceState::Offline(None) };
-        // The third change of each is due later.
+        // The third change of each account is due later.
         for account in 0..limits::PRESENCE_LATELY_MAX + 10 {
             let account = AccountId(account as i64);
             for online in [true, false, true] {

@@ -32,14 +32,14 @@ fn reader(registry: &Arc<Registry>, account: i64) -> (SessionId, AccountId, Arc<
     (session, AccountId(account), mailbox)
 }
 
-/// The rooms that a session was told of.
+/// Returns the rooms that a session was told about.
 fn dirty(mailbox: &Mailbox) -> Vec<RoomId> {
     let mut waiting = Waiting::default();
     mailbox.swap(&mut waiting);
     waiting.dirty
 }
 
-/// The seqs that a session reads after `cursor`; none: it has to read the store.
+/// Returns the seqs that a session reads after `cursor`, or `None` if it has to read the store.
 fn read(room: &Room, reader: (SessionId, ReaderKey), cursor: Seq) -> Option<Vec<u64>> {
     let mut found = Vec::new();
     let read = room.read_after(reader, cursor, usize::MAX, |piece| match piece {
@@ -170,7 +170,7 @@ fn runs_and_the_tail_are_bounded() {
     assert_eq!(read(&room, reader, entry(most).seq).map(|found| found.len()), Some(100));
 }
 
-/// Somebody who attaches may read the head between the commit and the word of it. The others are still to be told.
+/// A session that attaches may read the head between the commit and its announcement. The others must still be told.
 #[test]
 fn readers_are_told_of_entries_whose_head_somebody_knew_already() {
     let (registry, room) = (Arc::new(Registry::default()), Room::new(RoomId(1), Seq::ZERO, &Arc::default()));

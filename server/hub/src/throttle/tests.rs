@@ -12,7 +12,7 @@ fn source(number: usize) -> Source {
     Source(format!("10.0.{}.{}", number / 256, number % 256).into())
 }
 
-/// A guess that is wrong: how long it has to wait, in seconds, or 0 if it counted.
+/// Makes a wrong guess. Returns how long it has to wait, in seconds, or 0 if it counted.
 fn guess(throttle: &Throttle, name: &AccountName, from: &Source) -> u64 {
     throttle.begin(name, from).map_or_else(|early| early.wait.as_secs(), |_| 0)
 }
@@ -53,7 +53,7 @@ async fn an_attempt_that_was_none_is_given_back() {
     }
 }
 
-/// It counts against the source alone: its account waits for nobody.
+/// It counts only against the source: others can still log in to the account.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_was_refused_for_the_crowd_counts_against_its_source() {
     let throttle = Throttle::default();
@@ -101,7 +101,7 @@ async fn the_owner_gets_an_attempt_while_others_guess() {
     }
 }
 
-/// With very many addresses those that are new to the account are slowed too; where its owner was before is not.
+/// With very many addresses, addresses new to the account are slowed too, but not one where its owner has been.
 #[tokio::test(start_paused = true)]
 async fn very_many_sources_slow_each_other_and_not_the_owner() {
     let throttle = Throttle::default();
@@ -111,7 +111,7 @@ async fn very_many_sources_slow_each_other_and_not_the_owner() {
     assert!(throttle.begin(&ana(), &source(0)).is_ok());
 }
 
-/// One account with more addresses than anything is remembered for takes nobody's own place away.
+/// An account with more addresses than are remembered at all does not push out anybody else's.
 #[tokio::test(start_paused = true)]
 async fn an_account_with_endless_addresses_leaves_others_known() {
     let throttle = Throttle::default();
@@ -144,7 +144,7 @@ async fn the_first_attempt_that_waits_is_told_from_those_after_it() {
     assert_eq!(firsts, [true, false, false]);
 }
 
-/// Whoever guesses at one account cannot have it forgotten by naming others.
+/// A guesser cannot make the throttle forget guesses at one account by naming others.
 #[tokio::test(start_paused = true)]
 async fn what_is_remembered_is_bounded_and_who_was_guessed_at_most_stays() {
     let throttle = Throttle::default();
@@ -163,7 +163,7 @@ async fn what_is_remembered_is_bounded_and_who_was_guessed_at_most_stays() {
     assert!(state.failures.peek(&(format!("a-{last}").parse().unwrap(), source(last))).is_some());
 }
 
-/// Nor by refusals: they leave no trace.
+/// Refusals cannot do that either, because they leave no trace.
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_pushes_out_nobody() {
     let throttle = Throttle::default();

@@ -13,7 +13,7 @@ fn source(number: usize) -> Source {
     Source(format!("10.0.0.{number}").into())
 }
 
-/// One address of each of many networks.
+/// Returns an address in the network with this number.
 fn far(number: usize) -> Source {
     Source(format!("10.{number}.0.1").into())
 }
@@ -22,7 +22,7 @@ fn account(name: &str) -> &'static AccountName {
     Box::leak(Box::new(name.parse().unwrap()))
 }
 
-/// Comes, and waits if it has to.
+/// Asks for a turn, and waits if it has to.
 async fn come_from(turns: &Arc<Turns>, lane: Lane<'static>, from: Source) -> Result<Came, Waiting> {
     let turns = Arc::clone(turns);
     let mut waiting: Waiting = Box::pin(async move { turns.take(lane, &from, PATIENCE).await });
@@ -77,8 +77,8 @@ async fn known_sources_and_new_ones_take_turns() {
     drop(known_too.await.expect("and then a known one"));
 }
 
-/// More addresses than there are places, each of which comes again as soon as it is refused: in one network, that of
-/// whoever comes then, and in as many.
+/// There are more addresses than places, and each comes again as soon as it is refused. They are in one network, which
+/// the honest source shares, or in as many networks as addresses.
 #[tokio::test(start_paused = true)]
 async fn a_flood_from_more_addresses_than_places_lets_others_in() {
     for (is_far, address) in [(false, source as fn(usize) -> Source), (true, far)] {
@@ -93,7 +93,7 @@ async fn a_flood_from_more_addresses_than_places_lets_others_in() {
         let honest = if is_far { Source("10.200.0.9".into()) } else { source(200) };
         let mut honest = come_from(&turns, Lane::New, honest).await.expect_err("it is let in");
         drop(first);
-        // Those that are shed come again at once, and so do those that had a turn.
+        // Waiters that are shed come again at once, and so do those that had a turn.
         let mut others_first = 0;
         let turn = loop {
             if let Ok(came) = timeout(Duration::ZERO, &mut honest).await {
@@ -120,7 +120,8 @@ async fn a_flood_from_more_addresses_than_places_lets_others_in() {
     }
 }
 
-/// As many addresses as hosts of a LAN have, each of which asks seldom, and all of them faster than passwords are hashed.
+/// There are as many addresses as a LAN has hosts. Each asks seldom, but all together ask faster than passwords are
+/// hashed.
 #[tokio::test(start_paused = true)]
 async fn a_flood_that_uses_one_address_after_the_other_has_asked_before() {
     const HASH: Duration = Duration::from_millis(30);
@@ -177,7 +178,7 @@ async fn a_network_with_many_addresses_delays_another_one_by_one_turn() {
     assert!(timeout(Duration::ZERO, honest).await.expect("it is next").is_ok());
 }
 
-/// With one known address more than there are places, and all of one account.
+/// All are known addresses of one account, one more than there are places.
 #[tokio::test(start_paused = true)]
 async fn an_account_has_one_waiter_that_goes_ahead() {
     let turns = Turns::new(1);
@@ -209,7 +210,7 @@ async fn who_gives_up_leaves_no_trace() {
     assert_eq!((state.free, state.new.len, state.new.halls.len()), (1, 0, 0));
 }
 
-/// Looks, when it is woken, whether the lock is free.
+/// Checks, when it is woken, whether the lock is free.
 struct FindsTheLock(Arc<Turns>, std::sync::atomic::AtomicBool);
 
 impl std::task::Wake for FindsTheLock {
@@ -230,15 +231,15 @@ async fn whoever_is_woken_finds_the_lock_free() {
     assert!(finds.1.load(std::sync::atomic::Ordering::SeqCst));
 }
 
-/// Eighty attempts a second, each from an address of the person's own network that was never seen, and thirty hashes. Whoever
-/// comes back as it was told to has its turn before all that came later.
+/// There are eighty attempts a second, each from a fresh address in the person's own network, and thirty hashes. A
+/// person who comes back when told to has their turn before all that came later.
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_fresh_addresses_delays_a_person_of_their_network_by_seconds() {
     const HASH: Duration = Duration::from_millis(33);
     let turns = Turns::new(1);
     let mut at_work = turns.take(Lane::New, &source(1), PATIENCE).await.unwrap();
     let (mut flood, mut fresh): (Vec<Waiting>, _) = (Vec::new(), 0);
-    // So often as lots fall to the person in one way or another.
+    // Repeated, because chance decides whether the person is refused at first.
     for person in 0..20 {
         let from = Source(format!("10.0.9.{person}").into());
         let began = Instant::now();

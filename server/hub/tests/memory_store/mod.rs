@@ -1,5 +1,5 @@
-//! A store in memory: the hub's ports without a disk, so that the hub is tested with a paused clock.
-//! It answers at once and never fails, unless told to. What it keeps is gone when it is dropped.
+//! A store in memory: the hub's ports without a disk, so that the hub can be tested with a paused clock. It answers at
+//! once and never fails, unless told to. Its content is lost when it is dropped.
 
 #![allow(dead_code, reason = "each test uses its part of it")]
 
@@ -18,7 +18,7 @@ mod state;
 
 pub(crate) struct MemoryStore(Mutex<State>);
 
-/// Holds answers back, so that something else can happen in between.
+/// A gate holds answers back, so that something else can happen in between.
 #[derive(Clone)]
 pub(crate) struct Gate {
     open: Arc<Semaphore>,
@@ -34,7 +34,7 @@ impl Gate {
         self.open.add_permits(Semaphore::MAX_PERMITS / 2);
     }
 
-    /// Waits until something more was asked whose answer it holds back.
+    /// Waits for one more question whose answer it holds back.
     pub(crate) async fn asked(&self) {
         self.asked.acquire().await.expect("it is never closed").forget();
     }
@@ -44,7 +44,7 @@ fn answer<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
     Box::pin(std::future::ready(Ok(value)))
 }
 
-/// Answers when the gate that stood there at the time of the question is open.
+/// Answers once the gate that was set at the time of the question is open.
 fn answer_behind<'a, T: Send + 'a>(gate: Option<Gate>, value: T) -> Answer<'a, T> {
     outcome_behind(gate, Ok(value))
 }
@@ -68,7 +68,7 @@ impl MemoryStore {
         Arc::new(Self(Mutex::new(State::new())))
     }
 
-    /// Holds back what is answered to questions about logins, memberships and `away` that are asked until
+    /// Holds back the answers to questions about logins, memberships and `away` that are asked before
     /// [`MemoryStore::let_pass`].
     pub(crate) fn hold(&self) -> Gate {
         let gate = Gate::closed();
@@ -76,20 +76,20 @@ impl MemoryStore {
         gate
     }
 
-    /// Holds back the answers about drafts: what is in the logs is told to nobody yet.
+    /// Holds back the answers about drafts: what is in the logs is not announced yet.
     pub(crate) fn hold_drafts(&self) -> Gate {
         let gate = Gate::closed();
         self.lock().gate_of_logs = Some(gate.clone());
         gate
     }
 
-    /// Answers at once what is asked from now on.
+    /// Answers questions from now on at once.
     pub(crate) fn let_pass(&self) {
         let mut state = self.lock();
         (state.gate, state.gate_of_logs) = (None, None);
     }
 
-    /// As an earlier version left it.
+    /// Sets a hash that an earlier version made.
     pub(crate) fn set_hash(&self, name: &str, phc: &str) {
         let mut state = self.lock();
         let found = state.accounts.iter_mut().find(|account| account.name.as_str() == name);
@@ -105,38 +105,38 @@ impl MemoryStore {
         self.lock().disk_is_full = full;
     }
 
-    /// Lets go of the beginning of a log, up to the entry at `first`.
+    /// Prunes the beginning of a log, before the entry at `first`.
     pub(crate) fn prune(&self, room: RoomId, first: Seq) {
         self.lose(room, first);
         self.lock().firsts.insert(room, first);
     }
 
-    /// As a damaged disk would: nothing says that the beginning is gone.
+    /// Loses the beginning of a log as a damaged disk would: nothing records that it is gone.
     pub(crate) fn lose(&self, room: RoomId, first: Seq) {
         self.lock().rooms[index(room.0)].log.retain(|entry| entry.seq >= first);
     }
 
-    /// How many drafts were appended together, each time.
+    /// Returns how many drafts were appended together, each time.
     pub(crate) fn batches(&self) -> Vec<usize> {
         self.lock().batches.clone()
     }
 
-    /// How often something was written for a token.
+    /// Returns how often something was written for a token.
     pub(crate) fn resumes(&self) -> usize {
         self.lock().resumes
     }
 
-    /// How many rooms there are; their ids are `0..rooms()`.
+    /// Returns how many rooms there are; their ids are `0..rooms()`.
     pub(crate) fn rooms(&self) -> usize {
         self.lock().rooms.len()
     }
 
-    /// All that is kept of a log, which no page may hold.
+    /// Returns all that is kept of a log, which may be too long for a page.
     pub(crate) fn whole_log(&self, room: RoomId) -> Vec<Arc<Entry>> {
         self.lock().log(room).to_vec()
     }
 
-    /// Another store, with the same content.
+    /// Returns another store, with the same content.
     pub(crate) fn fork(&self) -> Arc<Self> {
         Arc::new(Self(Mutex::new(self.lock().clone())))
     }
@@ -245,7 +245,7 @@ impl Accounts for MemoryStore {
             let account = state.accounts[index(state.devices[found].account.0)].clone();
             return answer(Recognised::Device(account, DeviceId(found as i64)));
         }
-        // What is copied is marked again each time.
+        // A copied device is marked again each time.
         let is_copied = !matches!(state.clone().not_resumed(token), NotResumed::Unknown);
         answer(if is_copied { Recognised::ToBeKept } else { Recognised::Nothing(NotResumed::Unknown) })
     }

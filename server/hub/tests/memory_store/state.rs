@@ -1,4 +1,4 @@
-//! What the store in memory keeps, and what one look at it finds.
+//! The content of the store in memory, and what can be read of it at once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(super) struct State {
     looks: Vec<String>,
     pub(super) devices: Vec<Device>,
     pub(super) rooms: Vec<Room>,
-    /// Of the logs that have lost their beginning.
+    /// The first `seq` of each log that has lost its beginning.
     pub(super) firsts: HashMap<RoomId, Seq>,
     /// The rooms of each account.
     seats: BTreeSet<(AccountId, RoomId)>,
@@ -25,15 +25,16 @@ pub(super) struct State {
     pub(super) posts: BTreeMap<(AccountId, ClientId), Arc<Entry>>,
     pub(super) online: BTreeSet<AccountId>,
     pub(super) disk_is_full: bool,
-    /// Rooms that an account made: a test is shorter than a day.
+    /// How many rooms each account made; a test is shorter than a day.
     pub(super) made: HashMap<AccountId, usize>,
     /// How many drafts came together, each time.
     pub(super) batches: Vec<usize>,
     /// How often something was written for a token.
     pub(super) resumes: usize,
-    /// How often a device was used: the time, as far as devices are concerned.
+    /// How often devices were used. It serves as the time, as far as devices are concerned.
     uses: u64,
-    /// What is asked about logins, memberships and `away` while there is one is done at once, and answered when it opens.
+    /// While there is a gate, questions about logins, memberships and `away` take effect at once, and are answered when
+    /// it opens.
     pub(super) gate: Option<Gate>,
     /// The same for drafts.
     pub(super) gate_of_logs: Option<Gate>,
@@ -60,7 +61,7 @@ impl Room {
 pub(super) struct Device {
     pub(super) account: AccountId,
     label: Option<String>,
-    /// `None`: older tokens than the one it has say nothing.
+    /// `None` if older tokens than the present one reveal nothing.
     pub(super) series: Option<TokenHash>,
     pub(super) current: TokenHash,
     pub(super) next: Option<TokenHash>,
@@ -80,7 +81,7 @@ pub(super) fn index(id: i64) -> usize {
 }
 
 impl State {
-    /// A store that nobody has used: there is a lobby.
+    /// Makes an unused store, with a lobby.
     pub(super) fn new() -> Self {
         Self { rooms: vec![Room::new(RoomKind::Group(RoomName::lobby()))], ..Self::default() }
     }
@@ -99,7 +100,7 @@ impl State {
         RoomRecord { id, kind: kind.clone(), first, head, members }
     }
 
-    /// The lowest position that a log keeps.
+    /// Returns the lowest `seq` that a log keeps.
     pub(super) fn first(&self, room: RoomId) -> Seq {
         self.firsts.get(&room).copied().unwrap_or(Seq::ZERO.next())
     }
@@ -141,7 +142,7 @@ impl State {
         self.seats.range(all).map(|(_, room)| *room)
     }
 
-    /// How many group rooms, or private chats, an account is in.
+    /// Counts the group rooms, or the private chats, that an account is in.
     pub(super) fn count(&self, account: AccountId, groups: bool) -> usize {
         self.rooms_of(account).filter(|room| self.rooms[index(room.0)].is_group() == groups).count()
     }
@@ -155,7 +156,7 @@ impl State {
         in_use.count() < limits::ROOMS_MAX
     }
 
-    /// Keeps an account, unless its name looks like another one.
+    /// Stores an account, unless its name looks like another's.
     pub(super) fn add_account(&mut self, new: NewAccount) -> Option<Account> {
         let looks = new.name.looks();
         if self.looks.contains(&looks) {
@@ -177,7 +178,7 @@ impl State {
         Some(account)
     }
 
-    /// Those whose names look like this one.
+    /// Finds the accounts whose names look like this one.
     pub(super) fn alike(&self, name: &AccountName) -> impl Iterator<Item = &Account> {
         let looks = name.looks();
         self.accounts.iter().zip(&self.looks).filter(move |(_, of)| **of == looks).map(|(account, _)| account)
@@ -206,7 +207,7 @@ impl State {
         DeviceId(self.devices.len() as i64 - 1)
     }
 
-    /// The device of an account that has this label, and was used last.
+    /// Finds the last used device of an account with this label.
     pub(super) fn device_called(&self, account: AccountId, label: &str) -> Option<usize> {
         let is_called = |device: &Device| {
             device.account == account && !device.gone && device.label.as_deref() == Some(label)
@@ -223,7 +224,8 @@ impl State {
         device
     }
 
-    /// Those that make room for one more of an account: whose tokens are worth nothing, and that were not used for longest.
+    /// Evicts devices of an account to make room for one more: those with worthless tokens first, then those unused for
+    /// longest.
     pub(super) fn evict(&mut self, account: AccountId) -> Vec<DeviceId> {
         let mut kept: Vec<usize> = (0..self.devices.len()).collect();
         kept.retain(|id| self.devices[*id].account == account && !self.devices[*id].gone);
@@ -240,7 +242,7 @@ impl State {
         self.devices[index(device.0)].gone = true;
     }
 
-    /// Why a token is no device's, with what follows from that.
+    /// Returns why a token resumes nothing, and marks its device if it was copied.
     pub(super) fn not_resumed(&mut self, token: TokenRecord) -> NotResumed {
         let of_series = |device: &Device| !device.gone && device.series == Some(token.series);
         let found = self.devices.iter().position(of_series).or(self.holder(token.hash));
@@ -329,7 +331,7 @@ fn head(log: &[Arc<Entry>]) -> Seq {
     log.last().map_or(Seq::ZERO, |entry| entry.seq)
 }
 
-/// As many of the entries as a page of so many bytes holds, in their order.
+/// Returns as many of the entries, in order, as fit a page of at most `bytes_max`.
 pub(super) fn page<'a>(
     entries: impl Iterator<Item = &'a Arc<Entry>>,
     limit: usize,

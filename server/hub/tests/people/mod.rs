@@ -1,16 +1,16 @@
-//! Who comes to the hub in its tests, and from where.
+//! The people who log in to the hub in its tests, and their source.
 
 use lanchat_hub::{Credentials, Source};
 
-/// What everybody logs in with.
+/// Everybody's password.
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// Where everybody comes from.
+/// Returns everybody's source.
 pub(crate) fn here() -> Source {
     Source("127.0.0.1".into())
 }
 
-/// Somebody who has no account yet.
+/// Returns the credentials of somebody who does not have an account yet.
 pub(crate) fn newcomer(name: &str) -> Credentials {
     Credentials::Register {
         name: name.parse().unwrap(),

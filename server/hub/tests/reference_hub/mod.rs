@@ -1,16 +1,16 @@
-//! The hub as it should be, in as few lines as that takes: no session, no ring, no cursor, no task. Everything happens at
-//! once, in the order in which it was asked.
+//! The hub as it should be, in as few lines as possible: without sessions, rings, cursors or tasks. Everything happens
+//! at once, in the order of the requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An account, by its number.
 pub(crate) type Account = usize;
 
-/// A room as nobody in particular names it.
+/// A room, independent of who names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Room {
     Group(usize),
-    /// The smaller number first.
+    /// A private chat; the smaller number comes first.
     Private(Account, Account),
 }
 
@@ -21,7 +21,7 @@ pub(crate) enum Said {
     Message(u128, String),
 }
 
-/// What became of a post.
+/// The outcome of a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Stored(u64),
@@ -83,7 +83,8 @@ impl ReferenceHub {
         self.logs.get(&room).map_or(0, |log| log.len() as u64)
     }
 
-    /// A member sees all of a room's log; who left, nothing behind the word of that.
+    /// Returns whether an account may see an entry. A member sees all of a room's log; a former member sees it up to
+    /// the entry of their leaving.
     pub(crate) fn may_see(&self, who: Account, room: Room, seq: u64) -> bool {
         let left =
             |(at, entry): (usize, &(Account, Said))| (*entry == (who, Said::Left)).then_some(at as u64 + 1);

@@ -1,4 +1,4 @@
-//! People who talk in the tests of the hub, and what they are told.
+//! People who talk in the hub's tests, and what they are told.
 
 #![allow(dead_code, reason = "each test uses its part of it")]
 
@@ -48,10 +48,10 @@ pub(crate) fn post(room: RoomRef, number: u128, text: &str) -> Command {
     Command::Post(Post { room, client_id, text: MessageText::parse(text).unwrap(), action: false })
 }
 
-/// Everything that is delivered until nothing more is ready.
+/// Returns everything that is delivered until nothing more is ready.
 pub(crate) async fn drain(session: &mut Session) -> Vec<Event> {
     let mut events = Vec::new();
-    // Longer than presence may wait: the clock is paused.
+    // This is longer than presence may wait: the clock is paused.
     while timeout(limits::PRESENCE_WAIT_MAX * 2, session.ready()).await.is_ok() {
         events.extend(session.next_batch().await.unwrap());
     }
@@ -86,7 +86,7 @@ pub(crate) fn notices(events: &[Event]) -> Vec<Notice> {
     events.iter().filter_map(notice).collect()
 }
 
-/// What became of posts, in order: the position in the log, or why not.
+/// Returns the outcomes of posts, in order: the `seq`, or the refusal.
 pub(crate) fn outcomes(events: &[Event]) -> Vec<Result<u64, Refusal>> {
     let outcome = |event: &Event| match event {
         Event::Ack { entry, .. } => Some(Ok(entry.seq.get())),

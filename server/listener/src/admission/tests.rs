@@ -1,4 +1,4 @@
-//! The anteroom by itself: who goes when it is full.
+//! The anteroom by itself: which connection goes when it is full.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ fn host(number: usize) -> SocketAddr {
     ([10, 0, a, b], 1).into()
 }
 
-/// An anteroom, and where people have logged in from.
+/// An anteroom, and the sources from which people have logged in.
 #[derive(Default)]
 struct Front {
     anteroom: Arc<Anteroom>,
@@ -29,7 +29,7 @@ impl Front {
         self.anteroom.enter(source, is_known)
     }
 
-    /// Somebody has logged in from these hosts.
+    /// Records that somebody has logged in from these hosts.
     fn log_in(&self, hosts: impl Iterator<Item = usize>) {
         self.known.borrow_mut().extend(hosts.map(|number| source_of(host(number))));
     }
@@ -51,7 +51,7 @@ fn is_taken(place: &Place) -> bool {
     place.poll_taken(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
-/// How many of these still have their place.
+/// Returns how many of these still have their place.
 fn left(places: &[Place]) -> usize {
     places.iter().filter(|place| !is_taken(place)).count()
 }
@@ -140,7 +140,7 @@ fn kept_places_are_bounded_in_all() {
 fn an_account_with_many_addresses_has_a_share_of_the_kept_places() {
     let anteroom = Front::default();
     anteroom.log_in(1..2);
-    // Of an account no more are known.
+    // An account cannot have more known sources.
     anteroom.log_in(2..2 + limits::KNOWN_SOURCES_PER_ACCOUNT_MAX);
     let eve = enter_all(&anteroom, (2..66).cycle().take(400).map(host));
     let share = limits::KNOWN_SOURCES_PER_ACCOUNT_MAX * limits::KEPT_PLACES_PER_SOURCE_MAX;
@@ -150,7 +150,8 @@ fn an_account_with_many_addresses_has_a_share_of_the_kept_places() {
     assert!(!is_taken(&ana) && left(&strangers) > 500);
 }
 
-/// As many accounts as it takes, and each has its addresses: sources with many kept places give one to whoever has fewer.
+/// With many accounts, each with its own addresses, sources with many reserved places give one to a source that has
+/// fewer.
 #[test]
 fn who_comes_when_all_kept_places_are_taken_gets_one_of_the_source_that_has_most() {
     let anteroom = Front::default();
@@ -171,7 +172,7 @@ fn who_comes_when_all_kept_places_are_taken_gets_one_of_the_source_that_has_most
     assert!(anteroom.lock().guests.is_empty() && anteroom.lock().kept.is_empty());
 }
 
-/// More sources than there are places, each of which holds one: the oldest goes, whatever it is doing.
+/// With more sources than places, and one connection each, the oldest connection goes, whatever it is doing.
 #[test]
 fn whoever_comes_gets_a_place_and_goes_after_all_that_came_before() {
     let anteroom = Front::default();

@@ -1,5 +1,5 @@
-//! TLS without a socket: bytes in, plaintext and bytes out, in memory that the caller has. Or no TLS, for doors whose clients
-//! have none: then bytes are plaintext.
+//! TLS without a socket: bytes in, plaintext and bytes out, in the caller's memory. Or without TLS, for doors whose
+//! clients do not use it: then bytes are plaintext.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -14,27 +14,27 @@ use rustls::unbuffered::{
 #[cfg(test)]
 mod tests;
 
-/// What may be held of a peer's records until they are whole. A handshake message of a client that is no attack is a tenth of it.
+/// How much of a peer's incomplete records may be held. A handshake message of an honest client is a tenth of it.
 const HELD_BYTES_MAX: usize = limits::HANDSHAKE_BYTES_MAX;
-/// Room for a close_notify, and for an update of keys before it.
+/// Room for a close_notify, and for a key update before it.
 const FAREWELL_BYTES_MAX: usize = 256;
 
-/// The server's side of one connection. Between two calls it holds what is not whole or not sent, and no more.
+/// The server's side of one connection. Between two calls it holds only what is incomplete or unsent.
 pub(super) struct Records {
     layer: Layer,
-    /// The beginning of what is not whole yet, partly decrypted. rustls counts on seeing it again, unchanged.
+    /// The beginning of an incomplete record, partly decrypted. rustls relies on seeing it again, unchanged.
     held: Vec<u8>,
-    /// What was encrypted and has to be sent before anything that is encrypted later: the peer counts the records.
+    /// Encrypted output, which must be sent before anything encrypted later: the peer counts the records.
     pub(super) unsent: Vec<u8>,
-    /// Whether nothing more is to come from the peer.
+    /// Whether the peer will not send any more.
     pub(super) peer_closed: bool,
 }
 
-/// What is between plaintext and the socket.
+/// The layer between plaintext and the socket.
 enum Layer {
     Tls(Box<UnbufferedServerConnection>),
     Plain,
-    /// It failed, or said goodbye: nothing may be decrypted or encrypted any more.
+    /// It failed, or was closed: nothing may be decrypted or encrypted any more.
     Over,
 }
 
@@ -47,16 +47,16 @@ impl Layer {
     }
 }
 
-/// What became of the bytes that came in.
+/// The result of processing received bytes.
 #[derive(Default)]
 struct Opened {
-    /// Bytes that are done with.
+    /// Bytes that have been processed.
     used: usize,
     peer_closed: bool,
 }
 
 impl Records {
-    /// Waits for a client's first word.
+    /// Makes records that wait for a client's first bytes.
     ///
     /// # Errors
     /// When rustls refuses the configuration.
@@ -65,7 +65,7 @@ impl Records {
         Ok(Self::on(Layer::Tls(Box::new(tls))))
     }
 
-    /// Bytes as they are.
+    /// Makes records without TLS.
     pub(super) fn plain() -> Self {
         Self::on(Layer::Plain)
     }
@@ -74,26 +74,27 @@ impl Records {
         Self { layer, held: Vec::new(), unsent: Vec::new(), peer_closed: false }
     }
 
-    /// Whether the peer has still to prove that it has the keys. The server could write before that; it must not.
+    /// Returns whether the peer still has to prove that it has the keys. The server could write before that, but must
+    /// not.
     pub(super) fn is_handshaking(&self) -> bool {
         self.layer.tls().is_some_and(|tls| tls.is_handshaking())
     }
 
-    /// How many bytes are held until they are whole.
+    /// Returns how many bytes of incomplete records are held.
     pub(super) fn held(&self) -> usize {
         self.held.len()
     }
 
-    /// The protocol that both sides agreed on (RFC 7301).
+    /// Returns the protocol that both sides agreed on (RFC 7301).
     pub(super) fn alpn(&self) -> Option<&[u8]> {
         self.layer.tls()?.alpn_protocol()
     }
 
-    /// Takes in bytes from the peer, and decrypts them in place. The plaintext of all records that are whole goes to
-    /// `take`; what is to be answered goes to `unsent`. Returns how many bytes are done with.
+    /// Takes in bytes from the peer, and decrypts them in place. The plaintext of all complete records goes to `take`;
+    /// TLS's own answers go to `unsent`. Returns how many bytes have been processed.
     ///
     /// # Errors
-    /// `InvalidData` when the peer breaks TLS. The alert is in `unsent`, and nothing else will be.
+    /// `InvalidData` when the peer breaks TLS. The alert is in `unsent`, and nothing will follow it.
     pub(super) fn receive(&mut self, fresh: &mut [u8], mut take: impl FnMut(&[u8])) -> io::Result<usize> {
         let tls = match &mut self.layer {
             Layer::Tls(tls) => tls,
@@ -137,11 +138,11 @@ impl Records {
         Ok(opened.used)
     }
 
-    /// Encrypts `plain` into `sealed`, if it is to be encrypted, and tells how many bytes of it are to be sent: all of them,
-    /// and before anything that is encrypted later.
+    /// Encrypts `plain` into `sealed`, or copies it if there is no TLS, and returns how many bytes must be sent: all of
+    /// them, and before anything encrypted later.
     ///
     /// # Errors
-    /// `NotConnected` once TLS has failed. Others when the handshake is not complete or `sealed` is too short.
+    /// `NotConnected` once TLS has failed. Other errors when the handshake is not complete or `sealed` is too short.
     pub(super) fn seal(&mut self, plain: &[u8], sealed: &mut [u8]) -> io::Result<usize> {
         if matches!(self.layer, Layer::Plain) {
             sealed.get_mut(..plain.len()).ok_or(ErrorKind::InvalidInput)?.copy_from_slice(plain);
@@ -150,7 +151,7 @@ impl Records {
         self.writable()?.encrypt(plain, sealed).map_err(io::Error::other)
     }
 
-    /// Puts a close_notify behind what is unsent, unless TLS failed, and ends it.
+    /// Appends a close_notify to the unsent output, unless TLS failed, and ends TLS.
     pub(super) fn say_goodbye(&mut self) {
         let mut farewell = [0; FAREWELL_BYTES_MAX];
         let encrypted = self
@@ -162,8 +163,8 @@ impl Records {
 
     fn writable(&mut self) -> io::Result<WriteTraffic<'_, ServerConnectionData>> {
         let Layer::Tls(tls) = &mut self.layer else { return Err(ErrorKind::NotConnected.into()) };
-        // What is held is shown again, since rustls may be in the middle of it. No record of it is whole, so that
-        // nothing is to be discarded, and `receive` left nothing to be read or sent before.
+        // rustls sees the held bytes again, since it may be in the middle of them. They are not a complete record, so
+        // nothing is to be discarded, and `receive` left nothing to read or send first.
         match tls.process_tls_records(&mut self.held).state.map_err(broken)? {
             ConnectionState::WriteTraffic(traffic) => Ok(traffic),
             state => Err(io::Error::other(format!("TLS cannot encrypt now: {state:?}"))),
@@ -176,7 +177,7 @@ impl Records {
     }
 }
 
-/// Goes through all records of `incoming` that are whole.
+/// Processes all complete records in `incoming`.
 fn open(
     tls: &mut UnbufferedServerConnection,
     incoming: &mut [u8],
@@ -197,7 +198,7 @@ fn open(
                 }
             }
             ConnectionState::EncodeTlsData(data) => encode(data, unsent)?,
-            // It is as good as sent: nothing is encrypted into other memory before `unsent` is empty.
+            // This counts as sent: nothing is encrypted elsewhere until `unsent` is empty.
             ConnectionState::TransmitTlsData(data) => data.done(),
             ConnectionState::PeerClosed => opened.peer_closed = true,
             ConnectionState::WriteTraffic(_) | ConnectionState::BlockedHandshake => is_done = true,
@@ -213,7 +214,7 @@ fn open(
 
 fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, unsent: &mut Vec<u8>) -> io::Result<()> {
     let at = unsent.len();
-    // Offered no room, it tells how much it needs.
+    // Given no room, it reports how much it needs.
     let Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) = data.encode(&mut [])
     else {
         return Ok(());
@@ -223,8 +224,8 @@ fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, unsent: &mut Vec<u8
     Ok(())
 }
 
-/// What rustls has to say about the error that it just returned. It is asked for nothing else: the bytes that made it
-/// fail must not be looked at again.
+/// Appends rustls's alert for the error that it just returned. Nothing else is asked of it: it must not process again
+/// the bytes that made it fail.
 fn answer_with_alert(tls: &mut UnbufferedServerConnection, unsent: &mut Vec<u8>) {
     while tls.wants_write() {
         let Ok(ConnectionState::EncodeTlsData(data)) = tls.process_tls_records(&mut []).state else { return };

@@ -1,4 +1,4 @@
-//! Memory that all streams of a thread share: each needs it within one call only.
+//! Memory that all streams of a thread share: each needs it only within one call.
 
 use std::cell::Cell;
 use std::thread::LocalKey;
@@ -7,27 +7,27 @@ use std::thread::LocalKey;
 pub(super) const PIECE_BYTES_MAX: usize = 64 * 1024;
 /// The longest record of TLS 1.3 with its header (RFC 8446 §5.2), so that one read takes in any.
 const RECORD_BYTES_MAX: usize = 5 + 16 * 1024 + 256;
-/// By how much encryption makes a piece longer, at most: four records of it, an update of keys and a bit of room.
+/// By how much encryption lengthens a piece at most: for its four records, a key update, and some slack.
 const OVERHEAD_BYTES_MAX: usize = 1024;
 
 thread_local! {
-    /// What came from a socket and is decrypted in place. Nothing of it is ever sent.
+    /// Input from a socket, decrypted in place. It is never sent.
     static INCOMING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    /// What goes to a socket. No plaintext ever stands in it.
+    /// Output to a socket. It never holds plaintext.
     static OUTGOING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Lends memory to read one record of any size into. What is in it is left over from another connection.
+/// Lends memory to read one record of any size into. Its content is left over from another connection.
 pub(super) fn lend_incoming<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
     lend(&INCOMING, RECORD_BYTES_MAX, work)
 }
 
-/// Lends memory to encrypt [`PIECE_BYTES_MAX`] into. What is in it is left over from another connection.
+/// Lends memory to encrypt [`PIECE_BYTES_MAX`] into. Its content is left over from another connection.
 pub(super) fn lend_outgoing<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
     lend(&OUTGOING, PIECE_BYTES_MAX + OVERHEAD_BYTES_MAX, work)
 }
 
-/// Taken out of its place meanwhile: whoever borrows twice gets other memory, and nobody panics.
+/// Lends memory that is taken out of `place` meanwhile: a nested borrower gets other memory, and nothing panics.
 fn lend<T>(place: &'static LocalKey<Cell<Vec<u8>>>, bytes: usize, work: impl FnOnce(&mut [u8]) -> T) -> T {
     let mut memory = place.take();
     memory.resize(bytes, 0);

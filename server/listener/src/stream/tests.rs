@@ -1,4 +1,4 @@
-//! The stream over loopback, against a client of tokio-rustls.
+//! The stream over loopback, against a tokio-rustls client.
 
 use std::net::Ipv4Addr;
 use std::pin::pin;
@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 
 pub(super) const ALPN: &[u8] = b"lanchat/1";
-/// What the sockets of a slow peer are asked to hold. Systems round it up, none of them to as much as is sent.
+/// The buffer size for the sockets of a slow peer. Systems round it up, but never to as much as is sent.
 const SOCKET_BYTES: usize = 4096;
 const LONG: usize = 1024 * 1024;
 
@@ -39,7 +39,7 @@ pub(super) fn name() -> ServerName<'static> {
     ServerName::try_from("lab.local").unwrap()
 }
 
-/// Both ends of a TCP connection that holds little: the server's first.
+/// Returns both ends of a TCP connection with small buffers, the server's first.
 async fn sockets() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let client = TcpSocket::new_v4().unwrap();
@@ -64,7 +64,7 @@ async fn connected() -> (Stream, TlsStream<TcpStream>) {
     (server.unwrap(), client.unwrap())
 }
 
-/// What comes next; `None`: the peer has closed.
+/// Reads what comes next; `None`: the peer has closed.
 async fn read(stream: &mut Stream) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     loop {
@@ -76,7 +76,7 @@ async fn read(stream: &mut Stream) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Bytes of which none is like its neighbours, so that a lost or doubled piece is seen.
+/// Returns bytes that differ from their neighbours, so that a lost or duplicated piece is noticed.
 fn text(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at / 251 + at) as u8).collect()
 }
@@ -121,7 +121,7 @@ async fn a_mebibyte_goes_both_ways_though_the_peer_reads_slowly() {
     assert!(bytes == text(LONG));
 }
 
-/// Others wait for a peer that takes a little each time, too.
+/// Others wait even for a peer that reads a little each time.
 #[tokio::test]
 async fn a_peer_that_reads_slowly_is_let_go_when_it_is_overdue() {
     let (mut server, mut client) = connected().await;
@@ -140,7 +140,7 @@ async fn a_peer_that_reads_slowly_is_let_go_when_it_is_overdue() {
     assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
 }
 
-/// A peer that only updates its keys would else be read without end.
+/// A peer that only updates its keys would otherwise be read for ever.
 #[tokio::test]
 async fn what_brings_no_text_is_read_once_and_counted() {
     let (mut server, mut client) = connected().await;
@@ -184,7 +184,7 @@ async fn a_short_line_leaves_its_buffer_to_the_next() {
     assert_holds_nothing(&server);
 }
 
-/// A client whose every byte goes out alone.
+/// Returns a client that sends every byte alone.
 async fn trickle(near: TcpStream) -> TlsStream<DuplexStream> {
     let (end, mut other_end) = duplex(1);
     let mut near = near;
@@ -215,7 +215,7 @@ async fn both_sides_close_in_order() {
     assert_eq!(read(&mut server).await.unwrap(), None);
     server.write(&mut b"noted".to_vec()).await.unwrap();
     let mut bytes = Vec::new();
-    // Without a close_notify it would be an error.
+    // Without a close_notify this would be an error.
     let ((), read) = tokio::join!(server.close(), client.read_to_end(&mut bytes));
     read.unwrap();
     assert_eq!(bytes, b"noted");
@@ -253,7 +253,7 @@ async fn who_speaks_no_tls_gets_an_alert() {
 async fn who_breaks_tls_later_gets_an_alert_that_is_not_lost() {
     let (mut server, mut client) = connected().await;
     let raw = client.get_mut().0;
-    // More than one read takes in: what is left unread must not reset the connection under the alert.
+    // More than one read takes in: the unread rest must not reset the connection before the alert is read.
     raw.write_all(&[b'x'; 3 * 16 * 1024]).await.unwrap();
     assert_eq!(read(&mut server).await.unwrap_err().kind(), ErrorKind::InvalidData);
     assert_eq!(server.write(&mut b"late".to_vec()).await.unwrap_err().kind(), ErrorKind::NotConnected);
@@ -269,7 +269,7 @@ async fn a_peer_that_takes_nothing_is_given_up() {
     assert_eq!(error.kind(), ErrorKind::TimedOut);
 }
 
-/// Both ends of a connection that is not encrypted: the server's first.
+/// Returns both ends of an unencrypted connection, the server's first.
 async fn plain() -> (Stream, TcpStream) {
     let (server, client) = sockets().await;
     (Stream::plain(server), client)
@@ -302,7 +302,7 @@ async fn plain_text_goes_both_ways_as_it_is_and_ends_in_order() {
 async fn what_is_taken_in_is_one_piece_until_it_has_left() {
     let (mut server, mut client) = connected().await;
     let (all, mut taken) = (text(LONG), 0);
-    // Until the peer, which reads nothing, pushes back.
+    // Until there is back-pressure from the peer, which does not read.
     while let Poll::Ready(count) = poll_fn(|cx| Poll::Ready(server.poll_take_in(cx, &all[taken..]))).await {
         taken += count.unwrap();
         assert!(taken < LONG, "the sockets took all of it");
@@ -331,7 +331,7 @@ async fn who_takes_no_end_for_one_is_reset_with_the_last_word_read() {
         client.read(&mut [0]).await
     };
     let ((), end) = tokio::join!(server.reset(), heard);
-    // Wine ends in order what Windows resets, and these tests run under wine there.
+    // Wine closes in order where Windows resets, and these tests run under wine there.
     if cfg!(not(windows)) || end.is_err() {
         assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
     }

@@ -1,4 +1,4 @@
-//! The checker against runs that are wrong in one way each: a checker that finds nothing proves nothing.
+//! Tests the checker on runs with one violation each: a checker that never finds anything proves nothing.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn seen(entry: Entry) -> Line {
     Line::Seen { room: "lobby".into(), entry }
 }
 
-/// Ana came, said three things and was acknowledged for them; bob was shown it all.
+/// Returns a correct run: ana came, posted three messages and got their acks; bob was shown everything.
 fn honest() -> Evidence {
     let log = vec![joined(1), entry(2, "a"), entry(3, "b"), entry(4, "c")];
     let written = ["a", "b", "c"].map(sent).into_iter();
@@ -36,7 +36,7 @@ fn honest() -> Evidence {
     }
 }
 
-/// What the checker says when `spoil` has been at the evidence.
+/// Returns what the checker says after `spoil` has changed the evidence.
 fn after(spoil: impl FnOnce(&mut Vec<Line>, &mut Vec<Line>, &mut Vec<Entry>)) -> Vec<Violation> {
     let Evidence { mut writers, mut readers, mut logs, rooms_of } = honest();
     spoil(writers.get_mut("ana").unwrap(), readers.get_mut("bob").unwrap(), logs.get_mut("lobby").unwrap());

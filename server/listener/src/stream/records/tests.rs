@@ -1,4 +1,4 @@
-//! The records against a client of rustls, byte for byte as the test wants them.
+//! The records against a rustls client, with every byte under the test's control.
 
 use std::io::{Read, Write};
 use std::mem;
@@ -12,7 +12,7 @@ use rustls::{
 use super::*;
 use crate::stream::tests::{ALPN, client_config, name, server_config};
 
-/// Bytes that are no TLS, and the first of them no type of a record.
+/// Bytes that are not TLS; the first is not even a record type.
 const GARBAGE: &[u8] = b"GET / HTTP/1.1\r\nHost: lab.local\r\n\r\n";
 /// A handshake takes fewer turns.
 const TURNS_MAX: usize = 8;
@@ -20,7 +20,7 @@ const TURNS_MAX: usize = 8;
 struct Pair {
     client: ClientConnection,
     records: Records,
-    /// What the client said, as the server took it.
+    /// What the server received from the client.
     heard: Vec<u8>,
 }
 
@@ -35,7 +35,7 @@ impl Pair {
         }
     }
 
-    /// Shakes hands; the client's bytes come in pieces of `size`.
+    /// Shakes hands; the client's bytes arrive in pieces of `size`.
     fn shake_hands(mut self, size: usize) -> Self {
         for _ in 0..TURNS_MAX {
             let bytes = self.spoken();
@@ -51,7 +51,7 @@ impl Pair {
         Self::new(&[ALPN]).shake_hands(usize::MAX)
     }
 
-    /// What the client has to send.
+    /// Returns what the client has to send.
     fn spoken(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         while self.client.wants_write() {
@@ -60,7 +60,7 @@ impl Pair {
         bytes
     }
 
-    /// A record of the client's.
+    /// Returns a record from the client.
     fn say(&mut self, plain: &[u8]) -> Vec<u8> {
         self.client.writer().write_all(plain).unwrap();
         self.spoken()
@@ -73,7 +73,7 @@ impl Pair {
         })
     }
 
-    /// Lets the client read, and tells what it got.
+    /// Lets the client read, and returns what it got.
     fn tell(&mut self, mut bytes: &[u8]) -> Result<Vec<u8>, rustls::Error> {
         let mut plain = Vec::new();
         while !bytes.is_empty() {
@@ -84,7 +84,7 @@ impl Pair {
         Ok(plain)
     }
 
-    /// The server says something, and the client gets it.
+    /// Lets the server send something, and checks that the client receives it.
     fn answer(&mut self, plain: &[u8]) {
         let mut sealed = vec![0; plain.len() + 1024];
         let count = self.records.seal(plain, &mut sealed).unwrap();
@@ -175,7 +175,7 @@ fn garbage_for_a_hello_is_answered_with_an_alert() {
     for size in [1, usize::MAX] {
         let mut pair = Pair::new(&[ALPN]);
         assert_eq!(pair.receive(GARBAGE, size).unwrap_err().kind(), ErrorKind::InvalidData);
-        // A fatal alert in clear: the keys are not known yet (RFC 8446 §6).
+        // A fatal alert in plaintext: the keys are not known yet (RFC 8446 §6).
         assert!(
             matches!(pair.records.unsent.as_slice(), [21, 3, _, 0, 2, 2, _]),
             "{:?}",
@@ -207,7 +207,7 @@ fn garbage_after_the_handshake_is_answered_with_an_alert() {
 #[test]
 fn a_hello_in_crumbs_is_bounded() {
     let mut pair = Pair::new(&[ALPN]);
-    // The header of a hello of nearly 64 KiB, and then one byte of it per record: six bytes each.
+    // The header of a hello of nearly 64 KiB, followed by one byte per record: six bytes each.
     let header = [22, 3, 1, 0, 4, 1, 0, 0xff, 0xf0];
     pair.receive(&header, usize::MAX).unwrap();
     let crumbs = (1..=HELD_BYTES_MAX).find(|_| pair.receive(&[22, 3, 1, 0, 1, 0], usize::MAX).is_err());
@@ -229,7 +229,7 @@ fn a_client_may_change_its_keys_and_ask_for_ours() {
     pair.assert_holds_nothing();
 }
 
-/// Encrypts as the client does, but messages that no client of rustls sends.
+/// Returns an encrypter like the client's, for messages that a rustls client never sends.
 fn forger(client: ClientConnection) -> (u64, Box<dyn MessageEncrypter>) {
     let Some(SupportedCipherSuite::Tls13(suite)) = client.negotiated_cipher_suite() else {
         panic!("TLS 1.3 was negotiated")
@@ -248,7 +248,7 @@ fn forger(client: ClientConnection) -> (u64, Box<dyn MessageEncrypter>) {
 fn a_message_of_the_handshake_in_two_records_may_be_interrupted_by_an_answer() {
     let Pair { client, mut records, .. } = Pair::connected();
     let (first, mut encrypter) = forger(client);
-    // A KeyUpdate that asks for none in return (RFC 8446 §4.6.3).
+    // A KeyUpdate that does not ask for one in return (RFC 8446 §4.6.3).
     for (at, part) in [&[24, 0][..], &[0, 1, 0]].into_iter().enumerate() {
         let message = OutboundPlainMessage {
             typ: ContentType::Handshake,
