@@ -21,20 +21,20 @@ use crate::socket::Socket;
 use crate::tls::{self, SEAL_BYTES_MAX, SEALED_BYTES_MAX};
 use crate::wire::ALPN;
 
-/// Events that one turn takes from the kernel.
+/// Events that one turn takes from the kernel at most.
 const EVENTS_MAX: usize = 1024;
-/// Bytes that one read asks for.
+/// Bytes requested in one read.
 const READ_BYTES: usize = 256 * 1024;
-/// The token of the timer. Connections have the others.
+/// The token of the timer. Connections use the others.
 const TIMER: Token = Token(usize::MAX);
 
-/// What is done with what happens on connections. What is appended to `out` is sent on the same connection.
+/// Handles events on connections. Whatever it appends to `out` is sent on the same connection.
 pub trait Handler {
-    /// The handshake of a connection is complete.
+    /// Called when the handshake of a connection is complete.
     fn opened(&mut self, _id: usize, _out: &mut Vec<u8>) {}
-    /// A line came, without its newline; `now` is when it was read.
+    /// Called with each line, without its newline; `now` is when it was read.
     fn line(&mut self, id: usize, line: &[u8], now: Instant, out: &mut Vec<u8>);
-    /// The connection was closed by its peer, or broke.
+    /// Called when the peer closed the connection, or it broke.
     fn closed(&mut self, id: usize);
 }
 
@@ -43,7 +43,7 @@ pub trait Handler {
 pub struct Destination {
     /// The address.
     pub address: SocketAddr,
-    /// The key that must be there.
+    /// The key that the server must have.
     pub fingerprint: Fingerprint,
 }
 
@@ -52,9 +52,9 @@ struct Peer {
     socket: Socket,
     tls: UnbufferedClientConnection,
     is_open: bool,
-    /// Whether nothing that comes is read.
+    /// Whether its input is left unread.
     is_deaf: bool,
-    /// The beginning of a record, and of a line, whose rest has not come.
+    /// The beginning of an incomplete record, and of an incomplete line.
     record: Vec<u8>,
     line: Vec<u8>,
 }
@@ -72,10 +72,10 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Without connections yet.
+    /// Makes a fleet without connections.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error.
     pub fn new() -> Result<Self> {
         let poll = Poll::new()?;
         let timer =
@@ -94,39 +94,39 @@ impl Fleet {
         })
     }
 
-    /// Connections that were ever made: the id of the next one.
+    /// Returns how many connections were ever made, which is the id of the next one.
     pub fn len(&self) -> usize {
         self.peers.len()
     }
 
-    /// Whether no connection was ever made.
+    /// Returns whether no connection was ever made.
     pub fn is_empty(&self) -> bool {
         self.peers.is_empty()
     }
 
-    /// Lines that were ever read.
+    /// Returns how many lines were ever read.
     pub fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// Begins to connect from an address of the loopback network and tells the id: 0, 1, 2 …
+    /// Begins to connect from an address of the loopback network and returns the id: 0, 1, 2 …
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error.
     pub fn connect(&mut self, to: Destination, from: Ipv4Addr) -> Result<usize> {
         self.connect_from(to, SocketAddr::from((from, 0)))
     }
 
-    /// Begins to connect from an address and a port, 0 for any, and tells the id. The address is one of the network
-    /// namespace that this thread is in: the connection stays there when the thread leaves it.
+    /// Begins to connect from an address and a port, 0 for any, and returns the id. The address belongs to this
+    /// thread's network namespace: the connection stays there when the thread leaves it.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error.
     pub fn connect_from(&mut self, to: Destination, from: SocketAddr) -> Result<usize> {
         let mut stream = TcpStream::from_std(begin_to_connect(to.address, from)?.into());
         let id = self.peers.len();
         self.poll.registry().register(&mut stream, Token(id), Interest::READABLE | Interest::WRITABLE)?;
-        let (tls, hello) = tls::client(to)?;
+        let (tls, hello) = tls::client(to.address.ip(), to.fingerprint)?;
         let mut peer = Peer {
             socket: Socket::new(stream),
             tls,
@@ -140,19 +140,19 @@ impl Fleet {
         Ok(id)
     }
 
-    /// Reads no more of what comes on a connection.
+    /// Stops reading from a connection.
     pub fn deafen(&mut self, id: usize) {
         if let Some(Some(peer)) = self.peers.get_mut(id) {
             peer.is_deaf = true;
         }
     }
 
-    /// Bytes that a connection has not sent yet, because its peer does not read; 0 if it is gone.
+    /// Returns how many bytes a connection has not sent yet, because its peer does not read; 0 if it is gone.
     pub fn owed(&self, id: usize) -> usize {
         self.peers.get(id).and_then(Option::as_ref).map_or(0, |peer| peer.socket.owed())
     }
 
-    /// Whether a connection was closed, or never was.
+    /// Returns whether a connection was closed, or never existed.
     pub fn is_gone(&self, id: usize) -> bool {
         self.peers.get(id).is_none_or(Option::is_none)
     }
@@ -166,7 +166,7 @@ impl Fleet {
         send(peer, &mut self.sealed, lines)
     }
 
-    /// Sends lines on a connection, each byte of them in a TLS record of its own.
+    /// Sends lines on a connection, each byte in a TLS record of its own.
     ///
     /// # Errors
     /// When the connection is gone.
@@ -180,23 +180,23 @@ impl Fleet {
         Ok(())
     }
 
-    /// Closes a connection without a word.
+    /// Closes a connection without a goodbye.
     pub fn close(&mut self, id: usize) {
         if let Some(slot) = self.peers.get_mut(id) {
             *slot = None;
         }
     }
 
-    /// Waits until something happens, or `until` comes, and lets `handler` deal with all that has happened.
+    /// Waits for events, or until `until`, and passes all events to `handler`.
     ///
     /// # Errors
-    /// As the system says. What happens to single connections is for the handler.
+    /// The system's error. Errors of single connections go to the handler.
     pub fn turn(&mut self, until: Instant, handler: &mut impl Handler) -> Result<()> {
         let rest = until.saturating_duration_since(Instant::now());
         let wait = if rest.is_zero() {
             Some(rest)
         } else {
-            // A timer of its own, because epoll counts in milliseconds.
+            // A separate timer, because epoll counts in milliseconds.
             let at = Expiration::OneShot(TimeSpec::from_duration(rest));
             self.timer.set(at, TimerSetTimeFlags::empty())?;
             None
@@ -231,7 +231,7 @@ impl Fleet {
         }
     }
 
-    /// Reads all that there is. `false`: the peer has gone.
+    /// Reads everything available. Returns `false` if the peer has gone.
     fn read(&mut self, id: usize, peer: &mut Peer, handler: &mut impl Handler) -> Result<bool> {
         loop {
             let kept = peer.record.len();
@@ -273,10 +273,10 @@ impl Fleet {
     }
 }
 
-/// A socket that is on its way, and does not block.
+/// Returns a non-blocking socket that is connecting.
 ///
 /// # Errors
-/// As the system says.
+/// The system's error.
 pub fn begin_to_connect(to: SocketAddr, from: SocketAddr) -> Result<RawSocket> {
     let raw = RawSocket::new(Domain::for_address(to), Type::STREAM, None)?;
     raw.set_nonblocking(true)?;
@@ -298,7 +298,7 @@ fn send(peer: &mut Peer, sealed: &mut [u8], lines: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Cuts plaintext into lines and tells how many; `rest` keeps the beginning of one whose end has not come.
+/// Splits plaintext into lines and returns how many; `rest` keeps the beginning of an incomplete one.
 fn split(mut plain: &[u8], rest: &mut Vec<u8>, mut each: impl FnMut(&[u8])) -> u64 {
     let mut count = 0;
     while let Some(end) = memchr(b'\n', plain) {

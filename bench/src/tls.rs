@@ -1,49 +1,49 @@
-//! TLS without buffers of its own: records in and out of memory that the caller has, for both sides.
+//! TLS without buffers of its own: records go in and out of the caller's memory, for both sides.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use lanchat_certs::{Policy, client_config};
+use lanchat_certs::{Fingerprint, Policy, client_config};
 use rustls::ClientConfig;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, InsufficientSizeError, UnbufferedStatus};
 
-use crate::fleet::Destination;
 use crate::wire::ALPN;
 
 /// Plaintext that is encrypted in one go.
 pub const SEAL_BYTES_MAX: usize = 64 * 1024;
-/// Memory that [`seal`] needs for so much: each record of 16 KiB grows by less than 256 bytes.
+/// Memory that [`seal`] needs for that: each record of 16 KiB grows by less than 256 bytes.
 pub const SEALED_BYTES_MAX: usize = SEAL_BYTES_MAX + (SEAL_BYTES_MAX / (16 * 1024) + 1) * 256;
 
 /// Memory that a record of one byte needs at most.
 const SEALED_BYTE_MAX: usize = 256;
 
-/// How a client that knows the server's key speaks with it.
-pub fn config(to: Destination) -> Arc<ClientConfig> {
-    let policy = Policy { expected: Some(to.fingerprint), ..Policy::default() };
+/// Returns the configuration of a client that knows the server's key.
+pub fn config(key: Fingerprint) -> Arc<ClientConfig> {
+    let policy = Policy { expected: Some(key), ..Policy::default() };
     client_config(policy, &[ALPN]).0
 }
 
-/// A client at the beginning of a handshake, and the bytes that begin it.
+/// Returns a client at the beginning of a handshake, and the bytes that begin it.
 ///
 /// # Errors
-/// As rustls says.
-pub fn client(to: Destination) -> Result<(UnbufferedClientConnection, Vec<u8>)> {
-    let name = ServerName::IpAddress(to.address.ip().into());
-    let (mut tls, mut hello) = (UnbufferedClientConnection::new(config(to), name)?, Vec::new());
+/// The error of rustls.
+pub fn client(server: IpAddr, key: Fingerprint) -> Result<(UnbufferedClientConnection, Vec<u8>)> {
+    let name = ServerName::IpAddress(server.into());
+    let (mut tls, mut hello) = (UnbufferedClientConnection::new(config(key), name)?, Vec::new());
     open(&mut tls, &mut [], &mut hello, |_| {})?;
     Ok((tls, hello))
 }
 
 /// One side of a connection.
 pub trait Records {
-    /// What rustls knows of it.
+    /// The connection's state in rustls.
     type Data;
 
-    /// Hands over what came in.
+    /// Processes received bytes.
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 }
 
@@ -63,20 +63,20 @@ impl Records for UnbufferedServerConnection {
     }
 }
 
-/// How far [`open`] came.
+/// How far [`open`] got.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opened {
-    /// Bytes of the input that are done with; the others belong to a record that is not whole yet.
+    /// Bytes of the input that have been processed; the rest belong to an incomplete record.
     pub used: usize,
     /// Whether the peer has closed its side.
     pub closed: bool,
 }
 
-/// Takes in what came from the peer. Plaintext goes to `taken`, record by record; what the handshake has to say is
-/// appended to `outgoing`.
+/// Takes in bytes from the peer. Plaintext goes to `taken`, record by record; handshake output is appended to
+/// `outgoing`.
 ///
 /// # Errors
-/// When TLS says so: the connection is to be dropped.
+/// TLS errors: the connection must be dropped.
 pub fn open<R: Records>(
     tls: &mut R,
     incoming: &mut [u8],
@@ -123,8 +123,8 @@ pub fn open<R: Records>(
     }
 }
 
-/// Encrypts at most [`SEAL_BYTES_MAX`] of plaintext into `sealed`, which has room for [`SEALED_BYTES_MAX`], and tells
-/// how many bytes of it are to be sent.
+/// Encrypts at most [`SEAL_BYTES_MAX`] of plaintext into `sealed`, which has room for [`SEALED_BYTES_MAX`], and returns
+/// how many bytes of it must be sent.
 ///
 /// # Errors
 /// When the handshake is not complete.
@@ -135,8 +135,8 @@ pub fn seal<R: Records>(tls: &mut R, plain: &[u8], sealed: &mut [u8]) -> Result<
     }
 }
 
-/// Encrypts bytes of plaintext one by one, as many as there is room for: each is a record of its own. Tells how many
-/// of them there were, and how many bytes of `sealed` are to be sent.
+/// Encrypts bytes of plaintext one by one, as many as there is room for: each is a record of its own. Returns how many
+/// there were, and how many bytes of `sealed` must be sent.
 ///
 /// # Errors
 /// As [`seal`].

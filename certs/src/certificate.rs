@@ -1,4 +1,4 @@
-//! What a certificate says: whose key it is about, and the id of the server, carried as a name.
+//! The content of a certificate: the key, and the server id, carried as a name.
 
 use std::net::IpAddr;
 
@@ -7,36 +7,34 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::fingerprint::Fingerprint;
-
-/// The name `<server id>.lanchat.invalid` stands in every certificate: that is how it carries the id. The top
-/// level `invalid` can never be somebody's domain (RFC 6761 §6.4).
+/// Every certificate carries the server id in the name `<server id>.lanchat.invalid`. The top level `invalid` can never
+/// be somebody's domain (RFC 6761 §6.4).
 const ID_SUFFIX: &str = ".lanchat.invalid";
 
-/// Why bytes are no certificate of a server of ours.
+/// Why bytes are not the certificate of a lanchat server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadCertificate {
     /// Not X.509.
     #[error("the certificate cannot be read")]
     Unreadable,
-    /// No name that carries a server id, or two.
+    /// It has no name that carries a server id, or two.
     #[error("the certificate names no lanchat server")]
     NoServerId,
 }
 
 /// Issues a certificate for `key`, signed by itself.
 ///
-/// Names that cannot stand in a certificate, and names and addresses beyond `limits::CERTIFICATE_NAMES_MAX`, are
-/// left out: they are there for tools that look at certificates; our clients check the key and the id alone.
+/// Names that a certificate cannot hold, and names and addresses beyond `limits::CERTIFICATE_NAMES_MAX`, are left out:
+/// they are for tools that inspect certificates; our clients check the key and the id alone.
 pub(crate) fn issue(
     key: &KeyPair,
     id: ServerId,
     names: &[String],
     addresses: &[IpAddr],
 ) -> Result<CertificateDer<'static>, rcgen::Error> {
-    // Dates from 1975 to 4096, the default: machines without a battery or a time server start in 1970 or 2000,
-    // and a key that is pinned does not expire.
+    // The default dates, 1975 to 4096: machines without a battery or a time server start in 1970 or 2000, and a pinned
+    // key does not expire.
     let mut params = CertificateParams::new([format!("{id}{ID_SUFFIX}")])?;
     let names = names
         .iter()
@@ -49,8 +47,8 @@ pub(crate) fn issue(
     Ok(params.self_signed(key)?.into())
 }
 
-/// The server id and the fingerprint of the key of a certificate in DER.
-pub(crate) fn read(der: &[u8]) -> Result<(ServerId, Fingerprint), BadCertificate> {
+/// Returns the server id and the key of a certificate in DER; the key as its SubjectPublicKeyInfo.
+pub(crate) fn read(der: &[u8]) -> Result<(ServerId, &[u8]), BadCertificate> {
     let certificate = parse(der)?;
     let names = certificate.subject_alternative_name().map_err(|_| BadCertificate::Unreadable)?;
     let names = names.as_ref().map(|extension| extension.value.general_names.as_slice()).unwrap_or_default();
@@ -59,14 +57,14 @@ pub(crate) fn read(der: &[u8]) -> Result<(ServerId, Fingerprint), BadCertificate
         _ => None,
     });
     match (ids.next(), ids.next()) {
-        (Some(id), None) => Ok((id, Fingerprint::of_spki(certificate.public_key().raw))),
+        (Some(id), None) => Ok((id, certificate.tbs_certificate.subject_pki.raw)),
         _ => Err(BadCertificate::NoServerId),
     }
 }
 
-/// The fingerprint of the key of a certificate in DER, whoever it names.
-pub(crate) fn fingerprint(der: &[u8]) -> Result<Fingerprint, BadCertificate> {
-    Ok(Fingerprint::of_spki(parse(der)?.public_key().raw))
+/// Returns the key of a certificate in DER as its SubjectPublicKeyInfo, whatever names the certificate has.
+pub(crate) fn spki(der: &[u8]) -> Result<&[u8], BadCertificate> {
+    Ok(parse(der)?.tbs_certificate.subject_pki.raw)
 }
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, BadCertificate> {
@@ -89,11 +87,10 @@ mod tests {
         use rcgen::PublicKeyData;
 
         let (key, id) = (key(), ServerId::from_bytes([7; 16]));
-        // Neither a name that no certificate can hold, nor one that would pass for another id, gets in the way.
+        // A name that a certificate cannot hold does no harm, nor does one that would pass for another id.
         let names = ["lab.local".into(), "höhle".into(), format!("{}{ID_SUFFIX}", "00".repeat(16))];
         let der = issue(&key, id, &names, &[[10, 0, 0, 1].into()]).unwrap();
-        let fingerprint = Fingerprint::of_spki(&key.subject_public_key_info());
-        assert_eq!(read(&der), Ok((id, fingerprint)));
+        assert_eq!(read(&der), Ok((id, &*key.subject_public_key_info())));
         let certificate = parse(&der).unwrap();
         let held = certificate.subject_alternative_name().unwrap().unwrap().value.general_names.len();
         assert_eq!(held, 3);
@@ -112,7 +109,7 @@ mod tests {
         let stranger =
             CertificateParams::new(["example.org".to_owned()]).unwrap().self_signed(&key()).unwrap();
         assert_eq!(read(stranger.der()), Err(BadCertificate::NoServerId));
-        assert!(fingerprint(stranger.der()).is_ok());
+        assert!(spki(stranger.der()).is_ok());
         let two = [1, 2].map(|byte| format!("{}{ID_SUFFIX}", ServerId::from_bytes([byte; 16])));
         let two = CertificateParams::new(two).unwrap().self_signed(&key()).unwrap();
         assert_eq!(read(two.der()), Err(BadCertificate::NoServerId));

@@ -10,47 +10,48 @@ use crate::certificate::{self, BadCertificate};
 
 /// SHA-256 of a public key, as its SubjectPublicKeyInfo in DER (RFC 7469 §2.4).
 ///
-/// The key, not the certificate: a certificate is issued anew whenever an address changes, the key never.
+/// It covers the key, not the certificate: a certificate is reissued whenever an address changes, while the key stays.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 32]);
 
-/// Why a text is no fingerprint.
+/// Why a text is not a fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a fingerprint is 64 lower-case hex digits")]
 pub struct BadFingerprint;
 
-/// Words in [`Fingerprint::words`]: 66 bits, more than anybody can try for one server, few enough to read aloud.
+/// Words in [`Fingerprint::words`]: 66 bits, more than anybody can search for one server, and few enough words to read
+/// aloud.
 const WORDS: u32 = 6;
-/// A word of a list of 2048.
+/// The list has 2048 words.
 const BITS_PER_WORD: u32 = 11;
 
 impl Fingerprint {
-    /// The fingerprint that consists of these bytes.
+    /// Returns the fingerprint with these bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The fingerprint of a key that is given as SubjectPublicKeyInfo in DER.
+    /// Returns the fingerprint of a key, given as SubjectPublicKeyInfo in DER.
     pub fn of_spki(spki: &[u8]) -> Self {
         Self(Sha256::digest(spki).into())
     }
 
-    /// The fingerprint of the key that a certificate in DER is about.
+    /// Returns the fingerprint of the key in a certificate in DER.
     ///
     /// # Errors
-    /// [`BadCertificate`] when `der` is no certificate.
+    /// [`BadCertificate`] when `der` is not a certificate.
     pub fn of_certificate(der: &[u8]) -> Result<Self, BadCertificate> {
-        certificate::fingerprint(der)
+        certificate::spki(der).map(Self::of_spki)
     }
 
-    /// The first 66 bits as six English words of the BIP-39 list, joined by `-`. For people; programs compare all
-    /// 256 bits.
+    /// Returns the first 66 bits as six English words of the BIP-39 list, joined by `-`. For people; programs compare
+    /// all 256 bits.
     pub fn words(&self) -> String {
         let mut first = [0; 16];
         first.copy_from_slice(&self.0[..16]);

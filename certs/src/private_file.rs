@@ -1,6 +1,7 @@
-//! Private files: read only if nobody else may read them, written whole or not at all, 0600 whatever the umask.
+//! Private files: they are read only if nobody else may use them, and written whole or not at all, with mode 0600
+//! whatever the umask.
 //!
-//! On Windows the folder's access list decides who may read; the checks of owner bits are for Unix.
+//! On Windows the folder's access list decides who may read; the checks of owner and mode are for Unix.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -13,14 +14,14 @@ use tempfile::NamedTempFile;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrivateFileError {
-    /// The system said no.
+    /// The system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried, as a verb.
         action: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Group or others have a right to the file.
@@ -34,7 +35,7 @@ pub enum PrivateFileError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Others have a right to the file, and the disk keeps no rights that could be taken away.
+    /// Others have a right to the file, and the disk does not store access rights, so the right cannot be removed.
     #[error(
         "others may use {path}, and its disk keeps no access rights (FAT, exFAT): {NO_RIGHTS}", path = path.display()
     )]
@@ -42,7 +43,7 @@ pub enum PrivateFileError {
         /// The file.
         path: PathBuf,
     },
-    /// Another user owns it, who could change it at any time.
+    /// Another user owns it, and could change it at any time.
     #[error(
         "{path} belongs to another user (uid {owner}): run this program as that user, or run `chown -R {own} {path}` if \
          nobody else had access to it",
@@ -56,23 +57,23 @@ pub enum PrivateFileError {
         /// The user who runs this program.
         own: u32,
     },
-    /// A symbolic link, a folder or a device stands where the file should.
+    /// There is a symbolic link, a folder or a device in place of the file.
     #[error("{} is not a regular file: move it away, or put the file itself in its place", .0.display())]
     NotAFile(PathBuf),
     /// Over `limits::PRIVATE_FILE_BYTES_MAX`.
     #[error("{} is larger than any file that this program writes: restore it from a backup", .0.display())]
     TooLarge(PathBuf),
-    /// What was to be written is over `limits::PRIVATE_FILE_BYTES_MAX`: it could not be read again.
+    /// The new content is over `limits::PRIVATE_FILE_BYTES_MAX`: it could not be read again.
     #[error("{} would become too large to be read again, so it was left as it is", .0.display())]
     NoRoom(PathBuf),
 }
 
-/// What helps on a disk that keeps no access rights.
+/// What to do about a disk that does not store access rights.
 pub const NO_RIGHTS: &str = "`chmod` changes nothing there. Choose a folder on another disk, or mount this one for yourself \
                              alone, with the options uid=YOU,umask=077";
 
-/// Whether access rights can be taken away from files in `folder`, which they cannot on FAT and the like. Tries it with a
-/// file that is gone at once; `true` where that cannot be tried. Blocks.
+/// Returns whether access rights can be removed from files in `folder`, which FAT and similar file systems do not
+/// support. Tries it with a temporary file; returns `true` if that cannot be tried. Blocks.
 pub fn keeps_rights(folder: &Path) -> bool {
     #[cfg(unix)]
     {
@@ -94,29 +95,37 @@ impl PrivateFileError {
     }
 }
 
-/// Opens a file to lock, 0600 whatever the umask, and makes it if there is none. What is written goes to its beginning.
+/// Opens a file to lock, with mode 0600 whatever the umask, and creates it if it is missing. Writes start at its
+/// beginning.
 ///
-/// The lock that the caller takes ends when the file is dropped, also when the process dies. The file itself stays:
-/// removing it would race with the next one who locks it.
+/// The lock that the caller takes ends when the file is dropped or the process dies. The file itself stays: removing it
+/// would race with the next process that locks it.
 ///
 /// # Errors
 /// When the system refuses; the caller adds the path.
 pub fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = File::options();
-    // Windows locks and cuts no file that was opened to append to.
+    // Windows cannot lock or truncate a file that was opened to append to.
     options.create(true).read(true).write(true).truncate(false);
+    // Following a link here would create an empty file, or take a lock, wherever the link's maker likes.
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-
-        // A link here would make an empty file, or a lock, wherever its maker likes.
-        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    }
-    options.open(path)
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NOFOLLOW.bits().cast_signed(),
+    );
+    owner_only(&mut options).open(path)
 }
 
-/// Checks that a file or a folder belongs to the user who runs this program: whoever owns it may change it, whatever
-/// its mode. Always so on Windows, where the access list of the folder decides.
+/// Sets the mode of files that these options make: 0600, whatever the umask. On Windows the access list of the folder
+/// decides.
+pub fn owner_only(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+/// Checks that a file or a folder belongs to the user who runs this program: its owner may change it, whatever its
+/// mode. Always succeeds on Windows, where the folder's access list decides.
 ///
 /// # Errors
 /// [`PrivateFileError::NotOwned`].
@@ -133,10 +142,10 @@ pub fn check_owner(path: &Path, found: &fs::Metadata) -> Result<(), PrivateFileE
     Ok(())
 }
 
-/// Reads a private file whole. `None`: there is no such file. Blocks.
+/// Reads a private file whole. Returns `None` if it does not exist. Blocks.
 ///
 /// # Errors
-/// [`PrivateFileError`] when the file is no regular file, others may use it, it is too large or unreadable.
+/// [`PrivateFileError`] when the file is not a regular one, others may use it, or it is too large or unreadable.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>, PrivateFileError> {
     let named = match fs::symlink_metadata(path) {
         Ok(named) => named,
@@ -158,12 +167,12 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, PrivateFileError> {
     Ok(Some(bytes))
 }
 
-/// Writes a private file, in place of the one that is there: a crash leaves the old one or the new one. Blocks
-/// until the disk has it.
+/// Writes a private file, and replaces an existing one: a crash leaves either the old file or the new one. Blocks until
+/// it is on disk.
 ///
 /// # Errors
-/// [`PrivateFileError`] when the system refuses, or there are more bytes than [`read`] takes; the file is then as it was
-/// before.
+/// [`PrivateFileError`] when the system refuses, or there are more bytes than [`read`] accepts; the file is then
+/// unchanged.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
     if bytes.len() > limits::PRIVATE_FILE_BYTES_MAX {
         return Err(PrivateFileError::NoRoom(path.to_owned()));
@@ -183,7 +192,7 @@ fn replace(file: NamedTempFile, path: &Path) -> io::Result<()> {
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// Windows refuses while another program reads the old file, which takes that one a moment.
+/// Windows refuses while another program reads the old file, so this retries for a moment.
 #[cfg(windows)]
 fn replace(mut file: NamedTempFile, path: &Path) -> io::Result<()> {
     const ATTEMPTS: usize = 20;
@@ -200,9 +209,9 @@ fn replace(mut file: NamedTempFile, path: &Path) -> io::Result<()> {
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// Makes sure that a rename into `folder` outlives a power cut.
+/// Makes sure that a rename into `folder` survives a power cut.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), PrivateFileError> {
-    // Windows has no such call for folders, and journals renames by itself.
+    // Windows has no such call for folders; its file system journals renames.
     if cfg!(unix) {
         File::open(folder)
             .and_then(|folder| folder.sync_all())
@@ -211,7 +220,7 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), PrivateFileError> {
     Ok(())
 }
 
-/// The folder that `path` is in.
+/// Returns the folder that contains `path`.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -223,7 +232,7 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
 fn check(path: &Path, named: &fs::Metadata, opened: &fs::Metadata) -> Result<(), PrivateFileError> {
     use std::os::unix::fs::MetadataExt;
 
-    // The name may have been turned into a link between the look at it and the opening of it.
+    // The name may have been turned into a link between the check and the opening.
     if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
         return Err(PrivateFileError::NotAFile(path.to_owned()));
     }
@@ -249,7 +258,7 @@ fn own_only(file: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     match file.set_permissions(fs::Permissions::from_mode(0o600)) {
-        // A disk that keeps no rights refuses, also where it was mounted for its user alone.
+        // A disk that does not store rights refuses, even if it was mounted for its user alone.
         Err(_) if file.metadata()?.mode() & 0o077 == 0 => Ok(()),
         outcome => outcome,
     }
@@ -310,7 +319,7 @@ mod tests {
         assert!(keeps_rights(folder.path()) && fs::read_dir(folder.path()).unwrap().count() == 3);
     }
 
-    /// Only root can give a file away; elsewhere there is nothing to see.
+    /// Only root can give a file away; for other users this tests nothing.
     #[cfg(unix)]
     #[test]
     fn a_file_of_another_user_is_refused() {

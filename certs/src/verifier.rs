@@ -1,8 +1,8 @@
-//! The client's judgement on a server's certificate: the pinned key or none. No name, date or authority is asked.
+//! The client's check of a server's certificate: only the pinned key counts, not names, dates or authorities.
 //!
 //! Names: a server is known by its id, whatever address it has today. Dates: machines on such networks may think that
-//! it is 1970. Authorities: none vouches for a machine in the next room. What counts is the key, and the proof that
-//! the server holds it, which is the signature over this very handshake.
+//! it is 1970. Authorities: none of them vouches for a machine in the next room. What counts is the key, and the proof
+//! that the server holds it: the signature over this very handshake.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,23 +16,23 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, PeerIncompatible, S
 use crate::certificate::{self, BadCertificate};
 use crate::fingerprint::Fingerprint;
 
-/// What a client knows of the server before it connects.
+/// What a client knows about the server before it connects.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// The key that it must be, from an invitation or from what is remembered of the target. Nothing else will do.
+    /// The key that it must have, from an invitation or from the remembered target. No other key is accepted.
     pub expected: Option<Fingerprint>,
-    /// The keys of all servers that were met, by id.
+    /// The keys of all servers met so far, by id.
     pub pins: HashMap<ServerId, Fingerprint>,
 }
 
-/// What the pins say of a server.
+/// What the pins say about a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It was never met. Nothing says that it is the right one, unless [`Policy::expected`] was set.
+    /// It was never met. Nothing confirms that it is the right one, unless [`Policy::expected`] was set.
     First,
     /// It has the key that is pinned.
     Match,
-    /// It has another key than the pinned one: the connection is refused.
+    /// Its key differs from the pinned one: the connection is refused.
     Changed {
         /// The key that is pinned.
         pinned: Fingerprint,
@@ -40,7 +40,7 @@ pub enum Decision {
 }
 
 impl Policy {
-    /// What the pins say of a server that shows this id and this key.
+    /// Returns what the pins say about a server that shows this id and this key.
     pub fn decide(&self, id: ServerId, offered: Fingerprint) -> Decision {
         match self.pins.get(&id) {
             None => Decision::First,
@@ -50,7 +50,7 @@ impl Policy {
     }
 }
 
-/// A server that has proved that it holds its key, and was not refused.
+/// A server that has proved that it holds its key, and was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// Its id.
@@ -61,7 +61,7 @@ pub struct Observed {
     pub decision: Decision,
 }
 
-/// Why a server was refused, before any byte of a user was sent to it.
+/// Why a server was refused, before any of the user's data was sent to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
@@ -72,20 +72,20 @@ pub enum Refused {
         server_id: ServerId,
         /// The key that is pinned.
         pinned: Fingerprint,
-        /// The key that it shows. Whether it holds that key was not asked any more.
+        /// The key that it shows. Whether it holds that key was not checked.
         offered: Fingerprint,
     },
-    /// It is not the key that the invitation or the remembered target names.
+    /// Its key is not the one that the invitation or the remembered target names.
     #[error("the server {server_id} shows the key {offered}, but {expected} is expected")]
     Unexpected {
         /// The id that it shows.
         server_id: ServerId,
         /// The key that it must be.
         expected: Fingerprint,
-        /// The key that it shows. Whether it holds that key was not asked any more.
+        /// The key that it shows. Whether it holds that key was not checked.
         offered: Fingerprint,
     },
-    /// Its certificate is not one of a server of ours.
+    /// Its certificate is not that of a lanchat server.
     #[error(transparent)]
     Certificate(#[from] BadCertificate),
     /// It shows a certificate, but does not hold the key that belongs to it: a copy.
@@ -98,7 +98,8 @@ pub enum Refused {
     },
 }
 
-/// What a handshake found out about the server. Filled while the handshake runs, readable when it succeeded or failed.
+/// What a handshake found out about the server. Filled while the handshake runs, and readable once it has succeeded or
+/// failed.
 #[derive(Clone, Debug, Default)]
 pub struct Observation(Arc<Mutex<State>>);
 
@@ -112,7 +113,7 @@ enum State {
 }
 
 impl Observation {
-    /// The outcome. `None`: the handshake did not come so far, for another reason than trust.
+    /// Returns the outcome. `None`: the handshake ended earlier, for a reason other than trust.
     pub fn outcome(&self) -> Option<Result<Observed, Refused>> {
         match *self.lock() {
             State::Settled(outcome) => Some(outcome),
@@ -141,7 +142,8 @@ impl PinVerifier {
     }
 
     fn judge(&self, der: &[u8]) -> Result<Observed, Refused> {
-        let (server_id, offered) = certificate::read(der)?;
+        let (server_id, key) = certificate::read(der)?;
+        let offered = Fingerprint::of_spki(key);
         let decision = self.policy.decide(server_id, offered);
         if let Decision::Changed { pinned } = decision {
             return Err(Refused::Changed { server_id, pinned, offered });

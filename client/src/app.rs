@@ -9,24 +9,28 @@ use lanchat_model::AccountName;
 use tokio::sync::mpsc;
 
 use crate::asides;
+use crate::chat::{Chat, End, Wishes};
 use crate::choose::{self, Choice, Hosting};
+#[cfg(feature = "host")]
+use crate::cli::HostArgs;
 use crate::cli::{ChatArgs, Cli, Named, Task};
 use crate::exit::{Failure, Reason};
 use crate::hidden;
+#[cfg(feature = "host")]
+use crate::host::Hosted;
 use crate::input;
 use crate::output::{Output, Pipe};
 use crate::password_file;
 use crate::repl;
-use crate::session::{End, Session, Wishes};
 use crate::trust;
 
 /// Terminals that cannot do what a line editor needs.
 const SIMPLE_TERMINALS: [&str; 3] = ["dumb", "cons25", "emacs"];
 
-/// Does what the command line asks for.
+/// Runs what the command line asks for.
 ///
 /// # Errors
-/// [`Failure`] says why not, and with which exit code to end.
+/// [`Failure`] holds the reason and the exit code.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     let home = Home::open(&match cli.home {
         Some(path) => path,
@@ -47,7 +51,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         (Some(Task::Trust(task)), None) => trust::run(&task, &home),
         (Some(Task::Discover), None) => choose::list(&home, cli.chat.json).await,
         #[cfg(feature = "host")]
-        (Some(Task::Host(args)), None) => crate::host::run(args, &cli.chat, home).await,
+        (Some(Task::Host(args)), None) => host_with(args, &cli.chat, home).await,
         (None, Some(named)) => {
             let target = choose::named(named, &home, &cli.chat).await?;
             chat(target, Wishes::new(&cli.chat, home), &cli.chat, &[]).await
@@ -63,10 +67,18 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
 #[cfg(feature = "host")]
 async fn host(args: &ChatArgs, home: Home) -> Result<(), Failure> {
     let data = std::env::var_os("LANCHAT_DATA").map(Into::into);
-    crate::host::run(crate::cli::HostArgs { data, ..Default::default() }, args, home).await
+    host_with(HostArgs { data, ..Default::default() }, args, home).await
 }
 
-/// What this program can host.
+/// Serves and chats, and stops serving when the chat ends.
+#[cfg(feature = "host")]
+async fn host_with(settings: HostArgs, args: &ChatArgs, home: Home) -> Result<(), Failure> {
+    let Hosted { target, banner, logins, news, server } = crate::host::start(settings, &home).await?;
+    let wishes = Wishes { hosting: true, logins: Some(logins), news: Some(news), ..Wishes::new(args, home) };
+    server.during(chat(target, wishes, args, &banner)).await
+}
+
+/// Returns what this program can host.
 #[cfg(feature = "host")]
 fn hosting() -> Hosting {
     Hosting { possible: true, own: crate::host::own_server() }
@@ -82,8 +94,8 @@ async fn host(_: &ChatArgs, _: Home) -> Result<(), Failure> {
     Err(Failure::new(Reason::Usage, "This program was built without the server. Start `lanchatd` instead."))
 }
 
-/// The platform's folder for state; on Windows, which has none, the part of the profile that does not
-/// travel between machines: a token is for one device.
+/// Returns the platform's folder for state. Windows does not have one: there it is the part of the profile that does
+/// not travel between computers, since a token is for one device.
 fn default_home() -> Result<PathBuf, Failure> {
     let base = etcetera::choose_base_strategy().map_err(|_| {
         Failure::new(
@@ -97,11 +109,11 @@ fn default_home() -> Result<PathBuf, Failure> {
     })
 }
 
-/// Talks to one server until the user has enough. `greeting` is said first.
+/// Talks to one server until the user leaves. `greeting` is shown first.
 ///
 /// # Errors
-/// [`Failure`] says why it ended early.
-pub(crate) async fn chat(
+/// [`Failure`] holds the reason for an early end.
+async fn chat(
     target: Target,
     mut wishes: Wishes,
     args: &ChatArgs,
@@ -111,7 +123,7 @@ pub(crate) async fn chat(
     if let Some(path) = &args.password_file {
         wishes.password = Some(password_file::read(path)?);
     }
-    // The pipe is read from the start, so that a login in it is there when the server asks for one.
+    // Reading the pipe starts now, so that a login in it is available when the server asks for one.
     let front = Front::of(args);
     let typed = match front {
         Front::Terminal => None,
@@ -124,17 +136,17 @@ pub(crate) async fn chat(
         words.extend(trust::introduction(&connection, &home.pins()?, front == Front::Terminal));
     }
     let mut trusted = connection.trust(&home)?;
-    // A login in the middle is one at this server, whoever answers in its place then.
+    // A later login must go to this same server, even if another one answers at its address by then.
     let same = trusted.way_back();
 
     let (output, typed) = front.open(&home, typed, wishes.hosting)?;
-    let mut session = Session::new(output, typed, wishes);
-    words.iter().for_each(|line| session.notice(line));
+    let mut chat = Chat::new(output, typed, wishes);
+    words.iter().for_each(|line| chat.notice(line));
     let mut first = None;
     let end = loop {
-        session.greeted(trusted.hello());
+        chat.greeted(trusted.hello());
         let (client, events) = Client::start(trusted, home.clone(), options());
-        match session.run(client, events, first.take()).await {
+        match chat.run(client, events, first.take()).await {
             End::Done => break Ok(()),
             End::Failed(failure) => break Err(failure),
             End::Relogin(command) => {
@@ -146,12 +158,12 @@ pub(crate) async fn chat(
             }
         }
     };
-    session.close().await;
+    chat.close().await;
     hidden::give_back();
     end
 }
 
-/// Connects; where the server is crowded, says so and tries again.
+/// Connects; if the server is crowded, says so and tries again.
 async fn reach(target: &Target, home: &Home) -> Result<Connection, ConnectError> {
     connect_patiently(target, home, |is_known| {
         let words = if is_known {
@@ -171,7 +183,7 @@ fn options() -> Options {
     options
 }
 
-/// Which front end to use.
+/// The front end to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Front {
     Terminal,
@@ -206,7 +218,7 @@ impl Front {
     }
 }
 
-/// The name that the user has on this computer, if it can be one here.
+/// Returns the user's name on this computer, if it is a valid account name.
 fn suggested_name() -> Option<String> {
     let name = ["USER", "USERNAME", "LOGNAME"].iter().find_map(|variable| std::env::var(variable).ok())?;
     Some(name.parse::<AccountName>().ok()?.to_string())

@@ -1,8 +1,9 @@
-//! What a person types: text, or a command behind a slash. One table says what commands there are.
+//! What a person types: text, or a command after a slash. One table holds all commands.
 
 mod arguments;
 mod help;
 mod room;
+pub(crate) mod slash;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -11,22 +12,22 @@ use lanchat_model::{AccountName, Seq};
 use lanchat_protocol::Secret;
 
 use crate::near::nearest;
-use crate::slash::{self, Beginning};
 use arguments::Given;
 pub(crate) use arguments::room_names;
 pub(crate) use help::{help, help_for};
 pub(crate) use room::room;
+use slash::Beginning;
 pub(crate) use table::Offers;
-use table::{Row, TABLE};
+use table::{Row, TABLE, find};
 
-/// Why a line that begins almost like a command is not said: it may hold a password.
+/// The reason why a line that begins almost like a command is not sent: it may hold a password.
 const LIKENESS: &str = "This looks like a command, but does not begin with a plain /, so it was not sent. \
                         Begin a command with /; to send this as text, put a word before it.";
-/// What is said of a name that has nothing in it.
+/// The answer to an empty name.
 pub(crate) const EMPTY_NAME: &str =
     "A name cannot be empty. It has 2 to 32 of the letters a to z, digits, '.', '_' and '-'.";
 
-/// A line, understood.
+/// A parsed line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
     /// Nothing to do.
@@ -34,17 +35,17 @@ pub(crate) enum Input {
     /// Text for the current room.
     Say(String),
     /// A command.
-    Command(Command),
+    Command(SlashCommand),
 }
 
-/// A command. What is missing and can be asked for is `None`.
+/// A command. An argument that is missing and can be asked for is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
+pub(crate) enum SlashCommand {
     /// Make an account.
     Register { name: Option<String>, password: Option<Secret> },
     /// Log in by password.
     Login { name: Option<String>, password: Option<Secret> },
-    /// Forget this device.
+    /// Log out and forget this device's login.
     Logout,
     /// Change the password: the old one and the new one.
     Passwd(Option<(Secret, Secret)>),
@@ -62,9 +63,9 @@ pub(crate) enum Command {
     Reply(String),
     /// Show older lines of the current room.
     History(Option<u64>),
-    /// Show one message whole, of a room or of the current one.
+    /// Show a whole message, of a room or of the current one.
     Show { room: Option<String>, seq: Seq },
-    /// Say what one does.
+    /// Send an action.
     Me(String),
     /// Be away.
     Away(Option<String>),
@@ -82,24 +83,20 @@ pub(crate) enum Command {
     Quit,
 }
 
-/// The names of all commands, without their slash.
+/// Returns the names of all commands, without their slash.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|row| row.name)
 }
 
-/// The name of the command that `line` holds or looks like, if it is a command that may carry a password.
+/// Returns the name of the command that `line` holds or resembles, if that command may carry a password.
 pub(crate) fn secretive(line: &str) -> Option<&'static str> {
     secretive_row(line).map(|row| row.name)
 }
 
-/// How many words at the start of `line` are no secret. `None`: it is no command that may carry a password.
+/// Returns how many words at the start of `line` are not secret, or `None` if it is not a command that may carry a
+/// password.
 pub(crate) fn open_words(line: &str) -> Option<usize> {
     secretive_row(line)?.open_words
-}
-
-/// [`open_words`] of the command that is called by `verb`.
-pub(crate) fn open_words_of(verb: &str) -> Option<usize> {
-    find(verb)?.open_words
 }
 
 fn secretive_row(line: &str) -> Option<&'static Row> {
@@ -111,33 +108,28 @@ fn secretive_row(line: &str) -> Option<&'static Row> {
     }
 }
 
-/// What Tab offers behind the command that is called by `verb`.
+/// Returns what Tab offers after the command `verb`.
 pub(crate) fn offers(verb: &str) -> Offers {
     find(verb).map_or(Offers::People, |row| row.offers)
 }
 
-/// Whether `verb` calls a command.
-pub(crate) fn is_command(verb: &str) -> bool {
-    find(verb).is_some()
-}
-
-/// Whether `line` is a `/reply`, perhaps without its text.
+/// Returns whether `line` is a `/reply`, perhaps without its text.
 pub(crate) fn is_reply(line: &str) -> bool {
     let command = line.strip_prefix('/').and_then(|rest| rest.split_whitespace().next());
     command.and_then(find).is_some_and(|row| row.name == table::REPLY)
 }
 
-/// Whether `name`, as typed, is `account`.
+/// Returns whether the typed `name` means `account`.
 pub(crate) fn is_account(name: &str, account: &str) -> bool {
     name.parse::<AccountName>().is_ok_and(|name| name.as_str() == account)
 }
 
-/// Takes one line of input as it is.
+/// Takes one line of input verbatim.
 pub(crate) fn verbatim(line: String) -> Input {
     if slash::is_blank_line(&line) { Input::Blank } else { Input::Say(line) }
 }
 
-/// Understands one line of input.
+/// Parses one line of input.
 ///
 /// # Errors
 /// A sentence that says what to type instead.
@@ -161,13 +153,7 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
     }
     let (verb, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     let row = find(verb).ok_or_else(|| unknown(verb))?;
-    (row.parse)(&Given::new(row, rest)).map(Input::Command)
-}
-
-/// The row of the command that is called by `verb`, by its name or by another one.
-fn find(verb: &str) -> Option<&'static Row> {
-    let verb = verb.to_ascii_lowercase();
-    TABLE.iter().find(|row| row.called().any(|name| name == verb))
+    (row.parse)(&Given::new(row.name, row.usage(), rest)).map(Input::Command)
 }
 
 fn unknown(verb: &str) -> String {

@@ -4,18 +4,18 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use lanchat_client::{ConnectError, HomeError, RequestError};
+use lanchat_client::{HomeError, RequestError};
 
 /// Why the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// A flag, a setting or the state folder is not right.
+    /// A flag, a setting or the state folder is wrong.
     Usage = 1,
     /// No server was found, or the one that was named does not answer.
     NoServer = 2,
     /// The server is not the one that was trusted.
     Untrusted = 3,
-    /// Nobody could be logged in.
+    /// The login failed.
     LoginFailed = 4,
     /// The connection is lost for good.
     Lost = 5,
@@ -39,7 +39,7 @@ impl Failure {
 impl std::error::Error for Failure {}
 
 impl fmt::Display for Failure {
-    /// Some of the words may be a server's: they are shown clean.
+    /// Some of the words may be a server's, so they are sanitised.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> = self.words.lines().map(crate::sanitize::one_line).collect();
         f.write_str(&lines.join("\n"))
@@ -67,25 +67,6 @@ impl From<HomeError> for Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::new(Reason::Usage, error.to_string())
-    }
-}
-
-impl From<ConnectError> for Failure {
-    fn from(error: ConnectError) -> Self {
-        let reason = match &error {
-            ConnectError::KeyChanged { .. } | ConnectError::UnexpectedKey { .. } => Reason::Untrusted,
-            ConnectError::Home(_) => Reason::Usage,
-            ConnectError::UnsupportedVersion { .. }
-            | ConnectError::BrokenProtocol { .. }
-            | ConnectError::ServerFull { .. }
-            | ConnectError::Crowded { is_known: true, .. } => Reason::Lost,
-            _ => Reason::NoServer,
-        };
-        // Only a changed key takes more than a line to tell: any other newline is somebody else's.
-        match error {
-            ConnectError::KeyChanged(_) => Self::new(reason, crate::trust::refusal(&error)),
-            _ => Self::new(reason, crate::sanitize::one_line(&error.to_string())),
-        }
     }
 }
 

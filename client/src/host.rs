@@ -1,74 +1,103 @@
-//! Hosting: the server and its first client in one process. The one file that knows the server.
+//! Hosting: the server and its first client in one process. No other file here knows the server.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use lanchat_client::{Home, Target, discover};
 use lanchat_model::{ServerId, limits};
-use lanchat_server::{App, AppHandle, DataDir, Key, Layer, Origin, Setting, Settings};
+use lanchat_server::{App, AppError, AppHandle, DataDir, Key, Layer, Origin, Setting, Settings};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::chat;
 use crate::choose;
-use crate::cli::{ChatArgs, HostArgs};
+use crate::cli::HostArgs;
 use crate::exit::{Failure, Reason};
-use crate::session::Wishes;
 use crate::signals;
 
-/// Logins that wait to be made administrators: each is the host's own.
+/// Logins that wait to be made administrators. All of them are the host's own.
 const LOGINS_MAX: usize = 4;
 
-/// Serves, chats, and stops serving when the chat ends.
+/// A server that was started in this process, and what a chat with it begins with.
+pub(crate) struct Hosted {
+    /// How this process reaches the server.
+    pub(crate) target: Target,
+    /// What the server says of itself, line by line.
+    pub(crate) banner: Vec<String>,
+    /// Makes each account that is sent here an administrator.
+    pub(crate) logins: mpsc::Sender<String>,
+    /// What the host is told during the chat.
+    pub(crate) news: mpsc::Receiver<String>,
+    /// The server itself.
+    pub(crate) server: Serving,
+}
+
+/// A server at work.
+pub(crate) struct Serving {
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), AppError>>,
+}
+
+/// Starts a server in this process.
 ///
 /// # Errors
-/// [`Failure`] says why the server did not start, or stopped.
-pub(crate) async fn run(args: HostArgs, chat_args: &ChatArgs, home: Home) -> Result<(), Failure> {
+/// [`Failure`] holds the reason why the server did not start.
+pub(crate) async fn start(args: HostArgs, home: &Home) -> Result<Hosted, Failure> {
     let settings = settings(args)?;
     let advertises = settings.mdns.value;
     let (teller, news) = mpsc::channel(limits::NEWS_MAX);
-    // Before anybody depends on this process.
+    // This happens before anybody depends on the process.
     signals::stay_awake(teller.clone());
     let app = App::build(settings.into_options()).await.map_err(|error| failed(&error))?;
-    let banner: Vec<String> = app.banner().lines().map(str::to_owned).collect();
+    let banner = app.banner().lines().map(str::to_owned).collect();
     let target = own_address(&app)?;
     let logins = promote_logins(app.handle());
     if advertises && app.addresses().iter().any(|address| !address.ip().is_loopback()) {
         tokio::spawn(tell_of_others(home.clone(), app.handle().server_id(), teller));
     }
-    let wishes =
-        Wishes { hosting: true, logins: Some(logins), news: Some(news), ..Wishes::new(chat_args, home) };
-
     let stop = CancellationToken::new();
-    let mut server = tokio::spawn(app.run(stop.clone()));
-    let mut stopped = None;
-    let outcome = tokio::select! {
-        outcome = chat(target, wishes, chat_args, &banner) => outcome,
-        ended = &mut server => { stopped = Some(ended); Ok(()) }
-    };
-    stop.cancel();
-    let ended = match stopped {
-        Some(ended) => ended,
-        None => server.await,
-    };
-    match ended {
-        Ok(Ok(())) => outcome,
-        Ok(Err(error)) => Err(failed(&error)),
-        Err(error) => Err(failed(&error)),
+    let task = tokio::spawn(app.run(stop.clone()));
+    Ok(Hosted { target, banner, logins, news, server: Serving { stop, task } })
+}
+
+impl Serving {
+    /// Serves until `chat` ends, then stops the server. Ends the chat if the server stops first.
+    ///
+    /// # Errors
+    /// [`Failure`] says why the server stopped, or is the chat's own.
+    pub(crate) async fn during(
+        mut self,
+        chat: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<(), Failure> {
+        let mut stopped = None;
+        let outcome = tokio::select! {
+            outcome = chat => outcome,
+            ended = &mut self.task => { stopped = Some(ended); Ok(()) }
+        };
+        self.stop.cancel();
+        let ended = match stopped {
+            Some(ended) => ended,
+            None => self.task.await,
+        };
+        match ended {
+            Ok(Ok(())) => outcome,
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(error) => Err(failed(&error)),
+        }
     }
 }
 
-/// The server whose data is where this program would host, if it was hosted before.
+/// Returns the server whose data is in this program's hosting folder, if one was hosted before.
 pub(crate) fn own_server() -> Option<ServerId> {
     let data = std::env::var_os("LANCHAT_DATA").map(Into::into);
     DataDir::server_id(&data.or_else(|| DataDir::default_path().ok())?)
 }
 
-/// Tells whoever hosts who else does: two that began at the same time did not see each other. Ends with the session.
+/// Tells the host about other hosts: two that started at the same time did not see each other. Ends with the session.
 async fn tell_of_others(home: Home, own: ServerId, teller: mpsc::Sender<String>) {
     let mut told = BTreeSet::from([own]);
     while !teller.is_closed() {
-        // Without mDNS nobody else is heard of.
+        // Without mDNS, other hosts cannot be heard.
         let Ok(mut adverts) = discover(limits::HOSTS_WINDOW) else { return };
         while let Some(advert) = adverts.next().await {
             if teller.is_closed() {
@@ -77,7 +106,7 @@ async fn tell_of_others(home: Home, own: ServerId, teller: mpsc::Sender<String>)
             if told.contains(&advert.server_id) {
                 continue;
             }
-            // An advert is a stranger's word: who is told of has proved a key.
+            // An advert is a stranger's claim: only servers that have proved a key are reported.
             for line in choose::beside(&home, &mut told).await.unwrap_or_default() {
                 if teller.send(line).await.is_err() {
                     return;
@@ -115,7 +144,7 @@ fn settings(args: HostArgs) -> Result<Settings, Failure> {
     Settings::load(data, None, flags, |name| std::env::var(name).ok()).map_err(|error| failed(&error))
 }
 
-/// The server, as its own process reaches it. The key is known, so nothing is taken on trust.
+/// Returns the server's address for its own process. The key is known, so nothing is taken on trust.
 fn own_address(app: &App) -> Result<Target, Failure> {
     let Some(bound) = app.addresses().first() else { return Err(failed(&"it listens nowhere")) };
     let ip = match bound.ip() {
@@ -127,7 +156,7 @@ fn own_address(app: &App) -> Result<Target, Failure> {
     link.parse().map_err(|error| failed(&error))
 }
 
-/// Makes an administrator of whoever logs in at the host's own terminal.
+/// Makes each account an administrator that logs in at the host's own terminal.
 fn promote_logins(handle: AppHandle) -> mpsc::Sender<String> {
     let (logins, mut names) = mpsc::channel::<String>(LOGINS_MAX);
     tokio::spawn(async move {

@@ -5,9 +5,9 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use lanchat_model::limits;
 use tokio::sync::mpsc;
 
-use crate::command::Command;
+use crate::command::SlashCommand;
+use crate::command::slash::{self, Beginning};
 use crate::hidden;
-use crate::slash::{self, Beginning};
 
 /// One thing from the keyboard or the pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,32 +15,32 @@ pub(crate) enum Typed {
     /// A line, as typed or pasted.
     Line(String),
     /// A command that was completed by questions.
-    Command(Command),
-    /// Somebody is about to choose a password for a new account of this name.
+    Command(SlashCommand),
+    /// The user is about to choose a password for a new account of this name.
     NewName(String),
     /// Something that is not a command is being typed.
     Editing,
-    /// A line that cannot be understood; why.
+    /// A line that cannot be understood, with the reason.
     Unreadable(&'static str),
-    /// The same of a line that begins as a command does.
+    /// The same for a line that begins like a command.
     UnreadableCommand(&'static str),
     /// The user wants to leave.
     Leave,
     /// The pipe has ended.
     End,
-    /// The pipe cannot be read on; why.
+    /// The pipe can no longer be read, with the reason.
     Unread(String),
-    /// The terminal is gone; why.
+    /// The terminal is gone, with the reason.
     Broken(String),
 }
 
-/// Reads stdin to its end, on a thread of its own: a read of it cannot be given up. The queue is
-/// bounded; while it is full the pipe waits.
+/// Reads stdin to its end, on a thread of its own, since a read of stdin cannot be cancelled. The queue is bounded;
+/// while it is full, the pipe waits.
 ///
-/// At a terminal, whoever types a command that needs a password is asked for it, hidden, if `asks`.
+/// If `asks`, a command typed at a terminal without its password makes the thread ask for it, hidden.
 ///
 /// # Errors
-/// The system gives us no thread.
+/// The system cannot start a thread.
 pub(crate) fn from_stdin(asks: bool) -> io::Result<mpsc::Receiver<Typed>> {
     let (typed, inputs) = mpsc::channel(limits::INPUT_LINES_MAX);
     let asks = asks && io::stdin().is_terminal();
@@ -53,42 +53,51 @@ pub(crate) fn from_stdin(asks: bool) -> io::Result<mpsc::Receiver<Typed>> {
         if encoding == Encoding::Utf16 {
             let words = "The input is UTF-16, so nothing of it was read. Save it as UTF-8; in PowerShell: \
                          Out-File -Encoding utf8, or $OutputEncoding = [Text.Encoding]::UTF8.";
-            // An error says that the session has ended first.
+            // An error means that the session has ended first.
             let _ = typed.blocking_send(Typed::Unreadable(words));
         }
-        // An error says that the session has ended first.
+        // An error means that the session has ended first.
         let _ = typed.blocking_send(Typed::End);
     })?;
     Ok(inputs)
 }
 
-/// Hands over lines to the end of the input. `false`: nothing more is to be said.
+/// Hands over lines until the end of the input. Returns `false` if there is nothing more to report.
 fn read_all(source: &mut impl BufRead, asks: bool, typed: &mpsc::Sender<Typed>) -> bool {
     loop {
         let next = match read_line(source) {
-            Ok(Some(next)) if asks => hidden::completed(next),
+            Ok(Some(Typed::Line(line))) if asks => completed(line),
             Ok(Some(next)) => next,
             Ok(None) => return true,
             Err(error) => Typed::Unread(error.to_string()),
         };
         let is_last = matches!(next, Typed::Unread(_));
-        // An error says that the session has ended first.
+        // An error means that the session has ended first.
         if typed.blocking_send(next).is_err() || is_last {
             return false;
         }
     }
 }
 
-/// How the input is written.
+/// Returns a line that was typed at a terminal. A command that lacks its password is completed by questions.
+fn completed(line: String) -> Typed {
+    match hidden::completed(&line) {
+        Some(asked) => asked.map_or_else(Typed::Unreadable, Typed::Command),
+        None => Typed::Line(line),
+    }
+}
+
+/// The encoding of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
     Utf8,
     Utf16,
 }
 
-/// Reads past the byte order mark that some programs begin a text with: it is no part of the first line.
+/// Reads past the byte order mark that some programs begin a text with: it does not belong to the first line.
 fn mark(source: &mut impl BufRead) -> Encoding {
-    // A pipe gives what was written at once, and a mark is never written alone. An error is told by the first line.
+    // A pipe delivers each write whole, and a mark is never written alone. An error is reported by reading the first
+    // line.
     let start = source.fill_buf().unwrap_or_default();
     if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
         return Encoding::Utf16;
@@ -99,7 +108,7 @@ fn mark(source: &mut impl BufRead) -> Encoding {
     Encoding::Utf8
 }
 
-/// Standard input, which whoever started us may have made one that does not wait: then we do.
+/// Standard input, which the starting program may have made non-blocking: then this waits.
 struct Patient(io::Stdin);
 
 impl Read for Patient {
@@ -110,7 +119,7 @@ impl Read for Patient {
         loop {
             match self.0.read(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // An error of it is one of the next read.
+                    // If polling fails, the next read reports the error.
                     let _ = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None);
                 }
                 outcome => return outcome,
@@ -124,10 +133,10 @@ impl Read for Patient {
     }
 }
 
-/// The next line, without its end. `None`: there is none.
+/// Reads the next line, without its line end. Returns `None` at the end of the input.
 ///
 /// # Errors
-/// The source cannot be read: what is behind the line before is lost.
+/// The source cannot be read: everything after the previous line is lost.
 fn read_line(source: &mut impl BufRead) -> io::Result<Option<Typed>> {
     let mut line = Vec::new();
     let limit = limits::INPUT_LINE_BYTES_MAX + 1;
@@ -160,7 +169,7 @@ fn unreadable(line: &[u8], words: &'static str) -> Typed {
     }
 }
 
-/// Reads on to the end of the line, keeping nothing.
+/// Discards the rest of the line.
 fn skip_line(source: &mut impl BufRead) -> io::Result<()> {
     loop {
         let buffer = source.fill_buf()?;

@@ -1,10 +1,11 @@
 //! The terminal client: a line editor, `--plain` and `--json` for pipes and programs, and host mode.
 //!
-//! The program is [`main`]. [`Cli`] is there for what is made from its flags: manual pages and completions. To write a
-//! client of your own, take `lanchat-client`.
+//! The program is [`main`]. [`Cli`] is public for the files made from its flags: manual pages and completions. To write
+//! a client of your own, take `lanchat-client`.
 
 mod app;
 mod asides;
+mod chat;
 mod choose;
 mod cli;
 mod command;
@@ -19,12 +20,10 @@ mod output;
 mod password_file;
 mod program;
 mod repl;
+mod row_queue;
 mod rows;
 mod sanitize;
-mod session;
 mod signals;
-mod slash;
-mod spool;
 mod trust;
 mod view;
 

@@ -1,21 +1,21 @@
-//! The log, for those who look for a defect: off unless asked for, and never on the terminal of the
-//! conversation.
+//! The log, for finding defects: off unless asked for, and never on the terminal of the conversation.
 
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Mutex;
 
+use lanchat_client::owner_only;
 use tracing_subscriber::EnvFilter;
 
 use crate::exit::{Failure, Reason};
 
-/// Asks for a log: a filter as in `info` or `lanchat_client=debug`.
+/// The variable that asks for a log: a filter such as `info` or `lanchat_client=debug`.
 const VARIABLE: &str = "LANCHAT_LOG";
 
 /// Starts to append to `lanchat.log` in the state folder, if [`VARIABLE`] says so.
 ///
 /// # Errors
-/// [`Reason::Usage`] when the filter is none or the file cannot be written.
+/// [`Reason::Usage`] when the filter is invalid or the file cannot be written.
 pub(crate) fn start(home: &Path) -> Result<(), Failure> {
     let Ok(filter) = std::env::var(VARIABLE) else { return Ok(()) };
     let filter = EnvFilter::try_new(filter).map_err(|error| {
@@ -23,10 +23,8 @@ pub(crate) fn start(home: &Path) -> Result<(), Failure> {
     })?;
     let mut options = OpenOptions::new();
     options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let path = home.join("lanchat.log");
-    let file = options.open(&path).map_err(|error| {
+    let file = owner_only(&mut options).open(&path).map_err(|error| {
         let words =
             format!("cannot write the log {}: {error}. Without {VARIABLE} there is none.", path.display());
         Failure::new(Reason::Usage, words)

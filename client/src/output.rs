@@ -9,8 +9,8 @@ use lanchat_model::Seq;
 use crate::asides::Asides;
 use crate::exit::{Failure, Reason};
 use crate::repl::Terminal;
+use crate::row_queue::RowQueue;
 use crate::sanitize;
-use crate::spool::Spool;
 use crate::view::{self, Medium, Shown};
 
 /// See the module.
@@ -25,7 +25,7 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// How rows look there.
+    /// Returns how rows look on this output.
     pub(crate) fn medium(&self) -> Medium {
         match self {
             Self::Terminal(_) => Medium::screen(),
@@ -34,7 +34,7 @@ impl Output {
         }
     }
 
-    /// The terminal, if somebody sits at it.
+    /// Returns the terminal, if this is the interactive front end.
     pub(crate) fn terminal(&self) -> Option<&Terminal> {
         match self {
             Self::Terminal(terminal) => Some(terminal),
@@ -42,7 +42,7 @@ impl Output {
         }
     }
 
-    /// Shows what was said and what was asked for.
+    /// Shows what was said and what the user asked for.
     pub(crate) fn show(&self, mut shown: Shown) {
         match self {
             Self::Terminal(terminal) => {
@@ -56,14 +56,14 @@ impl Output {
         }
     }
 
-    /// Passes on a frame: the same JSON value, with what a terminal would obey or not show written as escapes.
+    /// Passes on a frame: the same JSON value, but characters that a terminal would obey or not show are escaped.
     pub(crate) fn frame(&self, line: &str) {
         if let Self::Json(pipe) = self {
             pipe.spool.push([sanitize::json(line)]);
         }
     }
 
-    /// Notes that a room is seen up to `seq`, as soon as what was shown is there to be seen: in a pipe, once it is written.
+    /// Notes that a room is seen up to `seq`, as soon as the shown rows are visible: in a pipe, once they are written.
     pub(crate) fn mark(&self, room: &str, seq: Seq) -> Vec<(String, Seq)> {
         match self {
             Self::Terminal(_) => vec![(room.to_owned(), seq)],
@@ -74,7 +74,7 @@ impl Output {
         }
     }
 
-    /// Forgets what was noted: the account or the history is another one.
+    /// Forgets the noted marks, because the account or the history has changed.
     pub(crate) fn forget_marks(&self) {
         match self {
             Self::Terminal(_) => {}
@@ -82,7 +82,7 @@ impl Output {
         }
     }
 
-    /// What is seen by now of what was noted.
+    /// Returns the noted marks that are seen by now.
     pub(crate) fn seen(&self) -> Vec<(String, Seq)> {
         match self {
             Self::Terminal(_) => Vec::new(),
@@ -90,14 +90,14 @@ impl Output {
         }
     }
 
-    /// Waits until all that was shown is written, or nothing more is. Cancel safe.
+    /// Waits until everything that was shown is written, or writing has stopped. Cancel safe.
     pub(crate) async fn all_written(&self) {
         if let Self::Plain(pipe) | Self::Json(pipe) = self {
             pipe.spool.all_written().await;
         }
     }
 
-    /// Shows what is not part of the conversation: how the connection fares, what went wrong.
+    /// Shows what is not part of the conversation: the state of the connection, and errors.
     pub(crate) fn aside(&self, rows: Vec<String>) {
         match self {
             Self::Terminal(terminal) => terminal.print(rows),
@@ -108,7 +108,7 @@ impl Output {
         }
     }
 
-    /// Waits until whoever reads keeps up. Cancel safe.
+    /// Waits until the reader keeps up. Cancel safe.
     pub(crate) async fn room(&self) {
         match self {
             Self::Terminal(terminal) => terminal.room().await,
@@ -116,7 +116,7 @@ impl Output {
         }
     }
 
-    /// Whether the reader of the pipe has gone away.
+    /// Returns whether the reader of the pipe has gone away.
     pub(crate) fn is_broken(&self) -> bool {
         match self {
             Self::Terminal(_) => false,
@@ -124,7 +124,7 @@ impl Output {
         }
     }
 
-    /// Why what was shown could not be written, if the reader has not just gone away.
+    /// Returns why rows could not be written, unless the reader simply went away.
     pub(crate) fn failure(&self) -> Option<Failure> {
         let (Self::Plain(pipe) | Self::Json(pipe)) = self else { return None };
         let reason = pipe.spool.failure()?;
@@ -144,7 +144,7 @@ impl Output {
 /// work.
 #[derive(Debug)]
 pub(crate) struct Pipe {
-    spool: Arc<Spool>,
+    spool: Arc<RowQueue>,
     thread: JoinHandle<()>,
     asides: Asides,
 }
@@ -155,7 +155,7 @@ impl Pipe {
     /// # Errors
     /// The system gives us none.
     pub(crate) fn open() -> io::Result<Self> {
-        let spool = Arc::new(Spool::default());
+        let spool = Arc::new(RowQueue::default());
         let source = Arc::clone(&spool);
         let thread = std::thread::Builder::new().name("stdout".into()).spawn(move || {
             let mut out = io::stdout().lock();
@@ -167,7 +167,7 @@ impl Pipe {
                 let count = rows.len();
                 let text: String = rows.into_iter().flat_map(|row| [row, "\n".to_owned()]).collect();
                 if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-                    // A reader that has enough goes away; anything else is a fault that somebody has to know of.
+                    // A reader that has enough closes the pipe; any other error is a fault that must be reported.
                     if error.kind() != io::ErrorKind::BrokenPipe {
                         source.fail(error.to_string());
                     }
@@ -182,7 +182,7 @@ impl Pipe {
 
     async fn close(self) {
         self.spool.close();
-        // The thread ends with the last row; a panic of it was printed by itself.
+        // The thread ends after the last row; a panic in it has been printed already.
         let Self { thread, asides, .. } = self;
         let ended = tokio::task::spawn_blocking(move || {
             let _ = thread.join();
@@ -192,8 +192,8 @@ impl Pipe {
     }
 }
 
-/// Rows for standard error. They were made for where standard output goes: a pipe takes them as long as they are, and a
-/// terminal beside it would break them where a stranger's text wants it to.
+/// Returns rows for standard error. They were made for standard output: a pipe takes long rows, but if standard error
+/// is a terminal, it would break them where a stranger's text wants it to.
 fn beside(rows: Vec<String>, medium: Medium, is_terminal: bool) -> Vec<String> {
     match medium {
         Medium::Plain if is_terminal => rows.iter().flat_map(|row| view::paragraphs(row)).collect(),

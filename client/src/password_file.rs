@@ -11,11 +11,11 @@ use lanchat_protocol::Secret;
 
 use crate::exit::{Failure, Reason};
 
-/// Reads the password in `path`: one line of UTF-8, whose end is no part of it. A file that others may read is refused;
-/// of a pipe or a descriptor (`/dev/fd/N`) nobody asks that.
+/// Reads the password in `path`: one line of UTF-8, without its line end. A file that others may read is refused; a
+/// pipe or a descriptor (`/dev/fd/N`) is not checked.
 ///
 /// # Errors
-/// [`Reason::Usage`] says what is wrong with the file, and never what is in it.
+/// [`Reason::Usage`] says what is wrong with the file, but never what is in it.
 pub(crate) fn read(path: &Path) -> Result<Secret, Failure> {
     let refused = |why: String| {
         Failure::new(Reason::Usage, format!("The password file {} cannot be used: {why}", path.display()))
@@ -35,7 +35,7 @@ pub(crate) fn read(path: &Path) -> Result<Secret, Failure> {
     password(&bytes).map(|text| Secret(text.to_owned())).map_err(|why| refused(why.into()))
 }
 
-/// The password in the bytes of a file.
+/// Returns the password in the bytes of a file.
 fn password(bytes: &[u8]) -> Result<&str, &'static str> {
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Err("it is UTF-16. Save it as UTF-8.");
@@ -47,20 +47,20 @@ fn password(bytes: &[u8]) -> Result<&str, &'static str> {
     match () {
         () if bytes.len() > limits::PASSWORD_FILE_BYTES_MAX => Err("it is longer than any password."),
         () if line.chars().any(char::is_control) => {
-            Err("it has more than one line, or characters that are none.")
+            Err("it has more than one line, or characters that are not text.")
         }
         () if line.is_empty() => Err("it is empty."),
         () => Ok(line),
     }
 }
 
-/// Whether the disk of the file keeps access rights, so that they can be taken away; `true` where nobody can tell.
+/// Returns whether the file's disk stores access rights, so that they can be revoked; `true` where this is unknown.
 fn has_rights(path: &Path) -> bool {
     let file = path.canonicalize().ok();
     file.as_deref().and_then(Path::parent).is_none_or(keeps_rights)
 }
 
-/// The permission bits of a regular file that group or others may use.
+/// Returns the permission bits of a regular file that the group or others may use.
 #[cfg(unix)]
 fn exposed(file: &File) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;

@@ -1,20 +1,19 @@
-//! What a person is told about keys, and what they may decide about them. Nothing here can be waved
-//! through: a key that changed is trusted again only by forgetting the old one, on purpose, by its
-//! id or its name.
+//! What a person is told about keys, and what they may decide about them. A changed key cannot be waved through: it is
+//! trusted only after the old one is deliberately forgotten, by its server's id or name.
 
 use std::io::{self, IsTerminal, Write};
 
-use lanchat_client::{ConnectError, Connection, Decision, Home, Pins, look_alike};
+use lanchat_client::{ConnectError, Connection, Decision, Home, KeyChange, Pins, look_alike};
 use lanchat_model::{ServerId, limits};
 
 use crate::cli::TrustTask;
 use crate::exit::{Failure, Reason};
 use crate::rows::fitted;
-use crate::sanitize::quoted;
+use crate::sanitize::{one_line, quoted};
 use crate::view::{clip, columns};
 
-/// What to say of a server before anything is sent to it. Nothing, if it is known.
-/// `pins`: the servers that are known. `chats`: there is a person who can type commands.
+/// Returns what to say about a server before anything is sent to it: nothing, if it is known. `pins`: the known
+/// servers. `chats`: whether there is a person who can type commands.
 pub(crate) fn introduction(connection: &Connection, pins: &Pins, chats: bool) -> Vec<String> {
     if connection.decision() != Decision::First {
         return Vec::new();
@@ -41,8 +40,8 @@ pub(crate) fn introduction(connection: &Connection, pins: &Pins, chats: bool) ->
     lines.iter().flat_map(|line| line.split('\n')).map(str::to_owned).collect()
 }
 
-/// What `/trust` answers in a chat with the server `id`: its six words. With `typed`, which is `verify` or the six words
-/// that somebody was told, it notes that a person has compared them. `hosting`: the server runs in this process.
+/// Answers `/trust` in a chat with the server `id`: shows its six words. With `typed`, which is `verify` or the six
+/// words that the user was told, notes that a person has compared them. `hosting`: the server runs in this process.
 ///
 /// # Errors
 /// A sentence that says what is wrong, and what to do.
@@ -104,10 +103,9 @@ fn six_words(name: &str, words: &str, hosting: bool, verified: bool) -> Vec<Stri
     lines
 }
 
-/// Another server that is known and has a name that looks the same, as it is shown or as it is:
-/// its id and its name.
+/// Returns the id and the name of another known server whose name looks the same, as shown or as given.
 pub(crate) fn namesake(pins: &Pins, id: ServerId, name: &str) -> Option<(ServerId, String)> {
-    // A server may say anything of itself; a name is no longer than this.
+    // A server may claim any name; only this much of it counts.
     let name = &name[..name.floor_char_boundary(limits::SERVER_NAME_BYTES_MAX)];
     let same = |other: &str| look_alike(other, name) || clip(other) == clip(name);
     pins.iter()
@@ -115,9 +113,8 @@ pub(crate) fn namesake(pins: &Pins, id: ServerId, name: &str) -> Option<(ServerI
         .map(|(id, pin)| (id, quoted(&clip(&pin.name))))
 }
 
-/// Why a connection was refused, and what to do about it.
-pub(crate) fn refusal(error: &ConnectError) -> String {
-    let ConnectError::KeyChanged(change) = error else { return error.to_string() };
+/// Says why a connection was refused, and what to do about it.
+fn refusal(change: &KeyChange) -> String {
     let (server_id, pinned, presented, address) =
         (change.server_id, change.pinned, change.presented, change.address);
     format!(
@@ -135,6 +132,25 @@ pub(crate) fn refusal(error: &ConnectError) -> String {
         presented.words(),
         name = quoted(&clip(&change.name)),
     )
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        let reason = match &error {
+            ConnectError::KeyChanged { .. } | ConnectError::UnexpectedKey { .. } => Reason::Untrusted,
+            ConnectError::Home(_) => Reason::Usage,
+            ConnectError::UnsupportedVersion { .. }
+            | ConnectError::BrokenProtocol { .. }
+            | ConnectError::ServerFull { .. }
+            | ConnectError::Crowded { is_known: true, .. } => Reason::Lost,
+            _ => Reason::NoServer,
+        };
+        // Only a changed key takes more than a line to explain: any other newline comes from somebody else.
+        match error {
+            ConnectError::KeyChanged(change) => Self::new(reason, refusal(&change)),
+            error => Self::new(reason, one_line(&error.to_string())),
+        }
+    }
 }
 
 /// Runs `lanchat trust`.
@@ -159,8 +175,8 @@ pub(crate) fn run(task: &TrustTask, home: &Home) -> Result<(), Failure> {
     }
 }
 
-/// The server of this id; or of this name, if no other has one that looks the same. Names are what
-/// servers call themselves, so one that two of them have stands for neither.
+/// Finds the server with this id, or with this name, if no other known server's name looks the same. Servers choose
+/// their own names, so a name that two of them have identifies neither.
 fn identified(home: &Home, server: &str) -> Result<ServerId, Failure> {
     if let Ok(id) = server.parse() {
         return Ok(id);
@@ -201,7 +217,8 @@ fn list(home: &Home) -> Result<(), Failure> {
     if any { Ok(()) } else { say("You trust no server yet.") }
 }
 
-/// Prints a line of an answer. A terminal gets rows that fit it, so that it breaks none where a stranger's text wants it to.
+/// Prints a line of an answer. A terminal gets rows that fit it, so that it does not break them where a stranger's text
+/// wants it to.
 pub(crate) fn say(line: &str) -> Result<(), Failure> {
     match io::stdout().is_terminal() {
         true => print(&fitted(line, columns())),
@@ -209,10 +226,10 @@ pub(crate) fn say(line: &str) -> Result<(), Failure> {
     }
 }
 
-/// Prints a line as it is.
+/// Prints a line unchanged.
 pub(crate) fn print(line: &str) -> Result<(), Failure> {
     match writeln!(io::stdout(), "{line}") {
-        // Whoever reads has read enough.
+        // The reader has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }

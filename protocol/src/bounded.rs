@@ -1,9 +1,8 @@
 //! What one field of a frame may hold, checked while it is decoded.
 //!
-//! Of what a server says these are bounds: no field of a [`ServerFrame`] that was decoded is larger than its limit, whatever
-//! stands on the line. What programs act on (names, ids, tokens, epochs) is refused if it is none. What only people read
-//! (sentences, display names, times) is cut, so that a server that says too much can still be talked to. Lists end at their
-//! limit.
+//! A field of a decoded [`ServerFrame`] is never larger than its limit, whatever the line holds. Values that programs
+//! act on (names, ids, tokens, epochs) are refused if they are invalid. Texts that only people read (sentences, display
+//! names, times) are truncated, so that a server that says too much remains usable. Lists end at their limit.
 //!
 //! [`ServerFrame`]: crate::ServerFrame
 
@@ -15,14 +14,14 @@ use lanchat_model::{AccountName, Integer, RoomRef, Seq, limits};
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::client_frame::Secret;
+use crate::secret::Secret;
 
-/// An account name as a server writes it, in lower case. A reserved one may be an account of an older server.
+/// Reads an account name as a server writes it, in lower case. A reserved name may be an account of an older server.
 pub(crate) fn account<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     checked(from, is_name, "an account name has 1 to 32 characters of a-z, 0-9, '.', '_' and '-'")
 }
 
-/// `lobby`, or `@ana` (PROTOCOL §5).
+/// Reads a room: `lobby`, or `@ana` (PROTOCOL §5).
 pub(crate) fn room<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     checked(
         from,
@@ -31,7 +30,7 @@ pub(crate) fn room<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Erro
     )
 }
 
-/// [`room`], or none.
+/// Reads a [`room`] that may be absent.
 pub(crate) fn maybe_room<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text: Option<String> = Option::deserialize(from)?;
     match text {
@@ -40,12 +39,12 @@ pub(crate) fn maybe_room<'de, D: Deserializer<'de>>(from: D) -> Result<Option<St
     }
 }
 
-/// The id of a request or of a post.
+/// Reads the id of a request or of a post.
 pub(crate) fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     checked(from, is_id, "an id has 1 to 64 printable ASCII characters")
 }
 
-/// [`id`], or none.
+/// Reads an [`id`] that may be absent.
 pub(crate) fn maybe_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text: Option<String> = Option::deserialize(from)?;
     match text {
@@ -54,13 +53,13 @@ pub(crate) fn maybe_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Stri
     }
 }
 
-/// A device token.
+/// Reads a device token.
 pub(crate) fn token<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
     let fits = |text: &str| is_printable(text, limits::TOKEN_BYTES_MAX);
     checked(from, fits, "a token has 1 to 512 printable ASCII characters").map(Secret)
 }
 
-/// [`token`], or none.
+/// Reads a [`token`] that may be absent.
 pub(crate) fn maybe_token<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
     let text: Option<String> = Option::deserialize(from)?;
     match text {
@@ -71,34 +70,34 @@ pub(crate) fn maybe_token<'de, D: Deserializer<'de>>(from: D) -> Result<Option<S
     }
 }
 
-/// The epoch of a history.
+/// Reads the epoch of a server's history.
 pub(crate) fn epoch<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let fits = |text: &str| is_printable(text, limits::EPOCH_BYTES_MAX);
     checked(from, fits, "an epoch has 1 to 64 printable ASCII characters")
 }
 
-/// What a server is called.
+/// Reads the name of a server.
 pub(crate) fn server_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Ok(line(String::deserialize(from)?, limits::SERVER_NAME_BYTES_MAX))
 }
 
-/// Program and version.
+/// Reads a program and its version.
 pub(crate) fn software<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Ok(line(String::deserialize(from)?, limits::SOFTWARE_BYTES_MAX))
 }
 
-/// A sentence for people.
+/// Reads a sentence for people.
 pub(crate) fn sentence<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Ok(line(String::deserialize(from)?, limits::SENTENCE_BYTES_MAX))
 }
 
-/// Why somebody is away, if it is said.
+/// Reads why somebody is away, which may be absent.
 pub(crate) fn away_reason<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text: Option<String> = Option::deserialize(from)?;
     Ok(text.map(|text| line(text, limits::AWAY_REASON_BYTES_MAX)))
 }
 
-/// What an account is called.
+/// Reads the display name of an account.
 pub(crate) fn display_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let mut text = String::deserialize(from)?;
     if let Some((end, _)) = text.char_indices().nth(limits::DISPLAY_NAME_CHARS_MAX) {
@@ -107,41 +106,42 @@ pub(crate) fn display_name<'de, D: Deserializer<'de>>(from: D) -> Result<String,
     Ok(line(text, usize::MAX))
 }
 
-/// A time. What is none is shown as an unknown one.
+/// Reads a time. An invalid one is later shown as unknown.
 pub(crate) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Ok(line(String::deserialize(from)?, limits::TIMESTAMP_BYTES_MAX))
 }
 
-/// [`time`], or none.
+/// Reads a [`time`] that may be absent.
 pub(crate) fn maybe_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text: Option<String> = Option::deserialize(from)?;
     Ok(text.map(|text| line(text, limits::TIMESTAMP_BYTES_MAX)))
 }
 
-/// Versions of the protocol; of more than `limits::VERSIONS_MAX` the first.
+/// Reads protocol versions: at most the first `limits::VERSIONS_MAX`.
 pub(crate) fn versions<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Error> {
     first(from, limits::VERSIONS_MAX).map(possible_versions)
 }
 
-/// The versions that this program could ever speak: any integer may stand for one of another program.
+/// Returns the versions that this program could ever speak. Any integer may be a version of another program.
 pub(crate) fn possible_versions(theirs: Vec<Integer>) -> Vec<u32> {
     theirs.into_iter().filter_map(|version| u32::try_from(version.get()).ok()).collect()
 }
 
-/// A field that may be absent, and has a value of its own then: `null` in its place is as if it were (PROTOCOL §2).
+/// Reads a field that has a default value when absent: `null` counts as absent (PROTOCOL §2).
 pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     from: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
-/// An integer, or none.
+/// Reads an integer that may be absent.
 pub(crate) fn maybe_integer<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let integer: Option<Integer> = Option::deserialize(from)?;
     Ok(integer.map(Integer::get))
 }
 
-/// The cursors of an `attach`. One room that stands twice is as wrong as a field that does: which of the two is meant?
+/// Reads the cursors of an `attach`. A room that appears twice is refused, like a duplicate field: it is unclear which
+/// one is meant.
 pub(crate) fn cursors<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Seq>, D::Error> {
     struct Cursors;
 
@@ -162,7 +162,7 @@ pub(crate) fn cursors<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Str
                 if cursors.insert(room, seq).is_some() {
                     return Err(A::Error::custom("a room has two cursors"));
                 }
-                // At once: a line has room for thousands.
+                // Refused at once: a line has room for thousands.
                 if cursors.len() > limits::CURSORS_MAX {
                     return Err(A::Error::custom("there are more cursors than an account has rooms"));
                 }
@@ -174,22 +174,22 @@ pub(crate) fn cursors<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Str
     from.deserialize_any(Cursors)
 }
 
-/// One room more than an account can have, so that too many are seen to be too many.
+/// Reads at most one room more than an account can have, so that too many are noticed.
 pub(crate) fn own_rooms<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     first(from, limits::ROOMS_PER_ACCOUNT_MAX + 1)
 }
 
-/// The rooms of a server; of more than `limits::ROOMS_MAX` the first.
+/// Reads the rooms of a server: at most the first `limits::ROOMS_MAX`.
 pub(crate) fn rooms<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     first(from, limits::ROOMS_MAX)
 }
 
-/// A page of members; of more than `limits::MEMBERS_PAGE_MAX` the first.
+/// Reads a page of members: at most the first `limits::MEMBERS_PAGE_MAX`.
 pub(crate) fn members<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     first(from, limits::MEMBERS_PAGE_MAX)
 }
 
-/// The first `most` of a list. The others are read past.
+/// Reads the first `most` items of a list, and skips the rest.
 pub(crate) fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     from: D,
     most: usize,
@@ -226,12 +226,12 @@ fn checked<'de, D: Deserializer<'de>>(
     if fits(&text) { Ok(text) } else { Err(D::Error::custom(rule)) }
 }
 
-/// Folded, of the length and of the characters of a name.
+/// Returns whether a text is folded, and has the length and the characters of a name.
 fn is_name(text: &str) -> bool {
     AccountName::existing(text).is_ok_and(|name| name.as_str() == text)
 }
 
-/// A room that [`RoomRef::existing`] reads, as it is written.
+/// Returns whether [`RoomRef::existing`] accepts a text, and would write it the same.
 fn is_room(text: &str) -> bool {
     match RoomRef::existing(text) {
         Ok(RoomRef::Group(name)) => name.as_str() == text,
@@ -244,12 +244,13 @@ fn is_id(text: &str) -> bool {
     is_printable(text, limits::REQUEST_ID_BYTES_MAX)
 }
 
-/// ASCII without blanks: what takes as many bytes in a file as it has, or twice as many.
+/// Returns whether a text is ASCII without blanks, of 1 to `most` bytes: escaped in a file, it takes at most twice as
+/// many.
 fn is_printable(text: &str, most: usize) -> bool {
     (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The first `most` bytes of a text, on one line.
+/// Returns the first `most` bytes of a text, on one line.
 fn line(mut text: String, most: usize) -> String {
     text.truncate(text.floor_char_boundary(most));
     if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text }

@@ -1,24 +1,14 @@
-//! What a client says (PROTOCOL §4 to §8). Fields are as they came: names are parsed by whoever acts on them.
+//! The frames from a client (PROTOCOL §4 to §8). Fields are kept as received: names are parsed by the code that acts on
+//! them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use lanchat_model::{Integer, Seq};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bounded;
 use crate::codec::{BadFrame, head};
-
-/// A password or token in a frame. `Debug` hides it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
+use crate::secret::Secret;
 
 macro_rules! client_frames {
     ($($(#[$doc:meta])* $kind:literal $variant:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
@@ -47,14 +37,14 @@ macro_rules! client_frames {
         }
 
         impl ClientFrame {
-            /// The value of `type`.
+            /// Returns the value of `type`.
             pub fn kind(&self) -> &'static str {
                 match self {
                     $(Self::$variant(_) => $kind,)*
                 }
             }
 
-            /// The request id.
+            /// Returns the request id.
             pub fn id(&self) -> &str {
                 match self {
                     $(Self::$variant(frame) => &frame.id,)*
@@ -64,7 +54,7 @@ macro_rules! client_frames {
             /// Decodes one line, without its newline.
             ///
             /// # Errors
-            /// [`BadFrame`] says what is wrong, and quotes the request id where one could be read.
+            /// [`BadFrame`] says what is wrong, and quotes the request id if one could be read.
             pub fn decode(line: &[u8]) -> Result<Self, BadFrame> {
                 let head = head(line)?;
                 let id = head.request_id()?;
@@ -85,10 +75,10 @@ client_frames! {
         username: String,
         /// 8 to 256 bytes.
         password: Secret,
-        /// What to be called; the name as typed if absent.
+        /// The display name; the name as typed if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         display_name: Option<String>,
-        /// What this device is called, for the owner's eyes.
+        /// The label of this device, shown to its owner only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         device: Option<String>,
         /// Versions that the client speaks; `[1]` if absent.
@@ -102,7 +92,7 @@ client_frames! {
         username: String,
         /// Its password.
         password: Secret,
-        /// What this device is called, for the owner's eyes.
+        /// The label of this device, shown to its owner only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         device: Option<String>,
         /// Versions that the client speaks; `[1]` if absent.
@@ -123,9 +113,9 @@ client_frames! {
     "logout" Logout {}
     /// Changes the password; all other devices are logged out. Answer: [`Done`](crate::Done).
     "passwd" Passwd {
-        /// The password as it is.
+        /// The present password.
         old: Secret,
-        /// The password to be, 8 to 256 bytes.
+        /// The new password, 8 to 256 bytes.
         new: Secret,
         /// Whether the client keeps the token that the answer brings.
         #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "bounded::or_default")]
@@ -139,7 +129,7 @@ client_frames! {
         /// Per room, the last seq that the client has. Entries after it are delivered.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "bounded::cursors")]
         cursors: BTreeMap<String, Seq>,
-        /// How many of the last entries to deliver of a room without a cursor; 50 if absent.
+        /// How many of the last entries to deliver from a room without a cursor; 50 if absent.
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_integer")]
         tail: Option<u64>,
     }
@@ -149,18 +139,18 @@ client_frames! {
         room: String,
         /// The text.
         message: String,
-        /// Whether the text is what the author does ("/me waves").
+        /// Whether the text describes an action of the author ("/me waves").
         #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "bounded::or_default")]
         action: bool,
     }
-    /// Says what was seen, for this device. Never moves back. Answer: [`Done`](crate::Done).
+    /// Says up to where this device has seen a room. Never moves back. Answer: [`Done`](crate::Done).
     "mark" Mark {
         /// The room.
         room: String,
         /// The last entry seen.
         seq: Seq,
     }
-    /// Enters a group room, made if there is none. Answer: [`Room`](crate::Room), then entries.
+    /// Enters a group room, which is made if it does not exist. Answer: [`Room`](crate::Room), then entries.
     "join" Join {
         /// The room.
         room: String,
@@ -177,7 +167,7 @@ client_frames! {
     "rooms" ListRooms {}
     /// Lists the members of a room. Answer: [`Members`](crate::Members).
     "members" ListMembers {
-        /// The room; everybody who is online if absent.
+        /// The room; if absent, everybody who is online is listed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         room: Option<String>,
     }
@@ -205,14 +195,14 @@ client_frames! {
         /// The account.
         username: String,
     }
-    /// Tells a room that the account is typing. No answer but an error.
+    /// Tells a room that the account is typing. There is no answer, except an error.
     "typing" MarkTyping {
         /// The room.
         room: String,
     }
-    /// Asks for a sign of life. Answer: [`Pong`](crate::Pong), after all that was answered before it.
+    /// Asks for a sign of life. Answer: [`Pong`](crate::Pong), after the answers to all earlier requests.
     "ping" Ping {}
-    /// Says that the client leaves on purpose. Answer: [`Goodbye`](crate::Goodbye), then the connection closes.
+    /// Announces that the client leaves on purpose. Answer: [`Goodbye`](crate::Goodbye), then the connection closes.
     "bye" Bye {}
 }
 
@@ -220,7 +210,7 @@ fn default_versions() -> Vec<u32> {
     vec![crate::version::DEFAULT]
 }
 
-/// Those that can be a version of ours; `null` says as much as nothing.
+/// Reads the versions that could be ours; `null` counts as absent.
 fn versions_or_default<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Error> {
     let theirs: Option<Vec<Integer>> = Option::deserialize(from)?;
     Ok(theirs.map_or_else(default_versions, bounded::possible_versions))

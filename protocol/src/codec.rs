@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::error_code::ErrorCode;
 use crate::scan::{deeper_than, has_more_values_than};
 
-/// A line that is no frame: what to tell the peer.
+/// Why a line is not a frame: what to tell the peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}", code.as_str())]
 pub struct BadFrame {
@@ -35,7 +35,7 @@ impl BadFrame {
     }
 
     pub(crate) fn fields(kind: &str, error: &serde_json::Error, id: Option<String>) -> Self {
-        // serde quotes what it found, which may be anything: keep what is printable, and not much of it.
+        // serde quotes what it found, which may be anything: keep only printable characters, and not many.
         let detail: String = error.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
         Self::new(
             ErrorCode::BadFrame,
@@ -44,7 +44,7 @@ impl BadFrame {
         )
     }
 
-    /// A line over `limit` bytes.
+    /// Returns the error for a line over `limit` bytes.
     pub(crate) fn too_long(limit: usize) -> Self {
         let reason = format!("A line is at most {limit} bytes here, newline included. Send shorter frames.");
         Self::new(ErrorCode::FrameTooLong, reason, None)
@@ -53,15 +53,15 @@ impl BadFrame {
 
 /// The two fields that every frame has.
 #[derive(Deserialize)]
-pub(crate) struct Head<'a> {
+pub(crate) struct Envelope<'a> {
     #[serde(rename = "type", borrow)]
     pub(crate) kind: Cow<'a, str>,
     #[serde(borrow, default)]
     id: Option<Cow<'a, str>>,
 }
 
-impl Head<'_> {
-    /// The id of a request: 1 to [`limits::REQUEST_ID_BYTES_MAX`] printable ASCII characters.
+impl Envelope<'_> {
+    /// Returns the id of a request: 1 to [`limits::REQUEST_ID_BYTES_MAX`] printable ASCII characters.
     pub(crate) fn request_id(&self) -> Result<String, BadFrame> {
         match self.id.as_deref() {
             Some(id) if is_request_id(id) => Ok(id.to_owned()),
@@ -78,8 +78,8 @@ fn is_request_id(id: &str) -> bool {
     (1..=limits::REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// What kind of frame is this? Checks everything that does not depend on the kind.
-pub(crate) fn head(line: &[u8]) -> Result<Head<'_>, BadFrame> {
+/// Reads the kind of a frame, and checks everything that does not depend on the kind.
+pub(crate) fn head(line: &[u8]) -> Result<Envelope<'_>, BadFrame> {
     let text = std::str::from_utf8(line).map_err(|_| {
         BadFrame::new(ErrorCode::NotUtf8, "The line is not valid UTF-8. Encode frames as UTF-8.", None)
     })?;
@@ -91,17 +91,17 @@ pub(crate) fn head(line: &[u8]) -> Result<Head<'_>, BadFrame> {
         let reason = format!("A frame holds at most {} values.", limits::JSON_VALUES_MAX);
         return Err(BadFrame::new(ErrorCode::BadFrame, reason, None));
     }
-    // serde would take an array for an object whose fields stand in order.
+    // serde would accept an array as an object with its fields in order.
     if !text.trim_start().starts_with('{') {
         return Err(not_json());
     }
     serde_json::from_str(text).map_err(|error| {
-        // The parser stops at a field of the wrong kind: whether the line is JSON behind it is still to be seen.
+        // The parser stops at a field of the wrong kind, so the rest of the line may not be JSON.
         if error.is_data() && serde_json::from_str::<Whole>(text).is_ok() { no_head() } else { not_json() }
     })
 }
 
-/// An object, whatever its fields are. It is read to its end, and nothing of it is kept.
+/// An object with any fields. It is read to its end, and nothing of it is kept.
 struct Whole;
 
 impl<'de> Deserialize<'de> for Whole {
@@ -122,7 +122,7 @@ impl<'de> Visitor<'de> for WholeVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Whole, A::Error> {
         while let Some(name) = fields.next_key::<String>()? {
             match name.as_str() {
-                // What is in these is read as text: half of a surrogate pair is none (PROTOCOL §2).
+                // These are read as text: half of a surrogate pair is invalid (PROTOCOL §2).
                 "type" | "id" => _ = fields.next_value::<serde_json::Value>()?,
                 _ => _ = fields.next_value::<IgnoredAny>()?,
             }
@@ -143,16 +143,16 @@ fn not_json() -> BadFrame {
 
 /// Appends `frame` as one line.
 pub fn encode(frame: &impl Serialize, out: &mut Vec<u8>) {
-    // Our frames have string keys and finite numbers, and a Vec does not fail: there is no error to pass on.
+    // Our frames have string keys and finite numbers, and writing to a Vec cannot fail, so errors are not passed on.
     if serde_json::to_writer(&mut *out, frame).is_ok() {
         out.push(b'\n');
     }
 }
 
-/// Cuts a stream of bytes into lines, and refuses a line that is too long *before* its bytes are kept.
+/// Splits a stream of bytes into lines, and refuses a line that is too long *before* its bytes are kept.
 ///
-/// Empty lines are skipped, a `\r` before the newline is dropped. What is kept is less than the limit plus one push:
-/// a caller that pushes what one read gave keeps memory bounded.
+/// Empty lines are skipped, a `\r` before the newline is dropped. It keeps less than the limit plus one push, so memory
+/// is bounded if the caller pushes the bytes of one read at a time.
 #[derive(Debug, Default)]
 pub struct LineBuffer {
     buffer: Vec<u8>,
@@ -163,7 +163,7 @@ pub struct LineBuffer {
 }
 
 impl LineBuffer {
-    /// Takes in `bytes`. Call [`LineBuffer::next_line`] until it has none, before pushing more.
+    /// Takes in `bytes`. Call [`LineBuffer::next_line`] until it returns `None` before pushing more.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.taken);
         self.scanned -= self.taken;
@@ -171,12 +171,12 @@ impl LineBuffer {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// How many bytes wait for their newline or for [`LineBuffer::next_line`].
+    /// Returns how many bytes wait for their newline or for [`LineBuffer::next_line`].
     pub fn pending(&self) -> usize {
         self.buffer.len() - self.taken
     }
 
-    /// The next whole line, without its newline.
+    /// Returns the next whole line, without its newline.
     ///
     /// # Errors
     /// [`ErrorCode::FrameTooLong`] when a line, newline included, is over `limit` bytes, whole or not.
@@ -185,7 +185,7 @@ impl LineBuffer {
             let Some(found) = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n') else {
                 self.scanned = self.buffer.len();
                 if self.pending() == 0 {
-                    // Most connections say nothing most of the time: nothing is kept for them.
+                    // Most connections are idle most of the time, so nothing is kept for them.
                     *self = Self::default();
                 }
                 return if self.pending() >= limit { Err(BadFrame::too_long(limit)) } else { Ok(None) };

@@ -1,14 +1,16 @@
-//! What a server says (PROTOCOL §3 to §9). Each field is bounded as it is decoded (`bounded.rs`), but for the text of a
-//! message, which is as long as a line may be: a server may allow more than ours does.
+//! The frames from a server (PROTOCOL §3 to §9). Each field is bounded as it is decoded (`bounded.rs`), except the text
+//! of a message, which may be as long as a line: a server may allow more than ours does.
+
+mod entry;
 
 use lanchat_model::Seq;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
-use crate::client_frame::Secret;
 use crate::codec::{BadFrame, head};
-use crate::entry;
 use crate::error_code::ErrorCode;
+use crate::secret::Secret;
+pub use entry::Entry;
 
 macro_rules! server_frames {
     ($($(#[$doc:meta])* $kind:literal $variant:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
@@ -35,14 +37,14 @@ macro_rules! server_frames {
         }
 
         impl ServerFrame {
-            /// The value of `type`.
+            /// Returns the value of `type`.
             pub fn kind(&self) -> &'static str {
                 match self {
                     $(Self::$variant(_) => $kind,)*
                 }
             }
 
-            /// Decodes one line, without its newline. `None` is a type of a newer server, to be skipped.
+            /// Decodes one line, without its newline. `None` is a type from a newer server, to be skipped.
             ///
             /// # Errors
             /// [`BadFrame`] says what is wrong.
@@ -88,17 +90,17 @@ server_frames! {
         /// The account, folded.
         #[serde(deserialize_with = "bounded::account")]
         username: String,
-        /// What it is called.
+        /// Its display name.
         #[serde(deserialize_with = "bounded::display_name")]
         display_name: String,
         /// Whether it may administer this server.
         admin: bool,
-        /// The device token to resume with next time. The one before stays valid until this one was used.
+        /// The device token to resume with next time. The previous one stays valid until this one has been used.
         #[serde(deserialize_with = "bounded::token")]
         token: Secret,
         /// The version that both sides speak from now on.
         version: u32,
-        /// Changes when the server's history was restored from a backup: cursors of another epoch are worthless.
+        /// Changes when the server's history is restored from a backup: cursors of another epoch are worthless.
         #[serde(deserialize_with = "bounded::epoch")]
         epoch: String,
         /// Sessions that are logged in now, this one included.
@@ -107,7 +109,7 @@ server_frames! {
         #[serde(deserialize_with = "bounded::own_rooms")]
         rooms: Vec<RoomState>,
     }
-    /// Answers `attach`: delivery starts behind it.
+    /// Answers `attach`: delivery starts after it.
     "attached" Attached {
         /// The id of the request.
         #[serde(deserialize_with = "bounded::id")]
@@ -134,10 +136,10 @@ server_frames! {
         username: String,
         /// The text.
         message: String,
-        /// When the server took it, RFC 3339 UTC.
+        /// When the server accepted it, RFC 3339 UTC.
         #[serde(deserialize_with = "bounded::time")]
         ts: String,
-        /// Whether the text is what the author does.
+        /// Whether the text describes an action of the author.
         #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "bounded::or_default")]
         action: bool,
     }
@@ -179,7 +181,7 @@ server_frames! {
         room: String,
         /// Its position.
         seq: Seq,
-        /// When the server took it, RFC 3339 UTC.
+        /// When the server accepted it, RFC 3339 UTC.
         #[serde(deserialize_with = "bounded::time")]
         ts: String,
     }
@@ -188,13 +190,13 @@ server_frames! {
         /// The id of the request.
         #[serde(deserialize_with = "bounded::id")]
         id: String,
-        /// The device token to resume with next time, where one was asked for.
+        /// The device token to resume with next time, if one was asked for.
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_token")]
         token: Option<Secret>,
     }
     /// Answers a request that was refused, or says why the connection closes.
     "error" ErrorFrame {
-        /// The id of the request, where it could be read.
+        /// The id of the request, if it could be read.
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_id")]
         id: Option<String>,
         /// Why, for programs.
@@ -202,14 +204,14 @@ server_frames! {
         /// Why, and what to do, for people.
         #[serde(deserialize_with = "bounded::sentence")]
         reason: String,
-        /// Seconds to wait before another try.
+        /// Seconds to wait before the next try.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<u64>,
         /// Whether the connection closes now.
         #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "bounded::or_default")]
         fatal: bool,
     }
-    /// The session has a room that it did not have: the answer to `join`, or news from another device or person.
+    /// The session has a new room: the answer to `join`, or the result of another device's or person's action.
     "room" Room {
         /// The id of the `join`, if this answers one.
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_id")]
@@ -218,7 +220,7 @@ server_frames! {
         #[serde(flatten)]
         state: RoomState,
     }
-    /// The session has a room no longer: it was left on another device.
+    /// The session no longer has a room: it was left on another device.
     "room_gone" RoomGone {
         /// The room.
         #[serde(deserialize_with = "bounded::room")]
@@ -261,7 +263,7 @@ server_frames! {
         /// Whether there are older ones.
         more: bool,
     }
-    /// What an account does now. Only the latest value is sent, to everybody.
+    /// The present state of an account. Only the latest value is sent, to everybody.
     "presence" Presence {
         /// Who.
         #[serde(deserialize_with = "bounded::account")]
@@ -277,7 +279,7 @@ server_frames! {
         /// Accounts that are online or away now.
         connected: u64,
     }
-    /// Somebody is typing in a room; show it for six seconds or until a message of theirs.
+    /// Somebody is typing in a room; show it for six seconds, or until a message from them arrives.
     "typing" Typing {
         /// The room.
         #[serde(deserialize_with = "bounded::room")]
@@ -291,7 +293,7 @@ server_frames! {
         /// The id of the request.
         #[serde(deserialize_with = "bounded::id")]
         id: String,
-        /// The account and what it does now.
+        /// The account and its present state.
         #[serde(flatten)]
         member: Member,
         /// When the account was made, RFC 3339 UTC.
@@ -302,7 +304,7 @@ server_frames! {
         /// How many sessions it has.
         sessions: u64,
     }
-    /// What holds for the whole server now. Only the latest value is sent, to every attached session.
+    /// A state of the whole server. Only the latest value is sent, to every attached session.
     "notice" Notice {
         /// What, for programs.
         code: NoticeCode,
@@ -323,7 +325,7 @@ server_frames! {
         /// The id of the `bye`, if this answers one.
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::maybe_id")]
         id: Option<String>,
-        /// Seconds after which to come back, if the server is shutting down.
+        /// Seconds after which to reconnect, if the server is shutting down.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<u64>,
     }
@@ -340,37 +342,37 @@ pub enum Registration {
     Closed,
 }
 
-/// What holds for the whole server.
+/// A state of the whole server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NoticeCode {
-    /// The disk is full: the server can be read, not written.
+    /// The disk is full: the server can be read but not written to.
     ReadOnly,
-    /// The server takes messages again.
+    /// The server accepts messages again.
     Writable,
-    /// A code of a newer server: the sentence beside it says what it means.
+    /// A code from a newer server: the sentence that comes with it says what it means.
     #[serde(other)]
     Unknown,
 }
 
-/// What an account does.
+/// The presence of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PresenceState {
-    /// Has a session, or lost the last one a moment ago.
+    /// Has a session, or lost its last one a moment ago.
     Online,
-    /// Has a session and said that nobody sits at it.
+    /// Has a session, but the user is away from it.
     Away,
     /// Has no session.
     Offline,
 }
 
-/// The bounds that a server keeps, in `hello`.
+/// The limits that a server keeps, in `hello`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// A line from a client that is logged in, newline included.
+    /// Bytes of a line from a client that is logged in, newline included.
     pub frame_bytes: u64,
     /// A message.
     pub message_bytes: u64,
@@ -392,7 +394,7 @@ pub struct RoomState {
     pub head: Seq,
     /// The last position that this device said it has seen.
     pub mark: Seq,
-    /// The position behind which delivery starts; equals `head` in `welcome`, where nothing is delivered yet.
+    /// The position after which delivery starts; equals `head` in `welcome`, where nothing is delivered yet.
     pub from: Seq,
     /// How many accounts are in it.
     pub members: u64,
@@ -418,10 +420,10 @@ pub struct Member {
     /// The account.
     #[serde(deserialize_with = "bounded::account")]
     pub username: String,
-    /// What it is called.
+    /// Its display name.
     #[serde(deserialize_with = "bounded::display_name")]
     pub display_name: String,
-    /// What it does.
+    /// Its presence.
     pub state: PresenceState,
     /// Why, if away.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::away_reason")]

@@ -1,8 +1,8 @@
-//! The server as a whole: built from options, run until told to stop. It knows no command line.
+//! The server as a whole: built from options, run until told to stop. It does not depend on the command line.
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,34 +17,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::advertise::{Advert, advertise};
-use crate::banner::{Banner, NoHistory};
-use crate::config::Listen;
+use crate::banner::Banner;
+use crate::certificate_names::{issue, keep_current};
 use crate::data_dir::{DataDir, DataDirError};
-use crate::doors::{Introduction, gates};
-use crate::follow::{follow, issue};
-use crate::interfaces::{Absent, InterfaceRule, Neighbourhood};
+use crate::doors::Introduction;
+use crate::gates::gates;
+use crate::interfaces::{Absent, Neighbourhood};
+use crate::listen::Listen;
 use crate::log_limit::say_what_is_left_out;
+use crate::options::Options;
 use crate::sockets::{self, BindError};
-use crate::store;
-
-/// What a server is built from.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The data directory.
-    pub data: PathBuf,
-    /// Where to listen. Empty: on all addresses of the host, at the default port.
-    pub listen: Vec<Listen>,
-    /// What the server is called: at most `limits::SERVER_NAME_BYTES_MAX`, no control characters.
-    pub name: String,
-    /// Which interfaces to be found through.
-    pub interfaces: InterfaceRule,
-    /// Whether to be advertised.
-    pub mdns: bool,
-    /// Sessions at a time.
-    pub clients_max: usize,
-    /// Whether anybody may make an account.
-    pub registration_open: bool,
-}
+use crate::store::{self, NoHistory};
 
 /// Why a server did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -65,13 +48,13 @@ pub enum AppError {
     /// A socket was not bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A socket was bound that nobody may be let in by.
+    /// A socket was bound through which nobody may be let in.
     #[error(transparent)]
     Gate(#[from] NoGate),
-    /// The store can write no longer.
+    /// The store can no longer write.
     #[error("the database failed ({0}): start the server again; all that was acknowledged is kept")]
     StoreFailed(String),
-    /// A part of the server ended that should not.
+    /// A part of the server ended unexpectedly.
     #[error("a part of the server crashed ({0}): this is a defect, please report it with the log")]
     Crashed(String),
 }
@@ -91,7 +74,7 @@ pub struct App {
     data: DataDir,
 }
 
-/// What a program that hosts a server may ask of it while it runs. Cheap to clone.
+/// Requests that a hosting program may make of its running server. Cheap to clone.
 #[derive(Clone)]
 pub struct AppHandle {
     hub: Hub,
@@ -101,7 +84,7 @@ pub struct AppHandle {
 }
 
 impl App {
-    /// Opens or makes all that a server needs, and binds its sockets. From here on peers can connect; they are
+    /// Opens or makes everything that a server needs, and binds its sockets. From then on peers can connect; they are
     /// answered once [`App::run`] runs.
     ///
     /// # Errors
@@ -113,7 +96,7 @@ impl App {
             opened.await.map_err(|error| AppError::Crashed(error.to_string()))??;
 
         let neighbourhood = Neighbourhood::look(&options.interfaces);
-        // It may come later, as that of a tunnel does when the host starts: being found is not worth a refusal.
+        // An interface may come later, like a tunnel's at boot. Discovery alone is no reason to refuse to start.
         let absent = Absent::look(&options.interfaces);
         if let Some(absent) = &absent {
             warn!("--iface: {absent}");
@@ -138,28 +121,28 @@ impl App {
         Ok(Self { options, listening, gates, neighbourhood, absent, no_history, slot, store, handle, data })
     }
 
-    /// A handle that outlives the app, to be taken before [`App::run`].
+    /// Returns a handle that outlives the app, to be taken before [`App::run`].
     pub fn handle(&self) -> AppHandle {
         self.handle.clone()
     }
 
-    /// The addresses at which clients of lanchat are listened for, with the ports that were really taken.
+    /// Returns the addresses that listen for lanchat clients, with the actual ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.handle.addresses
     }
 
-    /// The id of the server.
+    /// Returns the id of the server.
     pub fn server_id(&self) -> ServerId {
         self.handle.server_id
     }
 
-    /// The fingerprint of its key.
+    /// Returns the fingerprint of its key.
     pub fn fingerprint(&self) -> Fingerprint {
         self.handle.fingerprint
     }
 
-    /// What to tell the people: name, addresses, fingerprint, and what to type on another machine. Ends with a line
-    /// `listening on ADDR:PORT` for each socket; where it is not for clients of lanchat, its URI.
+    /// Returns what people need to know: name, addresses, fingerprint, and what to type on another machine. Ends with a
+    /// line `listening on ADDR:PORT` for each socket, or with its URI if it is not for lanchat clients.
     pub fn banner(&self) -> String {
         let banner = Banner {
             name: &self.options.name,
@@ -177,7 +160,7 @@ impl App {
     /// Serves until `shutdown` is cancelled, then stops in order.
     ///
     /// # Errors
-    /// [`AppError::StoreFailed`] or [`AppError::Crashed`] when it had to stop by itself. What was acknowledged is
+    /// [`AppError::StoreFailed`] or [`AppError::Crashed`] when it had to stop by itself. Everything acknowledged is
     /// kept in any case.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), AppError> {
         let Self { options, gates, neighbourhood, slot, store, handle, data, .. } = self;
@@ -187,7 +170,7 @@ impl App {
 
         let mut parts = JoinSet::new();
         parts.spawn(listener.serve(stop.clone()));
-        parts.spawn(follow(slot, options.interfaces.clone(), neighbourhood, stop.clone()));
+        parts.spawn(keep_current(slot, options.interfaces.clone(), neighbourhood, stop.clone()));
         if options.mdns && !handle.addresses.iter().all(|socket| socket.ip().is_loopback()) {
             let advert = Advert {
                 server_id: handle.server_id,
@@ -204,7 +187,7 @@ impl App {
             cause = store.failed() => Err(AppError::StoreFailed(cause)),
             ended = parts.join_next() => match ended {
                 Some(Err(error)) => Err(AppError::Crashed(error.to_string())),
-                // Told to stop, a part may be faster than this task.
+                // When told to stop, a part may end before this task notices.
                 _ if stop.is_cancelled() => Ok(()),
                 _ => Err(AppError::Crashed("it ended by itself".into())),
             },
@@ -213,15 +196,16 @@ impl App {
             error!(%error, "the server has to stop");
         }
         wind_down(stop, parts, &handle.hub).await;
-        // The store before the lock, and not on a thread of the runtime: it waits for what it has begun.
+        // The store is closed before the lock is released, and not on a runtime thread: it waits for its work in
+        // progress.
         drop(handle);
         let _ = tokio::task::spawn_blocking(move || drop((store, data))).await;
         outcome
     }
 }
 
-/// The order of a stop: nobody new; the sessions and the network are told goodbye, at the same time; what was admitted
-/// is committed; the store is closed.
+/// Stops in order: refuses new connections, says goodbye to the sessions and the network at the same time, commits what
+/// was admitted, and closes the store.
 async fn wind_down(stop: CancellationToken, mut parts: JoinSet<()>, hub: &Hub) {
     info!("stopping");
     stop.cancel();
@@ -239,7 +223,7 @@ async fn wind_down(stop: CancellationToken, mut parts: JoinSet<()>, hub: &Hub) {
     info!("stopped");
 }
 
-/// A data directory, and what is in it.
+/// A data directory and its contents.
 struct Opened {
     data: DataDir,
     identity: Identity,
@@ -256,7 +240,7 @@ fn open(path: &Path) -> Result<Opened, AppError> {
 }
 
 impl AppHandle {
-    /// Makes an account an administrator. `false`: there is no such account.
+    /// Makes an account an administrator. Returns `false` if there is no such account.
     ///
     /// # Errors
     /// [`AppError::Hub`] when the store does not answer.
@@ -264,22 +248,22 @@ impl AppHandle {
         Ok(self.hub.set_admin(name).await?)
     }
 
-    /// Sessions that are logged in now.
+    /// Returns the number of sessions that are logged in now.
     pub fn online(&self) -> usize {
         self.hub.online()
     }
 
-    /// The addresses at which clients of lanchat are listened for.
+    /// Returns the addresses that listen for lanchat clients.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// The id of the server.
+    /// Returns the id of the server.
     pub fn server_id(&self) -> ServerId {
         self.server_id
     }
 
-    /// The fingerprint of its key.
+    /// Returns the fingerprint of its key.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }

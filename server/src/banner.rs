@@ -1,53 +1,34 @@
-//! The banner: what a person needs to know to get others in.
+//! The banner: what a person needs to know so that others can connect.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 
 use lanchat_certs::Fingerprint;
 
-use crate::config::Listen;
 use crate::interfaces::{Absent, Neighbourhood};
+use crate::listen::Listen;
+use crate::store::NoHistory;
 
-/// What the server says of itself when it is ready.
+/// What the server says about itself when it is ready.
 #[derive(Debug)]
 pub(crate) struct Banner<'a> {
     pub(crate) name: &'a str,
     pub(crate) fingerprint: Fingerprint,
-    /// Where clients of lanchat reach it.
+    /// Where lanchat clients reach it.
     pub(crate) sockets: &'a [SocketAddr],
-    /// All that it listens on.
+    /// Everything that it listens on.
     pub(crate) listening: &'a [Listen],
     pub(crate) neighbourhood: &'a Neighbourhood,
-    /// Interfaces that were named and are not there.
+    /// Interfaces that were named but do not exist.
     pub(crate) absent: Option<&'a Absent>,
-    /// Set if there was a key, and no database.
+    /// Set if there was a key but no database.
     pub(crate) no_history: Option<&'a NoHistory>,
     pub(crate) mdns: bool,
 }
 
-/// A server that was here before, and has lost what was said.
-#[derive(Debug)]
-pub(crate) struct NoHistory {
-    /// The database that was missing, or empty.
-    pub(crate) database: PathBuf,
-}
-
-impl Display for NoHistory {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "this server has a key but no history: {} was missing or empty, so it begins without accounts and messages. \
-             If you did not mean that, for example after a restore that was not finished: stop the server, put the \
-             database of the backup there, and start it again",
-            self.database.display()
-        )
-    }
-}
-
 impl Display for Banner<'_> {
-    /// Ends with one line `listening on ADDR:PORT` per socket, which programs may read; of those that are not for clients of
-    /// lanchat with the URI.
+    /// Ends with one line `listening on ADDR:PORT` per socket, which programs may read. A socket that is not for
+    /// lanchat clients is shown by its URI.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "lanchat server {:?}, version {}", self.name, env!("CARGO_PKG_VERSION"))?;
         writeln!(f, "six words: {}", self.fingerprint.words())?;
@@ -63,7 +44,7 @@ impl Display for Banner<'_> {
         }
         match reached.iter().find(|(address, _)| !address.is_link_local()).or(reached.first()) {
             Some((address, there)) => {
-                // A link-local address needs the interface of whoever connects, which only they know.
+                // A link-local address needs the interface of the connecting computer, which only its user knows.
                 let scope = if address.is_link_local() { "%INTERFACE" } else { "" };
                 self.invite(f, &with_scope(*there, scope))?;
             }

@@ -23,7 +23,7 @@ it was refused, 4 cannot listen.";
 #[command(name = "lanchatd", version, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<ServerCommand>,
     /// Keep everything in this directory [env: LANCHAT_DATA] [default: by platform]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -35,7 +35,7 @@ pub struct Cli {
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
-enum Command {
+enum ServerCommand {
     /// Show the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -48,7 +48,7 @@ enum Command {
 #[cfg(windows)]
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum ServiceCommand {
-    /// For the service manager; the data is in ProgramData unless --data says otherwise
+    /// Run for the service manager; the data is in ProgramData unless --data names another directory
     Run,
 }
 
@@ -72,7 +72,7 @@ pub enum Task {
 
 #[derive(Debug, Args)]
 struct Flags {
-    /// Listen on this address, or on this URI, as lanchat://[::]:7072; may be given several times; port 0 takes a free one
+    /// Listen on this address or URI, such as lanchat://[::]:7072; may be given several times; port 0 picks a free one
     /// [default: [::]:7072]
     #[arg(long, global = true, value_name = "ADDR:PORT")]
     listen: Vec<String>,
@@ -88,10 +88,10 @@ struct Flags {
     /// Do not announce the server on the network
     #[arg(long, global = true)]
     no_mdns: bool,
-    /// How many sessions there may be at a time; whoever comes then is told that the server is full
+    /// Allow this many sessions at a time; further clients are told that the server is full
     #[arg(long, global = true, value_name = "N")]
     max_clients: Option<String>,
-    /// Whether people can make accounts by themselves [default: open]
+    /// Whether people can make accounts themselves [default: open]
     #[arg(long, global = true)]
     registration: Option<Registration>,
 }
@@ -103,17 +103,17 @@ enum Registration {
 }
 
 impl Cli {
-    /// What to do.
+    /// Returns what to do.
     pub fn task(&self) -> Task {
         match self.command {
             None => Task::Serve,
-            Some(Command::Config(ConfigCommand::Show)) => Task::ShowSettings,
+            Some(ServerCommand::Config(ConfigCommand::Show)) => Task::ShowSettings,
             #[cfg(windows)]
-            Some(Command::Service(ServiceCommand::Run)) => Task::RunService,
+            Some(ServerCommand::Service(ServiceCommand::Run)) => Task::RunService,
         }
     }
 
-    /// The data directory: the flag, else what `variable` knows, else the platform's.
+    /// Returns the data directory: from the flag, else from `variable`, else the platform's.
     ///
     /// # Errors
     /// [`DataDirError::NoHome`] when the platform has none.
@@ -131,13 +131,13 @@ impl Cli {
         }
     }
 
-    /// The settings file that a flag names.
+    /// Returns the settings file that a flag names.
     pub fn file(&self) -> Option<Setting<PathBuf>> {
         let value = self.config.clone()?;
         Some(Setting { value, origin: Origin::Flag("--config") })
     }
 
-    /// The settings that were given as flags.
+    /// Returns the settings that were given as flags.
     pub fn into_layer(self) -> Layer {
         let Flags { listen, name, iface, no_iface, no_mdns, max_clients, registration } = self.flags;
         let registration = registration.map(|registration| match registration {

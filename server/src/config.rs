@@ -1,7 +1,7 @@
-//! Settings: flags before environment before `lanchat.toml` before defaults, each value with its origin.
+//! Settings, each value with its origin. Flags take precedence over the environment, then `lanchat.toml`, then the
+//! defaults.
 
 mod key;
-mod listen;
 mod value;
 
 use std::fmt::Write as _;
@@ -11,13 +11,12 @@ use std::path::{Path, PathBuf};
 
 use lanchat_model::limits;
 
-use crate::app::Options;
 use crate::data_dir::DataDir;
 use crate::interfaces::InterfaceRule;
+use crate::listen::{Listen, default_listen};
+use crate::options::Options;
 
 pub use key::{Key, Layer, Origin, Setting};
-pub use listen::{BadListen, Listen};
-pub(crate) use value::default_listen;
 
 /// The variable that names the settings file.
 const FILE_VARIABLE: &str = "LANCHAT_CONFIG";
@@ -51,13 +50,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the settings that hold for the data directory `data`: `flags`, then the variables that `variable` knows,
-    /// then the settings file, which is `named`, else what `LANCHAT_CONFIG` says, else `lanchat.toml` in the data
-    /// directory. Nothing is written.
+    /// Reads the settings for the data directory `data`: `flags`, then the variables that `variable` returns, then the
+    /// settings file. That is `named`, else the file in `LANCHAT_CONFIG`, else `lanchat.toml` in the data directory.
+    /// Writes nothing.
     ///
     /// # Errors
-    /// [`BadSettings`] names each unknown key and each value that is not understood, with its origin, and a settings
-    /// file that was asked for and cannot be read.
+    /// [`BadSettings`] names each unknown key and each invalid value, with its origin, and a settings file that was
+    /// asked for but cannot be read.
     pub fn load(
         data: Setting<PathBuf>,
         named: Option<Setting<PathBuf>>,
@@ -89,7 +88,7 @@ impl Settings {
         if sources.errors.is_empty() { Ok(settings) } else { Err(BadSettings(sources.errors)) }
     }
 
-    /// Every setting as a line of the settings file, with its origin as the comment.
+    /// Returns every setting as a line of the settings file, with its origin as the comment.
     pub fn show(&self) -> String {
         let registration = if self.registration.value { "open" } else { "closed" };
         let listen: Vec<String> = self.listen.value.iter().map(Listen::to_string).collect();
@@ -113,9 +112,9 @@ impl Settings {
         shown
     }
 
-    /// What a server is built from.
+    /// Returns the options from which a server is built.
     pub fn into_options(self) -> Options {
-        // Where nobody asked for an address, the server may look for one that the host has.
+        // If no address was asked for, the server may choose one that the host has.
         let listen = if self.listen.origin == Origin::Default { Vec::new() } else { self.listen.value };
         Options {
             data: self.data.value,
@@ -129,7 +128,7 @@ impl Settings {
     }
 }
 
-/// All sources of values, and what was found wrong with them so far.
+/// All sources of values, and the errors found in them so far.
 struct Sources {
     flags: Layer,
     variables: Layer,
@@ -182,8 +181,8 @@ fn file_by_variable(variable: impl Fn(&str) -> Option<String>) -> Option<Setting
     Some(Setting { value: path.into(), origin: Origin::Environment(FILE_VARIABLE) })
 }
 
-/// Reads the settings file. A missing one says nothing, unless somebody asked for it: what it was to close would stand
-/// open.
+/// Reads the settings file. A missing file counts as empty, unless it was asked for: what it should restrict would be
+/// left open.
 fn read(setting: &Setting<PathBuf>, errors: &mut Vec<String>) -> Layer {
     let file: &Path = &setting.value;
     let text = match fs::read_to_string(file) {

@@ -1,59 +1,66 @@
-//! The doors of this build, and the listeners that lead to them: one line each.
+//! The doors of this build, and the listeners in front of them: one line each.
 
 use std::sync::Arc;
 
-use lanchat_certs::{CertificateSlot, server_config};
 use lanchat_frames::ServerInfo;
-use lanchat_listener::{Door, Gate, NoGate};
+use lanchat_listener::Door;
 use lanchat_model::ServerId;
 
-use crate::sockets::Bound;
-
-/// What every door may say of the server.
+/// What every door may say about the server.
 pub(crate) struct Introduction {
     pub(crate) server_id: ServerId,
     pub(crate) name: String,
     pub(crate) registration_open: bool,
 }
 
-/// Makes the door of a server that says this of itself.
-type MakeDoor = fn(Arc<ServerInfo>) -> Arc<dyn Door>;
+/// Makes the door of a server that this describes.
+pub(crate) type MakeDoor = fn(Arc<ServerInfo>) -> Arc<dyn Door>;
 
-/// A kind of listener: what its URI begins with, and what is behind it.
+/// A kind of listener: the scheme of its URI, and the doors behind it.
 #[derive(Debug)]
 pub(crate) struct Scheme {
     pub(crate) name: &'static str,
     pub(crate) doors: Doors,
 }
 
-/// Doors that share a listener, or have one.
+/// Doors that share a listener, or a door that has its own.
 #[derive(Debug)]
 #[cfg_attr(not(test), allow(dead_code, reason = "not each way is taken by the doors of this build"))]
 pub(crate) enum Doors {
     /// Over TLS, each chosen by ALPN; the preferred one first.
     ByAlpn(&'static [MakeDoor]),
-    /// Over TLS, alone: for clients that name no protocol.
+    /// Over TLS, alone: for clients that do not name a protocol.
     Encrypted(MakeDoor),
     /// In plain text, alone.
     Plain(MakeDoor),
 }
 
-/// All kinds of listeners. The first one is what an address without a scheme means.
+/// All kinds of listeners. The first one applies to an address without a scheme.
 pub(crate) static SCHEMES: [Scheme; 1] =
     [Scheme { name: "lanchat", doors: Doors::ByAlpn(&[lanchat_door_native::door]) }];
+
+impl Introduction {
+    /// Returns what makes doors that introduce the server in this way.
+    pub(crate) fn door_maker(self) -> impl Fn(&MakeDoor) -> Arc<dyn Door> {
+        let Self { server_id, name, registration_open } = self;
+        let software = format!("lanchatd/{}", env!("CARGO_PKG_VERSION"));
+        let info = Arc::new(ServerInfo { server_id, name, software, registration_open });
+        move |make| make(Arc::clone(&info))
+    }
+}
 
 impl Scheme {
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self.doors, Doors::Plain(_))
     }
 
-    /// Whether it is the one that needs no name.
+    /// Returns whether it is the default, which needs no scheme in an address.
     pub(crate) fn is_default(&self) -> bool {
         *self == SCHEMES[0]
     }
 }
 
-/// A name is used once.
+/// Schemes have unique names.
 impl PartialEq for Scheme {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -62,42 +69,7 @@ impl PartialEq for Scheme {
 
 impl Eq for Scheme {}
 
-/// The gates of sockets that are bound.
-///
-/// # Errors
-/// As [`Gate::plain`].
-pub(crate) fn gates(
-    bound: Vec<Bound>,
-    of: Introduction,
-    slot: &Arc<CertificateSlot>,
-) -> Result<Vec<Gate>, NoGate> {
-    let Introduction { server_id, name, registration_open } = of;
-    let software = format!("lanchatd/{}", env!("CARGO_PKG_VERSION"));
-    let info = Arc::new(ServerInfo { server_id, name, software, registration_open });
-    bound.into_iter().map(|bound| gate(bound, &info, slot)).collect()
-}
-
-fn gate(bound: Bound, info: &Arc<ServerInfo>, slot: &Arc<CertificateSlot>) -> Result<Gate, NoGate> {
-    let Bound { listen, socket } = bound;
-    let make = |door: &MakeDoor| door(Arc::clone(info));
-    let tls = |doors: &[Arc<dyn Door>]| {
-        let alpn: Vec<&[u8]> = doors.iter().filter_map(|door| door.alpn()).collect();
-        server_config(slot, &alpn)
-    };
-    match &listen.scheme().doors {
-        Doors::ByAlpn(doors) => {
-            let doors: Vec<_> = doors.iter().map(make).collect();
-            Ok(Gate::by_alpn(socket, tls(&doors), doors))
-        }
-        Doors::Encrypted(door) => {
-            let door = make(door);
-            Ok(Gate::encrypted(socket, tls(&[Arc::clone(&door)]), door))
-        }
-        Doors::Plain(door) => Gate::plain(socket, make(door), listen.is_insecure()),
-    }
-}
-
-/// One of each kind, to try how they are read.
+/// One of each kind, to test how they are parsed.
 #[cfg(test)]
 pub(crate) static KINDS: [Scheme; 3] = [
     Scheme { name: "lanchat", doors: Doors::ByAlpn(&[lanchat_door_native::door]) },

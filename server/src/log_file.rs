@@ -1,15 +1,17 @@
-//! A log in a file of bounded size, for a server that has no terminal and no journal to write to.
+//! A log in a file of bounded size, for a server without a terminal or a journal.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use lanchat_certs::private_file::owner_only;
 use lanchat_model::limits;
 
 const FILE: &str = "lanchatd.log";
 const FILE_BEFORE: &str = "lanchatd.log.1";
 
-/// A log file that takes the place of the one before once it is full: at most two times `limits::LOG_FILE_BYTES_MAX`.
+/// A log file that replaces the previous one once it is full. Both together take at most twice
+/// `limits::LOG_FILE_BYTES_MAX`.
 #[derive(Debug)]
 pub(crate) struct LogFile {
     folder: PathBuf,
@@ -18,7 +20,7 @@ pub(crate) struct LogFile {
 }
 
 impl LogFile {
-    /// Opens the log in `folder`, both made if they are missing, to write at its end.
+    /// Opens the log in `folder`, to append to it. Both are created if they are missing.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         let mut folders = fs::DirBuilder::new();
         #[cfg(unix)]
@@ -34,7 +36,7 @@ impl LogFile {
         if fs::rename(&path, self.folder.join(FILE_BEFORE)).is_ok() {
             self.file = open(&path)?;
         } else {
-            // Somebody holds one of the names: the bound matters more than the old lines.
+            // Another program has one of the files open. The bound matters more than the old lines.
             self.file.set_len(0)?;
             self.file.rewind()?;
         }
@@ -44,7 +46,7 @@ impl LogFile {
 }
 
 impl Write for LogFile {
-    /// Writes a line whole, into one file.
+    /// Writes a whole line into one file.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let more = line.len() as u64;
         if self.bytes > 0 && self.bytes + more > limits::LOG_FILE_BYTES_MAX {
@@ -62,11 +64,9 @@ impl Write for LogFile {
 
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    // Windows cuts no file that was opened to append to.
+    // Windows cannot truncate a file that was opened to append to.
     options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = owner_only(&mut options).open(path)?;
     file.seek(SeekFrom::End(0))?;
     Ok(file)
 }

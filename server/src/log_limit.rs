@@ -1,12 +1,13 @@
-//! How much others may have a server write: so many lines of one kind for one source, and for all of them.
+//! Limits how much others may make a server log: a number of lines of one kind per source, and for all sources
+//! together.
 //!
-//! Anybody on the network can cause lines of the log, and one account can: a wrong password, a line that is no frame, a
-//! connection that comes and goes. Every line is counted by its kind, which is its place in the code, and one that says whom it
-//! is about, in a field `source` or `account`, for that one too. Those beyond the bounds are left out, and how many is said
-//! once a minute.
+//! Anybody on the network, and any account, can cause log lines: by a wrong password, an invalid frame, or a connection
+//! that comes and goes. Every line is counted by its kind, which is its place in the code. A line with a field `source`
+//! or `account` is also counted for that source or account. Lines beyond the bounds are left out, and their number is
+//! logged once a minute.
 //!
-//! A warning about somebody (`warn` and `error`: a token that was copied) is not crowded out by lines of others. The first one
-//! of its kind about each account is written whatever else is; it is counted by account, since an address costs nothing.
+//! A warning about somebody (`warn` and `error`, for example a copied token) is not crowded out by lines about others.
+//! The first of its kind about each account is always written. It is counted by account, since addresses are free.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -21,43 +22,44 @@ use tracing::{Event, Level, Metadata, Subscriber, callsite};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Filter};
 
-/// The fields that say whom a line is about.
+/// The fields that name the subject of a line.
 const SOURCE: &str = "source";
 const ACCOUNT: &str = "account";
 
-/// Decides which lines are left out. One for the process, since there is one log.
+/// Decides which lines are left out. There is one per process, since there is one log.
 pub(crate) static LIMIT: Limit = Limit { window: Mutex::new(None), hasher: OnceLock::new() };
 
-/// See the module.
+/// Decides which lines are left out: see the module.
 #[derive(Debug)]
 pub(crate) struct Limit {
     window: Mutex<Option<Window>>,
-    /// What people are called is kept as a number that nobody can foresee.
+    /// Hashes names to numbers that nobody can predict.
     hasher: OnceLock<RandomState>,
 }
 
-/// What was written since its beginning, at most `limits::LOG_WINDOW` ago.
+/// The lines written since its beginning, at most `limits::LOG_WINDOW` ago.
 #[derive(Debug)]
 struct Window {
     began: Instant,
-    /// Lines of one kind about one source. At most `limits::LOG_SOURCES_MAX`; those beyond are counted by kind alone.
+    /// Lines of one kind about one source. At most `limits::LOG_SOURCES_MAX`; further sources are counted by kind
+    /// alone.
     by_source: HashMap<(callsite::Identifier, u64), u32>,
-    /// Warnings of one kind about one account, or source where there is none. At most `limits::LOG_SOURCES_MAX`; those
-    /// beyond are counted by kind alone.
+    /// Warnings of one kind about one account, or about one source if no account is named. At most
+    /// `limits::LOG_SOURCES_MAX`; further ones are counted by kind alone.
     warned: HashMap<(callsite::Identifier, u64), u32>,
-    /// Lines of one kind: as many keys as there are places in the code that log.
+    /// Lines of one kind. The number of keys is bounded by the places in the code that log.
     by_kind: HashMap<callsite::Identifier, u32>,
     /// Lines about somebody, warnings not included.
     all: u32,
     left_out: u64,
 }
 
-/// What a line is counted for.
+/// The subject for which a line is counted.
 #[derive(Clone, Copy, Debug)]
-enum Subject {
+enum LogSubject {
     /// The server itself.
     Server,
-    /// Somebody, who is a number.
+    /// Somebody, as a number.
     Somebody(u64),
     /// The same, in a warning.
     Warned(u64),
@@ -69,22 +71,22 @@ impl Window {
         Self { began, by_source, warned, by_kind: HashMap::new(), all: 0, left_out: 0 }
     }
 
-    /// Counts a line; `false`: it is one too many. What others cause leaves the server's own lines, and warnings, their
-    /// room.
-    fn take(&mut self, kind: callsite::Identifier, subject: Subject) -> bool {
+    /// Counts a line; returns `false` if it is one too many. Lines caused by others do not use up the share of the
+    /// server's own lines, or of warnings.
+    fn take(&mut self, kind: callsite::Identifier, subject: LogSubject) -> bool {
         let of_kind = self.by_kind.entry(kind.clone()).or_default();
         let kind_has_space = *of_kind < limits::LOG_LINES_PER_KIND_MAX;
         let mut is_first = false;
         let has_space = match subject {
-            Subject::Server => true,
-            Subject::Somebody(about) => {
+            LogSubject::Server => true,
+            LogSubject::Somebody(about) => {
                 let has_space = self.all < limits::LOG_LINES_MAX
                     && kind_has_space
                     && counts(&mut self.by_source, (kind, about)).is_none_or(count);
                 self.all += u32::from(has_space);
                 has_space
             }
-            Subject::Warned(about) => counts(&mut self.warned, (kind, about)).is_none_or(|of_account| {
+            LogSubject::Warned(about) => counts(&mut self.warned, (kind, about)).is_none_or(|of_account| {
                 is_first = *of_account == 0;
                 (is_first || kind_has_space) && count(of_account)
             }),
@@ -96,7 +98,7 @@ impl Window {
     }
 }
 
-/// How many lines of a kind about somebody there were. `None`: too many are counted already.
+/// Returns how many lines of a kind about somebody there were. `None`: too many subjects are counted already.
 fn counts(
     table: &mut HashMap<(callsite::Identifier, u64), u32>,
     key: (callsite::Identifier, u64),
@@ -105,7 +107,7 @@ fn counts(
     if is_full { table.get_mut(&key) } else { Some(table.entry(key).or_default()) }
 }
 
-/// Counts one line more, unless there were `limits::LOG_LINES_PER_SOURCE_MAX`.
+/// Counts one more line, unless there were already `limits::LOG_LINES_PER_SOURCE_MAX`.
 fn count(lines: &mut u32) -> bool {
     let has_space = *lines < limits::LOG_LINES_PER_SOURCE_MAX;
     *lines += u32::from(has_space);
@@ -113,22 +115,22 @@ fn count(lines: &mut u32) -> bool {
 }
 
 impl Limit {
-    /// Whether a line is to be written.
+    /// Returns whether a line is to be written.
     fn takes(&self, metadata: &Metadata<'_>, about: &About, now: Instant) -> bool {
         let number = |whom: &String| self.hasher.get_or_init(RandomState::new).hash_one(whom);
         let About { source, account } = about;
         let subject = if *metadata.level() <= Level::WARN {
-            account.as_ref().or(source.as_ref()).map(|whom| Subject::Warned(number(whom)))
+            account.as_ref().or(source.as_ref()).map(|whom| LogSubject::Warned(number(whom)))
         } else {
-            source.as_ref().or(account.as_ref()).map(|whom| Subject::Somebody(number(whom)))
+            source.as_ref().or(account.as_ref()).map(|whom| LogSubject::Somebody(number(whom)))
         };
-        let subject = subject.unwrap_or(Subject::Server);
+        let subject = subject.unwrap_or(LogSubject::Server);
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         window.get_or_insert_with(|| Window::new(now)).take(metadata.callsite(), subject)
     }
 
-    /// Begins anew, if it is time, and tells how many lines were left out. Called again and again, see
-    /// [`say_what_is_left_out`].
+    /// Begins a new window, if it is time, and returns how many lines were left out. [`say_what_is_left_out`] calls
+    /// this repeatedly.
     fn turn(&self, now: Instant) -> u64 {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         match &*window {
@@ -140,7 +142,7 @@ impl Limit {
     }
 }
 
-/// Says once in `limits::LOG_WINDOW` how many lines were left out of the log, if any were. Never resolves; cancel safe.
+/// Logs once in `limits::LOG_WINDOW` how many lines were left out, if any. Never resolves; cancel safe.
 pub(crate) async fn say_what_is_left_out() -> Infallible {
     loop {
         tokio::time::sleep(limits::LOG_WINDOW / LOOKS).await;
@@ -154,7 +156,7 @@ pub(crate) async fn say_what_is_left_out() -> Infallible {
     }
 }
 
-/// How often it is looked in one window whether it is over.
+/// How many times per window it is checked whether the window is over.
 const LOOKS: u32 = 12;
 
 impl<S: Subscriber> Filter<S> for &'static Limit {
@@ -173,7 +175,7 @@ impl<S: Subscriber> Filter<S> for &'static Limit {
     }
 }
 
-/// Whom a line is about.
+/// The subject of a line.
 #[derive(Default)]
 struct About {
     source: Option<String>,
@@ -187,7 +189,7 @@ impl Visit for About {
             ACCOUNT => &mut self.account,
             _ => return,
         };
-        // A text takes everything.
+        // Writing to a string cannot fail.
         let _ = write!(whom.insert(String::new()), "{value:?}");
     }
 }
@@ -217,7 +219,7 @@ mod tests {
         }
     }
 
-    /// The lines that are written of what `work` logs.
+    /// Returns the lines that `work` logs and that are written.
     fn written(limit: &'static Limit, work: impl FnOnce()) -> Vec<String> {
         let log = Log::default();
         let writer = log.clone();
@@ -287,7 +289,7 @@ mod tests {
                 info!(source = %number, "protocol broken");
                 info!(account = %number, "offline");
             }
-            // Of few accounts, from addresses without end.
+            // About few accounts, from a new address each time.
             (0..10_000).for_each(|number| copied(number % 30, number));
             copied(7777, 1);
         });

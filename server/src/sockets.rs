@@ -1,19 +1,19 @@
-//! Binds what the server listens on, and falls back where the default is asked for and the host has no IPv6.
+//! Binds the server's sockets. Falls back to IPv4 if the default is asked for and the host has no IPv6.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpListener;
 
-use crate::config::{Listen, default_listen};
+use crate::listen::{Listen, default_listen};
 
 /// Why a socket was not bound.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {}", why(cause))]
 pub struct BindError {
-    /// Where.
+    /// The address.
     pub address: SocketAddr,
-    /// What the system said. The words hold all of it that helps, so that it is no source of its own.
+    /// The system's error. The message includes what matters of it, so it is not a separate source.
     pub cause: io::Error,
 }
 
@@ -32,15 +32,15 @@ fn why(error: &io::Error) -> String {
     known.to_owned()
 }
 
-/// A socket that is listened on.
+/// A listening socket.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    /// What it is, with the port that was really taken.
+    /// The kind of listener, with the actual port.
     pub(crate) listen: Listen,
     pub(crate) socket: TcpListener,
 }
 
-/// Binds all of these; none means the default port on all addresses of the host.
+/// Binds all of these; an empty list means the default port on all addresses of the host.
 pub(crate) fn bind(listen: &[Listen]) -> Result<Vec<Bound>, BindError> {
     if !listen.is_empty() {
         return listen.iter().copied().map(bind_one).collect();

@@ -1,4 +1,4 @@
-//! Connections without TLS, or with its first bytes alone: they hold a place, and come back when they are closed.
+//! Connections without TLS, or with only its first bytes: they hold a place, and reconnect when they are closed.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -13,9 +13,9 @@ use super::ground::Family;
 use crate::fleet::begin_to_connect;
 use crate::tls;
 
-/// Connections that one turn begins at most.
+/// Connections that one turn starts at most.
 const BEGUN_PER_TURN_MAX: usize = 256;
-/// When the system gives no socket.
+/// The pause when the system has no socket left.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a turn waits for something to happen.
 const TURN: Duration = Duration::from_millis(2);
@@ -29,7 +29,7 @@ pub enum Words {
     None,
     /// The first half of a TLS handshake's first message.
     Half,
-    /// A TLS handshake, a byte at a time, with so long between two.
+    /// A TLS handshake, a byte at a time, with this pause between two.
     Drip(Duration),
 }
 
@@ -38,18 +38,19 @@ struct Seat {
     from: SocketAddr,
     stream: Option<TcpStream>,
     again: Instant,
-    /// Bytes of the first message that are sent.
+    /// Bytes of the first message that have been sent.
     sent: usize,
-    /// When the next ones are due; `None` if all are sent.
+    /// When the next ones are due; `None` if all have been sent.
     due: Option<Instant>,
 }
 
 /// Holds as many places as it can until the flood is over.
 ///
 /// # Errors
-/// As the system says; not when the server refuses.
+/// The system's error; a refusal by the server is not an error.
 pub fn rage(field: &Field, family: Family, seats: Vec<(usize, SocketAddr)>, words: Words) -> Result<Tally> {
-    let (_, hello) = tls::client(field.destination(family, 0)?)?;
+    let to = field.destination(family, 0)?;
+    let (_, hello) = tls::client(to.address.ip(), to.fingerprint)?;
     let now = Instant::now();
     let seat = |(host, from)| Seat { host, from, stream: None, again: now, sent: 0, due: None };
     let mut seats: Vec<Seat> = seats.into_iter().map(seat).collect();
@@ -95,7 +96,7 @@ fn interrupted(error: std::io::Error) -> std::io::Result<()> {
 }
 
 impl Seat {
-    /// Says what is due. What the kernel does not take is said later.
+    /// Sends what is due. What the kernel does not take is sent later.
     fn speak(&mut self, words: Words, hello: &[u8], now: Instant) {
         if self.due.is_none_or(|due| due > now) {
             return;
@@ -117,7 +118,7 @@ impl Seat {
         }
     }
 
-    /// Whether the peer has closed; what it says is of no interest.
+    /// Returns whether the peer has closed; its data is ignored.
     fn is_closed(&mut self) -> bool {
         let mut bytes = [0; 4096];
         loop {

@@ -1,5 +1,5 @@
-//! Those who come while a flood rages: a known device with its token, and a person with the right password. They come
-//! as the client does: with its time limit, and with its waits between two attempts.
+//! Visitors during a flood: a known device with its token, and a person with the right password. They connect as the
+//! client does: with its deadline, and with its waits between attempts.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,14 +18,14 @@ use crate::seed::PASSWORD;
 use crate::tls;
 use crate::wire::{Kind, kind, number_of, text_of, write_attach, write_login, write_resume};
 
-/// How often somebody who waits looks whether to stop.
+/// How often a waiting visitor checks whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long somebody who leaves waits for the answer.
+/// How long a leaving visitor waits for the answer.
 const LEAVE_MAX: Duration = Duration::from_secs(1);
 /// Bytes that one answer may have.
 const ANSWER_BYTES_MAX: u64 = limits::SERVER_FRAME_BYTES_MAX as u64;
 
-/// What opens the door.
+/// The credentials of a visitor.
 #[derive(Clone, Debug)]
 pub enum Key {
     /// The token of a device; the newest one is kept here.
@@ -34,10 +34,10 @@ pub enum Key {
     Password(String),
 }
 
-/// Somebody came, or tried to until the end.
+/// A visit: somebody got in, or tried to until the end.
 #[derive(Clone, Copy, Debug)]
 pub struct Visit {
-    /// When they wanted in.
+    /// When they first tried.
     pub began: Instant,
     /// How long it took them, or how long they have tried.
     pub took: Duration,
@@ -47,8 +47,8 @@ pub struct Visit {
     pub attempts: u32,
 }
 
-/// How long a client waits before its next attempt: as `limits` says of the real one, which waits a random part of it,
-/// here always half; and what the server asked for.
+/// How long a client waits before its next attempt: by the `limits` of the real client, which waits a random part of
+/// that, here always half; and by what the server asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Patience {
     failures: u32,
@@ -57,13 +57,13 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// The server asks for a wait, if the line says so.
+    /// Notes the wait that the server asks for, if the line has one.
     pub fn refused(&mut self, line: &[u8]) {
         let seconds = number_of(line, br#""retry_after":"#).unwrap_or(0);
         self.asked = Duration::from_secs(seconds).min(limits::RETRY_AFTER_MAX);
     }
 
-    /// An attempt failed; tells how long to wait.
+    /// Notes that an attempt failed, and returns how long to wait.
     pub fn failed(&mut self) -> Duration {
         let doubled = limits::RECONNECT_DELAY_MIN.saturating_mul(1 << self.failures.min(16));
         let wait = self.asked + doubled.min(limits::RECONNECT_DELAY_MAX) / 2;
@@ -72,18 +72,18 @@ impl Patience {
         wait
     }
 
-    /// An attempt succeeded.
+    /// Notes that an attempt succeeded.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// Whether it is time for the next attempt.
+    /// Returns whether it is time for the next attempt.
     pub fn is_over(&self, now: Instant) -> bool {
         self.over.is_none_or(|over| over <= now)
     }
 }
 
-/// Comes and goes until `halt`, with `pause` between two visits, from each of `sources` in turn.
+/// Visits until `halt`, with `pause` between two visits, from each of `sources` in turn.
 pub fn come_and_go(
     host: &Host,
     sources: &[SocketAddr],
@@ -101,7 +101,7 @@ pub fn come_and_go(
             let took = began.elapsed();
             if let Ok((at, connection)) = attempt {
                 visits.push(Visit { began, took: at - began, got_in: true, attempts });
-                // The visit is over whether the server hears of it or not.
+                // The visit is over, whether or not the server receives this.
                 let _ = leave(connection, &key, halt);
                 break;
             }
@@ -117,7 +117,7 @@ pub fn come_and_go(
     visits
 }
 
-/// Tries once, and tells when it was in.
+/// Tries once, and returns when it was logged in.
 fn attempt(
     host: &Host,
     from: SocketAddr,
@@ -149,7 +149,7 @@ fn attempt(
     }
 }
 
-/// Says goodbye. A device that was made for one visit is forgotten.
+/// Says goodbye. A device that was made for one visit is logged out.
 fn leave(mut connection: Connection, key: &Key, halt: &Halt) -> Result<()> {
     let word: &[u8] = match key {
         Key::Token(_) => b"{\"type\":\"bye\",\"id\":\"b\"}\n",
@@ -178,7 +178,7 @@ impl Connection {
         socket.set_read_timeout(Some(LOOK_EVERY))?;
         socket.set_write_timeout(Some(limits::CONNECT_MAX))?;
         let name = ServerName::IpAddress(to.address.ip().into());
-        let tls = ClientConnection::new(tls::config(to), name)?;
+        let tls = ClientConnection::new(tls::config(to.fingerprint), name)?;
         Ok(Self { stream: BufReader::new(StreamOwned::new(tls, socket.into())), end })
     }
 
@@ -190,7 +190,7 @@ impl Connection {
         Ok(stream.flush()?)
     }
 
-    /// The next line. An answer has as long to come as a connection.
+    /// Returns the next line. An answer has the same deadline as a connection.
     fn line(&mut self, halt: &Halt) -> Result<Vec<u8>> {
         let mut line = Vec::new();
         loop {

@@ -12,35 +12,35 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::connect::Connection;
+use crate::connection::Connection;
 use crate::sentence::quoted;
 use crate::target::Target;
 
-/// Bytes taken from the socket at a time.
+/// Bytes read from the socket at a time.
 const READ_BYTES: usize = 4096;
-/// What to say where small packets pass and large ones seem not to.
+/// The reason given when small packets pass and large ones seem to be lost.
 const LOST_PACKETS: &str = "the network loses large packets, as some VPNs and tunnels do: then a smaller MTU on this \
                             computer helps (Linux: `ip link set dev INTERFACE mtu 1280`)";
 
-/// Why an address did not give a connection.
+/// Why an address did not yield a connection.
 pub(crate) enum Failure {
     /// Nothing answers there.
     Unanswered(String),
-    /// The server is pinned to another key.
+    /// The server is pinned under another key.
     Changed { server_id: ServerId, pinned: Fingerprint, presented: Fingerprint },
-    /// It is not the key that was demanded.
+    /// The key is not the one that was demanded.
     Unexpected { expected: Fingerprint, presented: Fingerprint },
-    /// It is not the server that was meant.
+    /// Another server answers than the one that was meant.
     WrongServer { presented: Fingerprint },
-    /// The server has no place.
+    /// The server has no free place.
     Full { reason: String, retry_after: Option<Duration> },
-    /// It closed the connection without a word, as a server does that has no place.
+    /// The connection was closed without a word, as a full server closes it.
     TurnedAway,
-    /// It takes connections, and nothing of its answer arrives.
+    /// The address accepts connections, but no answer arrives.
     Silent,
-    /// No version in common.
+    /// There is no protocol version in common.
     Version(Vec<u32>),
-    /// Something else answers, or a server that breaks the protocol.
+    /// Something other than a lanchat server answers, or a server that breaks the protocol.
     NotLanchat(String),
 }
 
@@ -48,7 +48,7 @@ fn not_lanchat(reason: impl Into<String>) -> Failure {
     Failure::NotLanchat(reason.into())
 }
 
-/// Connects to `address` and reads the greeting, until then at the latest.
+/// Connects to `address` and reads the greeting, by the deadline `until`.
 pub(crate) async fn attempt(
     address: SocketAddr,
     target: &Target,
@@ -66,7 +66,7 @@ pub(crate) async fn attempt(
     greeted.unwrap_or(Err(Failure::Silent))
 }
 
-/// Has the system end the connection when what is sent is not received. Elsewhere than on Linux it does so later.
+/// Makes the system end the connection when sent data is not received. Systems other than Linux do so later.
 fn notice_loss(tcp: &TcpStream) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Err(error) = socket2::SockRef::from(tcp).set_tcp_user_timeout(Some(limits::LINK_UNRECEIVED_MAX)) {
@@ -76,7 +76,7 @@ fn notice_loss(tcp: &TcpStream) {
     let _ = tcp;
 }
 
-/// The handshake and the greeting.
+/// Performs the handshake and reads the greeting.
 async fn greet(
     tcp: TcpStream,
     address: SocketAddr,
@@ -140,7 +140,7 @@ fn refusal(refused: Refused) -> Failure {
     }
 }
 
-/// The first frame, which has to be `hello`; a server that has no place says so instead.
+/// Reads the first frame, which has to be `hello`. A full server says that it is full instead.
 async fn read_hello(
     stream: &mut TlsStream<TcpStream>,
     received: &mut LineBuffer,
@@ -174,7 +174,7 @@ async fn read_hello(
     }
 }
 
-/// Whether the other side has closed the connection, politely or not.
+/// Returns whether the other side has closed the connection, cleanly or not.
 fn is_a_cut(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
 
@@ -183,7 +183,7 @@ fn is_a_cut(error: &std::io::Error) -> bool {
 
 const NO_ANSWER: &str = "no answer: is the computer on, and does its firewall allow the port?";
 
-/// Why nothing came of a connection that was taken.
+/// Returns why nothing came of a connection that was accepted.
 pub(crate) fn silent() -> String {
     format!(
         "the computer is on and takes the connection, but nothing else arrives from it: the server is stopped or very \
@@ -191,7 +191,7 @@ pub(crate) fn silent() -> String {
     )
 }
 
-/// An error on a connection that was up, in words that a person can act on.
+/// Describes an error on an established connection in words that a person can act on.
 pub(crate) fn plain_of_link(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::TimedOut => {
@@ -203,7 +203,7 @@ pub(crate) fn plain_of_link(error: &std::io::Error) -> String {
     }
 }
 
-/// An error of the system in words that a person can act on.
+/// Describes a system error in words that a person can act on.
 pub(crate) fn plain(error: &std::io::Error) -> String {
     use std::io::ErrorKind;
 

@@ -1,4 +1,4 @@
-//! What is delivered to this session: which rooms, from where, and how far it has come.
+//! What is delivered to this session: which rooms, from where, and how far.
 
 use std::collections::BTreeMap;
 
@@ -7,37 +7,37 @@ use lanchat_protocol::{Attached, Room, RoomState};
 use tokio::sync::oneshot;
 
 use crate::attach::{AttachPolicy, Cursors};
-use crate::requests::Answer;
+use crate::requests::RequestResult;
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Delivery {
     /// Where to start in a room without a cursor; `None` until delivery is asked for.
     pub(crate) policy: Option<AttachPolicy>,
-    /// Whether delivery was started once; a reconnect starts it again by itself.
+    /// Whether delivery was ever started; a reconnect starts it again by itself.
     pub(crate) started: bool,
     /// Who waits for the first `attached`.
-    pub(crate) reply: Option<oneshot::Sender<Answer>>,
-    /// How far delivery has come.
+    pub(crate) reply: Option<oneshot::Sender<RequestResult>>,
+    /// How far each room was delivered.
     pub(crate) cursors: Cursors,
     /// The epoch that the cursors belong to.
     pub(crate) epoch: Option<String>,
 }
 
-/// A room whose positions mean nothing any more, and why.
+/// A room whose positions no longer mean anything, and why.
 pub(crate) type Broken = (Option<String>, &'static str);
 
 /// Why entries of a room are skipped.
 const NOT_KEPT: &str = "the server no longer has some of the entries that were missed";
 
 impl Delivery {
-    /// Another session, perhaps of another account: nothing of the last one counts.
+    /// Forgets the last session: the next one may belong to another account.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
 
-    /// Takes in the rooms of a welcome, with cursors for all of them. Says what is broken, if the
-    /// history is not the one that the cursors are of.
+    /// Takes in the rooms of a welcome and sets a cursor for each. Returns the rooms whose history is not the one that
+    /// their cursors belong to.
     pub(crate) fn welcome(&mut self, epoch: &str, rooms: &[RoomState]) -> Vec<Broken> {
         let mut broken = Vec::new();
         if self.epoch.as_deref().is_some_and(|known| known != epoch) {
@@ -57,7 +57,7 @@ impl Delivery {
         broken
     }
 
-    /// Sets cursors, by the policy, in rooms that have none.
+    /// Sets a cursor by the policy in each room that has none.
     pub(crate) fn plan(&mut self, rooms: &[RoomState]) {
         let Some(policy) = self.policy else { return };
         for state in rooms.iter().take(limits::ROOMS_PER_ACCOUNT_MAX) {
@@ -67,20 +67,19 @@ impl Delivery {
         }
     }
 
-    /// The cursors, as `attach` takes them.
+    /// Returns the cursors in the form that `attach` takes.
     pub(crate) fn to_map(&self) -> BTreeMap<String, Seq> {
         self.cursors.to_map()
     }
 
-    /// Takes in where the server starts delivery. Says which rooms skip something that was asked
-    /// for.
+    /// Takes in where the server starts delivery. Returns the rooms that skip entries that were asked for.
     pub(crate) fn attached(&mut self, attached: &Attached) -> Vec<Broken> {
         let mut broken = Vec::new();
         self.started = true;
         self.epoch = Some(attached.epoch.clone());
         for state in attached.rooms.iter().take(limits::ROOMS_PER_ACCOUNT_MAX) {
             match self.cursors.of(&state.room) {
-                // What was delivered before is skipped by its position.
+                // Entries that were delivered before are skipped by their positions.
                 Some(cursor) if state.from <= cursor => continue,
                 Some(_) => broken.push((Some(state.room.clone()), NOT_KEPT)),
                 None => {}
@@ -90,8 +89,9 @@ impl Delivery {
         broken
     }
 
-    /// Takes in a room that the session has now. Says what is skipped: news of a room that is delivered already, and goes on
-    /// further up, says that its log begins there now (PROTOCOL §5). `None`: that would be too many rooms.
+    /// Takes in a room that the session has now. If the room is delivered already and its frame starts above the
+    /// cursor, the log now begins there (PROTOCOL §5): the result names what is skipped. Returns `None` if there would
+    /// be too many rooms.
     pub(crate) fn entered(&mut self, room: &Room) -> Option<Vec<Broken>> {
         let Room { id, state } = room;
         let known = self.cursors.of(&state.room);

@@ -1,8 +1,8 @@
 //! The task that owns the connection: one loop over the socket, the requests of the handles, and
 //! the clock.
 //!
-//! Whatever it waits for, it keeps doing the rest: a blocked write does not stop reading, and a
-//! user who does not read events stops reading only.
+//! Waiting for one of them does not hold up the rest: a blocked write does not stop reading, and a user who does not
+//! read events stops only the reading.
 
 mod frames;
 mod keeping;
@@ -16,51 +16,31 @@ use std::sync::atomic::Ordering;
 
 use lanchat_certs::Fingerprint;
 use lanchat_model::{ServerId, limits};
-use lanchat_protocol::{Bye, ClientFrame, ErrorCode, Mark, MarkTyping, Secret};
-use tokio::sync::{mpsc, oneshot};
+use lanchat_protocol::{Bye, ErrorCode, Mark, MarkTyping, Secret};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::attach::AttachPolicy;
 use crate::backoff::Backoff;
 use crate::breaches::Breaches;
-use crate::client::Shared;
-use crate::connect::Trusted;
+use crate::connection::Trusted;
 use crate::delivery::Delivery;
 use crate::error::RequestError;
-use crate::event::{Event, EventQueue, Place, Session};
+use crate::event::{Event, EventQueue, EventSlot, SessionInfo};
 use crate::home::{Home, TokenLock};
 use crate::link::{Link, LinkEvent};
 use crate::marks::Marks;
 use crate::network::Network;
 use crate::outbox::{Outbox, Post};
-use crate::requests::{Asker, LoggedIn, Request, Requests};
+use crate::requests::{Asker, Request, Requests};
 use crate::sentence::Sentence;
-use crate::servers::Login;
+use crate::shared::{Order, Shared};
 use crate::spool::Leftovers;
 use crate::target::Target;
 use frames::not_a_frame;
 use keeping::Keeper;
 
-pub(crate) use crate::requests::Answer;
-
-/// What a handle asks of the driver.
-pub(crate) enum Command {
-    /// Register this account, or log in to it by password.
-    LogIn { frame: ClientFrame, account: String, reply: oneshot::Sender<LoggedIn> },
-    /// Log in by the token that is kept.
-    Resume { login: (Login, TokenLock), reply: oneshot::Sender<LoggedIn> },
-    /// Start delivery.
-    Attach { policy: AttachPolicy, reply: oneshot::Sender<Answer> },
-    /// Anything else that has an answer.
-    Request { frame: ClientFrame, reply: oneshot::Sender<Answer> },
-    /// A message for the outbox.
-    Post(Post),
-    /// A sign of typing.
-    Typing(MarkTyping),
-}
-
-/// How far a connection that is up has come.
+/// The phase of an established connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// The server has greeted; nobody is logged in on this connection.
@@ -69,17 +49,17 @@ enum Phase {
     Resuming(u64),
     /// Delivery is being started again by this request.
     Attaching(u64),
-    /// Posts and requests may go.
+    /// Posts and requests may be sent.
     Ready,
 }
 
 /// An account that is logged in, connected or not.
-struct Account {
-    session: Session,
+struct SignedIn {
+    session: SessionInfo,
     /// The token to resume with.
     token: Secret,
-    /// The token of this account that the folder has in its place, because that one could not be written: an older one,
-    /// perhaps of another device.
+    /// The token of this account that the folder still holds, because `token` could not be written: an older one,
+    /// perhaps another device's.
     stale: Option<Secret>,
 }
 
@@ -89,27 +69,27 @@ pub(crate) struct Driver {
     /// Whether a lost server is looked for by mDNS.
     rediscover: bool,
     shared: Arc<Shared>,
-    inbox: mpsc::Receiver<Command>,
+    inbox: mpsc::Receiver<Order>,
     /// `None` once nobody reads events.
     queue: Option<EventQueue>,
-    /// Events that wait for room in the queue; while there are any, the socket is left unread. At
-    /// most what one frame gives rise to: a few, or a refusal per post.
+    /// Events that wait for room in the queue; while there are any, the socket is left unread. At most as many as one
+    /// frame causes: a few, or a refusal for each post.
     waiting: VecDeque<Event>,
-    /// Which server this is, for as long as the client lives: no other is ever accepted.
+    /// The id of this server, for as long as the client lives: another one is never accepted.
     server_id: ServerId,
     fingerprint: Fingerprint,
     target: Target,
     link: Link,
     phase: Phase,
-    /// Posts that the server lets a session have on the wire.
+    /// How many posts the server lets a session have on the wire.
     window: usize,
-    account: Option<Account>,
-    /// Held from the use of a token until the next one is kept.
+    account: Option<SignedIn>,
+    /// Held from the moment a token is used until the next one is kept.
     token_lock: Option<TokenLock>,
     delivery: Delivery,
     outbox: Outbox,
     keeper: Keeper,
-    /// Files of programs before this one whose posts are sent again and could not be written anew. They go when all posts
+    /// Files of earlier programs whose posts are sent again but could not be copied. They are removed when all posts
     /// are settled.
     leftovers: Option<Leftovers>,
     /// The task that removes them.
@@ -120,16 +100,15 @@ pub(crate) struct Driver {
     breaches: Breaches,
     /// Whether the server asked for the wait before the next attempt.
     asked_to_wait: bool,
-    /// When an attempt was made before its time.
+    /// When an attempt was last made ahead of schedule.
     hastened: Option<Instant>,
-    /// What this computer's network was when it was looked at last.
+    /// The state of this computer's network at the last look.
     network: Network,
-    /// Whether a loss was told that has not been made good yet.
+    /// Whether a loss was reported and the session has not resumed since.
     away: bool,
-    /// Whether it was told that the server is crowded, since it was reached last.
+    /// Whether crowding was reported since the server was last reached.
     was_turned_away: bool,
-    /// Where another server was met meanwhile, and that was told. At most
-    /// `limits::OTHER_SERVERS_TOLD_MAX`.
+    /// Addresses where another server was met meanwhile and reported. At most `limits::OTHER_SERVERS_TOLD_MAX`.
     others: Vec<SocketAddr>,
     /// When to stop, if a handle asked for it.
     closing: Option<Instant>,
@@ -143,7 +122,7 @@ impl Driver {
         home: Home,
         rediscover: bool,
         shared: Arc<Shared>,
-        inbox: mpsc::Receiver<Command>,
+        inbox: mpsc::Receiver<Order>,
         queue: EventQueue,
     ) -> Self {
         let mut driver = Self {
@@ -183,8 +162,7 @@ impl Driver {
         driver
     }
 
-    /// Runs until the client is closed, all handles are gone, or the server can be trusted no
-    /// longer.
+    /// Runs until the client is closed, all handles are gone, or the server can no longer be trusted.
     pub(crate) async fn run(mut self) {
         let ended = self.shared.ended.clone().drop_guard();
         while !self.over {
@@ -192,10 +170,11 @@ impl Driver {
             self.write();
             self.turn().await;
         }
-        // What was sent on the way here is kept as well; other requests are told that the client has stopped.
+        // Posts that are already in the inbox are kept as well; other requests are answered with
+        // [`RequestError::Stopped`].
         self.inbox.close();
         while let Ok(command) = self.inbox.try_recv() {
-            if let (Command::Post(post), true) = (command, self.account.is_some()) {
+            if let (Order::Post(post), true) = (command, self.account.is_some()) {
                 self.outbox.push(post);
             }
         }
@@ -208,7 +187,7 @@ impl Driver {
             let _ = tokio::time::timeout_at(until, wire.shut_down()).await;
         }
         tell_the_rest(queue, waiting, &shared).await;
-        // From here on handles are told that the client has stopped: why is in the user's queue by now.
+        // From here on handles learn that the client has stopped; the reason is in the user's queue by now.
         drop(inbox);
         shared.places.close();
         drop(outbox.drain());
@@ -227,7 +206,7 @@ impl Driver {
         tokio::select! {
             () = self.shared.closing.cancelled(), if self.closing.is_none() => self.close(),
             () = sleep_until(self.closing) => self.over = true,
-            place = place_for(self.queue.as_ref(), self.waiting.front()) => self.deliver(place),
+            place = slot_for(self.queue.as_ref(), self.waiting.front()) => self.deliver(place),
             event = self.link.next(reads, prompt) => match event {
                 LinkEvent::Line(line) => self.heard(&line).await,
                 LinkEvent::Broken(reason) => self.lost(Sentence::Ours(reason), None),
@@ -248,7 +227,7 @@ impl Driver {
         }
     }
 
-    /// Puts on the wire whatever may go.
+    /// Puts everything on the wire that may be sent.
     fn write(&mut self) {
         let Link::Up(wire) = &mut self.link else { return };
         match self.phase {
@@ -267,18 +246,18 @@ impl Driver {
 
     /// Queues an event for the user.
     fn tell(&mut self, event: Event) {
-        // After `close` nobody waits for events; what is on its way in the queue can still be read.
+        // After `close` nobody waits for new events; those in the queue can still be read.
         if self.queue.is_some() && self.closing.is_none() {
             self.shared.told.fetch_add(1, Ordering::Relaxed);
             self.waiting.push_back(event);
         }
     }
 
-    fn deliver(&mut self, place: Option<Place>) {
-        match place {
-            Some(place) => {
+    fn deliver(&mut self, slot: Option<EventSlot>) {
+        match slot {
+            Some(slot) => {
                 if let Some(event) = self.waiting.pop_front() {
-                    place.put(event);
+                    slot.put(event);
                     self.shared.delivered.send_modify(|delivered| *delivered = delivered.saturating_add(1));
                 }
             }
@@ -290,27 +269,27 @@ impl Driver {
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    fn obey(&mut self, command: Order) {
         match command {
-            Command::LogIn { frame, account, reply } => self.log_in(frame, reply, &account, None),
-            Command::Resume { login, reply } => self.log_in_by_token(login, reply),
-            Command::Request { frame, reply } if self.account.is_some() => {
+            Order::LogIn { frame, account, reply } => self.log_in(frame, reply, &account, None),
+            Order::Resume { login, reply } => self.log_in_by_token(login, reply),
+            Order::Request { frame, reply } if self.account.is_some() => {
                 self.requests.insert(Request::new(frame, Asker::User(reply)));
             }
-            Command::Attach { policy, reply } if self.account.is_some() => self.attach(policy, reply),
-            Command::Request { reply, .. } | Command::Attach { reply, .. } => {
+            Order::Attach { policy, reply } if self.account.is_some() => self.attach(policy, reply),
+            Order::Request { reply, .. } | Order::Attach { reply, .. } => {
                 drop(reply.send(Err(RequestError::NotLoggedIn)));
             }
-            Command::Post(post) if self.account.is_some() => self.outbox.push(post),
-            Command::Post(post) => {
+            Order::Post(post) if self.account.is_some() => self.outbox.push(post),
+            Order::Post(post) => {
                 let words = "You are not logged in: log in, then send it again.".to_owned();
                 self.refuse(post, ErrorCode::LoginRequired, Sentence::Ours(words));
             }
-            Command::Typing(frame) => self.typing(frame),
+            Order::Typing(frame) => self.typing(frame),
         }
     }
 
-    /// Somebody types: others are told, and a link that was quiet is asked whether it is alive.
+    /// Passes on that the user is typing, and probes a link that was quiet.
     fn typing(&mut self, frame: MarkTyping) {
         if let (Phase::Ready, Some(wire)) = (self.phase, self.link.wire()) {
             wire.put(&frame.into());
@@ -322,21 +301,21 @@ impl Driver {
         }
     }
 
-    /// Takes a post out of the game, and tells why.
+    /// Drops a post and reports why.
     fn refuse(&mut self, post: Post, code: ErrorCode, reason: Sentence) {
         self.shared.refused.fetch_add(1, Ordering::Relaxed);
         let Post { id, room, .. } = post;
         self.tell(Event::Refused { id, room, code, reason });
     }
 
-    /// Takes a post out of the game that the server may have and has not answered for.
+    /// Drops a post that the server may have but has not answered for.
     fn leave_open(&mut self, post: Post) {
         self.shared.refused.fetch_add(1, Ordering::Relaxed);
         let Post { id, room, .. } = post;
         self.tell(Event::Unanswered { id, room });
     }
 
-    /// Sends what was seen, once it can be.
+    /// Sends the read marks as soon as the connection allows.
     fn send_marks(&mut self) {
         let (Phase::Ready, Some(wire)) = (self.phase, self.link.wire()) else { return self.marks.postpone() };
         for (room, seq) in self.marks.take(&self.shared.seen) {
@@ -347,7 +326,7 @@ impl Driver {
         }
     }
 
-    /// Says goodbye, if there is somebody to say it to.
+    /// Says goodbye if there is a connection.
     fn close(&mut self) {
         self.send_marks();
         let Some(wire) = self.link.wire() else { return self.over = true };
@@ -358,12 +337,12 @@ impl Driver {
     }
 }
 
-/// Tells what is left to be told, as far as somebody reads.
+/// Delivers the events that are left, as long as somebody reads.
 async fn tell_the_rest(queue: Option<EventQueue>, waiting: VecDeque<Event>, shared: &Shared) {
     let Some(queue) = queue else { return };
     for event in waiting {
         let place = tokio::select! {
-            place = queue.place_for(&event) => place,
+            place = queue.slot_for(&event) => place,
             () = shared.closing.cancelled() => return,
         };
         let Some(place) = place else { return };
@@ -371,15 +350,15 @@ async fn tell_the_rest(queue: Option<EventQueue>, waiting: VecDeque<Event>, shar
     }
 }
 
-/// A place for the event that waits the longest; `None`: nobody reads. Never, if nothing waits.
-async fn place_for(queue: Option<&EventQueue>, event: Option<&Event>) -> Option<Place> {
+/// Returns a place for the event that has waited longest, or `None` if nobody reads. Never returns if nothing waits.
+async fn slot_for(queue: Option<&EventQueue>, event: Option<&Event>) -> Option<EventSlot> {
     match (queue, event) {
-        (Some(queue), Some(event)) => queue.place_for(event).await,
+        (Some(queue), Some(event)) => queue.slot_for(event).await,
         _ => std::future::pending().await,
     }
 }
 
-/// Until then; for ever, if there is no time.
+/// Sleeps until the given time, or for ever if there is none.
 async fn sleep_until(until: Option<Instant>) {
     match until {
         Some(until) => tokio::time::sleep_until(until).await,

@@ -19,7 +19,7 @@ pub enum HomeError {
     /// Something else stands where the folder should.
     #[error("{} is not a folder: move it away, or choose another folder", .0.display())]
     NotAFolder(PathBuf),
-    /// Group or others have a right to the folder.
+    /// The group or others have rights to the folder.
     #[error("others may use {path} (mode {mode:03o}): run `chmod 700 {path}`", path = path.display())]
     Exposed {
         /// The folder.
@@ -27,14 +27,14 @@ pub enum HomeError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Others have a right to the folder, and its disk keeps no rights that could be taken away.
+    /// Others may use the folder, and its disk does not store permissions that could be revoked.
     #[error(
         "others may use {}, and its disk keeps no access rights (FAT, exFAT): {NO_RIGHTS}. A folder is chosen with \
          --home DIR or LANCHAT_HOME",
         .0.display()
     )]
     NoRights(PathBuf),
-    /// The list of servers cannot be understood.
+    /// The list of servers cannot be parsed.
     #[error(
         "{path} is damaged ({detail}): restore it from a backup, or move it away to be asked for your passwords again",
         path = path.display()
@@ -51,27 +51,27 @@ pub enum HomeError {
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] PrivateFileError),
-    /// The system said no.
+    /// The system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried, as a verb.
         action: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl HomeError {
-    /// Whether the system refused to read or to write: for want of rights or of space, or by a failure of the disk.
+    /// Returns whether the system refused to read or to write: for lack of rights or space, or because the disk failed.
     pub fn is_of_the_system(&self) -> bool {
         use PrivateFileError::Io;
         matches!(self, Self::Io { .. } | Self::File(Io { .. }) | Self::Pins(PinsError::File(Io { .. })))
     }
 
-    /// Whether nothing could be written, for want of space or because nothing may be: what is kept there is what it was,
-    /// and can be read.
+    /// Returns whether nothing could be written, for lack of space or of the right to write. The files there are
+    /// unchanged and can be read.
     pub fn is_full(&self) -> bool {
         let (Self::Io { source, .. }
         | Self::File(PrivateFileError::Io { source, .. })
@@ -86,14 +86,14 @@ impl HomeError {
     }
 }
 
-/// Why a text names no server.
+/// Why a text does not name a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadTarget {
-    /// No host.
+    /// There is no host.
     #[error("a host is missing: write HOST, HOST:PORT, [IPV6]:PORT or lanchat://HOST:PORT/#KEY")]
     Empty,
-    /// Not a host name and not an address.
+    /// Neither a host name nor an address.
     #[error("'{0}' is neither a host name nor an address: write HOST, HOST:PORT or [IPV6]:PORT")]
     Host(String),
     /// Not a port.
@@ -123,12 +123,12 @@ impl Unanswered {
         Self { address: Some(address), reason: reason.into(), other: None }
     }
 
-    /// Nobody in particular did not answer.
+    /// Makes a failure that does not belong to a particular address.
     pub(crate) fn nowhere(reason: impl Into<String>) -> Self {
         Self { address: None, reason: reason.into(), other: None }
     }
 
-    /// Another server than the one that was looked for answers.
+    /// Makes the failure for an address where another server answers than the one looked for.
     pub(crate) fn other(address: SocketAddr, key: Fingerprint) -> Self {
         let reason =
             format!("another server answers there, with the key {}; nothing was sent to it", key.words());
@@ -136,7 +136,7 @@ impl Unanswered {
     }
 }
 
-/// A server that is known shows another key than before.
+/// A known server shows another key than before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the key of server '{name}' has CHANGED: somebody may be posing as it, or it was set up anew. \
@@ -144,11 +144,11 @@ impl Unanswered {
     pinned.words(), presented.words()
 )]
 pub struct KeyChange {
-    /// The server that is known.
+    /// The known server.
     pub server_id: ServerId,
     /// Its name, as it was when it was trusted. A stranger's text.
     pub name: String,
-    /// The key that is known.
+    /// The known key.
     pub pinned: Fingerprint,
     /// The key that was shown.
     pub presented: Fingerprint,
@@ -168,8 +168,8 @@ pub enum ConnectError {
         /// Why not, per address.
         attempts: Vec<Unanswered>,
     },
-    /// A server that is known shows another key than before, or another server stands where a known
-    /// one was. Nothing was sent to it.
+    /// A known server shows another key than before, or another server answers where a known one was. Nothing was sent
+    /// to it.
     #[error(transparent)]
     KeyChanged(Box<KeyChange>),
     /// The server is not the one that the link stands for. Nothing was sent to it.
@@ -194,16 +194,16 @@ pub enum ConnectError {
         /// What is wrong.
         reason: String,
     },
-    /// The connection was closed without a word: as a crowded server does it, and as a port does where no
-    /// lanchat server is. Worth another attempt; see [`connect_patiently`](crate::connect_patiently).
+    /// The connection was closed without a word, as a crowded server closes it, or a port without a lanchat server.
+    /// Worth another attempt; see [`connect_patiently`](crate::connect_patiently).
     #[error("{}", crowded(*address, *is_known))]
     Crowded {
         /// Where.
         address: SocketAddr,
-        /// Whether a server that is known has to be there.
+        /// Whether a known server has to be there.
         is_known: bool,
     },
-    /// The server says that it has no place.
+    /// The server says that it has no free place.
     #[error("{reason}")]
     ServerFull {
         /// Its own words.
@@ -211,8 +211,8 @@ pub enum ConnectError {
         /// When to try again.
         retry_after: Option<Duration>,
     },
-    /// The server broke the protocol, or said that this program does, on `limits::BREACHES_MAX` connections that followed
-    /// each other. Another attempt would end as they did.
+    /// The server broke the protocol, or said that this program does, on `limits::BREACHES_MAX` consecutive
+    /// connections. Another attempt would end the same way.
     #[error(
         "the server and this program do not understand each other ({reason}): one of the two needs an update"
     )]
@@ -220,7 +220,7 @@ pub enum ConnectError {
         /// What was wrong the last time.
         reason: Sentence,
     },
-    /// The server speaks only versions of the protocol that this program does not.
+    /// The server speaks only protocol versions that this program does not.
     #[error(
         "the server speaks versions {theirs:?} of the protocol, this program {:?}: update the older of the two",
         lanchat_protocol::version::SUPPORTED
@@ -287,7 +287,7 @@ pub enum RequestError {
     /// No token is kept for this server.
     #[error("this device is not logged in on this server: log in with your password")]
     NoToken,
-    /// The token that was kept for this server is good no longer, and is forgotten.
+    /// The token that was kept for this server is no longer valid, and is forgotten.
     #[error("this device is not logged in as {account} any more: {reason}")]
     LoginExpired {
         /// The account that it was for.
@@ -295,25 +295,24 @@ pub enum RequestError {
         /// Why, and what to do, for people.
         reason: Sentence,
     },
-    /// No answer in time; the request was given up.
+    /// No answer came in time; the request was given up.
     #[error("no answer from the server: try again when the connection is back")]
     Disconnected,
-    /// The connection broke while the server was at it, and the request is not one to repeat
-    /// unasked.
+    /// The connection broke while the server was working on the request, which must not be repeated unasked.
     #[error(
         "the connection was lost before the answer came, so it may or may not have been done: look, then try again"
     )]
     Interrupted,
-    /// The server cannot be reached: in words, why.
+    /// The server cannot be reached, with the reason for people.
     #[error("{0}")]
     Unreachable(String),
     /// The client has stopped.
     #[error("the client has stopped: start it again")]
     Stopped,
-    /// The server answered with something else.
-    #[error("the server answered with '{0}', which is no answer to this: it may need an update")]
+    /// The server answered with another kind of frame.
+    #[error("the server answered with '{0}', which does not answer this: it may need an update")]
     BadAnswer(&'static str),
-    /// A name is not one.
+    /// A name is not valid.
     #[error("{0}")]
     Name(#[from] BadName),
     /// The token could not be kept.
@@ -328,10 +327,10 @@ pub enum SendError {
     /// The text cannot be a message.
     #[error("{0}")]
     Text(#[from] BadText),
-    /// The room cannot be one.
+    /// The room's name is not valid.
     #[error("{0}")]
     Room(#[from] BadName),
-    /// The text is over what this server takes.
+    /// The text is longer than this server accepts.
     #[error(
         "the message is too long: it takes {bytes} bytes, and this server allows {limit}. Send it in parts"
     )]

@@ -1,4 +1,4 @@
-//! What the library tells its user, and the bounded queue that it tells it through.
+//! The events that the library reports to its user, and the bounded queue that carries them.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,12 +13,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::error::ConnectError;
 use crate::sentence::Sentence;
 
-/// What a login gave: a [`Welcome`] without its token, which stays inside the library.
+/// The result of a login: a [`Welcome`] without its token, which stays inside the library.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
+pub struct SessionInfo {
     /// The account, folded.
     pub username: String,
-    /// What it is called.
+    /// Its display name.
     pub display_name: String,
     /// Whether it may administer this server.
     pub admin: bool,
@@ -30,17 +30,17 @@ pub struct Session {
     pub rooms: Vec<RoomState>,
 }
 
-impl From<Welcome> for Session {
+impl From<Welcome> for SessionInfo {
     fn from(welcome: Welcome) -> Self {
         let Welcome { username, display_name, admin, epoch, online, rooms, .. } = welcome;
         Self { username, display_name, admin, epoch, online, rooms }
     }
 }
 
-/// An own message that is not settled.
+/// The user's message that is not settled.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Unsent {
-    /// Under this id.
+    /// Its id.
     pub id: ClientId,
     /// Its room.
     pub room: String,
@@ -49,17 +49,17 @@ pub struct Unsent {
 }
 
 impl fmt::Debug for Unsent {
-    /// Without the message: bodies do not reach logs.
+    /// Leaves out the message: bodies do not reach logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unsent").field("id", &self.id).field("room", &self.room).finish_non_exhaustive()
     }
 }
 
-/// What happened. A user that shows every [`Event::Frame`] shows the conversation whole; the other
-/// events say how the connection and the own messages fare.
+/// What happened. A user that shows every [`Event::Frame`] shows the whole conversation; the other events report on the
+/// connection and on the user's own messages.
 #[non_exhaustive]
 pub enum Event {
-    /// A server that is trusted was reached. The first event; comes again with every reconnect.
+    /// A trusted server was reached. The first event; comes again with every reconnect.
     Connected {
         /// What the server says of itself.
         hello: Hello,
@@ -71,70 +71,70 @@ pub enum Event {
     /// A request to register, to log in or to resume was granted.
     LoggedIn {
         /// The session.
-        session: Session,
+        session: SessionInfo,
         /// `welcome` as it came, without its newline and without its `token`.
         line: String,
     },
-    /// The connection is lost; it is tried again by itself. Told once per loss.
+    /// The connection is lost; the client reconnects by itself. Reported once per loss.
     Lost {
         /// Why.
         reason: Sentence,
-        /// When the first attempt to come back is made.
+        /// When the first attempt to reconnect is made.
         retry_in: Duration,
     },
-    /// Another server answers at an address that the lost one had, or is advertised at. Nothing was
-    /// sent to it, and the right one is looked for as before. Told once per loss and address, of
-    /// `limits::OTHER_SERVERS_TOLD_MAX` addresses at most.
+    /// Another server answers at an address that the lost one had or is advertised at. Nothing was sent to it, and the
+    /// right one is looked for as before. Reported once per loss and address, for at most
+    /// `limits::OTHER_SERVERS_TOLD_MAX` addresses.
     OtherServer {
         /// Where.
         address: SocketAddr,
         /// The key that it shows.
         presented: Fingerprint,
     },
-    /// An attempt to come back failed.
+    /// An attempt to reconnect failed.
     Retrying {
         /// Why.
         reason: Sentence,
         /// When the next attempt is made.
         retry_in: Duration,
     },
-    /// The server closes connections without a word, for it is crowded; it is tried again by itself. Told once until it
-    /// is reached.
+    /// The server closes connections without a word because it is crowded; the client tries again by itself. Reported
+    /// once until the server is reached.
     Crowded,
-    /// The connection is back and the session goes on. What was missed follows, once each.
+    /// The connection is back and the session goes on. The missed entries follow, once each.
     Resumed {
         /// The session, with its rooms as they are now.
-        session: Session,
-        /// Where delivery goes on, if it had been started by
+        session: SessionInfo,
+        /// Where delivery continues, if it was started by
         /// [`Client::attach`](crate::Client::attach).
         attached: Option<Attached>,
     },
-    /// The device is logged in no longer: by [`Client::logout`](crate::Client::logout), by another
-    /// device, or because its token is no longer good. What was not acknowledged is refused.
+    /// The device is no longer logged in: by [`Client::logout`](crate::Client::logout), by another device, or because
+    /// its token is no longer valid. Unacknowledged messages are refused.
     LoggedOut {
         /// Why.
         reason: Sentence,
     },
-    /// The server said something. Entries come in the order of their room, once each and without a
-    /// gap. Answers come here too, those to requests that the library made by itself excepted.
+    /// The server said something. Entries come in the order of their room, once each and without a gap. Answers come
+    /// here too, except to requests that the library made by itself.
     Frame {
-        /// What.
+        /// The frame.
         frame: ServerFrame,
         /// The frame as it came, without its newline.
         line: String,
     },
-    /// An own message is on the server's disk.
+    /// A message of the user is on the server's disk.
     Acked {
-        /// Which.
+        /// Its id.
         id: ClientId,
         /// Its room.
         room: String,
         /// Its position.
         seq: Seq,
     },
-    /// An own message was refused, and is not sent again.
+    /// A message of the user was refused, and is not sent again.
     Refused {
-        /// Which.
+        /// Its id.
         id: ClientId,
         /// Its room.
         room: String,
@@ -143,18 +143,18 @@ pub enum Event {
         /// Why, and what to do, for people.
         reason: Sentence,
     },
-    /// The session has ended before the server answered for an own message, which may be on its disk or not. It is not sent
-    /// again.
+    /// The session ended before the server answered for a message of the user, which may or may not be on its disk. It
+    /// is not sent again.
     Unanswered {
-        /// Which.
+        /// Its id.
         id: ClientId,
         /// Its room.
         room: String,
     },
-    /// An own message was not taken yet, because the server has a fault, such as a full disk. It is
-    /// kept, and sent again.
+    /// The server has not accepted a message of the user yet, because it has a fault, such as a full disk. The message
+    /// is kept, and sent again.
     Deferred {
-        /// Which.
+        /// Its id.
         id: ClientId,
         /// Its room.
         room: String,
@@ -165,35 +165,34 @@ pub enum Event {
         /// When it is sent again.
         retry_in: Duration,
     },
-    /// Messages that a program before this one could not settle, for it was killed or gave up: they are sent now, under
-    /// the ids that they had, before anything else. Each is told as acknowledged or refused like any other. Comes at most
-    /// once after [`Event::LoggedIn`].
+    /// Messages that an earlier program could not settle, because it was killed or gave up: they are sent now, under
+    /// the ids that they had, before anything else. Each is reported as acknowledged or refused like any other. Comes
+    /// at most once after [`Event::LoggedIn`].
     SentAgain {
-        /// Which, in the order in which they were written.
+        /// The messages, in the order in which they were written.
         posts: Vec<Unsent>,
     },
-    /// Own messages are not kept on this computer until they are acknowledged: they are sent all the same, but do not
-    /// outlive a kill of this program. Told once per login.
+    /// The user's messages are not kept on this computer until they are acknowledged: they are sent all the same, but
+    /// are lost if this program is killed. Reported once per login.
     NotKept {
         /// Why, as a sentence for people.
         reason: String,
     },
-    /// The login is not left for next time, because it could not be written: then the password is needed. The session goes
-    /// on.
+    /// The login could not be kept for next time, because it could not be written: the next login needs the password.
+    /// The session goes on.
     LoginNotKept {
         /// Why, as a sentence for people.
         reason: String,
     },
-    /// The server's history is another one than before: positions known so far mean nothing, and
-    /// what is delivered from now on may repeat or miss what was shown.
+    /// The server's history is not the same as before: positions known so far mean nothing, and delivery from now on
+    /// may repeat or skip entries.
     Reset {
         /// The room; all rooms if `None`.
         room: Option<String>,
         /// Why, as a sentence for people.
         reason: String,
     },
-    /// The library gave up: the server cannot be trusted any longer, or speaks no version of ours.
-    /// The last event.
+    /// The library gave up: the server can no longer be trusted, or does not speak a version of ours. The last event.
     Stopped {
         /// Why.
         error: ConnectError,
@@ -201,7 +200,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The bytes that count against [`limits::CLIENT_EVENT_BYTES_MAX`].
+    /// Returns the bytes that count against [`limits::CLIENT_EVENT_BYTES_MAX`].
     fn weight(&self) -> u32 {
         let line = match self {
             Self::Frame { line, .. } | Self::Connected { line, .. } | Self::LoggedIn { line, .. } => {
@@ -222,7 +221,7 @@ impl Event {
 }
 
 impl fmt::Debug for Event {
-    /// Without lines and frames: message bodies do not reach logs.
+    /// Leaves out lines and frames: message bodies do not reach logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connected { address, .. } => f.debug_tuple("Connected").field(address).finish(),
@@ -261,15 +260,14 @@ type Weighed = (Event, OwnedSemaphorePermit);
 
 /// The events of one [`Client`](crate::Client), in order.
 ///
-/// Read it all the time, from another task than the one that makes requests: while it is full the
-/// socket is left unread, and then no answer comes either. Dropping it makes the client go on
-/// without telling anybody.
+/// Read it all the time, from another task than the one that makes requests: while it is full, the socket is left
+/// unread, and then answers do not arrive either. After it is dropped, the client goes on without reporting events.
 pub struct Events {
     queue: mpsc::Receiver<Weighed>,
 }
 
 impl Events {
-    /// The next event; `None` once the client has stopped. Cancel safe.
+    /// Waits for the next event. Returns `None` once the client has stopped. Cancel safe.
     pub async fn next(&mut self) -> Option<Event> {
         self.queue.recv().await.map(|(event, _weight)| event)
     }
@@ -288,19 +286,19 @@ pub(crate) struct EventQueue {
 }
 
 /// A place in the queue for one event.
-pub(crate) struct Place {
+pub(crate) struct EventSlot {
     slot: mpsc::OwnedPermit<Weighed>,
     bytes: OwnedSemaphorePermit,
 }
 
-impl Place {
-    /// Puts `event` there.
+impl EventSlot {
+    /// Puts `event` into the place.
     pub(crate) fn put(self, event: Event) {
         self.slot.send((event, self.bytes));
     }
 }
 
-/// A queue of events and its reader.
+/// Makes a queue of events and its reader.
 pub(crate) fn event_queue() -> (EventQueue, Events) {
     let (sender, receiver) = mpsc::channel(limits::CLIENT_EVENTS_MAX);
     let bytes = Arc::new(Semaphore::new(limits::CLIENT_EVENT_BYTES_MAX));
@@ -308,14 +306,14 @@ pub(crate) fn event_queue() -> (EventQueue, Events) {
 }
 
 impl EventQueue {
-    /// Waits for a place that is large enough for `event`. `None`: nobody reads. Cancel safe.
-    pub(crate) async fn place_for(&self, event: &Event) -> Option<Place> {
+    /// Waits for a place that is large enough for `event`. Returns `None` if nobody reads. Cancel safe.
+    pub(crate) async fn slot_for(&self, event: &Event) -> Option<EventSlot> {
         let slot = self.queue.clone().reserve_owned().await.ok()?;
         let bytes = tokio::select! {
             bytes = Arc::clone(&self.bytes).acquire_many_owned(event.weight()) => bytes.ok()?,
             () = self.queue.closed() => return None,
         };
-        Some(Place { slot, bytes })
+        Some(EventSlot { slot, bytes })
     }
 }
 

@@ -1,5 +1,4 @@
-//! The state folder: which servers are known, by which keys, and the tokens to log in to them
-//! again.
+//! The state folder: the known servers, their keys, and the tokens to log in to them again.
 //!
 //! Several programs may use one folder at a time: every change takes a lock, reads the file again,
 //! changes it, and replaces it whole. All methods block for a few file operations.
@@ -17,19 +16,19 @@ use lanchat_certs::{Fingerprint, Pin, Pins};
 use lanchat_model::{ServerId, Timestamp, limits};
 use lanchat_protocol::Secret;
 
+use crate::endpoint::Endpoint;
 use crate::error::HomeError;
 use crate::servers::{Login, Server, ServersFile};
-use crate::target::{Place, Target};
+use crate::target::Target;
 
 const PINS: &str = "pins.json";
 const SERVERS: &str = "servers.json";
 
-/// How often to look whether another program is done with a token: it takes that one a round trip
-/// and an fsync.
+/// How often to check whether another program is done with a token, which takes it a round trip and an fsync.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
-/// The right to use the token of a server, given back when it is dropped. Without a file it is taken, not given: on a full
-/// disk there may be nothing to lock.
+/// The right to use a server's token, released on drop. Without a file the right is assumed: on a full disk there may
+/// be nothing to lock.
 #[derive(Debug)]
 pub(crate) struct TokenLock {
     _file: Option<File>,
@@ -42,11 +41,10 @@ pub struct Home {
 }
 
 impl Home {
-    /// Opens the folder at `path`, made with mode 0700 if there is none, and checks what is in it.
+    /// Opens the folder at `path`, which is made with mode 0700 if it does not exist, and checks its contents.
     ///
     /// # Errors
-    /// [`HomeError`] when others may use the folder, or a file in it is damaged: nothing is then
-    /// trusted.
+    /// [`HomeError`] when others may use the folder, or a file in it is damaged: then nothing is trusted.
     pub fn open(path: &Path) -> Result<Self, HomeError> {
         match fs::metadata(path) {
             Ok(found) => check(path, &found)?,
@@ -59,17 +57,17 @@ impl Home {
         Ok(home)
     }
 
-    /// The folder.
+    /// Returns the folder.
     pub fn path(&self) -> &Path {
         &self.folder
     }
 
-    /// Where posts are kept until they are settled.
+    /// Returns the folder where posts are kept until they are settled.
     pub(crate) fn outbox(&self) -> PathBuf {
         self.folder.join("outbox")
     }
 
-    /// The pins as they are now.
+    /// Reads the pins as they are now.
     ///
     /// # Errors
     /// [`HomeError::Pins`] when they cannot be read whole.
@@ -81,7 +79,7 @@ impl Home {
     /// person compared the words, or an invitation carried the key.
     ///
     /// # Errors
-    /// [`HomeError::Pins`], also when another key is trusted already.
+    /// [`HomeError::Pins`], for example when another key is trusted already.
     pub fn pin(
         &self,
         id: ServerId,
@@ -93,7 +91,7 @@ impl Home {
         Ok(self.pins()?.insert(id, pin)?)
     }
 
-    /// Notes that a person has compared the words of a server. `false`: the server is not known.
+    /// Notes that a person has compared a server's words. Returns `false` if the server is not known.
     ///
     /// # Errors
     /// [`HomeError::Pins`] when the pins cannot be read or written.
@@ -101,15 +99,13 @@ impl Home {
         Ok(self.pins()?.verify(id)?)
     }
 
-    /// Forgets the key, the addresses and the token of a server, and what is left to send to it: the
-    /// next meeting is a first one.
-    /// `false`: it was not known.
+    /// Forgets the key, the addresses and the token of a server, and what is left to send to it: the next meeting
+    /// counts as the first. Returns `false` if it was not known.
     ///
     /// # Errors
     /// [`HomeError`] when a file cannot be read or written.
     pub fn forget(&self, id: ServerId) -> Result<bool, HomeError> {
-        // The token goes first: if the second step fails, no secret is left for a server without a
-        // pin.
+        // The token is removed first: if the second step fails, there is no secret left for a server without a pin.
         let listed = self.change(|servers| servers.remove(id))?;
         crate::spool::forget(&self.outbox(), id)?;
         let pinned = self.pins()?.remove(id)?.is_some();
@@ -118,7 +114,7 @@ impl Home {
         Ok(pinned || listed)
     }
 
-    /// The servers that were used, the latest first.
+    /// Returns the servers that were used, the latest first.
     ///
     /// # Errors
     /// [`HomeError`] when the list cannot be read whole.
@@ -126,7 +122,7 @@ impl Home {
         Ok(self.read()?.into_list())
     }
 
-    /// The server of this id, if it was used.
+    /// Returns the server with this id, if it was used.
     ///
     /// # Errors
     /// [`HomeError`] when the list cannot be read whole.
@@ -134,7 +130,8 @@ impl Home {
         Ok(self.servers()?.into_iter().find(|server| server.id == id))
     }
 
-    /// The server that belongs to what a person typed: it was typed before and led there, and that server is still trusted.
+    /// Returns the server that belongs to what a person typed, if the same text led to it before and it is still
+    /// trusted.
     ///
     /// # Errors
     /// [`HomeError`] when the list or the pins cannot be read whole.
@@ -147,30 +144,31 @@ impl Home {
         Ok(servers.into_list().into_iter().find(|server| is_trusted && server.id == owner))
     }
 
-    /// The server that a typed place belongs to, which stands for these addresses now.
+    /// Returns the server that a typed place belongs to, given the addresses that the place resolves to now.
     pub(crate) fn server_at(
         &self,
-        place: &Place,
+        place: &Endpoint,
         resolved: &[SocketAddr],
     ) -> Result<Option<ServerId>, HomeError> {
         Ok(self.read()?.at(place, resolved))
     }
 
-    /// Notes where a server was reached: `address`, and what a person typed; nothing, if it was forgotten meanwhile. What was
-    /// typed for another server that is pinned stays with that one: a link, which is anybody's word, may have led here.
+    /// Notes where a server was reached: `address`, and what a person typed. Does nothing if it was forgotten
+    /// meanwhile. A place that was typed for another pinned server stays with that one: a link, which anybody can
+    /// write, may have led here.
     pub(crate) fn remember(
         &self,
         id: ServerId,
         name: &str,
         address: SocketAddr,
-        typed: Option<&Place>,
+        typed: Option<&Endpoint>,
     ) -> Result<(), HomeError> {
         let pins = self.pins()?;
         if pins.get(id).is_none() {
             return Ok(());
         }
         self.change(|servers| {
-            let is_free = |place: &&Place| {
+            let is_free = |place: &&Endpoint| {
                 servers.typed_for(place).is_none_or(|owner| owner == id || pins.get(owner).is_none())
             };
             let typed = typed.filter(is_free);
@@ -178,13 +176,13 @@ impl Home {
         })
     }
 
-    /// The account and the token for a server.
+    /// Returns the account and the token for a server.
     pub(crate) fn login(&self, id: ServerId) -> Result<Option<Login>, HomeError> {
         Ok(self.read()?.login(id))
     }
 
-    /// Keeps the account and the token for the server with this key, in place of those before. If it was forgotten
-    /// meanwhile, nothing is kept: a token without a pin would go to whoever claims the id next.
+    /// Keeps the account and the token for the server with this key, in place of the old ones. If the server was
+    /// forgotten meanwhile, nothing is kept: a token without a pin would go to anyone who claims the id next.
     pub(crate) fn keep_login(
         &self,
         id: ServerId,
@@ -202,7 +200,7 @@ impl Home {
         })?
     }
 
-    /// Forgets whatever token there is for a server.
+    /// Forgets the token for a server, whichever it is.
     pub(crate) fn forget_login(&self, id: ServerId) -> Result<(), HomeError> {
         match self.login(id)? {
             Some(_) => self.change(|servers| servers.forget_login(id)),
@@ -216,12 +214,11 @@ impl Home {
         self.change(|servers| servers.clear_login(id, token))
     }
 
-    /// The newest account and token for a server, and the right to use the token: programs that
-    /// share a folder share a device, and a token is good for two uses at most (PROTOCOL §4). Keep
-    /// the lock until the next token is kept.
+    /// Returns the newest account and token for a server, and the right to use the token: programs that share a folder
+    /// share a device, and a token is good for at most two uses (PROTOCOL §4). Keep the lock until the next token is
+    /// kept.
     ///
-    /// A program that holds the lock for longer than `limits::TOKEN_LOCK_MAX` hangs; it is then not
-    /// waited for.
+    /// A program that holds the lock for longer than `limits::TOKEN_LOCK_MAX` hangs; the wait then ends.
     pub(crate) async fn newest_login(&self, id: ServerId) -> Result<Option<(Login, TokenLock)>, HomeError> {
         let path = self.folder.join(format!("login-{id}.lock"));
         let opened = open_lock(&path).map_err(|source| HomeError::Io { action: "lock", path, source });
@@ -231,7 +228,7 @@ impl Home {
             Err(error) => return Err(error),
         };
         let until = tokio::time::Instant::now() + limits::TOKEN_LOCK_MAX;
-        // Asked again and again: a blocking wait could not be given up.
+        // This polls, because a blocking wait could not be cancelled.
         while let Some(file) = &file
             && file.try_lock().is_err()
             && tokio::time::Instant::now() < until
@@ -272,8 +269,8 @@ impl Home {
 }
 
 fn now() -> Timestamp {
-    // A clock before 1970 or after the year 292 million: the time is for people only, and they will
-    // see that it is off.
+    // The clock may be before 1970 or after the year 292 million. The time is for people only, who will see that it is
+    // off.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
@@ -282,8 +279,7 @@ fn now() -> Timestamp {
 fn make(path: &Path) -> Result<(), HomeError> {
     use std::os::unix::fs::DirBuilderExt;
 
-    // The parents belong to the platform (`~/.local/state`), and get whatever rights it usually
-    // gives.
+    // The parents belong to the platform (`~/.local/state`), and get its usual rights.
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(made(parent))?;
     }

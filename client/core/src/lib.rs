@@ -25,9 +25,8 @@
 //! # }
 //! ```
 //!
-//! Nothing secret can be sent to a server that is not trusted: a [`Client`] is made from a
-//! [`Trusted`] connection, and that only from a [`Connection`] whose key was pinned by
-//! [`Connection::trust`].
+//! Nothing secret can be sent to an untrusted server: a [`Client`] is made from a [`Trusted`] connection, which is made
+//! only from a [`Connection`] whose key was pinned by [`Connection::trust`].
 
 mod attach;
 mod attempt;
@@ -35,9 +34,11 @@ mod backoff;
 mod breaches;
 mod client;
 mod connect;
+mod connection;
 mod delivery;
 mod discover;
 mod driver;
+mod endpoint;
 mod error;
 mod event;
 mod home;
@@ -54,19 +55,21 @@ mod requests;
 mod search;
 mod sentence;
 mod servers;
+mod shared;
 mod spool;
 mod target;
 
 pub use attach::AttachPolicy;
 pub use client::{Client, Options, Settled};
-pub use connect::{Connection, Probe, Trusted, connect, probe};
+pub use connect::{Probe, connect, probe};
+pub use connection::{Connection, Trusted};
 pub use discover::{Discovered, Discovery, discover};
 pub use error::{
     BadTarget, ConnectError, DiscoverError, HomeError, KeyChange, RequestError, SendError, Unanswered,
 };
-pub use event::{Event, Events, Session, Unsent};
+pub use event::{Event, Events, SessionInfo, Unsent};
 pub use home::Home;
-pub use lanchat_certs::private_file::{NO_RIGHTS, keeps_rights};
+pub use lanchat_certs::private_file::{NO_RIGHTS, keeps_rights, owner_only};
 pub use lanchat_certs::{Decision, Fingerprint, Pin, Pins};
 pub use lanchat_protocol::Secret;
 pub use lookalike::look_alike;

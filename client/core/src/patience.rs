@@ -1,20 +1,21 @@
-//! A crowded server is worth more than one attempt.
+//! Connects to a crowded server with more than one attempt.
 
 use lanchat_model::limits;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
-use crate::connect::{Connection, connect};
+use crate::connect::connect;
+use crate::connection::Connection;
 use crate::error::ConnectError;
 use crate::home::Home;
 use crate::target::Target;
 
 /// Connects as [`connect`] does, and tries again where the server closes the connection without a word: for
-/// `limits::CROWDED_MAX` if a server that is known has to be there, else for `limits::CROWDED_STRANGER_MAX`. `told` hears
-/// once that it takes longer, and whether the server is known. Cancel safe: given up, all attempts end.
+/// `limits::CROWDED_MAX` if a known server has to be there, else for `limits::CROWDED_STRANGER_MAX`. Calls `told` once
+/// if it takes longer, with whether the server is known. Cancel safe: when the call is dropped, all attempts end.
 ///
 /// # Errors
-/// As [`connect`]; [`ConnectError::Crowded`] when it still is.
+/// As [`connect`]; [`ConnectError::Crowded`] if the server is still crowded at the end.
 pub async fn connect_patiently(
     target: &Target,
     home: &Home,

@@ -1,6 +1,6 @@
-//! Asks addresses who they are: a bounded number at a time, and none for long while others wait. What makes room for others
-//! is asked again after them, and has longer to answer then. However many adverts name an address, it is asked once for
-//! them, and once because a server was reached there.
+//! Asks addresses who they are: a bounded number at a time, and each only for a short turn while others wait. An
+//! address that makes room for others is asked again after them, and then has longer to answer. However many adverts
+//! name an address, it is asked once for all of them, and once more if a server was reached there before.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::attempt::{Failure, attempt};
-use crate::connect::Connection;
+use crate::connection::Connection;
 use crate::target::Target;
 
 /// Why an address is asked.
@@ -19,35 +19,35 @@ use crate::target::Target;
 pub(crate) enum Reason {
     /// This server was reached there before.
     Remembered(ServerId),
-    /// Somebody advertises a server there that is known.
+    /// Somebody advertises a known server there.
     KnownAdvert,
     /// Somebody advertises a server there.
     Advert,
 }
 
-/// What came of one address.
-pub(crate) struct Answer {
+/// The result for one address.
+pub(crate) struct Probed {
     pub(crate) reason: Reason,
     pub(crate) address: SocketAddr,
     pub(crate) outcome: Result<Box<Connection>, Failure>,
 }
 
-/// See the module. Dropping it ends all that runs.
+/// See the module. Dropping it ends all running probes.
 pub(crate) struct Prober {
     policy: Policy,
-    /// Apart from the adverts, so that no flood of them takes a place.
+    /// Remembered addresses, kept apart from adverts, so that a flood of adverts cannot take their places.
     remembered: Lane,
-    /// Where an advert itself came from, apart from all else that adverts name: one message names as many addresses as fit
-    /// it, and comes from one.
+    /// Addresses that adverts came from, kept apart from all others that adverts name: one message can name many
+    /// addresses, but comes from only one.
     own: Lane,
     advertised: Lane,
 }
 
 impl Prober {
-    /// Nothing is asked yet. `pins` says which servers are known.
+    /// Makes a prober that asks nothing yet. `pins` holds the known servers.
     pub(crate) fn new(pins: HashMap<ServerId, Fingerprint>) -> Self {
         Self {
-            // No key is expected, so that every server can say who it is.
+            // Any key is accepted, so that every server can say who it is.
             policy: Policy { expected: None, pins },
             remembered: Lane::new(limits::PROBES_REMEMBERED_MAX),
             own: Lane::new(limits::PROBES_OWN_MAX),
@@ -57,8 +57,9 @@ impl Prober {
         }
     }
 
-    /// Asks an address, once there is room. Ignored if it was asked already, or once as many were as one search asks. What
-    /// adverts named before keeps no remembered address from being asked: its name may have been resolved after them.
+    /// Asks an address as soon as there is room. Ignores it if it was asked already, or if the search has asked as many
+    /// as it may. Earlier adverts for a remembered address do not keep it from being asked: its name may have been
+    /// resolved after they came.
     pub(crate) fn ask(&mut self, address: SocketAddr, reason: Reason) {
         match reason {
             Reason::Remembered(_) => {
@@ -71,12 +72,12 @@ impl Prober {
         }
     }
 
-    /// As [`Prober::ask`], of the address that an advert came from.
+    /// As [`Prober::ask`], for the address that an advert came from.
     pub(crate) fn ask_own(&mut self, address: SocketAddr, reason: Reason) {
         if self.is_asked_apart(address) {
             return;
         }
-        // Others may have named it before. If it has had its turns, that was it.
+        // Other adverts may have named it before. It is asked apart only if it has not had a turn yet.
         let before = self.advertised.waiting.len();
         self.advertised.waiting.retain(|question| question.address != address);
         if self.advertised.waiting.len() < before || !self.advertised.asked.contains(&address) {
@@ -88,8 +89,9 @@ impl Prober {
         self.remembered.asked.contains(&address) || self.own.asked.contains(&address)
     }
 
-    /// Whether there is reason to go on: a remembered address waits for room or has its second turn, or an advertised
-    /// one was not asked yet. Those of adverts that had a turn keep nobody waiting: a flood of them would.
+    /// Returns whether the search should go on: a remembered address waits for room or has its second turn, or an
+    /// advertised one was not asked yet. Advertised addresses that had a turn do not prolong the search: a flood of
+    /// them could.
     pub(crate) fn is_behind(&mut self) -> bool {
         self.remembered.clear();
         !self.remembered.waiting.is_empty()
@@ -99,8 +101,8 @@ impl Prober {
                 .any(|lane| lane.waiting.iter().any(|question| question.turn == 0))
     }
 
-    /// The next answer; never, while nothing is asked. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Answer {
+    /// Waits for the next answer; never returns while nothing is asked. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Probed {
         tokio::select! {
             answer = self.remembered.next(&self.policy) => answer,
             answer = self.own.next(&self.policy) => answer,
@@ -109,7 +111,7 @@ impl Prober {
     }
 }
 
-/// An address to be asked.
+/// An address to ask.
 #[derive(Clone, Copy)]
 struct Question {
     address: SocketAddr,
@@ -118,7 +120,7 @@ struct Question {
     turn: u32,
 }
 
-/// A question that is being put.
+/// A question in progress.
 struct Running {
     question: Question,
     /// When it makes room, if others wait.
@@ -126,7 +128,7 @@ struct Running {
     task: AbortHandle,
 }
 
-/// Questions that wait for each other.
+/// Questions that share a limited number of places.
 struct Lane {
     /// Probes at a time.
     room: usize,
@@ -136,7 +138,7 @@ struct Lane {
     waiting: VecDeque<Question>,
     /// At most `room`.
     running: Vec<Running>,
-    tasks: JoinSet<Answer>,
+    tasks: JoinSet<Probed>,
     /// How often each host was asked, at any port.
     by_host: HashMap<IpAddr, usize>,
 }
@@ -154,7 +156,7 @@ impl Lane {
         }
     }
 
-    async fn next(&mut self, policy: &Policy) -> Answer {
+    async fn next(&mut self, policy: &Policy) -> Probed {
         loop {
             self.clear();
             while self.running.len() < self.room
@@ -168,7 +170,7 @@ impl Lane {
             let turn = turn.filter(|_| !self.waiting.is_empty());
             tokio::select! {
                 Some(done) = self.tasks.join_next() => {
-                    // An error is a probe that made room: no answer.
+                    // An error means that the probe made room: there is no answer.
                     if let Ok(answer) = done {
                         return answer;
                     }
@@ -179,12 +181,12 @@ impl Lane {
         }
     }
 
-    /// Forgets what does not run any more.
+    /// Forgets the probes that have ended.
     fn clear(&mut self) {
         self.running.retain(|running| !running.task.is_finished());
     }
 
-    /// Ends the probe whose turn was over first; it is put again behind the others.
+    /// Ends the probe whose turn was over first, and queues it again after the others.
     fn make_room(&mut self) {
         let over = self.running.iter().enumerate().min_by_key(|(_, running)| running.until);
         let Some((at, _)) = over else { return };
@@ -196,8 +198,8 @@ impl Lane {
         }
     }
 
-    /// The question to be put next: those that had no turn yet before others, adverts of known servers first, then the
-    /// host that was asked least. A host with hundreds of ports waits for those with one.
+    /// Takes the question to ask next: one that had no turn yet before others, then adverts of known servers, then the
+    /// host that was asked least. A host with hundreds of ports waits for hosts with one.
     fn take(&mut self) -> Option<Question> {
         let rank = |Question { address, reason, turn }: &Question| {
             let of_host = self.by_host.get(&address.ip()).copied().unwrap_or_default();
@@ -210,10 +212,10 @@ impl Lane {
     }
 }
 
-async fn probe(Question { address, reason, .. }: Question, policy: Policy) -> Answer {
+async fn probe(Question { address, reason, .. }: Question, policy: Policy) -> Probed {
     let target = Target::anything_at(address);
     let outcome = attempt(address, &target, &policy, Instant::now() + limits::PROBE_MAX).await;
-    Answer { reason, address, outcome: outcome.map(Box::new) }
+    Probed { reason, address, outcome: outcome.map(Box::new) }
 }
 
 #[cfg(test)]
@@ -227,7 +229,7 @@ mod tests {
         Prober::new(HashMap::new())
     }
 
-    /// A host that takes connections and says nothing.
+    /// Starts a host that accepts connections but says nothing.
     async fn tarpit() -> TcpListener {
         TcpListener::bind("127.0.0.1:0").await.unwrap()
     }
@@ -272,7 +274,7 @@ mod tests {
         assert_eq!(prober.next().await.address, last);
     }
 
-    /// The name of a server may be resolved when a flood of adverts has been heard already.
+    /// The name of a server may be resolved only after a flood of adverts was heard.
     #[test]
     fn adverts_that_came_first_keep_no_remembered_server_from_being_asked() {
         let address = |n: usize| SocketAddr::from(([127, 9, 0, 1], 1 + n as u16));
@@ -305,7 +307,7 @@ mod tests {
         assert!(prober.is_behind());
     }
 
-    /// A server that greets late, before seven addresses of it that say nothing.
+    /// A server that greets late is queued before seven silent addresses.
     #[tokio::test(start_paused = true)]
     async fn a_slow_server_that_made_room_is_asked_again() {
         let mut prober = prober();
@@ -319,7 +321,7 @@ mod tests {
             prober.ask(tarpit.local_addr().unwrap(), known);
             tarpits.push(tarpit);
         }
-        // It needs longer than a turn, and closes then: an answer.
+        // It takes longer than a turn and then closes, which is an answer.
         let server = async {
             loop {
                 let (connection, _) = slow.accept().await.unwrap();

@@ -1,34 +1,34 @@
-//! The way back to a server that is trusted already, as a task of its own.
+//! Reconnects to a server that is trusted already, in a task of its own.
 
 use lanchat_model::{ServerId, limits};
 
-use crate::connect::{Connection, Trusted, connect};
+use crate::connect::connect;
+use crate::connection::{Connection, Trusted};
 use crate::error::{ConnectError, Unanswered};
 use crate::home::{Home, TokenLock};
 use crate::search::{Search, Seen};
 use crate::servers::Login;
 use crate::target::Target;
 
-/// A connection that was made again, and the newest token for it, under lock until the next one is
-/// kept.
+/// A new connection, and the newest token for it, locked until the next one is kept.
 pub(crate) struct Reached {
     pub(crate) trusted: Trusted,
     pub(crate) login: Option<(Login, TokenLock)>,
 }
 
-/// What to come back to.
+/// What to reconnect to.
 #[derive(Clone)]
 pub(crate) struct Way {
     pub(crate) home: Home,
     pub(crate) server_id: ServerId,
-    /// Bound to the server's key: nothing else is accepted.
+    /// The target, bound to the server's key: no other key is accepted.
     pub(crate) target: Target,
     /// Whether to look for the server by mDNS if it is not where it was.
     pub(crate) rediscover: bool,
     /// Whether several attempts have failed. A server that closes connections without a word is crowded, and is not
-    /// looked for elsewhere at once: that would take its time, and longer than it is crowded.
+    /// looked for elsewhere at once: the search would cost it time and outlast the crowding.
     pub(crate) is_long: bool,
-    /// Whether to fetch the token that is kept.
+    /// Whether to fetch the kept token.
     pub(crate) resume: bool,
 }
 
@@ -47,7 +47,7 @@ impl Way {
         Ok(Reached { trusted: Trusted(connection), login })
     }
 
-    /// Whether the server may have moved, given what answered where it was.
+    /// Returns whether the server may have moved, given what answered at its old address.
     fn may_be_elsewhere(&self, error: &ConnectError) -> bool {
         match error {
             ConnectError::Unreachable { .. } | ConnectError::NotLanchat { .. } => true,
@@ -56,15 +56,15 @@ impl Way {
         }
     }
 
-    /// The server, wherever it is advertised now: the first that proves its key. Whoever else answers
-    /// there is noted in the error, and is no reason to stop. `before`: why it is not where it was.
+    /// Finds the server wherever it is advertised now: the first that proves its key. Other servers that answer are
+    /// noted in the error, and do not end the search. `before`: why it is not at its old address.
     async fn search(&self, before: ConnectError) -> Result<Connection, ConnectError> {
         let id = self.server_id;
         let mut search = self.home.blocking(move |home| Search::of_one(home, id)).await?;
         let mut others: Vec<Unanswered> = Vec::new();
         while let Some(seen) = search.sight().await {
             let (address, presented) = match seen {
-                // The key of this session, whatever became of the pin meanwhile.
+                // The session's key decides, whatever became of the pin meanwhile.
                 Seen::Server(connection) if self.target.expected == Some(connection.fingerprint) => {
                     return Ok(*connection);
                 }

@@ -7,18 +7,18 @@ use lanchat_protocol::{ClientFrame, Secret, ServerFrame};
 use tokio::sync::oneshot;
 
 use crate::error::RequestError;
-use crate::event::Session;
+use crate::event::SessionInfo;
 
-/// What a request gets.
-pub(crate) type Answer = Result<ServerFrame, RequestError>;
-/// What a login gets.
-pub(crate) type LoggedIn = Result<Session, RequestError>;
+/// The outcome of a request.
+pub(crate) type RequestResult = Result<ServerFrame, RequestError>;
+/// The outcome of a login.
+pub(crate) type LoggedIn = Result<SessionInfo, RequestError>;
 
-/// Who waits for an answer.
+/// The caller that waits for an answer.
 pub(crate) enum Asker {
     /// A user of the library.
-    User(oneshot::Sender<Answer>),
-    /// A user who logs in to `account`, folded; `token` if it is by one.
+    User(oneshot::Sender<RequestResult>),
+    /// A user who logs in to `account`, folded; `token` is set for a login by token.
     LogIn { reply: oneshot::Sender<LoggedIn>, account: String, token: Option<Secret> },
 }
 
@@ -36,14 +36,14 @@ impl Request {
 
     /// Tells the asker that there will be no answer.
     pub(crate) fn fail(self, error: RequestError) {
-        // An error says that the asker waits no longer.
+        // An error means that the asker no longer waits.
         match self.asker {
             Asker::User(reply) => drop(reply.send(Err(error))),
             Asker::LogIn { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 
-    /// The account that a login is for. `None`: it is another request.
+    /// Returns the account that a login is for, or `None` for other requests.
     pub(crate) fn account(&self) -> Option<&str> {
         match &self.asker {
             Asker::LogIn { account, .. } => Some(account),
@@ -55,7 +55,7 @@ impl Request {
         matches!(self.asker, Asker::LogIn { .. })
     }
 
-    /// Whether its asker waits no longer.
+    /// Returns whether its asker no longer waits.
     pub(crate) fn is_given_up(&self) -> bool {
         match &self.asker {
             Asker::User(reply) => reply.is_closed(),
@@ -63,25 +63,26 @@ impl Request {
         }
     }
 
-    /// Whether a server may take its time to answer: it waits there for a turn, for the disk, or for a password.
+    /// Returns whether the answer may be slow, because the request waits at the server for a turn, for the disk, or for
+    /// a password check.
     fn is_slow(&self) -> bool {
         self.is_login()
             || matches!(self.frame, ClientFrame::Join(_) | ClientFrame::Passwd(_) | ClientFrame::Logout(_))
     }
 
-    /// Whether doing it twice is the same as doing it once.
+    /// Returns whether doing it twice is the same as doing it once.
     fn is_repeatable(&self) -> bool {
         !self.is_login() && !matches!(self.frame, ClientFrame::Passwd(_) | ClientFrame::Logout(_))
     }
 }
 
-/// The requests, in the order in which they were made. At most `limits::CLIENT_REQUESTS_MAX`: when
-/// full, the driver takes no more from its inbox.
+/// The requests, in the order in which they were made. At most `limits::CLIENT_REQUESTS_MAX`: while they are full, the
+/// driver does not read its inbox.
 #[derive(Default)]
 pub(crate) struct Requests(BTreeMap<u64, Request>);
 
 impl Requests {
-    /// Whether there is room for one more. Forgets those whose askers wait no longer.
+    /// Returns whether there is room for one more. Forgets requests whose askers no longer wait.
     pub(crate) fn has_room(&mut self) -> bool {
         if self.0.len() >= limits::CLIENT_REQUESTS_MAX {
             self.0.retain(|_, request| !request.is_given_up());
@@ -89,7 +90,7 @@ impl Requests {
         self.0.len() < limits::CLIENT_REQUESTS_MAX
     }
 
-    /// Takes in a request. Its id is a number that was not used before.
+    /// Takes in a request. Its id is an unused number.
     pub(crate) fn insert(&mut self, request: Request) {
         match request.frame.id().parse() {
             Ok(id) => drop(self.0.insert(id, request)),
@@ -97,16 +98,15 @@ impl Requests {
         }
     }
 
-    /// Takes out the request of this id. `None`: the library made it by itself, or nobody did.
+    /// Takes out the request with this id. Returns `None` if the library made it by itself, or nobody did.
     pub(crate) fn take(&mut self, id: &str) -> Option<Request> {
         self.0.remove(&id.parse().ok()?)
     }
 
-    /// The frames to write now: logins while nobody is logged in, everything else while somebody
-    /// is.
+    /// Returns the frames to write now: logins while nobody is logged in, everything else while somebody is.
     pub(crate) fn unsent(&mut self, logged_in: bool) -> impl Iterator<Item = &ClientFrame> {
-        // What nobody waits for any more would surprise: a login whoever asks next, a command that was given up while
-        // there was no connection whoever typed it.
+        // A request that nobody waits for would surprise the user: a late login affects the next asker, and a command
+        // that was given up while offline would still run.
         self.0.retain(|_, request| request.sent || !request.is_given_up());
         self.0.values_mut().filter(move |request| !request.sent && request.is_login() != logged_in).map(
             |request| {
@@ -116,24 +116,24 @@ impl Requests {
         )
     }
 
-    /// Whether somebody waits for the answer to a login.
+    /// Returns whether somebody waits for the answer to a login.
     pub(crate) fn login_waits(&self) -> bool {
         self.0.values().any(|request| request.is_login() && !request.is_given_up())
     }
 
-    /// Whether the answer to one that was sent may take its time.
+    /// Returns whether a request that was sent may be answered slowly.
     pub(crate) fn has_slow(&self) -> bool {
         self.0.values().any(|request| request.sent && request.is_slow())
     }
 
-    /// The server has closed the connection without having read what is on it: all can be asked
+    /// Marks all requests as unsent, because the server closed the connection without reading them: all can be asked
     /// again.
     pub(crate) fn unsend(&mut self) {
         self.0.values_mut().for_each(|request| request.sent = false);
     }
 
-    /// The connection is lost: what can be asked again will be, the rest is told that it may have
-    /// been done.
+    /// Handles a lost connection: repeatable requests will be asked again; the others fail with the error that they may
+    /// have been done.
     pub(crate) fn interrupt(&mut self) {
         for request in self.0.values_mut().filter(|request| request.is_repeatable()) {
             request.sent = false;
@@ -147,8 +147,8 @@ impl Requests {
         }
     }
 
-    /// There is no session any more, or no connection for a login: all are told the error that
-    /// `error` makes.
+    /// Fails all requests with the error that `error` makes: the session has ended, or there is no connection for a
+    /// login.
     pub(crate) fn fail_all(&mut self, error: impl Fn() -> RequestError) {
         for request in std::mem::take(&mut self.0).into_values() {
             request.fail(error());
@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
 
-    fn ask(requests: &mut Requests, frame: ClientFrame) -> oneshot::Receiver<Answer> {
+    fn ask(requests: &mut Requests, frame: ClientFrame) -> oneshot::Receiver<RequestResult> {
         let (reply, answer) = oneshot::channel();
         requests.insert(Request::new(frame, Asker::User(reply)));
         answer

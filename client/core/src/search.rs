@@ -1,5 +1,5 @@
-//! Looks for servers: where those that are remembered were, and where adverts say that there are some,
-//! at the same time. What is found has proved its key; what an advert said of it counts for nothing.
+//! Looks for servers at remembered and at advertised addresses at the same time. A server that is found has proved its
+//! key; what an advert said about it does not count.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -10,30 +10,33 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::attempt::Failure;
-use crate::connect::{Connection, Probe};
+use crate::connect::Probe;
+use crate::connection::Connection;
 use crate::discover::{Discovered, Discovery, discover};
+use crate::endpoint::Endpoint;
 use crate::error::HomeError;
 use crate::home::Home;
 use crate::on_link::OnLink;
-use crate::prober::{Answer, Prober, Reason};
+use crate::prober::{Probed, Prober, Reason};
 use crate::servers::Server;
-use crate::target::{Place, Target};
+use crate::target::Target;
 
-/// What a search came upon.
+/// What a search found.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Sighting {
     /// A server.
     Server(Box<Probe>),
-    /// A known server, as it seems, that has no place now: it closed the connection without a word, or said so.
+    /// What seems to be a known server without a free place: it closed the connection without a word, or said that it
+    /// is full.
     Busy {
-        /// Which.
+        /// The known server.
         known: ServerId,
     },
-    /// Another server than the one that is known: a key that is not its own, or the address of a
-    /// remembered server that is not there any more.
+    /// Another server than the known one: it shows another key, or answers at the address of a remembered server that
+    /// has gone.
     Other {
-        /// The server that is known.
+        /// The known server.
         known: ServerId,
         /// Where the other one answers.
         address: SocketAddr,
@@ -42,50 +45,50 @@ pub enum Sighting {
     },
 }
 
-/// A look around, for servers of any kind or for one.
+/// A search for all servers or for one.
 ///
-/// Remembered servers are asked first and have places of their own, so that no number of adverts keeps
-/// them from being found; so has the address that an advert came from, which is what a server says of itself. Of an
-/// advert only the addresses on a link of this computer are asked, each once however many adverts name it, and at most
-/// `limits::PROBES_MAX` at a time. A server has only been asked who it is; nothing was sent to it.
+/// Remembered servers are asked first and have places of their own, so that no number of adverts keeps them from being
+/// found. The address that an advert came from also has a place of its own, since there a server speaks for itself. Of
+/// an advert only the addresses on a link of this computer are asked, each once however many adverts name it, and at
+/// most `limits::PROBES_MAX` at a time. A server is only asked who it is; nothing is sent to it.
 pub struct Search {
     remembered: HashMap<ServerId, Server>,
     known: HashSet<ServerId>,
-    /// The one server that is looked for, if it is one.
+    /// The server that is looked for, if it is a single one.
     only: Option<ServerId>,
     prober: Prober,
     discovery: Option<Discovery>,
     on_link: OnLink,
-    /// The addresses of remembered places with a name.
+    /// The addresses of remembered places that are names.
     resolving: JoinSet<(ServerId, Vec<SocketAddr>)>,
-    /// Addresses on the link that an advert named, and servers that answered where none did yet.
+    /// Addresses on the link that adverts have named, and servers that answered at addresses not named yet.
     named: HashSet<SocketAddr>,
     unnamed: HashMap<SocketAddr, Box<Connection>>,
-    /// Those of them that an advert named in the end.
+    /// Those of `unnamed` that an advert named in the end.
     ready: Vec<Seen>,
-    /// When to stop if nothing waits to be asked, and in any case.
+    /// When to stop if nothing waits to be asked, and when to stop in any case.
     until: Instant,
     last: Instant,
 }
 
 impl Search {
-    /// Starts to look for as long as `limits::DISCOVER_WINDOW`, and on to at most `limits::SEARCH_MAX`
-    /// while there are addresses that were not asked yet. Needs a tokio runtime. Blocks for a few file
-    /// operations. Without mDNS the remembered servers alone are looked for.
+    /// Starts a search that lasts `limits::DISCOVER_WINDOW`, and up to `limits::SEARCH_MAX` while there are addresses
+    /// that were not asked yet. Needs a tokio runtime. Blocks for a few file operations. Without mDNS, only the
+    /// remembered servers are looked for.
     ///
     /// # Errors
-    /// [`HomeError`] when it cannot be read what is known.
+    /// [`HomeError`] when the known servers cannot be read.
     pub fn start(home: &Home) -> Result<Self, HomeError> {
         let servers = home.servers()?;
         let mut search = Self::new(home, None)?;
-        // By turns: the latest address of each server first.
+        // Takes turns among the servers, the latest address of each first.
         for nth in 0..limits::REMEMBERED_ADDRESSES_MAX + limits::REMEMBERED_TYPED_MAX {
             for server in &servers {
                 match server.addresses.get(nth).and_then(|text| text.parse().ok()) {
-                    Some(Place::Address(address)) => {
+                    Some(Endpoint::Address(address)) => {
                         search.prober.ask(address, Reason::Remembered(server.id))
                     }
-                    Some(Place::Name(name, port)) => {
+                    Some(Endpoint::Name(name, port)) => {
                         let id = server.id;
                         search.resolving.spawn(async move { (id, look_up(&name, port).await) });
                     }
@@ -122,14 +125,13 @@ impl Search {
         })
     }
 
-    /// Whether any server is known: pinned, or remembered. Who knows none has nobody to be led away
-    /// from.
+    /// Returns whether any server is known: pinned or remembered. A user who knows none cannot be led away from one.
     pub fn knows_any(&self) -> bool {
         !self.known.is_empty()
     }
 
-    /// Says that there is something to go on with: the search ends in `limits::DISCOVER_GRACE`, which
-    /// is enough for what answers at once. With `enough`, even if there are adverts left to look at.
+    /// Shortens the search, because there is a result to go on with: it ends in `limits::DISCOVER_GRACE`, enough for
+    /// servers that answer at once. With `enough`, it ends even if adverts are left.
     pub fn hurry(&mut self, enough: bool) {
         let soon = Instant::now() + limits::DISCOVER_GRACE;
         self.until = self.until.min(soon);
@@ -138,7 +140,7 @@ impl Search {
         }
     }
 
-    /// How to connect to a server that was found.
+    /// Returns the target to connect to a server that was found.
     pub fn target(&self, probe: &Probe) -> Target {
         let target = match self.remembered.get(&probe.server_id) {
             Some(server) => Target::remembered(server),
@@ -147,7 +149,7 @@ impl Search {
         target.led_by(probe.server_id, probe.address)
     }
 
-    /// The next sighting; a server that answers at several addresses comes once for each. `None` at
+    /// Waits for the next sighting; a server that answers at several addresses comes once for each. Returns `None` at
     /// the end. Cancel safe.
     pub async fn next(&mut self) -> Option<Sighting> {
         let found = match self.sight().await? {
@@ -161,7 +163,7 @@ impl Search {
         Some(found)
     }
 
-    /// As [`Search::next`], with the connections as they are.
+    /// As [`Search::next`], but with the open connections.
     pub(crate) async fn sight(&mut self) -> Option<Seen> {
         loop {
             if let Some(seen) = self.ready.pop() {
@@ -202,8 +204,8 @@ impl Search {
         }
     }
 
-    /// What an answer is worth. An address that does not answer, or not as a server, is no news.
-    fn answered(&mut self, Answer { reason, address, outcome }: Answer) -> Option<Seen> {
+    /// Turns an answer into a sighting. An address that does not answer, or not as a server, is ignored.
+    fn answered(&mut self, Probed { reason, address, outcome }: Probed) -> Option<Seen> {
         let meant = match reason {
             Reason::Remembered(id) => Some(id),
             Reason::KnownAdvert | Reason::Advert => self.only,
@@ -214,8 +216,7 @@ impl Search {
             }
             Ok(connection) => {
                 let presented = connection.fingerprint;
-                // A server that nobody advertises is not looked for; another one that is known, or
-                // that is advertised too, was found.
+                // A server that neither is known nor is advertised is not reported until an advert names its address.
                 if self.only.is_none() {
                     if connection.decision == Decision::Match || self.named.contains(&address) {
                         return Some(Seen::Server(connection));
@@ -238,14 +239,14 @@ impl Search {
     }
 }
 
-/// As [`Sighting`], inside of the library.
+/// As [`Sighting`], but within the library.
 pub(crate) enum Seen {
     Server(Box<Connection>),
     Busy { known: ServerId },
     Other { known: ServerId, address: SocketAddr, presented: Fingerprint },
 }
 
-/// The next advert; never, once there are no more.
+/// Waits for the next advert; never returns once there are no more.
 async fn next_advert(discovery: &mut Option<Discovery>) -> Discovered {
     if let Some(running) = discovery {
         if let Some(advert) = running.next().await {

@@ -1,5 +1,5 @@
-//! The list of servers that were used, as a file: addresses, account and token of each. Nothing
-//! here says whom to trust; that is the business of the pins.
+//! The list of servers that were used, as a file: addresses, account and token of each. It does not say whom to trust;
+//! the pins do.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,8 +9,8 @@ use lanchat_model::{ServerId, limits};
 use lanchat_protocol::Secret;
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::Endpoint;
 use crate::error::HomeError;
-use crate::target::Place;
 
 /// The layout of the file that this program writes and reads.
 const VERSION: u32 = 1;
@@ -20,9 +20,9 @@ const VERSION: u32 = 1;
 pub struct Server {
     /// Its id.
     pub id: ServerId,
-    /// What it called itself. A stranger's text.
+    /// The name it gave itself. A stranger's text.
     pub name: String,
-    /// Where it was reached, as `HOST:PORT`, the latest first; then what else a person typed.
+    /// Where it was reached, as `HOST:PORT`, the latest first; then other places that a person typed.
     pub addresses: Vec<String>,
     /// The account that a token is kept for.
     pub account: Option<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Login {
     pub(crate) token: Secret,
 }
 
-/// The file: a list, the server used last first.
+/// The file: a list of servers, the last used first.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServersFile {
@@ -49,10 +49,10 @@ pub(crate) struct ServersFile {
 struct Line {
     id: String,
     name: String,
-    /// Where it was reached, by whatever way. An advert can fill it: it says where to look, no more.
+    /// Where it was reached, by any means. Adverts can fill it: it only says where to look.
     addresses: Vec<String>,
-    /// What a person typed to reach it, the latest first. Nothing that was learned pushes it out. `None` in files of
-    /// older programs, which kept one list: all of it may have been typed.
+    /// What a person typed to reach it, the latest first. Learned addresses never push it out. `None` in files of older
+    /// programs, which kept one list: all of it may have been typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     typed: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,8 +65,7 @@ impl ServersFile {
         let Some(bytes) = private_file::read(path)? else {
             return Ok(Self { version: VERSION, servers: Vec::new() });
         };
-        // serde quotes values in some messages, and a value here may be a token: only the place is
-        // told.
+        // serde quotes values in some messages, and a value here may be a token: only the position is reported.
         let damaged = |detail: String| HomeError::Damaged { path: path.to_owned(), detail };
         let file: Self = serde_json::from_slice(&bytes)
             .map_err(|error| damaged(format!("line {}, column {}", error.line(), error.column())))?;
@@ -93,7 +92,7 @@ impl ServersFile {
         Ok(private_file::write(path, &bytes)?)
     }
 
-    /// The list as others see it: without tokens.
+    /// Returns the list as others see it, without tokens.
     pub(crate) fn into_list(self) -> Vec<Server> {
         let server = |line: Line| {
             let id = line.id.parse().ok()?;
@@ -109,26 +108,26 @@ impl ServersFile {
         self.servers.into_iter().filter_map(server).collect()
     }
 
-    /// The account and the token for a server.
+    /// Returns the account and the token for a server.
     pub(crate) fn login(&self, id: ServerId) -> Option<Login> {
         self.servers.iter().find(|line| line.id == id.to_string())?.login.clone()
     }
 
-    /// The server that a person typed this place for.
-    pub(crate) fn typed_for(&self, place: &Place) -> Option<ServerId> {
-        let is_it = |text: &String| text.parse().is_ok_and(|known: Place| known == *place);
+    /// Returns the server that a person typed this place for.
+    pub(crate) fn typed_for(&self, place: &Endpoint) -> Option<ServerId> {
+        let is_it = |text: &String| text.parse().is_ok_and(|known: Endpoint| known == *place);
         self.servers.iter().find(|line| line.typed().iter().any(is_it))?.id.parse().ok()
     }
 
-    /// The server that a place belongs to; `resolved`: the addresses that it stands for now. What a person typed
-    /// counts for more than what was learned: no other server that is known takes over its name with an address.
-    pub(crate) fn at(&self, place: &Place, resolved: &[SocketAddr]) -> Option<ServerId> {
+    /// Returns the server that a place belongs to; `resolved`: the addresses that the place resolves to now. Typed
+    /// places count for more than learned ones: another known server cannot take over a typed name by its address.
+    pub(crate) fn at(&self, place: &Endpoint, resolved: &[SocketAddr]) -> Option<ServerId> {
         let stands_for = |text: &String| match text.parse() {
-            Ok(Place::Address(address)) => resolved.contains(&address),
+            Ok(Endpoint::Address(address)) => resolved.contains(&address),
             _ => false,
         };
-        let is_it = |text: &String| text.parse().is_ok_and(|known: Place| known == *place);
-        // The latest server comes first, which is the one that is there if an address was handed on.
+        let is_it = |text: &String| text.parse().is_ok_and(|known: Endpoint| known == *place);
+        // The latest server comes first: if an address was handed on, that server is there now.
         let first = |is_there: &dyn Fn(&Line) -> bool| self.servers.iter().find(|line| is_there(line));
         let found = first(&|line| line.typed().iter().any(stands_for))
             .or_else(|| first(&|line| line.addresses.iter().any(|text| is_it(text) || stands_for(text))));
@@ -137,14 +136,20 @@ impl ServersFile {
 
     /// Puts a server first, under this name, with these addresses first. `typed`: what a person gave, which belongs to
     /// this server alone from now on.
-    pub(crate) fn remember(&mut self, id: ServerId, name: &str, address: SocketAddr, typed: Option<&Place>) {
+    pub(crate) fn remember(
+        &mut self,
+        id: ServerId,
+        name: &str,
+        address: SocketAddr,
+        typed: Option<&Endpoint>,
+    ) {
         let typed = typed.filter(|place| place.to_string().len() <= limits::REMEMBERED_ADDRESS_BYTES_MAX);
         if let Some(place) = typed {
             let others = self.servers.iter_mut().filter(|line| line.id != id.to_string());
             others.for_each(|line| line.drop_typed(place));
         }
         let line = self.line(id);
-        // An older program's list is kept as typed before it changes.
+        // An older program's list is copied to the typed places before it changes.
         line.typed_mut();
         line.name = name[..name.floor_char_boundary(limits::SERVER_NAME_BYTES_MAX)].to_owned();
         let address = address.to_string();
@@ -162,7 +167,7 @@ impl ServersFile {
         self.line(id).login = Some(login);
     }
 
-    /// Forgets the account and the token for a server, if it is this token.
+    /// Forgets the account and the token for a server, if the token is this one.
     pub(crate) fn clear_login(&mut self, id: ServerId, token: &Secret) {
         if self.login(id).is_some_and(|login| login.token == *token) {
             self.forget_login(id);
@@ -175,14 +180,14 @@ impl ServersFile {
         self.servers.iter_mut().filter(|line| line.id == id).for_each(|line| line.login = None);
     }
 
-    /// Forgets a server. `false`: it was not in the list.
+    /// Forgets a server. Returns `false` if it was not in the list.
     pub(crate) fn remove(&mut self, id: ServerId) -> bool {
         let before = self.servers.len();
         self.servers.retain(|line| line.id != id.to_string());
         self.servers.len() < before
     }
 
-    /// The line of a server, moved to the front, made if there is none.
+    /// Returns the line of a server, moved to the front; makes it if there is none.
     fn line(&mut self, id: ServerId) -> &mut Line {
         let id = id.to_string();
         let line = match self.servers.iter().position(|line| line.id == id) {
@@ -207,17 +212,17 @@ impl Line {
         self.typed.get_or_insert_with(|| addresses.clone())
     }
 
-    fn drop_typed(&mut self, place: &Place) {
-        self.typed_mut().retain(|text| text.parse().is_ok_and(|known: Place| known != *place));
+    fn drop_typed(&mut self, place: &Endpoint) {
+        self.typed_mut().retain(|text| text.parse().is_ok_and(|known: Endpoint| known != *place));
     }
 
-    /// Puts a place first. When the list is full the oldest address goes, and a name only for another name: names are
-    /// what people keep typing, while addresses change.
-    fn insert_typed(&mut self, place: &Place) {
+    /// Puts a place first. When the list is full, the oldest address is dropped; a name is dropped only for another
+    /// name, since people keep typing names, while addresses change.
+    fn insert_typed(&mut self, place: &Endpoint) {
         let typed = self.typed_mut();
         typed.insert(0, place.to_string());
         while typed.len() > limits::REMEMBERED_TYPED_MAX {
-            let is_address = |text: &String| matches!(text.parse(), Ok(Place::Address(_)));
+            let is_address = |text: &String| matches!(text.parse(), Ok(Endpoint::Address(_)));
             typed.remove(typed.iter().rposition(is_address).unwrap_or(typed.len() - 1));
         }
     }
@@ -272,7 +277,7 @@ mod tests {
     fn a_typed_place_belongs_to_one_server_whatever_else_answers_there() {
         let mut file = empty();
         let address = |n: u8| SocketAddr::from(([192, 0, 2, n], 7072));
-        let pi: Place = "pi".parse().unwrap();
+        let pi: Endpoint = "pi".parse().unwrap();
         file.remember(id(1), "lab", address(1), Some(&pi));
         // Another known server, used since, at the address that the name stands for now.
         file.remember(id(2), "cafe", address(2), Some(&"cafe".parse().unwrap()));
@@ -280,7 +285,7 @@ mod tests {
         assert_eq!(file.at(&"PI.".parse().unwrap(), &[]), Some(id(1)));
         assert_eq!(file.at(&"other".parse().unwrap(), &[address(2)]), Some(id(2)));
         assert_eq!(file.at(&"other".parse().unwrap(), &[address(9)]), None);
-        // It is given to another server.
+        // The name is given to another server.
         file.remember(id(2), "cafe", address(2), Some(&pi));
         file.remember(id(1), "lab", address(1), None);
         assert_eq!(file.at(&pi, &[]), Some(id(2)));
@@ -289,15 +294,15 @@ mod tests {
     #[test]
     fn typed_names_outlive_typed_addresses_and_both_are_bounded() {
         let mut file = empty();
-        let pi: Place = "pi".parse().unwrap();
+        let pi: Endpoint = "pi".parse().unwrap();
         file.remember(id(1), "lab", SocketAddr::from(([192, 0, 2, 1], 7072)), Some(&pi));
         for n in 2..=99 {
             let address = SocketAddr::from(([192, 0, 2, n], 7072));
-            file.remember(id(1), "lab", address, Some(&Place::Address(address)));
+            file.remember(id(1), "lab", address, Some(&Endpoint::Address(address)));
         }
         assert_eq!(file.at(&pi, &[]), Some(id(1)));
         for n in 1..=99 {
-            let name = Place::Name(format!("host-{n}"), 7072);
+            let name = Endpoint::Name(format!("host-{n}"), 7072);
             file.remember(id(1), "lab", SocketAddr::from(([192, 0, 2, 1], 7072)), Some(&name));
         }
         assert_eq!(file.servers[0].typed().len(), limits::REMEMBERED_TYPED_MAX);

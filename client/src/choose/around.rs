@@ -1,4 +1,4 @@
-//! A look around: who answers, of the servers that are known and of those that advertise themselves.
+//! A look around: which known and which advertised servers answer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -11,41 +11,40 @@ use crate::exit::Failure;
 use crate::sanitize::quoted;
 use crate::view::clip;
 
-/// What a look around came to.
+/// The result of a look around.
 pub(super) struct Around {
     /// The servers that answer, the known ones first.
     pub(super) found: Vec<Found>,
-    /// What is to be said of servers that answer in the place of others.
+    /// What to tell the user about servers that answer in place of others.
     pub(super) others: Vec<String>,
-    /// The known server that was used last, if it has no place now.
+    /// The known server that was used last, if it is full now.
     pub(super) busy: Option<Server>,
     /// Whether any server is known.
     pub(super) knows_any: bool,
 }
 
 impl Around {
-    /// Whether there is a server that was not there before.
+    /// Returns whether there is a server that was not there before.
     pub(super) fn has_more_than(&self, before: &Self) -> bool {
         let is_new = |found: &Found| before.found.iter().all(|other| other.identity() != found.identity());
         self.found.iter().any(is_new) || self.busy.is_some() && before.busy.is_none()
     }
 }
 
-/// Looks for as long as a [`Search`] does; with `hurry`, only until the servers that answer at once
-/// have.
+/// Looks for as long as a [`Search`] does; with `hurry`, only until the servers that answer at once have answered.
 pub(super) async fn look_around(home: &Home, hurry: bool) -> Result<Around, Failure> {
     let (servers, pins) = (home.servers()?, home.pins()?);
     let usual = usual(&servers, &pins);
     let mut search = Search::start(home)?;
     let knows_any = search.knows_any();
-    // By the key too, or whoever claims the id of another server would stand in its place.
+    // The key is part of the index: otherwise a server that claims another's id could replace it here.
     let mut found: BTreeMap<(ServerId, Fingerprint), Found> = BTreeMap::new();
     let (mut others, mut busy) = (Vec::new(), BTreeSet::new());
     while let Some(sighting) = search.next().await {
         match sighting {
             Sighting::Server(probe) => {
                 let full = found.len() >= limits::DISCOVERED_MAX && probe.decision != Decision::Match;
-                // Of the addresses that it answers at, one that can be read out and typed.
+                // Of the addresses where it answers, keep one that can be read out and typed.
                 let identity = (probe.server_id, probe.fingerprint);
                 let better = match found.get(&identity) {
                     Some(before) => before.ip.is_ipv6() && probe.address.is_ipv4(),
@@ -55,7 +54,7 @@ pub(super) async fn look_around(home: &Home, hurry: bool) -> Result<Around, Fail
                     let target = search.target(&probe);
                     found.insert(identity, Found::new(target, &probe, &pins, usual));
                 }
-                // Who knows a server waits for it, whoever else is quicker to answer.
+                // A client that knows a server waits for it, even if others answer sooner.
                 let known = probe.decision == Decision::Match;
                 if hurry && (known || !knows_any) {
                     search.hurry(known && usual == Some(probe.server_id));
@@ -66,7 +65,7 @@ pub(super) async fn look_around(home: &Home, hurry: bool) -> Result<Around, Fail
             {
                 others.push((known, other(&pins, known, &address.to_string(), presented)));
             }
-            // At most as many as are remembered.
+            // Bounded by the number of remembered servers.
             Sighting::Busy { known } => drop(busy.insert(known)),
             _ => {}
         }
@@ -78,25 +77,25 @@ pub(super) async fn look_around(home: &Home, hurry: bool) -> Result<Around, Fail
     let absent = last.as_ref().filter(|last| knows_others && !is_found(last.id));
     let absent = absent.map(|last| does_not_answer(last, busy.contains(&last.id)));
     let busy = last.filter(|last| busy.contains(&last.id));
-    // Of a server that was found nobody needs to know where else it is not.
+    // For a server that was found, other addresses where it is not are of no interest.
     others.retain(|(known, _)| !is_found(*known));
     let others = others.into_iter().map(|(_, words)| words).chain(absent).collect();
     Ok(Around { found: sorted(found.into_values().collect()), others, busy, knows_any })
 }
 
-/// The known server that was used last, or the only one that is known.
+/// Returns the known server that was used last, or the only known one.
 fn usual(servers: &[Server], pins: &Pins) -> Option<ServerId> {
     let pinned = || pins.iter().next().filter(|_| pins.iter().count() == 1).map(|(id, _)| id);
     servers.first().map(|server| server.id).or_else(pinned)
 }
 
-/// What to say of the server that was used last, where others answer.
+/// Says what became of the server that was used last, when others answer.
 fn does_not_answer(last: &Server, is_busy: bool) -> String {
-    let what = if is_busy { "has no place now" } else { "does not answer" };
+    let what = if is_busy { "is full now" } else { "does not answer" };
     format!("{}, which you used last, {what}.", quoted(&clip(&last.name)))
 }
 
-/// The order of the list: known servers first, then those of each host by turns.
+/// Sorts the list: known servers first, and the hosts take turns.
 fn sorted(mut found: Vec<Found>) -> Vec<Found> {
     found.sort_by_cached_key(|found| (!found.known, found.name.to_lowercase()));
     let mut turns: HashMap<IpAddr, usize> = HashMap::new();
@@ -106,7 +105,7 @@ fn sorted(mut found: Vec<Found>) -> Vec<Found> {
         *turn += 1;
     }
     found.sort_by_key(|found| (!found.known, found.turn));
-    // Of those that are shown, which is a bounded number.
+    // Only the listed ones are compared, so the number is bounded.
     for at in 0..found.len().min(limits::SERVERS_LISTED_MAX) {
         let twin =
             |(other, server): (usize, &Found)| other != at && look_alike(&server.name, &found[at].name);
@@ -119,8 +118,8 @@ fn sorted(mut found: Vec<Found>) -> Vec<Found> {
     found
 }
 
-/// What to say of a server that is not the one that it should be. No advice to forget the known one:
-/// this may be somebody's advert.
+/// Describes a server that answers in place of a known one. It does not advise forgetting the known one: this may be
+/// somebody's forged advert.
 fn other(pins: &Pins, known: ServerId, address: &str, presented: Fingerprint) -> String {
     let name = pins.get(known).map(|pin| quoted(&clip(&pin.name))).unwrap_or_default();
     format!(

@@ -1,4 +1,4 @@
-//! Questions on the terminal, before the line editor has it.
+//! Questions on the terminal before the line editor takes it over.
 
 use std::future::Future;
 use std::io::{self, BufRead, Write};
@@ -8,16 +8,16 @@ use crate::trust::say;
 
 /// What came first.
 pub(super) enum Heard<T> {
-    /// What was typed, without its end.
+    /// The typed line, without its line end.
     Answer(String),
-    /// What was waited for beside it.
+    /// The news that was waited for at the same time.
     News(T),
 }
 
 /// Asks, and waits for the answer or for `news`. The end of the input is an error.
 ///
-/// On Unix a question that the news made void leaves the terminal to whoever reads next, with all that was typed. A read of
-/// a Windows console cannot be given up: there Enter is asked for.
+/// On Unix, a question that news made obsolete leaves everything typed so far to the next reader of the terminal. A
+/// read of a Windows console cannot be cancelled, so there the user is asked to press Enter.
 pub(super) async fn ask_until<T>(
     question: &str,
     news: impl Future<Output = Result<T, Failure>>,
@@ -30,7 +30,7 @@ pub(super) async fn ask_until<T>(
     tokio::select! {
         answer = &mut answer => Ok(Heard::Answer(answer?.trim().to_owned())),
         news = news => {
-            // The question stands at the end of its row.
+            // The cursor is at the end of the question, so begin a new row.
             say("")?;
             if cfg!(windows) {
                 say("Press Enter to go on.")?;
@@ -49,8 +49,8 @@ pub(super) async fn ask(question: &str) -> Result<String, Failure> {
     }
 }
 
-/// What an answer to a question of yes or no means. `None`: nothing, so that it is asked again. `enter`: what Enter alone
-/// means.
+/// Reads the answer to a yes-or-no question. Returns `None` if it is neither, so that the question is asked again.
+/// `enter`: what Enter alone means.
 pub(super) fn yes_or_no(answer: &str, enter: Option<bool>) -> Option<bool> {
     match answer.to_lowercase().as_str() {
         "" => enter,
@@ -60,7 +60,7 @@ pub(super) fn yes_or_no(answer: &str, enter: Option<bool>) -> Option<bool> {
     }
 }
 
-/// The next line. Cancel safe.
+/// Waits for the next line. Cancel safe.
 #[cfg(unix)]
 async fn answer() -> Result<String, Failure> {
     use tokio::io::Interest;
@@ -68,7 +68,7 @@ async fn answer() -> Result<String, Failure> {
 
     #[expect(deprecated, reason = "the safe way in: standard input stays open as long as the process")]
     let input = AsyncFd::with_interest(io::stdin(), Interest::READABLE)?;
-    // A terminal that edits lines can be read once there is a whole one, or the end.
+    // A terminal in line mode becomes readable when a whole line, or the end, is there.
     drop(input.readable().await?);
     read()
 }
@@ -82,7 +82,7 @@ async fn answer() -> Result<String, Failure> {
 fn read() -> Result<String, Failure> {
     let mut answer = String::new();
     match io::stdin().lock().read_line(&mut answer)? {
-        0 => Err(Failure::new(Reason::Usage, "The input has ended, so that nothing can be asked.")),
+        0 => Err(Failure::new(Reason::Usage, "The input has ended, so nothing can be asked.")),
         _ => Ok(answer),
     }
 }

@@ -1,6 +1,6 @@
-//! `--server NAME`: a place that a person typed, or else the server that calls itself so. A name in an advert proves
-//! nothing, so it leads where an advert leads and no further (ADR 7): to a server that is known, to the only one for
-//! somebody who knows none, and to any other if a person says so.
+//! `--server NAME`: a place that a person typed, or else the server of that name. A name in an advert proves nothing,
+//! so it is trusted no more than an advert (ADR 7): it leads to a known server, to the only server if the user knows
+//! none, and to any other only if a person says so.
 
 use lanchat_client::{Home, Probe, Server, Target, probe};
 use lanchat_model::limits;
@@ -13,11 +13,11 @@ use crate::sanitize::quoted;
 use crate::trust::{namesake, say};
 use crate::view::clip;
 
-/// The server that was named on the command line.
+/// Finds the server that was named on the command line.
 ///
 /// # Errors
-/// [`Reason::NoServer`] when there is none, or several have the name; [`Reason::Untrusted`] when the one that has it was
-/// not decided for.
+/// [`Reason::NoServer`] when there is none, or several have the name; [`Reason::Untrusted`] when nobody has decided to
+/// trust the one that has it.
 pub(crate) async fn named(named: Named, home: &Home, args: &ChatArgs) -> Result<Target, Failure> {
     let (name, target) = match named {
         Named::Called(name) => (name, None),
@@ -35,7 +35,7 @@ pub(crate) async fn named(named: Named, home: &Home, args: &ChatArgs) -> Result<
     {
         return the_one(&server, &name, target, home).await;
     }
-    // A name that the system resolves means that computer, as it always did.
+    // A name that the system resolves means that computer.
     if let Some(target) = target
         && resolves(&name).await
         && is_meant(&target, &remembered, home).await?
@@ -45,7 +45,7 @@ pub(crate) async fn named(named: Named, home: &Home, args: &ChatArgs) -> Result<
     if asks {
         say(&format!("Looking for a server called {}…", quoted(&clip(&name))))?;
     }
-    // The one of this name that is known, if it is where it was, saves a look around.
+    // If the known server of this name is still at its address, no look around is needed.
     if let [server] = *remembered
         && namesake(&home.pins()?, server.id, &server.name).is_none()
     {
@@ -72,7 +72,7 @@ pub(crate) async fn named(named: Named, home: &Home, args: &ChatArgs) -> Result<
     }
 }
 
-/// The server that a name led to before, and no other one, whatever answers by that name now.
+/// Finds the server that a name led to before, and only that one, whatever answers by that name now.
 async fn the_one(server: &Server, name: &str, target: &Target, home: &Home) -> Result<Target, Failure> {
     if resolves(name).await && is_meant(target, &[server], home).await? {
         return Ok(target.clone());
@@ -85,7 +85,7 @@ async fn the_one(server: &Server, name: &str, target: &Target, home: &Home) -> R
     let found = around.found.into_iter().find(|found| found.known && found.id == server.id);
     found.map(|found| found.target).ok_or_else(|| {
         let words = format!(
-            "{} led you to the server {} before, which does not answer. It leads to no other one. If you mean \
+            "{} led you to the server {} before, which does not answer. It never leads to another one. If you mean \
              another server, name its address: lanchat --server ADDRESS",
             quoted(&clip(name)),
             quoted(&clip(&server.name))
@@ -94,8 +94,8 @@ async fn the_one(server: &Server, name: &str, target: &Target, home: &Home) -> R
     })
 }
 
-/// Whether the computer of a name is meant by it. If a server of this name is known it is meant, and no other one: whoever
-/// answers for a name in this network says where it leads.
+/// Returns whether a name means the computer that it resolves to. If a server of this name is known, only that one is
+/// meant: anyone who answers name lookups on this network decides where a name leads.
 ///
 /// # Errors
 /// [`Reason::Untrusted`] when another server answers there.
@@ -115,14 +115,14 @@ async fn is_meant(target: &Target, remembered: &[&Server], home: &Home) -> Resul
     Err(Failure::new(Reason::Untrusted, words))
 }
 
-/// The server at a place, if one answers soon. Nothing secret is sent to it.
+/// Probes the server at a place, if one answers soon. Nothing secret is sent to it.
 async fn reached(target: &Target, home: &Home) -> Option<Probe> {
     let probed = tokio::time::timeout(limits::DISCOVER_WINDOW, probe(target, home)).await;
     probed.ok()?.ok()
 }
 
-/// The only server of the name: one that is new is gone to as if it had been found without its name. Also one that is known
-/// may call itself as another one does that is known, and is not there.
+/// Goes to the only server of the name. A new one is treated as if it had been found without its name. Even a known one
+/// may have taken the name of another known server that does not answer.
 async fn go_to(found: Found, around: &Around, args: &ChatArgs, asks: bool) -> Result<Target, Failure> {
     let (called, address) = (found.called(), &found.address);
     if found.namesake {
@@ -144,7 +144,7 @@ async fn go_to(found: Found, around: &Around, args: &ChatArgs, asks: bool) -> Re
     }
     if !asks {
         let words = format!(
-            "The server called {called} at {address} is new to this device, and anybody can call a server so. If you \
+            "The server called {called} at {address} is new to this device, and anybody can use its name. If you \
              mean it: lanchat --server {address}, or --first-contact"
         );
         return Err(Failure::new(Reason::Untrusted, words));
@@ -172,7 +172,7 @@ fn nobody_called(name: &str, around: &Around) -> Failure {
     Failure::new(Reason::NoServer, words)
 }
 
-/// Whether the system knows a computer of this name.
+/// Returns whether the system knows a computer of this name.
 async fn resolves(name: &str) -> bool {
     let found = tokio::time::timeout(limits::DISCOVER_WINDOW, tokio::net::lookup_host((name, 1)));
     found.await.is_ok_and(|found| found.is_ok_and(|mut found| found.next().is_some()))

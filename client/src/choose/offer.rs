@@ -1,5 +1,5 @@
-//! What a person is asked where no server answers, or several do. As long as a question stands it is looked on: a server
-//! that was missing is gone to when it is back, and nobody hosts beside one that came up meanwhile.
+//! Asks a person when no server answers, or several do. The search goes on while a question is on the screen: a missing
+//! server is connected to when it is back, and nobody hosts next to one that came up meanwhile.
 
 use lanchat_client::Home;
 use lanchat_model::{ServerId, limits};
@@ -11,27 +11,27 @@ use crate::sanitize::quoted;
 use crate::trust::say;
 use crate::view::clip;
 
-/// Whether a server can be hosted here, and which one that would be.
+/// Whether a server can be hosted here, and which one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hosting {
-    /// This program has a server in it.
+    /// Whether this program contains a server.
     pub(crate) possible: bool,
     /// The server whose data is here, if it was hosted before.
     pub(crate) own: Option<ServerId>,
 }
 
-/// What came of a question.
+/// The outcome of a question.
 pub(super) enum Asked {
-    /// This.
+    /// The user's choice.
     Choice(Choice),
-    /// There are others than those that were asked about. `again`: the user has not decided anything yet.
+    /// There are servers that the question did not mention. `again`: the user has not decided anything yet.
     Around { now: Around, again: bool },
 }
 
 /// Asks what to do about what was found.
 ///
 /// # Errors
-/// [`Reason::NoServer`] when the user wants none of it.
+/// [`Reason::NoServer`] when the user declines every offer.
 pub(super) async fn offer(home: &Home, around: &Around, hosting: Hosting) -> Result<Asked, Failure> {
     around.others.iter().try_for_each(|other| say(other))?;
     match around.found.is_empty() {
@@ -40,8 +40,8 @@ pub(super) async fn offer(home: &Home, around: &Around, hosting: Hosting) -> Res
     }
 }
 
-/// No server answers. Enter hosts only where that splits nobody off: who knows no server, and whose own server was the one
-/// used last.
+/// Offers to host, because no server answers. Enter alone hosts only where that cannot split anybody off: if the user
+/// knows no server, or used their own server last.
 async fn offer_to_host(home: &Home, around: &Around, hosting: Hosting) -> Result<Asked, Failure> {
     let servers = home.servers()?;
     let own = servers.first().filter(|last| hosting.possible && hosting.own == Some(last.id));
@@ -87,7 +87,7 @@ async fn offer_to_host(home: &Home, around: &Around, hosting: Hosting) -> Result
     }
 }
 
-/// Servers answer, and which one is meant is for a person to say. Enter means the known one that was used last.
+/// Lets a person choose among the servers that answer. Enter means the known one that was used last.
 async fn offer_to_choose(home: &Home, around: &Around, hosting: Hosting) -> Result<Asked, Failure> {
     let found = &around.found;
     if around.knows_any && !found.iter().any(|found| found.known) {
@@ -124,7 +124,7 @@ async fn offer_to_choose(home: &Home, around: &Around, hosting: Hosting) -> Resu
     }
 }
 
-/// What Enter means: the known server that was used last, or the only one for somebody who knows none.
+/// Returns what Enter means: the known server that was used last, or the only server if the user knows none.
 fn usual(listed: &[Found], knows_any: bool) -> Option<usize> {
     match (listed, knows_any) {
         ([_], false) => Some(0),
@@ -135,7 +135,7 @@ fn usual(listed: &[Found], knows_any: bool) -> Option<usize> {
     }
 }
 
-/// What is an answer to the question which one.
+/// Says which answers the question takes.
 fn what_to_type(last: usize, hosting: Hosting) -> String {
     let number = if last == 1 { "1 to join it".to_owned() } else { format!("a number from 1 to {last}") };
     let host = if hosting.possible { ", h to host here" } else { "" };
@@ -153,9 +153,9 @@ fn which_one(usual: Option<(usize, &Found)>, last: usize, hosting: Hosting) -> S
     format!("Which one? [{}] ", ways.join("; "))
 }
 
-/// Hosts, unless somebody else does so by now.
+/// Hosts, unless somebody else is hosting by now.
 async fn look_before_hosting(home: &Home, around: &Around) -> Result<Asked, Failure> {
-    say("One more look, so that nobody hosts beside you…")?;
+    say("One more look, in case somebody else hosts by now…")?;
     let now = look_around(home, true).await?;
     match now.has_more_than(around) {
         true => Ok(Asked::Around { now, again: false }),
@@ -163,7 +163,7 @@ async fn look_before_hosting(home: &Home, around: &Around) -> Result<Asked, Fail
     }
 }
 
-/// Looks on until there is a server that was not there before. Never ends otherwise. Cancel safe.
+/// Looks again and again until there is a server that was not there before. Cancel safe.
 async fn look_on(home: &Home, before: &Around) -> Result<Around, Failure> {
     let mut pause = limits::LOOK_AGAIN_MIN;
     loop {

@@ -1,9 +1,9 @@
 //! What `/help` shows.
 
-use super::table::{Row, TABLE};
-use super::{find, unknown};
+use super::table::{Row, TABLE, find};
+use super::unknown;
 
-/// What `/help` shows: fits a terminal of 24 lines of 80 columns, its prompt included.
+/// Returns what `/help` shows. It fits a terminal of 24 lines of 80 columns, prompt included.
 pub(crate) fn help() -> Vec<String> {
     let mut lines = vec!["Type a line to send it to the room that the prompt names. Commands:".to_owned()];
     lines.extend(TABLE.iter().map(|row| format!("  {:<19} {}", row.usage(), row.help)));
@@ -11,7 +11,7 @@ pub(crate) fn help() -> Vec<String> {
     lines
 }
 
-/// What `/help COMMAND` shows.
+/// Returns what `/help COMMAND` shows.
 ///
 /// # Errors
 /// A sentence that says what to type instead.
@@ -41,7 +41,7 @@ mod tests {
         let help = help();
         assert!(help.len() <= 24, "{} lines", help.len());
         for line in &help {
-            // Behind the mark of a line of the program, and before the last column.
+            // The line comes after the program's mark, and must end before the last column.
             assert!(crate::sanitize::width(line) + 4 < 80, "{line}");
         }
         for line in names().flat_map(|name| help_for(name).unwrap()) {

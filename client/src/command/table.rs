@@ -1,13 +1,13 @@
-//! The table of commands. A row holds all that there is to a command: how it is called, how it is read, what Tab offers
-//! behind it, and its help; so none can be made without one of them.
+//! The table of commands. A row holds everything about a command: its names, its parser, what Tab offers after it, and
+//! its help. So a command cannot be added without one of them.
 
-use super::Command;
+use super::SlashCommand;
 use super::arguments::Given;
 
-/// What Tab offers behind a command.
+/// What Tab offers after a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offers {
-    /// Names of people: they can be named in any text.
+    /// Names of people, who can be mentioned in any text.
     People,
     /// Names of rooms.
     Rooms,
@@ -17,31 +17,31 @@ pub(crate) enum Offers {
 
 /// A command.
 pub(super) struct Row {
-    /// What it is called in lists, in lower case.
+    /// Its name in lists, in lower case.
     pub(super) name: &'static str,
-    /// What else it is called.
+    /// Its other names.
     pub(super) aliases: &'static [&'static str],
-    /// What is typed behind it; in brackets what can be left out.
+    /// What is typed after it, with optional parts in brackets.
     pub(super) arguments: &'static str,
     /// What it does, in the list of all commands.
     pub(super) help: &'static str,
-    /// What else there is to know, in the help on this one.
+    /// More to know, shown in the help on this command.
     pub(super) notes: &'static [&'static str],
-    /// What Tab offers behind it.
+    /// What Tab offers after it.
     pub(super) offers: Offers,
-    /// How many of its words are no secret, its name included. `None`: none ever is one.
+    /// How many of its words are not secret, its name included. `None`: none of them is ever secret.
     pub(super) open_words: Option<usize>,
-    /// Reads what is behind it.
-    pub(super) parse: fn(&Given<'_>) -> Result<Command, String>,
+    /// Parses its arguments.
+    pub(super) parse: fn(&Given<'_>) -> Result<SlashCommand, String>,
 }
 
 impl Row {
-    /// All that it is called.
+    /// Returns all its names.
     pub(super) fn called(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
 
-    /// How it is used.
+    /// Returns its usage line.
     pub(super) fn usage(&self) -> String {
         match self.arguments {
             "" => format!("/{}", self.name),
@@ -50,7 +50,7 @@ impl Row {
     }
 }
 
-/// The command whose line shows who gets it.
+/// The command whose line shows its recipient.
 pub(super) const REPLY: &str = "reply";
 
 /// All commands, in the order of `/help`.
@@ -63,7 +63,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &["In a script: /register NAME PASSWORD, or --password-file FILE"],
         offers: Offers::People,
         open_words: Some(2),
-        parse: |given| given.credentials().map(|(name, password)| Command::Register { name, password }),
+        parse: |given| given.credentials().map(|(name, password)| SlashCommand::Register { name, password }),
     },
     Row {
         name: "login",
@@ -73,7 +73,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &["In a script: /login NAME PASSWORD, or --password-file FILE"],
         offers: Offers::People,
         open_words: Some(2),
-        parse: |given| given.credentials().map(|(name, password)| Command::Login { name, password }),
+        parse: |given| given.credentials().map(|(name, password)| SlashCommand::Login { name, password }),
     },
     Row {
         name: "logout",
@@ -83,7 +83,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &[],
         offers: Offers::People,
         open_words: None,
-        parse: |_| Ok(Command::Logout),
+        parse: |_| Ok(SlashCommand::Logout),
     },
     Row {
         name: "passwd",
@@ -93,7 +93,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &["In a script: /passwd OLD NEW"],
         offers: Offers::People,
         open_words: Some(1),
-        parse: |given| given.passwords().map(Command::Passwd),
+        parse: |given| given.passwords().map(SlashCommand::Passwd),
     },
     Row {
         name: "join",
@@ -103,7 +103,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &["Room names use a to z, digits, '.', '_' and '-'."],
         offers: Offers::Rooms,
         open_words: None,
-        parse: |given| given.room().map(Command::Join),
+        parse: |given| given.room().map(SlashCommand::Join),
     },
     Row {
         name: "leave",
@@ -113,7 +113,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &["In a private chat: go back to the room before. /rooms keeps the chat."],
         offers: Offers::Rooms,
         open_words: None,
-        parse: |given| given.maybe_room().map(Command::Leave),
+        parse: |given| given.maybe_room().map(SlashCommand::Leave),
     },
     Row {
         name: "rooms",
@@ -123,7 +123,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &[],
         offers: Offers::People,
         open_words: None,
-        parse: |_| Ok(Command::Rooms),
+        parse: |_| Ok(SlashCommand::Rooms),
     },
     Row {
         name: "who",
@@ -133,7 +133,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &[],
         offers: Offers::Rooms,
         open_words: None,
-        parse: |given| given.maybe_room().map(Command::Who),
+        parse: |given| given.maybe_room().map(SlashCommand::Who),
     },
     Row {
         name: "msg",
@@ -143,7 +143,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &["They need not be online: they get it at their next login."],
         offers: Offers::People,
         open_words: None,
-        parse: |given| given.message().map(|(to, text)| Command::Message { to, text }),
+        parse: |given| given.message().map(|(to, text)| SlashCommand::Message { to, text }),
     },
     Row {
         name: REPLY,
@@ -156,7 +156,7 @@ pub(super) static TABLE: [Row; 20] = [
         ],
         offers: Offers::People,
         open_words: None,
-        parse: |given| given.text().map(Command::Reply),
+        parse: |given| given.text().map(SlashCommand::Reply),
     },
     Row {
         name: "history",
@@ -166,7 +166,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &["Shows 50 lines if you give no COUNT, and at most 200 at a time."],
         offers: Offers::People,
         open_words: None,
-        parse: |given| given.count().map(Command::History),
+        parse: |given| given.count().map(SlashCommand::History),
     },
     Row {
         name: "show",
@@ -176,7 +176,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &["A long message is cut where it arrives. Its last line says what to type."],
         offers: Offers::Rooms,
         open_words: None,
-        parse: |given| given.place().map(|(room, seq)| Command::Show { room, seq }),
+        parse: |given| given.place().map(|(room, seq)| SlashCommand::Show { room, seq }),
     },
     Row {
         name: "me",
@@ -186,7 +186,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &[],
         offers: Offers::People,
         open_words: None,
-        parse: |given| given.text().map(Command::Me),
+        parse: |given| given.text().map(SlashCommand::Me),
     },
     Row {
         name: "away",
@@ -196,7 +196,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &[],
         offers: Offers::People,
         open_words: None,
-        parse: |given| Ok(Command::Away(given.anything())),
+        parse: |given| Ok(SlashCommand::Away(given.anything())),
     },
     Row {
         name: "back",
@@ -206,7 +206,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &[],
         offers: Offers::People,
         open_words: None,
-        parse: |_| Ok(Command::Back),
+        parse: |_| Ok(SlashCommand::Back),
     },
     Row {
         name: "whois",
@@ -216,7 +216,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &[],
         offers: Offers::People,
         open_words: None,
-        parse: |given| given.name().map(Command::Whois),
+        parse: |given| given.name().map(SlashCommand::Whois),
     },
     Row {
         name: "trust",
@@ -229,7 +229,7 @@ pub(super) static TABLE: [Row; 20] = [
         ],
         offers: Offers::People,
         open_words: None,
-        parse: |given| Ok(Command::Trust(given.anything())),
+        parse: |given| Ok(SlashCommand::Trust(given.anything())),
     },
     Row {
         name: "servers",
@@ -239,7 +239,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &[],
         offers: Offers::People,
         open_words: None,
-        parse: |_| Ok(Command::Servers),
+        parse: |_| Ok(SlashCommand::Servers),
     },
     Row {
         name: "help",
@@ -249,7 +249,7 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &[],
         offers: Offers::Commands,
         open_words: None,
-        parse: |given| Ok(Command::Help(given.anything())),
+        parse: |given| Ok(SlashCommand::Help(given.anything())),
     },
     Row {
         name: "quit",
@@ -259,6 +259,12 @@ pub(super) static TABLE: [Row; 20] = [
         notes: &[],
         offers: Offers::People,
         open_words: None,
-        parse: |_| Ok(Command::Quit),
+        parse: |_| Ok(SlashCommand::Quit),
     },
 ];
+
+/// Returns the row of the command with this name or alias.
+pub(super) fn find(verb: &str) -> Option<&'static Row> {
+    let verb = verb.to_ascii_lowercase();
+    TABLE.iter().find(|row| row.called().any(|name| name == verb))
+}

@@ -1,8 +1,8 @@
-//! What is understood of what is typed.
+//! Tests how typed lines are parsed.
 
 use super::*;
 
-fn command(line: &str) -> Command {
+fn command(line: &str) -> SlashCommand {
     match parse(line).unwrap() {
         Input::Command(command) => command,
         other => panic!("{line} is {other:?}"),
@@ -37,22 +37,22 @@ fn a_login_is_never_said_whatever_stands_before_it() {
 
 #[test]
 fn commands_have_aliases_and_arguments() {
-    assert_eq!(command("/names dev"), Command::Who(Some("dev".into())));
-    assert_eq!(command("/EXIT"), Command::Quit);
-    assert_eq!(command("/part"), Command::Leave(None));
+    assert_eq!(command("/names dev"), SlashCommand::Who(Some("dev".into())));
+    assert_eq!(command("/EXIT"), SlashCommand::Quit);
+    assert_eq!(command("/part"), SlashCommand::Leave(None));
     assert_eq!(command("/dm @bob  hello  you"), command("/msg bob hello  you"));
-    assert_eq!(command("/msg bob"), Command::Message { to: "bob".into(), text: None });
-    assert_eq!(command("/history 5"), Command::History(Some(5)));
+    assert_eq!(command("/msg bob"), SlashCommand::Message { to: "bob".into(), text: None });
+    assert_eq!(command("/history 5"), SlashCommand::History(Some(5)));
     let seq = Seq::try_from(42).unwrap();
-    assert_eq!(command("/show 42"), Command::Show { room: None, seq });
-    assert_eq!(command("/show @bob 42"), Command::Show { room: Some("@bob".into()), seq });
-    assert_eq!(command("/trust verify"), Command::Trust(Some("verify".into())));
-    assert_eq!(command("/away lunch time"), Command::Away(Some("lunch time".into())));
+    assert_eq!(command("/show 42"), SlashCommand::Show { room: None, seq });
+    assert_eq!(command("/show @bob 42"), SlashCommand::Show { room: Some("@bob".into()), seq });
+    assert_eq!(command("/trust verify"), SlashCommand::Trust(Some("verify".into())));
+    assert_eq!(command("/away lunch time"), SlashCommand::Away(Some("lunch time".into())));
     assert_eq!(
         command("/login ana two words"),
-        Command::Login { name: Some("ana".into()), password: Some(Secret("two words".into())) }
+        SlashCommand::Login { name: Some("ana".into()), password: Some(Secret("two words".into())) }
     );
-    assert_eq!(command("/passwd a b"), Command::Passwd(Some((Secret("a".into()), Secret("b".into())))));
+    assert_eq!(command("/passwd a b"), SlashCommand::Passwd(Some((Secret("a".into()), Secret("b".into())))));
 }
 
 #[test]
@@ -95,7 +95,9 @@ fn a_room_that_cannot_be_is_named_with_one_that_can() {
 #[test]
 fn numbers_are_asked_for_with_an_example() {
     for huge in ["1000000", "99999999999999999999999"] {
-        let Command::History(Some(count)) = command(&format!("/history {huge}")) else { panic!("{huge}") };
+        let SlashCommand::History(Some(count)) = command(&format!("/history {huge}")) else {
+            panic!("{huge}")
+        };
         assert!(count >= 1_000_000);
     }
     for bad in ["0", "-5", "many", "5 6"] {
@@ -131,7 +133,7 @@ fn commands_that_may_carry_a_password_are_known() {
     assert_eq!(secretive("／ｌｏｇｉｎ　ana"), Some("login"));
 }
 
-/// A name that two rows have calls only the first of them.
+/// A name that two rows share would reach only the first of them.
 #[test]
 fn a_command_is_called_by_names_of_its_own() {
     let mut seen = std::collections::BTreeSet::new();
@@ -147,17 +149,17 @@ fn every_command_says_what_it_does() {
     assert!(silent.is_empty(), "{silent:?}");
 }
 
-/// What a row keeps from the screen and from the history is what its parser takes for a secret.
+/// What a row hides from the screen and the history is exactly what its parser takes as secret.
 #[test]
 fn what_is_read_as_a_password_is_never_an_open_word() {
     for row in &TABLE {
         let words = ["one", "two"];
         let line = format!("/{} {}", row.name, words.join(" "));
         let secrets = match parse(&line) {
-            Ok(Input::Command(Command::Register { password, .. } | Command::Login { password, .. })) => {
-                password.into_iter().collect()
-            }
-            Ok(Input::Command(Command::Passwd(Some((old, new))))) => vec![old, new],
+            Ok(Input::Command(
+                SlashCommand::Register { password, .. } | SlashCommand::Login { password, .. },
+            )) => password.into_iter().collect(),
+            Ok(Input::Command(SlashCommand::Passwd(Some((old, new))))) => vec![old, new],
             _ => Vec::new(),
         };
         let open = row.open_words.unwrap_or(usize::MAX);

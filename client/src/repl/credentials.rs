@@ -1,14 +1,13 @@
-//! Commands with a password, on the editor's thread: asks for what is missing, hands the command
-//! over, and asks again for a password that was refused, so that the next one is never typed in
-//! clear.
+//! Commands with a password, on the editor's thread: asks for what is missing, hands the command over, and asks again
+//! if the password was refused, so that the next one is never typed in clear.
 
 use lanchat_model::{AccountName, BadText, Password};
 use lanchat_protocol::Secret;
 
-use super::editor::{CANCELLED, Desk, Draft, erase};
+use super::editor::{CANCELLED, Desk, InputLine, erase};
 use super::mask;
 use super::shared::{Mode, Verdict};
-use crate::command::{self, Command, Input};
+use crate::command::{self, Input, SlashCommand};
 use crate::hidden::{CURRENT_PASSWORD, NEW_PASSWORD, PASSWORD, THE_SAME_AGAIN};
 use crate::input::Typed;
 use crate::view::Medium;
@@ -21,38 +20,36 @@ const LONG: &str = "Use at most 256 characters; letters beyond a to z count for 
 const CONTROL: &str = "A password cannot hold tabs or other control characters.";
 
 impl Desk {
-    /// Completes a command that may need a password, and sees it through. What was typed ahead
-    /// meanwhile is given back.
-    pub(super) fn secretive(&mut self, prompt: &str, line: &str) -> Draft {
+    /// Completes a command that may need a password, and sees it through. Returns what was typed ahead meanwhile.
+    pub(super) fn secretive(&mut self, prompt: &str, line: &str) -> InputLine {
         erase(&format!("{prompt}{line}"));
         if let Some(memorable) = mask::memorable(line) {
             self.history.accept(memorable);
         }
         let done = match command::parse(line) {
             Ok(Input::Command(command)) => self.see_through(command),
-            Ok(_) => Ok(Draft::default()),
+            Ok(_) => Ok(InputLine::default()),
             Err(words) => Err(words),
         };
         done.unwrap_or_else(|words| {
             self.throw_away();
-            // Without words they were said already.
+            // Empty words mean that the reason was printed already.
             if !words.is_empty() {
                 self.shared.print(Medium::screen().error(&words));
             }
-            Draft::default()
+            InputLine::default()
         })
     }
 
-    /// Hands `command` over until its password is not refused. An error: the user gave up, or has
-    /// to.
-    fn see_through(&mut self, command: Command) -> Result<Draft, String> {
+    /// Hands `command` over until its password is not refused. An error means that the user gave up, or has to.
+    fn see_through(&mut self, command: SlashCommand) -> Result<InputLine, String> {
         let mut tries = TRIES_AGAIN_MAX;
         let mut command = self.completed(command, &mut tries)?;
         loop {
             self.shared.take_verdict();
             if self.typed.blocking_send(Typed::Command(command.clone())).is_err() {
-                // The session has ended, and the editor will.
-                return Ok(Draft::default());
+                // The session has ended, and the editor will end too.
+                return Ok(InputLine::default());
             }
             match self.wait() {
                 None => return Err("Cancelled; the server may still do it.".into()),
@@ -65,16 +62,16 @@ impl Desk {
         }
     }
 
-    /// `command`, with all that it needs.
-    fn completed(&mut self, command: Command, tries: &mut u32) -> Result<Command, String> {
+    /// Completes `command` with everything that it needs.
+    fn completed(&mut self, command: SlashCommand, tries: &mut u32) -> Result<SlashCommand, String> {
         Ok(match command {
-            // It leads to nothing, so that no password is needed.
-            Command::Login { name: Some(name), password }
+            // Logging in to the current account does nothing, so a password is not needed.
+            SlashCommand::Login { name: Some(name), password }
                 if command::is_account(&name, &self.shared.account()) =>
             {
-                Command::Login { name: Some(name), password }
+                SlashCommand::Login { name: Some(name), password }
             }
-            Command::Register { name, password } => {
+            SlashCommand::Register { name, password } => {
                 let name = self.name(name)?;
                 if command::is_account(&name, &self.shared.account()) {
                     return Err(format!("You are {name} already. For another account, choose another name."));
@@ -83,26 +80,29 @@ impl Desk {
                 if password.is_none() {
                     self.check_name(&name)?;
                 }
-                Command::Register { name: Some(name), password: Some(self.new_password(password, tries)?) }
+                SlashCommand::Register {
+                    name: Some(name),
+                    password: Some(self.new_password(password, tries)?),
+                }
             }
-            Command::Login { name, password } => {
+            SlashCommand::Login { name, password } => {
                 let name = self.name(name)?;
                 let password = self.password(PASSWORD, password, tries)?;
-                Command::Login { name: Some(name), password: Some(password) }
+                SlashCommand::Login { name: Some(name), password: Some(password) }
             }
-            Command::Passwd(Some((old, new))) => {
+            SlashCommand::Passwd(Some((old, new))) => {
                 let old = self.password(CURRENT_PASSWORD, Some(old), tries)?;
-                Command::Passwd(Some((old, self.new_password(Some(new), tries)?)))
+                SlashCommand::Passwd(Some((old, self.new_password(Some(new), tries)?)))
             }
-            Command::Passwd(None) => {
+            SlashCommand::Passwd(None) => {
                 let old = self.password(CURRENT_PASSWORD, None, tries)?;
-                Command::Passwd(Some((old, self.new_password(None, tries)?)))
+                SlashCommand::Passwd(Some((old, self.new_password(None, tries)?)))
             }
             other => other,
         })
     }
 
-    /// Asks before a new account takes the place of the one that this device remembers.
+    /// Asks before a new account replaces the one that this device remembers.
     fn give_up_account(&mut self, name: &str) -> Result<(), String> {
         let own = self.shared.account();
         if own.is_empty() {
@@ -124,23 +124,23 @@ impl Desk {
         Err(format!("You are still {own}."))
     }
 
-    /// `command`, with another password in the place of that which was refused.
-    fn corrected(&mut self, command: Command, tries: &mut u32) -> Result<Command, String> {
+    /// Returns `command` with another password in place of the refused one.
+    fn corrected(&mut self, command: SlashCommand, tries: &mut u32) -> Result<SlashCommand, String> {
         Ok(match command {
-            Command::Register { name, .. } => {
-                Command::Register { name, password: Some(self.new_password(None, tries)?) }
+            SlashCommand::Register { name, .. } => {
+                SlashCommand::Register { name, password: Some(self.new_password(None, tries)?) }
             }
-            Command::Login { name, .. } => {
-                Command::Login { name, password: Some(self.password(PASSWORD, None, tries)?) }
+            SlashCommand::Login { name, .. } => {
+                SlashCommand::Login { name, password: Some(self.password(PASSWORD, None, tries)?) }
             }
-            Command::Passwd(Some((_, new))) => {
-                Command::Passwd(Some((self.password(CURRENT_PASSWORD, None, tries)?, new)))
+            SlashCommand::Passwd(Some((_, new))) => {
+                SlashCommand::Passwd(Some((self.password(CURRENT_PASSWORD, None, tries)?, new)))
             }
             other => other,
         })
     }
 
-    /// Says why a password is asked for again, as long as there are tries.
+    /// Says why a password is asked for again, or fails when the tries are used up.
     fn again(&mut self, why: &str, tries: &mut u32) -> Result<(), String> {
         let Some(left) = tries.checked_sub(1) else {
             return Err(format!("{why} Too many tries; begin again with the command.").trim_start().into());
@@ -154,7 +154,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Hears from the server whether a new account can have this name, before two passwords are typed for it.
+    /// Asks the server whether a new account can have this name, before the user types two passwords for it.
     fn check_name(&mut self, name: &str) -> Result<(), String> {
         self.shared.take_verdict();
         if self.typed.blocking_send(Typed::NewName(name.to_owned())).is_err() {
@@ -194,7 +194,7 @@ impl Desk {
         }
     }
 
-    /// A password that can be one: the server need not be asked to know of others.
+    /// Asks for a valid password: an invalid one is refused here, without the server.
     fn password(
         &mut self,
         question: &str,
@@ -221,7 +221,7 @@ impl Desk {
     }
 
     fn new_password(&mut self, mut given: Option<Secret>, tries: &mut u32) -> Result<Secret, String> {
-        // One that stands in the line is taken at its word, as from a script.
+        // A password in the line is used as it is, as from a script.
         if let Some(given) = given.take_if(|given| Password::parse(&given.0).is_ok()) {
             return Ok(given);
         }

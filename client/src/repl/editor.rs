@@ -19,31 +19,31 @@ use crate::input::Typed;
 use crate::sanitize;
 use crate::view::{Medium, columns};
 
-/// A lone Escape is told from the start of a longer key by what follows within this time.
+/// A lone Escape is distinguished from the start of a longer key by what follows within this time.
 const ESCAPE_MILLISECONDS: u16 = 100;
-/// Ends a synchronised update (a terminal that does not know it ignores it), which an interrupted
-/// editor leaves open.
+/// Ends a synchronised update, which an interrupted editor leaves open. A terminal that does not know the sequence
+/// ignores it.
 const END_UPDATE: &str = "\x1b[?2026l";
 
-/// Said when the user would rather not answer.
+/// Printed when the user declines to answer.
 pub(super) const CANCELLED: &str = "Cancelled.";
 
-/// A line that is not finished: what is before the cursor, and what is behind it.
-pub(super) type Draft = (String, String);
+/// An unfinished line: the text before the cursor, and the text after it.
+pub(super) type InputLine = (String, String);
 
 pub(crate) type LineEditor = Editor<LineHelper, InputHistory>;
 
-/// An editor for this terminal, without its helper.
+/// Makes an editor for this terminal, without its helper.
 pub(crate) fn new(history: InputHistory) -> rustyline::Result<LineEditor> {
     let config = Config::builder()
-        // Colours are ours to decide; without this the editor would not call the painting hooks.
+        // We decide about colours; without this the editor would not call the painting hooks.
         .color_mode(ColorMode::Forced)
         .completion_type(CompletionType::List)
-        // Else the first of two Tabs stops all output until the next key.
+        // Otherwise the first of two Tabs stops all output until the next key.
         .completion_show_all_if_ambiguous(true)
         .completion_prompt_limit(usize::MAX)
         .keyseq_timeout(Some(ESCAPE_MILLISECONDS))
-        // One column, wherever it stands: that is how the line is painted.
+        // A tab takes one column everywhere, since that is how the line is painted.
         .tab_stop(1)
         .build();
     let mut editor = Editor::with_history(config, history)?;
@@ -55,27 +55,27 @@ pub(crate) fn new(history: InputHistory) -> rustyline::Result<LineEditor> {
 pub(crate) struct Desk {
     pub(crate) editor: LineEditor,
     pub(crate) shared: Arc<Shared>,
-    /// What the editor reads from, if that is not the terminal itself.
+    /// The keyboard that the editor reads from, if it does not read the terminal itself.
     pub(crate) keyboard: Option<Arc<Keyboard>>,
     pub(crate) typed: Sender<Typed>,
     pub(crate) history: InputHistory,
-    /// Offered when a command needs a name and has none.
+    /// The name offered when a command needs one.
     pub(crate) suggestion: Option<String>,
     /// What was typed ahead of the next question.
-    pub(crate) ahead: Draft,
+    pub(crate) ahead: InputLine,
     /// Whether others depend on this program.
     pub(crate) hosting: bool,
 }
 
 /// How one editor ended.
 enum End {
-    /// Enter, on a line that the thread has to deal with.
+    /// Enter, on a line that the thread has to handle.
     Line(String),
     /// Ctrl+D, or Ctrl+C twice.
     Leave,
-    /// It has to start afresh, or to stop.
+    /// It has to restart, or to stop.
     Interrupted,
-    /// At something that was no text; what was typed before is still there.
+    /// At input that was not text; what was typed before is still there.
     Garbled,
     /// The terminal is gone.
     Broken(String),
@@ -92,7 +92,7 @@ impl Desk {
         } else if let Some(keyboard) = self.keyboard.clone() {
             keys::suspend_by(&mut self.editor, keyboard);
         }
-        let mut draft = Draft::default();
+        let mut draft = InputLine::default();
         while !self.shared.is_leaving() {
             let prompt = self.shared.begin();
             match self.edit(&prompt, std::mem::take(&mut draft)) {
@@ -110,7 +110,7 @@ impl Desk {
                     self.shared.print(Medium::screen().error(garbled::LEFT_OUT));
                 }
                 End::Broken(reason) => {
-                    // An error says that the session has ended already.
+                    // An error means that the session has ended already.
                     let _ = self.typed.blocking_send(Typed::Broken(reason));
                     break;
                 }
@@ -122,18 +122,17 @@ impl Desk {
         write(&rest);
     }
 
-    fn draft(&self) -> Draft {
+    fn draft(&self) -> InputLine {
         self.editor.helper().map(LineHelper::draft).unwrap_or_default()
     }
 
     /// Runs one editor to its end.
-    fn edit(&mut self, prompt: &str, (left, right): Draft) -> End {
+    fn edit(&mut self, prompt: &str, (left, right): InputLine) -> End {
         if let Some(helper) = self.editor.helper() {
             helper.begin(prompt, &format!("{left}{right}"));
         }
         let editor = &mut self.editor;
-        // The hooks unwind on purpose, before the editor has written anything of a paint: it stays
-        // usable.
+        // The hooks unwind on purpose, before the editor has written any part of a paint, so it stays usable.
         match catch_unwind(AssertUnwindSafe(|| editor.readline_with_initial(prompt, (&left, &right)))) {
             Ok(Ok(line)) => End::Line(line),
             Ok(Err(ReadlineError::Eof | ReadlineError::Interrupted)) => End::Leave,
@@ -144,7 +143,7 @@ impl Desk {
         }
     }
 
-    /// Asks one question. An error: the user would rather not answer.
+    /// Asks one question. An error means that the user declined to answer.
     pub(super) fn ask(&mut self, question: &str, mode: Mode) -> Result<String, String> {
         self.shared.set_mode(mode);
         self.history.hide(true);
@@ -161,7 +160,7 @@ impl Desk {
         match end {
             End::Line(answer) => {
                 erase(&format!("{question}{answer}"));
-                // The line end that was copied with a password or a name is no part of it.
+                // A line end that was copied with a password or a name does not belong to it.
                 Ok(answer.trim_end_matches(['\r', '\n']).to_owned())
             }
             End::Leave | End::Interrupted | End::Garbled | End::Broken(_) => {
@@ -171,30 +170,29 @@ impl Desk {
         }
     }
 
-    /// Throws away what was typed ahead: it may be a password for a question that is not asked any more.
+    /// Discards what was typed ahead: it may be a password for a question that will not be asked.
     pub(super) fn throw_away(&mut self) {
         self.shared.set_mode(Mode::Waiting);
         self.history.hide(true);
         self.shared.begin();
-        // Answered between two keys, so behind those that wait.
+        // A restart is handled between two keys, so after the keys that wait.
         self.shared.restart();
-        if !matches!(self.edit("", Draft::default()), End::Interrupted) {
+        if !matches!(self.edit("", InputLine::default()), End::Interrupted) {
             erase("");
         }
         self.history.hide(false);
         self.shared.set_mode(Mode::Line);
     }
 
-    /// Waits for what comes of a command with a password. What is typed meanwhile may be another
-    /// password: it is masked, and Enter does nothing. With the verdict comes what was typed.
-    /// `None`: the user would rather not wait.
-    pub(super) fn wait(&mut self) -> Option<(Verdict, Draft)> {
+    /// Waits for the verdict on a command with a password. What is typed meanwhile may be another password: it is
+    /// masked, and Enter does nothing. It is returned with the verdict. `None` means that the user stopped waiting.
+    pub(super) fn wait(&mut self) -> Option<(Verdict, InputLine)> {
         const WAITING: &str = "One moment… ";
         self.shared.set_mode(Mode::Waiting);
         self.history.hide(true);
-        let mut draft = Draft::default();
+        let mut draft = InputLine::default();
         let outcome = loop {
-            // Before the verdict is looked for, so that one that comes later ends the editor.
+            // This comes before the check, so that a later verdict ends the editor.
             self.shared.begin();
             if let Some(verdict) = self.shared.take_verdict() {
                 break Some((verdict, draft));
@@ -216,12 +214,12 @@ impl Desk {
     }
 }
 
-/// Whether an editor ended at something that was no text.
+/// Returns whether an editor ended at input that was not text.
 fn is_garbled(error: &ReadlineError) -> bool {
     matches!(error, ReadlineError::Io(error) if error.kind() == io::ErrorKind::InvalidData)
 }
 
-/// Clears what an editor left behind: its prompt and its line, and the new line that it ended with.
+/// Clears what an editor left on the screen: its prompt, its line, and the line break that it ended with.
 pub(super) fn erase(shown: &str) {
     let columns = columns().max(1);
     let rows: usize = shown.split('\n').map(|row| sanitize::width(row) / columns + 1).sum();
@@ -230,6 +228,6 @@ pub(super) fn erase(shown: &str) {
 
 fn write(text: &str) {
     let mut out = io::stdout().lock();
-    // A terminal that is gone is noticed by the editor.
+    // The editor notices a terminal that is gone.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

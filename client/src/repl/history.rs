@@ -1,4 +1,4 @@
-//! The input history: what was typed before, kept in a file of its owner's alone.
+//! The input history: what was typed before, kept in a file that only its owner can read.
 //!
 //! rustyline's own history can only grow between two prompts. This one grows while a prompt stands:
 //! its length never changes, and the newest line is always the last.
@@ -10,10 +10,11 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lanchat_client::owner_only;
 use lanchat_model::limits;
 use rustyline::history::{History, SearchDirection, SearchResult};
 
-/// As many places as there can be lines; those before the oldest line are vacant.
+/// The number of places, as many as there can be lines. Places before the oldest line are vacant.
 const PLACES: usize = limits::INPUT_HISTORY_MAX;
 
 /// The lines, shared by the editor and the key that accepts a line.
@@ -24,17 +25,17 @@ pub(crate) struct InputHistory(Arc<Mutex<Lines>>);
 struct Lines {
     lines: VecDeque<String>,
     file: Option<File>,
-    /// Whether the newest line is not written down, because it was not said.
+    /// Whether the newest line is not written to the file, because it was not sent.
     unwritten: bool,
     /// Whether the user looked back since the last line was accepted.
     browsed: bool,
-    /// Whether the lines may be shown: not while a password is asked for.
+    /// Whether the lines are hidden, as they are while a password is asked for.
     hidden: bool,
 }
 
 impl InputHistory {
-    /// Reads the history in `path`, made with mode 0600 if there is none. With an error, what is typed is remembered until
-    /// the program ends, and not kept: that is no reason not to chat.
+    /// Reads the history in `path`, which is made with mode 0600 if it does not exist. After an error, lines are
+    /// remembered only until the program ends: chatting is still possible.
     pub(crate) fn open(path: &Path) -> (Self, Option<io::Error>) {
         let mut lines = VecDeque::new();
         let (file, error) = match kept(path, &mut lines) {
@@ -48,8 +49,8 @@ impl InputHistory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a line, if it is not the one before again. Says whether the editor has to forget its
-    /// place in the history.
+    /// Adds a line, unless it repeats the one before. Returns whether the editor has to forget its place in the
+    /// history.
     pub(crate) fn accept(&self, line: &str) -> bool {
         let mut lines = self.lock();
         let is_new = lines.lines.back().is_none_or(|last| last != line);
@@ -58,15 +59,14 @@ impl InputHistory {
         }
         let is_due = std::mem::take(&mut lines.unwritten) || is_new;
         if let Some(file) = lines.file.as_mut().filter(|_| is_due) {
-            // Whole lines in one write, so that two programs do not mix theirs. A full disk
-            // costs the history only.
+            // Each line is one write, so that two programs do not mix their lines. A full disk costs only the history.
             let _ = file.write_all((escape(line) + "\n").as_bytes());
         }
         std::mem::take(&mut lines.browsed)
     }
 
-    /// Adds a line that was not said, until the program ends: it is not written down. Says whether the editor has to
-    /// forget its place in the history.
+    /// Adds a line that was not sent, only until the program ends: it is not written to the file. Returns whether the
+    /// editor has to forget its place in the history.
     pub(crate) fn keep(&self, line: &str) -> bool {
         let mut lines = self.lock();
         remember(&mut lines.lines, line.to_owned());
@@ -74,20 +74,19 @@ impl InputHistory {
         std::mem::take(&mut lines.browsed)
     }
 
-    /// Says whether the editor has to forget its place in the history, as [`InputHistory::accept`]
-    /// does.
+    /// Returns whether the editor has to forget its place in the history, as [`InputHistory::accept`] does.
     pub(crate) fn looked_back(&self) -> bool {
         std::mem::take(&mut self.lock().browsed)
     }
 
-    /// Shows no lines until further notice, or shows them again.
+    /// Hides the lines, or shows them again.
     pub(crate) fn hide(&self, hidden: bool) {
         self.lock().hidden = hidden;
     }
 }
 
 impl Lines {
-    /// The line at a place.
+    /// Returns the line at a place.
     fn at(&self, place: usize) -> Option<&String> {
         if self.hidden {
             return None;
@@ -96,7 +95,7 @@ impl Lines {
         self.lines.get(place.checked_sub(vacant)?)
     }
 
-    /// The first place, from `start` on, whose line `matches`.
+    /// Finds the first place, from `start` on, whose line `matches`.
     fn find(
         &mut self,
         start: usize,
@@ -117,19 +116,19 @@ impl Lines {
     }
 }
 
-/// Reads the lines in a file, and opens it for more.
+/// Reads the lines in a file, and opens it to add more.
 fn kept(path: &Path, lines: &mut VecDeque<String>) -> io::Result<File> {
     if read(path, lines)? > 2 * PLACES {
         match shorten(path, lines) {
-            // Some systems keep a file that another program has open: whoever comes next shortens it.
+            // Some systems do not replace a file that another program has open: the next program shortens it.
             Err(error) if cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied => {}
             outcome => outcome?,
         }
     }
-    private(OpenOptions::new().append(true).create(true), path)
+    owner_only(OpenOptions::new().append(true).create(true)).open(path)
 }
 
-/// Reads the last lines in a file, and counts them. Those that nobody can have typed are left out: the file is damaged.
+/// Reads the last lines in a file, and counts them. Lines that nobody can have typed are skipped: the file is damaged.
 fn read(path: &Path, lines: &mut VecDeque<String>) -> io::Result<usize> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => {}
@@ -141,7 +140,7 @@ fn read(path: &Path, lines: &mut VecDeque<String>) -> io::Result<usize> {
     let skipped = file.metadata()?.len().saturating_sub(limits::INPUT_HISTORY_BYTES_MAX);
     file.seek(SeekFrom::Start(skipped))?;
     let mut source = BufReader::new(file.take(limits::INPUT_HISTORY_BYTES_MAX));
-    // What is too long to be read whole is shortened, and begins in the middle of a line.
+    // A file too long to be read whole has to be shortened, and reading begins in the middle of a line.
     let (mut count, mut is_torn) = if skipped > 0 { (2 * PLACES, true) } else { (0, false) };
     loop {
         let mut bytes = Vec::new();
@@ -150,7 +149,7 @@ fn read(path: &Path, lines: &mut VecDeque<String>) -> io::Result<usize> {
         }
         count += 1;
         let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        // Each character may stand there as two.
+        // Escaping may double each character.
         let fits = bytes.len() <= 2 * limits::INPUT_LINE_BYTES_MAX;
         if let (false, true, Ok(line)) = (std::mem::take(&mut is_torn), fits, std::str::from_utf8(bytes)) {
             remember(lines, unescape(line));
@@ -165,20 +164,14 @@ fn remember(lines: &mut VecDeque<String>, line: String) {
     lines.push_back(line);
 }
 
-/// Writes only the lines that are kept, whole or not at all.
+/// Replaces the file by the kept lines, whole or not at all.
 fn shorten(path: &Path, lines: &VecDeque<String>) -> io::Result<()> {
     let temporary = path.with_extension("new");
-    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true), &temporary)?;
+    let mut file = owner_only(OpenOptions::new().write(true).create(true).truncate(true)).open(&temporary)?;
     let text: String = lines.iter().map(|line| escape(line) + "\n").collect();
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(temporary, path)
-}
-
-fn private(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options.open(path)
 }
 
 fn escape(line: &str) -> String {
@@ -356,11 +349,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history");
         let file = File::create(&path).unwrap();
-        // A hole: it takes no space on the disk.
+        // This makes a hole, which takes no space on the disk.
         file.set_len(4 * limits::INPUT_HISTORY_BYTES_MAX).unwrap();
-        // Windows keeps a file that somebody has open as it is.
+        // Windows does not replace a file that is open.
         drop(file);
-        private(OpenOptions::new().append(true), &path).unwrap().write_all(b"\nlast\n").unwrap();
+        owner_only(OpenOptions::new().append(true)).open(&path).unwrap().write_all(b"\nlast\n").unwrap();
         assert_eq!(at(&open(&path), 1).unwrap(), "last");
         assert!(fs::metadata(&path).unwrap().len() < limits::INPUT_HISTORY_BYTES_MAX);
     }

@@ -15,15 +15,14 @@ use tokio::sync::mpsc::Sender;
 use super::history::InputHistory;
 use super::keyboard::Keyboard;
 use super::shared::{Mode, Shared, Speaker};
-use crate::command::{self, Command, Input};
+use crate::command::{self, Input, SlashCommand, slash};
 use crate::input::Typed;
 use crate::signals::AWAKE;
-use crate::slash;
 use crate::view::Medium;
 
-/// The editor keeps all edits since it started, for "undo"; so often it starts afresh.
+/// The editor keeps all edits since it started, for "undo". After this many lines it is restarted.
 const LINES_PER_EDITOR: u32 = 200;
-/// Ctrl+C leaves if it is pressed again within this time: later it is a key like the first.
+/// Ctrl+C leaves if it is pressed again within this time; after that it counts as the first press.
 const LEAVES_WITHIN: Duration = Duration::from_secs(3);
 
 /// Binds the keys.
@@ -49,7 +48,7 @@ pub(crate) fn bind<H: Helper>(
     editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), EventHandler::Simple(Cmd::Newline));
 }
 
-/// Has Ctrl+Z give the terminal back as it was found.
+/// Makes Ctrl+Z restore the terminal and stop the program.
 pub(crate) fn suspend_by<H: Helper>(editor: &mut Editor<H, InputHistory>, keyboard: Arc<Keyboard>) {
     editor.bind_sequence(KeyEvent::ctrl('Z'), EventHandler::Conditional(Box::new(Suspend { keyboard })));
 }
@@ -65,7 +64,7 @@ impl ConditionalEventHandler for Suspend {
     }
 }
 
-/// Has Ctrl+Z say why it does not stop a program that hosts.
+/// Makes Ctrl+Z say why it does not stop a program that hosts.
 pub(crate) fn keep_awake<H: Helper>(editor: &mut Editor<H, InputHistory>, shared: &Arc<Shared>) {
     let awake = Awake { shared: Arc::clone(shared) };
     editor.bind_sequence(KeyEvent::ctrl('Z'), EventHandler::Conditional(Box::new(awake)));
@@ -82,8 +81,8 @@ impl ConditionalEventHandler for Awake {
     }
 }
 
-/// Enter hands the line over and clears it; the editor goes on, so that nothing typed ahead is lost
-/// or echoed. The message appears above the prompt when it comes back from the server's log.
+/// Enter hands the line over and clears it; the editor keeps running, so that what is typed ahead is neither lost nor
+/// echoed. The message appears above the prompt when it comes back from the server's log.
 struct Enter {
     shared: Arc<Shared>,
     typed: Sender<Typed>,
@@ -103,8 +102,8 @@ impl Enter {
         if looked_back || tired {
             self.shared.restart();
         }
-        // When the queue is full the editor waits here. An error says that the session has ended,
-        // and the editor will.
+        // When the queue is full, the editor waits here. An error means that the session has ended, and the editor will
+        // end too.
         let _ = self.typed.blocking_send(Typed::Line(line.to_owned()));
     }
 }
@@ -119,7 +118,7 @@ impl ConditionalEventHandler for Enter {
             Mode::Waiting => return Some(Cmd::Noop),
         }
         if command::secretive(line).is_some() {
-            // The line may need a password, which is asked for by the thread that runs the editor.
+            // The line may need a password, which the thread that runs the editor asks for.
             return Some(Cmd::AcceptLine);
         }
         if line.len() > limits::MESSAGE_BYTES_MAX {
@@ -128,7 +127,7 @@ impl ConditionalEventHandler for Enter {
                 line.len(),
                 limits::MESSAGE_BYTES_MAX
             );
-            // Below the line, however long it is: above it would be off the screen.
+            // Printed below the line, however long that is: above it would be off the screen.
             self.shared.complain(line, text);
             return Some(Cmd::Repaint);
         }
@@ -137,10 +136,10 @@ impl ConditionalEventHandler for Enter {
     }
 }
 
-/// The line with the name of the one who gets it, if it is a `/reply`: what is sent, and kept in the history, says to whom.
+/// Adds the recipient's name to a `/reply`, so that the sent line and the history say to whom it goes.
 fn addressed<'a>(line: &'a str, to: &str) -> Cow<'a, str> {
     match command::is_reply(line).then(|| command::parse(line)) {
-        Some(Ok(Input::Command(Command::Reply(text)))) if !to.is_empty() => {
+        Some(Ok(Input::Command(SlashCommand::Reply(text)))) if !to.is_empty() => {
             format!("/msg {to} {text}").into()
         }
         _ => line.into(),
@@ -158,9 +157,9 @@ enum Memory {
     File,
 }
 
-/// How long `line` may be remembered. A line with a login in it is not. As long as nobody is logged in a line that is no
-/// command leads nowhere, and may be a password that was typed in the wrong place. A command that there is not may be a
-/// login with a slip of the finger: no file has it.
+/// Returns how long `line` may be remembered. A line with a login in it is never remembered. While nobody is logged in,
+/// a line that is not a command may be a password typed in the wrong place. An unknown command may be a mistyped login,
+/// so it is not written to the file.
 fn memory_of(line: &str, speaker: Speaker) -> Memory {
     if line.trim().is_empty() || slash::lines(line).any(slash::reveals) {
         return Memory::None;
@@ -178,19 +177,19 @@ fn memory_of(line: &str, speaker: Speaker) -> Memory {
 struct Leaving(Mutex<Option<Instant>>);
 
 impl Leaving {
-    /// Ctrl+C is pressed. Says whether it was pressed just before.
+    /// Notes that Ctrl+C was pressed. Returns whether it was pressed just before.
     fn press(&self, now: Instant) -> bool {
         let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
         before.is_some_and(|before| now.duration_since(before) <= LEAVES_WITHIN)
     }
 
-    /// Something else is done.
+    /// Forgets Ctrl+C, because another key was used.
     fn forget(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
-/// Ctrl+C clears the line, which can be had back; pressed again shortly after, it leaves.
+/// Ctrl+C clears the line, which can be brought back; pressed again shortly after, it leaves.
 struct Interrupt {
     shared: Arc<Shared>,
     history: InputHistory,
@@ -198,9 +197,9 @@ struct Interrupt {
 }
 
 impl Interrupt {
-    /// Keeps the line for whoever did not mean to clear it. Says how to have it back.
+    /// Keeps the line in case the user did not mean to clear it. Returns how to bring it back.
     fn keep(&self, line: &str) -> &'static str {
-        // The editor keeps what it clears, in memory alone: also what may be a password in the wrong place.
+        // The editor keeps what it clears, but only in memory, even a possible password in the wrong place.
         if memory_of(line, self.shared.speaker()) == Memory::None {
             return "Ctrl+Y";
         }

@@ -1,5 +1,5 @@
-//! What the session and the editor's thread share: rows to print, the prompt, who types, what can
-//! be completed.
+//! The state that the session and the editor's thread share: rows to print, the prompt, who types, what can be
+//! completed.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,19 +8,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustyline::ExternalPrinter;
 
-use crate::spool::Spool;
+use crate::row_queue::RowQueue;
 use crate::view::{columns, height};
 
-/// Printed above the line to make the editor paint anew: up one row, and down again. It leaves no
-/// trace, and it ends as the editor wants a printed text to end.
+/// Printed above the line to make the editor repaint: up one row, and down again. It leaves no trace, and ends as the
+/// editor expects printed text to end.
 const RING: &str = "\x1b[A\n";
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Rows that the editor prints when it paints next.
-    pub(crate) spool: Spool,
-    /// Rows of the terminal that were printed, about; wraps around.
+    /// Rows that the editor prints at its next paint.
+    pub(crate) spool: RowQueue,
+    /// About how many terminal rows were printed; wraps around.
     printed: AtomicUsize,
     screen: Mutex<Screen>,
     bell: SyncSender<()>,
@@ -29,14 +29,14 @@ pub(crate) struct Shared {
 /// What the line is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Something to say or to do.
+    /// A message or a command.
     #[default]
     Line,
     /// The answer to a question.
     Answer,
     /// A password.
     Secret,
-    /// Nothing: what came of a password is not known yet.
+    /// Nothing: the verdict on a password is not known yet.
     Waiting,
 }
 
@@ -45,20 +45,20 @@ pub(crate) enum Mode {
 pub(crate) enum Speaker {
     /// Somebody who is logged in.
     LoggedIn,
-    /// Somebody who was, and may not have noticed.
+    /// Somebody who was logged in, and may not have noticed the log-out.
     LoggedOut,
-    /// Nobody has logged in yet: what is no command may be a password in the wrong place.
+    /// Nobody has logged in yet: a line that is not a command may be a password in the wrong place.
     Nobody,
 }
 
-/// What came of a command with a password.
+/// The outcome of a command with a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is done, or refused for another reason than the password.
     Settled,
-    /// The password is wrong, or can be none.
+    /// The password is wrong or invalid.
     PasswordRefused,
-    /// No new account can have this name; why was told.
+    /// No new account can have this name; the reason was shown.
     NameRefused,
 }
 
@@ -66,23 +66,23 @@ pub(crate) enum Verdict {
 #[derive(Debug, Default)]
 struct Screen {
     prompt: String,
-    /// Who types, as shown behind the line.
+    /// Who types, as shown after the line.
     typing: String,
     words: Words,
     mode: Mode,
-    /// What came of the last command with a password, until the editor has heard it.
+    /// The outcome of the last command with a password, until the editor has taken it.
     verdict: Option<Verdict>,
     /// Who is logged in; empty for nobody.
     account: String,
-    /// Somebody was logged in once.
+    /// Whether anybody was ever logged in.
     met: bool,
     /// Why a line cannot be sent, shown below it, and the length of that line in bytes.
     complaint: Option<(String, usize)>,
     /// Who wrote in private last; empty for nobody.
     correspondent: String,
-    /// Who gets a `/reply` in the line that is typed: whoever had written last when the line was begun.
+    /// Who gets a `/reply` in the line being typed: the person who had written last when the line was begun.
     addressee: String,
-    /// The prompt that stands is an old one, or the editor carries too much past.
+    /// Whether the shown prompt is outdated, or the editor has kept too many edits.
     stale: bool,
     leave: bool,
 }
@@ -97,8 +97,7 @@ pub(crate) struct Words {
 }
 
 impl Shared {
-    /// Starts the thread that rings through `printer`: printing blocks while the editor is at
-    /// something else.
+    /// Starts the thread that rings through `printer`, which blocks while the editor is busy.
     pub(crate) fn start(mut printer: impl ExternalPrinter + Send + 'static) -> std::io::Result<Arc<Self>> {
         let (bell, rings) = sync_channel(1);
         std::thread::Builder::new().name("doorbell".into()).spawn(move || {
@@ -116,7 +115,7 @@ impl Shared {
         self.screen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the editor paint soon. A ring that has not been answered yet is enough.
+    /// Makes the editor paint soon. One unanswered ring is enough.
     pub(crate) fn ring(&self) {
         match self.bell.try_send(()) {
             // Disconnected: the terminal is gone, and the editor will see that by itself.
@@ -133,7 +132,7 @@ impl Shared {
         self.ring();
     }
 
-    /// Rows of the terminal that were printed until now, about; wraps around.
+    /// Returns about how many terminal rows were printed so far; wraps around.
     pub(crate) fn printed(&self) -> usize {
         self.printed.load(Ordering::Relaxed)
     }
@@ -143,14 +142,14 @@ impl Shared {
         self.lock().complaint = Some((words, line.len()));
     }
 
-    /// Why `line` cannot be sent, if that was said.
+    /// Returns why `line` cannot be sent, if that was reported.
     pub(crate) fn complaint(&self, line: &str) -> Option<String> {
         let mut screen = self.lock();
         screen.complaint = screen.complaint.take().filter(|(_, length)| *length == line.len());
         screen.complaint.as_ref().map(|(words, _)| words.clone())
     }
 
-    /// Sets the prompt. It changes once the editor has a moment; the line being typed stays.
+    /// Sets the prompt. It changes as soon as the editor can restart; the line being typed stays.
     pub(crate) fn set_prompt(&self, prompt: &str) {
         let mut screen = self.lock();
         if screen.prompt == prompt {
@@ -162,20 +161,20 @@ impl Shared {
         self.ring();
     }
 
-    /// The prompt to show now; what stands from now on is no longer stale.
+    /// Returns the prompt to show now; the screen no longer counts as stale.
     pub(crate) fn begin(&self) -> String {
         let mut screen = self.lock();
         screen.stale = false;
         screen.prompt.clone()
     }
 
-    /// Makes the editor start afresh when it has a moment.
+    /// Makes the editor restart as soon as it can.
     pub(crate) fn restart(&self) {
         self.lock().stale = true;
         self.ring();
     }
 
-    /// Whether the editor has to start afresh.
+    /// Returns whether the editor has to restart.
     pub(crate) fn is_stale(&self) -> bool {
         self.lock().stale
     }
@@ -185,12 +184,12 @@ impl Shared {
         self.lock().mode = mode;
     }
 
-    /// What the line is for.
+    /// Returns what the line is for.
     pub(crate) fn mode(&self) -> Mode {
         self.lock().mode
     }
 
-    /// Says what came of the command with a password that is waited for.
+    /// Reports the outcome of the command with a password that the editor waits for.
     pub(crate) fn tell(&self, verdict: Verdict) {
         let mut screen = self.lock();
         screen.verdict = Some(verdict);
@@ -199,7 +198,7 @@ impl Shared {
         self.ring();
     }
 
-    /// What was told last, once.
+    /// Takes the last verdict.
     pub(crate) fn take_verdict(&self) -> Option<Verdict> {
         self.lock().verdict.take()
     }
@@ -208,7 +207,7 @@ impl Shared {
     pub(crate) fn set_account(&self, account: &str) {
         let mut screen = self.lock();
         if screen.account != account {
-            // Whoever wrote to another account gets no answer from this one.
+            // A reply must not go from this account to somebody who wrote to another one.
             screen.correspondent.clear();
             screen.addressee.clear();
         }
@@ -216,7 +215,7 @@ impl Shared {
         account.clone_into(&mut screen.account);
     }
 
-    /// Whom a line that is typed now is for.
+    /// Returns who types now.
     pub(crate) fn speaker(&self) -> Speaker {
         let screen = self.lock();
         match (screen.account.is_empty(), screen.met) {
@@ -226,7 +225,7 @@ impl Shared {
         }
     }
 
-    /// Who is logged in; empty for nobody.
+    /// Returns who is logged in; empty for nobody.
     pub(crate) fn account(&self) -> String {
         self.lock().account.clone()
     }
@@ -236,7 +235,8 @@ impl Shared {
         name.clone_into(&mut self.lock().correspondent);
     }
 
-    /// The line that is typed is now `line`. Its beginning fixes who gets a `/reply` in it: who writes later does not.
+    /// Notes that the line being typed is now `line`. When it is begun, the recipient of a `/reply` in it is fixed:
+    /// later writers do not change it.
     pub(crate) fn edited(&self, line: &str) {
         let mut screen = self.lock();
         if line.is_empty() {
@@ -246,12 +246,12 @@ impl Shared {
         }
     }
 
-    /// Who gets a `/reply` in the line that is typed; empty for nobody.
+    /// Returns who gets a `/reply` in the line being typed; empty for nobody.
     pub(crate) fn addressee(&self) -> String {
         self.lock().addressee.clone()
     }
 
-    /// Sets what is said of those who type.
+    /// Sets the text about who types.
     pub(crate) fn set_typing(&self, typing: &str) {
         let mut screen = self.lock();
         if screen.typing == typing {
@@ -262,7 +262,7 @@ impl Shared {
         self.ring();
     }
 
-    /// What is said of those who type.
+    /// Returns the text about who types.
     pub(crate) fn typing(&self) -> String {
         self.lock().typing.clone()
     }
@@ -272,7 +272,7 @@ impl Shared {
         self.lock().words = words;
     }
 
-    /// What can be completed.
+    /// Returns what can be completed.
     pub(crate) fn words(&self) -> Words {
         self.lock().words.clone()
     }
@@ -283,7 +283,7 @@ impl Shared {
         self.ring();
     }
 
-    /// Whether the editor has to end.
+    /// Returns whether the editor has to end.
     pub(crate) fn is_leaving(&self) -> bool {
         self.lock().leave
     }

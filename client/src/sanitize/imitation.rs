@@ -1,24 +1,24 @@
-//! Text that looks like the start of a line: of another one's message, or of the program.
+//! Text that looks like the start of somebody else's message, or of a line of the program.
 //!
-//! A long line is wrapped by the terminal, at a place that nobody here knows for sure: widths differ between terminals, and
-//! windows are resized. So any character of a message may come to stand in the first column. What would pass for the
-//! start of a line there is given a row of its own with a blank before it, which no line begins with. That holds at any
-//! width: the row begins with the blank, and the text behind it is not at its start.
+//! The terminal wraps a long line, at a place that we cannot know for sure: widths differ between terminals, and
+//! windows are resized. So any character of a message may end up in the first column. Text that could pass for the
+//! start of a line there gets a row of its own with a blank before it, since lines never begin with a blank. That holds
+//! at any width: the row begins with the blank, and the text after it is not at its start.
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::lines::COLUMNS_MIN;
+use super::COLUMNS_MIN;
 
-/// More characters than a name has; what is longer is none.
+/// No name is longer than this.
 const NAME_MAX: usize = 40;
 /// Characters of a time of day.
 const CLOCK: usize = 5;
-/// Signs in the mark of a line of the program.
+/// Characters in the mark of a line of the program.
 const MARK: usize = 3;
 
-/// `line`, which is clean, in pieces that each begin a row and that the terminal may wrap. The row begins with `taken`
-/// columns of something else; with none, the line is a further one of its text. `is_name`: whether a word is somebody's
-/// name.
+/// Splits the clean `line` into pieces that each begin a row and that the terminal may wrap. The row begins with
+/// `taken` columns of something else; 0 means that this is not the first line of its text. `is_name`: whether a word is
+/// somebody's name.
 pub(super) fn pieces(line: &str, taken: usize, is_name: &dyn Fn(&str) -> bool) -> Vec<String> {
     let chars: Vec<(usize, char)> = line.char_indices().collect();
     let mut pieces = Vec::new();
@@ -32,7 +32,7 @@ pub(super) fn pieces(line: &str, taken: usize, is_name: &dyn Fn(&str) -> bool) -
         let rest = &chars[nth..];
         let last = nth.checked_sub(1).and_then(|nth| chars.get(nth)).map(|(_, c)| *c);
         let run = if *at > 0 || taken > 0 { run_of_mark(rest, last) } else { 0 };
-        // Nearer to its start a row is not wrapped: no terminal is so narrow.
+        // A row is not wrapped any nearer to its start: terminals are not that narrow.
         let far = column >= COLUMNS_MIN && (is_time(rest, is_name) || is_end_of_mark(rest));
         if far || run > 0 && column + run > COLUMNS_MIN {
             pieces.push(std::mem::take(&mut before) + &line[from..*at]);
@@ -45,19 +45,20 @@ pub(super) fn pieces(line: &str, taken: usize, is_name: &dyn Fn(&str) -> bool) -
     pieces
 }
 
-/// Whether a line begins with a time of day, whatever is behind it, or with a mark of the program.
+/// Returns whether a line begins with a time of day, whatever follows, or with a mark of the program.
 fn begins_like_one(chars: &[(usize, char)]) -> bool {
     let is_timed = is_clock(chars) && chars.get(CLOCK).is_some_and(|(_, c)| is_space(*c));
     is_timed || run_of_mark(chars, None) > 0
 }
 
-/// Whether this is a time of day, as far as its looks go: `12:00`, `l2:O0`, or in wide digits.
+/// Returns whether this looks like a time of day: `12:00`, `l2:O0`, or in wide digits.
 fn is_clock(chars: &[(usize, char)]) -> bool {
     let c = |nth: usize| chars.get(nth).map(|(_, c)| *c);
     c(2).is_some_and(is_like_a_colon) && [0, 1, 3, 4].iter().all(|nth| c(*nth).is_some_and(is_like_a_digit))
 }
 
-/// Whether this is how a message or a line about an entry begins: a time, and a name, a room or the mark of the program.
+/// Returns whether this looks like the beginning of a message or of a line about an entry: a time, and a name, a room
+/// or the mark of the program.
 fn is_time(chars: &[(usize, char)], is_name: &dyn Fn(&str) -> bool) -> bool {
     if !is_clock(chars) || !chars.get(CLOCK).is_some_and(|(_, c)| is_space(*c)) {
         return false;
@@ -70,8 +71,8 @@ fn is_time(chars: &[(usize, char)], is_name: &dyn Fn(&str) -> bool) -> bool {
     word.starts_with(['*', '[', '<']) || gap == 2 || is_name(&word) || is_name(name)
 }
 
-/// The length of the run of signs that begins here and that ends like the mark of a line of the program; 0 if there is
-/// none. Several exclamation marks behind a word are none: people write them.
+/// Returns the length of the run of signs that begins here and ends like the program's mark, or 0 if there is none.
+/// Several exclamation marks after a word do not count: people write them.
 fn run_of_mark(chars: &[(usize, char)], last: Option<char>) -> usize {
     let Some(first) = chars.first().map(|(_, c)| plain(*c)) else { return 0 };
     let begins = match first {
@@ -86,7 +87,7 @@ fn run_of_mark(chars: &[(usize, char)], last: Option<char>) -> usize {
     if run >= MARK && chars.get(run).is_some_and(|(_, c)| is_space(*c)) { run } else { 0 }
 }
 
-/// Whether the last stars of a run stand here, where a long run may have been wrapped.
+/// Returns whether the last stars of a run are here, where a long run may have been wrapped.
 fn is_end_of_mark(chars: &[(usize, char)]) -> bool {
     let c = |nth: usize| chars.get(nth).map(|(_, c)| plain(*c));
     (0..MARK).all(|nth| c(nth) == Some('*')) && c(MARK).is_some_and(is_space)
@@ -109,7 +110,7 @@ fn is_like_a_colon(c: char) -> bool {
         )
 }
 
-/// The character of ASCII that looks the same, where it is a form of it (UAX #15) or one of the usual likenesses.
+/// Returns the ASCII character that looks the same, if `c` is a form of it (UAX #15) or one of the usual lookalikes.
 fn plain(c: char) -> char {
     if c.is_ascii() {
         return c;
@@ -132,7 +133,7 @@ mod tests {
         pieces(line, taken, &|word| matches!(word, "bob" | "ana"))
     }
 
-    /// Far enough from the start of its row to come to stand at the start of another.
+    /// Text after this is far enough from the start of its row to end up at the start of another.
     const FAR: &str = "abcdefghijklmnopqrst";
 
     #[test]
@@ -190,11 +191,11 @@ mod tests {
         assert_eq!(cut(&line, 12).concat().replace("  ", " "), line.replace("  ", " "));
     }
 
-    /// A row of stars is a password or a rule: it is not taken apart.
+    /// A row of stars is a masked password or a rule, so it is not split.
     #[test]
     fn a_run_of_stars_is_moved_whole() {
         assert_eq!(cut(&format!("{FAR} ******** ok"), 0), [format!("{FAR} "), " ******** ok".into()]);
-        // But for a long one, whose end could come to stand at the start of a row.
+        // A long one is split, since its end could end up at the start of a row.
         let stars = "*".repeat(79);
         assert_eq!(
             cut(&format!("{FAR} {stars}*** you"), 0),

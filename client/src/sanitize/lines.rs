@@ -1,18 +1,15 @@
-//! A text as lines that the terminal wraps by itself, so that what is copied from it is what was written.
+//! Turns a text into lines that the terminal wraps itself, so that copied text is what was written.
 
-use super::{clean, imitation, width};
-
-/// No terminal is narrower; one that is shows what it can.
-pub(super) const COLUMNS_MIN: usize = 20;
+use super::{COLUMNS_MIN, clean, imitation, width};
 
 /// How much room a text has.
 #[derive(Clone, Copy)]
 pub(crate) struct Space<'a> {
     /// Columns of the terminal.
     pub(crate) columns: usize,
-    /// Columns of the first row that are taken already.
+    /// Columns of the first row that are already taken.
     pub(crate) taken: usize,
-    /// Rows of the terminal at most; what is beyond is counted, not shown.
+    /// The most rows to show; further ones are counted, not shown.
     pub(crate) rows: usize,
     /// Whether a word is somebody's name.
     pub(crate) is_name: &'a dyn Fn(&str) -> bool,
@@ -21,16 +18,16 @@ pub(crate) struct Space<'a> {
 /// A text, ready to be shown.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lines {
-    /// Clean lines, each to begin at the start of a row. The first stands behind what is taken there.
+    /// Clean lines, each of which begins a row. The first comes after the taken columns.
     pub(crate) lines: Vec<String>,
-    /// Rows of the terminal that they take, about.
+    /// About how many terminal rows they take.
     pub(crate) height: usize,
     /// Rows that were left out.
     pub(crate) hidden: usize,
 }
 
-/// `text` in `space`. None of the lines is indented but those that would pass for the start of somebody else's
-/// ([`imitation`]): they have a blank before them.
+/// Lays out `text` in `space`. Only lines that could pass for the start of somebody else's line ([`imitation`]) are
+/// indented, by a blank.
 pub(crate) fn lines(text: &str, space: &Space<'_>) -> Lines {
     let columns = space.columns.max(COLUMNS_MIN);
     let mut out = Lines::default();
@@ -57,7 +54,7 @@ pub(crate) fn lines(text: &str, space: &Space<'_>) -> Lines {
     out
 }
 
-/// How many bytes of `line` take at most so many columns.
+/// Returns how many bytes of `line` fit into `columns`.
 fn fitting(line: &str, columns: usize) -> usize {
     let mut used = 0;
     for (at, c) in line.char_indices() {

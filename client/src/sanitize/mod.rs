@@ -1,9 +1,7 @@
-//! The one sanitiser: every text that comes from elsewhere passes here before it reaches a
-//! terminal.
+//! The one sanitiser: every text from elsewhere passes through here before it reaches a terminal.
 //!
-//! What comes out holds printable characters only, and those that a script needs between its letters. It cannot move
-//! the cursor, turn the direction of the text, set a title, ask the terminal a question, or pass for a line of another
-//! kind.
+//! The result holds only printable characters, and those that a script needs between its letters. It cannot move the
+//! cursor, reverse the direction of the text, set a title, query the terminal, or pass for a line of another kind.
 
 mod imitation;
 mod lines;
@@ -15,21 +13,23 @@ use lanchat_model::is_hidden;
 use unicode_width::UnicodeWidthChar;
 
 pub(crate) use lines::{Lines, Space, lines};
-use spelling::Place;
+use spelling::TextContext;
 
-/// Marks on one character that are shown; more of them is an attack on the lines above and below.
-/// Written languages need at most four.
+/// How many marks on one character are shown; more would be an attack on the lines above and below. Written languages
+/// need at most four.
 const MARKS_MAX: usize = 4;
-/// What a tab becomes.
+/// The replacement for a tab.
 const TAB: &str = "    ";
+/// No terminal is narrower; one that is shows what it can.
+const COLUMNS_MIN: usize = 20;
 
-/// `text` on one line: newlines too are made visible.
+/// Returns `text` on one line: newlines are made visible too.
 pub(crate) fn one_line(text: &str) -> String {
     clean(text)
 }
 
-/// A line of JSON as the same value in characters that a terminal only shows: in strings, what is not printable is
-/// written as `\uXXXX` (RFC 8259 §7); a carriage return between two values is a space.
+/// Returns a line of JSON as the same value in characters that a terminal merely shows: unprintable characters in
+/// strings become `\uXXXX` (RFC 8259 §7), and a carriage return between two values becomes a space.
 pub(crate) fn json(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for c in line.chars() {
@@ -46,8 +46,8 @@ pub(crate) fn json(line: &str) -> String {
     out
 }
 
-/// What of a text can be sent: without the escape sequences of a terminal (ECMA-48 §5.4), as coloured output has them,
-/// and without controls other than tabs and newlines. Each kind of line end is a newline.
+/// Returns the part of a text that can be sent: without terminal escape sequences (ECMA-48 §5.4), which coloured output
+/// has, and without controls other than tabs and newlines. Every kind of line end becomes a newline.
 pub(crate) fn sendable(text: &str) -> String {
     if !text.contains(|c: char| c.is_control() && c != '\n' && c != '\t') {
         return text.to_owned();
@@ -66,7 +66,7 @@ pub(crate) fn sendable(text: &str) -> String {
     out
 }
 
-/// Reads past the rest of an escape sequence; what is none costs its first character at most.
+/// Skips the rest of an escape sequence. If it is not one, at most its first character is lost.
 fn skip_sequence(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     match chars.next_if(|c| matches!(c, ' '..='~')) {
         Some('[') => {
@@ -80,31 +80,31 @@ fn skip_sequence(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     }
 }
 
-/// A stranger's text inside a line of the program: clean, and in quotation marks.
+/// Returns a stranger's text for a line of the program: clean, and in quotation marks.
 pub(crate) fn quoted(text: &str) -> String {
     lanchat_client::quoted(&clean(text))
 }
 
-/// Columns that `text` takes on a terminal that adds up its characters.
+/// Returns the columns that `text` takes on a terminal that adds up its characters.
 pub(crate) fn width(text: &str) -> usize {
     text.chars().map(width_of).sum()
 }
 
-/// Columns that a character takes there.
+/// Returns the columns that a character takes on such a terminal.
 fn width_of(c: char) -> usize {
     c.width().unwrap_or(0)
 }
 
-/// Columns that clean `text` takes on any terminal, at most.
+/// Returns the most columns that clean `text` takes on any terminal.
 pub(crate) fn width_at_most(text: &str) -> usize {
     text.chars().map(columns_at_most).sum()
 }
 
-/// Columns that a character takes on any terminal, at most: they do not agree.
+/// Returns the most columns that a character takes on any terminal: they disagree.
 ///
-/// A mark may be shown beside its letter, what is ambiguous in East Asia (UAX #11) is wide in some places, and what is
-/// new in Unicode has the width of an emoji or of a square, depending on whose tables are older. Letters that are
-/// ambiguous (Greek, Cyrillic) are wide on terminals of legacy encodings alone, and count as narrow.
+/// A mark may be shown next to its letter. East Asian ambiguous characters (UAX #11) are wide in some places. New
+/// Unicode characters have the width of an emoji or of a replacement square, depending on the age of the tables.
+/// Ambiguous letters (Greek, Cyrillic) are wide only on terminals with legacy encodings, and count as narrow.
 pub(crate) fn columns_at_most(c: char) -> usize {
     match c {
         ' '..='~' => 1,
@@ -115,11 +115,11 @@ pub(crate) fn columns_at_most(c: char) -> usize {
     }
 }
 
-/// Makes visible all that is not, but for what belongs to the spelling of the characters around it.
+/// Makes invisible characters visible, except those that belong to the spelling of the characters around them.
 fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut marks = 0;
-    let mut place = Place::default();
+    let mut place = TextContext::default();
     for (at, c) in text.char_indices() {
         match c {
             '\t' => out.push_str(TAB),
@@ -129,7 +129,7 @@ fn clean(text: &str) -> String {
                     place.step(c);
                     continue;
                 }
-                // One more of the same changes nothing that is seen.
+                // Repeating it does not change what is seen.
                 false if place.is_behind(c) => continue,
                 false => push_escape(c, &mut out),
             },
@@ -140,7 +140,7 @@ fn clean(text: &str) -> String {
                     continue;
                 }
                 if place.is_start() {
-                    // A mark needs something of its own text to sit on.
+                    // A mark needs a character of its own text to sit on.
                     out.push('\u{25cc}');
                     place.step('\u{25cc}');
                 }
@@ -152,7 +152,7 @@ fn clean(text: &str) -> String {
         }
         marks = 0;
         match is_hidden(c) {
-            // Its escape stands there.
+            // The character's escape was written.
             true => place.step('}'),
             false => place.step(c),
         }

@@ -1,9 +1,10 @@
-//! Characters that show nothing and yet belong to how a language is written, where they stand between the letters or signs
-//! that use them: joiners (UAX #31 §2.3.1), variation selectors (Unicode §23.4), and the tags of a flag (UTS #51 ED-14a).
+//! Invisible characters that nevertheless belong to the spelling of a language, if they come between the letters or
+//! signs that use them: joiners (UAX #31 §2.3.1), variation selectors (Unicode §23.4), and the tags of a flag (UTS #51
+//! ED-14a).
 //!
-//! Persian separates the parts of a word by U+200C, Sinhala and Malayalam choose between forms by U+200D, a family of
-//! emoji is tied by it, and a name in Japanese may need one glyph of several. Anywhere else such a character only makes
-//! two texts look the same that are not.
+//! Persian separates the parts of a word by U+200C. Sinhala and Malayalam choose between forms by U+200D, which also
+//! joins a family of emoji. A Japanese name may need one glyph of several. Anywhere else such a character only makes
+//! two different texts look the same.
 
 use unicode_normalization::char::canonical_combining_class;
 use unicode_script::{Script, UnicodeScript};
@@ -12,26 +13,26 @@ const NON_JOINER: char = '\u{200c}';
 const JOINER: char = '\u{200d}';
 /// Begins the flags that are spelled with tags.
 const BLACK_FLAG: char = '\u{1f3f4}';
-/// Ends them.
+/// Ends such a flag.
 const CANCEL_TAG: char = '\u{e007f}';
-/// The letters of such a flag: a country of two, and a part of it of up to four (`gbwls`).
+/// How many letters such a flag has: two for a country, and up to four for a part of it (`gbwls`).
 const FLAG_LETTERS: std::ops::RangeInclusive<usize> = 3..=6;
-/// The combining class of a virama, the sign that takes the vowel from a letter (UAX #44).
+/// The combining class of a virama, the sign that removes a letter's vowel (UAX #44).
 const VIRAMA: u8 = 9;
 
-/// A place in a text, by what stands before it.
+/// A place in a text, described by what comes before it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(super) struct TextContext {
     /// The character right before it.
     last: Option<char>,
-    /// The last one that is no selector.
+    /// The last character that is not a selector.
     base: Option<char>,
-    /// The last one with a script of its own: marks and joiners take that of their letter.
+    /// The last character with a script of its own: marks and joiners take their letter's script.
     letter: Option<char>,
 }
 
-impl Place {
-    /// The place behind one more character.
+impl TextContext {
+    /// Moves past one more character.
     pub(super) fn step(&mut self, c: char) {
         self.last = Some(c);
         if !is_selector(c) {
@@ -42,17 +43,17 @@ impl Place {
         }
     }
 
-    /// Whether nothing stands before it.
+    /// Returns whether nothing comes before it.
     pub(super) fn is_start(&self) -> bool {
         self.last.is_none()
     }
 
-    /// Whether `c` stands right before it.
+    /// Returns whether `c` comes right before it.
     pub(super) fn is_behind(&self, c: char) -> bool {
         self.last == Some(c)
     }
 
-    /// Whether `c`, which shows nothing, belongs here, with `rest` behind it.
+    /// Returns whether the invisible `c` belongs here, with `rest` after it.
     pub(super) fn takes(&self, c: char, rest: &str) -> bool {
         let Some(last) = self.last else { return c == JOINER && rest.starts_with(is_cursive) };
         if matches!(last, JOINER | NON_JOINER) {
@@ -65,7 +66,7 @@ impl Place {
             '\u{fe00}'..='\u{fe0d}' => has_standard_variants(last),
             '\u{e0100}'..='\u{e01ef}' => last.script() == Script::Han,
             '\u{180b}'..='\u{180f}' => last.script() == Script::Mongolian,
-            // A tag behind a tag was looked at together with the first one.
+            // A tag after a tag was checked together with the first one.
             '\u{e0020}'..=CANCEL_TAG => {
                 last == BLACK_FLAG && is_flag(c, rest) || is_tag(last) && last != CANCEL_TAG
             }
@@ -75,14 +76,14 @@ impl Place {
 
     fn takes_joiner(&self, last: char, rest: &str) -> bool {
         let emoji = self.base.is_some_and(is_symbol) && rest.starts_with(is_symbol);
-        // Bengali has it before the virama, the others behind it.
+        // Bengali has the joiner before the virama, the others after it.
         let indic =
             is_virama(last) || !last.is_ascii() && last.is_alphabetic() && rest.starts_with(is_virama);
         emoji || indic || self.letter.is_some_and(is_cursive) || rest.starts_with(is_cursive)
     }
 }
 
-/// Whether `c` is of a script whose letters are joined to their neighbours.
+/// Returns whether `c` belongs to a script whose letters join their neighbours.
 fn is_cursive(c: char) -> bool {
     matches!(
         c.script(),
@@ -114,19 +115,19 @@ fn is_tag(c: char) -> bool {
     matches!(c, '\u{e0020}'..=CANCEL_TAG)
 }
 
-/// Whether `first` and what follows it name a place, to its end.
+/// Returns whether `first` and what follows spell a whole place name with its end tag.
 fn is_flag(first: char, rest: &str) -> bool {
     let is_letter = |c: char| matches!(c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}');
     let letters = rest.chars().take(*FLAG_LETTERS.end()).take_while(|c| is_letter(*c)).count();
     is_letter(first) && FLAG_LETTERS.contains(&(letters + 1)) && rest.chars().nth(letters) == Some(CANCEL_TAG)
 }
 
-/// Roughly the emoji and the signs that they are made of.
+/// Returns whether `c` is, roughly, an emoji or a sign that emoji are made of.
 pub(super) fn is_symbol(c: char) -> bool {
     matches!(c, '\u{203c}'..='\u{3299}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// Roughly what the list of standardised variants has, besides emoji.
+/// Returns whether `c` is, roughly, in the list of standardised variants, apart from emoji.
 fn has_standard_variants(c: char) -> bool {
     let script = matches!(c.script(), Script::Han | Script::Myanmar | Script::Phags_Pa | Script::Manichaean);
     script || is_symbol(c) || matches!(c, '0' | '\u{ff01}'..='\u{ff1f}')
@@ -141,7 +142,7 @@ mod tests {
         for text in [
             "می\u{200c}روم و نامه\u{200c}ها",        // Persian: I go, letters
             "ه\u{200d} ۱۴۰۳",                        // Arabic: the year of the Hijra
-            "کتاب\u{64f}\u{200c}ها",                 // behind a vowel sign
+            "کتاب\u{64f}\u{200c}ها",                 // after a vowel sign
             "ශ\u{dca}\u{200d}රී ලංකා",                 // Sinhala: Sri Lanka
             "ന\u{d4d}\u{200d}റെ",                    // Malayalam
             "র\u{200d}\u{9cd}যাম",                    // Bengali

@@ -1,5 +1,4 @@
-//! What the user sees of what the server says: frames in, rows of text out. No terminal, no
-//! network, no waiting.
+//! Turns frames into what the user sees: frames in, rows of text out. No terminal, no network, no waiting.
 
 mod clock;
 mod line;
@@ -14,7 +13,7 @@ use lanchat_protocol::{Entry, Message, Presence, PresenceState, RoomState, Serve
 
 use clock::Clock;
 pub(crate) use line::{Line, weight};
-use style::{Block, Head};
+use style::{Block, LineHead};
 pub(crate) use style::{Medium, clip, columns, height, paragraphs, prompt, sentence, size};
 use timeline::Timeline;
 
@@ -24,9 +23,9 @@ const MESSAGE_ROWS_MAX: usize = 20;
 /// How much of a long message is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// As much as of one that arrives.
+    /// As much as when it arrives.
     Clipped,
-    /// So many rows: its share of a page that would be too long.
+    /// This many rows: its share of a page that would be too long.
     Share(usize),
     /// All of it: the user asked for it.
     Whole,
@@ -37,7 +36,7 @@ impl Cut {
         match self {
             Self::Clipped => MESSAGE_ROWS_MAX,
             Self::Share(rows) => rows,
-            // As many lines as a message can have here; one of a server that takes longer ones is cut there.
+            // As many rows as a message can have here. A message from a server that allows longer ones is cut at that.
             Self::Whole => limits::MESSAGE_BYTES_MAX,
         }
     }
@@ -48,60 +47,60 @@ impl Cut {
 pub(crate) struct Shown {
     /// The rows, without their newlines.
     pub(crate) rows: Vec<String>,
-    /// Whether the user is meant.
+    /// Whether the message is meant for the user.
     pub(crate) bell: bool,
 }
 
-/// What is known of the log of a room.
+/// What is known about the log of a room.
 #[derive(Debug)]
 struct Log {
-    /// What was seen before this session. What is new starts behind it.
+    /// The last entry seen before this session. New entries start after it.
     mark: Seq,
-    /// What there was when delivery started. What is behind it happens now.
+    /// The head when delivery started. Later entries are live.
     head: Seq,
     /// Whether "new since" was said, or need not be.
     ruled: bool,
 }
 
-/// The state that showing needs: whose eyes, which room, which day.
+/// The state needed to show lines: which user, which room, which day.
 #[derive(Debug)]
 pub(crate) struct View {
     medium: Medium,
     clock: Clock,
-    /// The own account, empty before login.
+    /// The user's account, empty before login.
     own: String,
     /// The room that plain text goes to; none before login.
     current: Option<RoomRef>,
-    /// The own rooms; at most [`limits::ROOMS_PER_ACCOUNT_MAX`].
+    /// The user's rooms; at most [`limits::ROOMS_PER_ACCOUNT_MAX`].
     logs: BTreeMap<RoomRef, Log>,
-    /// What was shown last, by its numbers.
+    /// The lines shown last, by number.
     timeline: Timeline,
-    /// What others do; at most [`limits::MEMBERS_PAGE_MAX`], others are taken for new each time.
+    /// The presence of others; at most [`limits::MEMBERS_PAGE_MAX`]. Further people count as new each time.
     people: BTreeMap<String, PresenceState>,
-    /// Who else there is, whatever they do; at most [`limits::MEMBERS_PAGE_MAX`].
+    /// Other people known by name, whatever their presence; at most [`limits::MEMBERS_PAGE_MAX`].
     known: BTreeSet<String>,
 }
 
 impl View {
-    /// A view for `medium`, in local time.
+    /// Makes a view for `medium`, in local time.
     pub(crate) fn new(medium: Medium) -> Self {
         let (own, current, logs, timeline, people, known) = Default::default();
         Self { medium, clock: Clock::local(), own, current, logs, timeline, people, known }
     }
 
-    /// Follows the computer into another time zone; what to say of it.
+    /// Follows the computer into another time zone, and returns what to say about it.
     pub(crate) fn follow_zone(&mut self) -> Option<String> {
         self.clock
             .follow(std::time::Instant::now())
             .map(|zone| format!("Times are those of {zone} from here on."))
     }
 
-    /// Sets whose eyes these are.
+    /// Sets the user's account.
     pub(crate) fn set_own(&mut self, name: &str) {
         self.own = name.to_owned();
     }
 
-    /// Whose eyes these are; empty before login.
+    /// Returns the user's account; empty before login.
     pub(crate) fn own(&self) -> &str {
         &self.own
     }
@@ -111,22 +110,22 @@ impl View {
         self.current = Some(room.clone());
     }
 
-    /// The current room; none before login.
+    /// Returns the current room; none before login.
     pub(crate) fn current(&self) -> Option<&RoomRef> {
         self.current.as_ref()
     }
 
-    /// Whether `room` is the current one.
+    /// Returns whether `room` is the current one.
     pub(crate) fn is_current(&self, room: &RoomRef) -> bool {
         self.current() == Some(room)
     }
 
-    /// The rooms that are delivered.
+    /// Returns the rooms that are delivered.
     pub(crate) fn rooms(&self) -> impl Iterator<Item = &RoomRef> {
         self.logs.keys()
     }
 
-    /// The people heard of, some perhaps twice.
+    /// Returns the known people, some perhaps twice.
     pub(crate) fn people(&self) -> impl Iterator<Item = &str> {
         self.people.keys().chain(&self.known).map(String::as_str)
     }
@@ -139,13 +138,12 @@ impl View {
         }
     }
 
-    /// Whether `room` is delivered.
+    /// Returns whether `room` is delivered.
     pub(crate) fn has(&self, room: &RoomRef) -> bool {
         self.logs.contains_key(room)
     }
 
-    /// Delivery of `room` starts or goes on. With `again`, the user has seen what was delivered
-    /// before.
+    /// Notes that delivery of `room` starts or continues. With `again`, the user has seen the entries delivered before.
     pub(crate) fn open(&mut self, room: &RoomState, again: bool) {
         let Ok(name) = RoomRef::existing(&room.room) else { return };
         if self.logs.len() >= limits::ROOMS_PER_ACCOUNT_MAX && !self.has(&name) {
@@ -155,18 +153,18 @@ impl View {
         self.logs.insert(name, Log { mark: room.mark, head: room.head, ruled });
     }
 
-    /// Somebody opened `room` for us: what comes is news from its first entry on.
+    /// Notes that somebody else opened `room`: all of its entries are new.
     pub(crate) fn open_live(&mut self, room: &RoomState) {
         self.open(&RoomState { mark: Seq::ZERO, head: Seq::ZERO, ..room.clone() }, true);
     }
 
-    /// Delivery of `room` has ended.
+    /// Notes that delivery of `room` has ended.
     pub(crate) fn close(&mut self, room: &RoomRef) {
         self.logs.remove(room);
         self.timeline.forget(room);
     }
 
-    /// What was shown of `room`, or of all rooms, has other numbers now.
+    /// Forgets the numbers of the shown lines of `room`, or of all rooms, because they have changed.
     pub(crate) fn renumber(&mut self, room: Option<&RoomRef>) {
         match room {
             Some(room) => self.timeline.forget(room),
@@ -174,7 +172,7 @@ impl View {
         }
     }
 
-    /// Nobody is logged in any more.
+    /// Forgets everything of the account, because nobody is logged in any more.
     pub(crate) fn forget(&mut self) {
         self.own.clear();
         self.current = None;
@@ -195,22 +193,22 @@ impl View {
         self.people.insert(name.to_owned(), state)
     }
 
-    /// A line of the program.
+    /// Makes a line of the program.
     pub(crate) fn notice(&self, text: &str) -> Vec<String> {
         self.medium.notice(text)
     }
 
-    /// The line between what was said in the room before and in the current one.
+    /// Makes the divider between the lines of the previous room and those of the current one.
     pub(crate) fn divider(&self) -> Vec<String> {
         self.current().map(|room| self.medium.divider(&room.to_string())).unwrap_or_default()
     }
 
-    /// What went wrong and what to do.
+    /// Makes a line that says what went wrong and what to do.
     pub(crate) fn error(&self, text: &str) -> Vec<String> {
         self.medium.error(text)
     }
 
-    /// An entry that was delivered: a message, or somebody who entered or left.
+    /// Shows a delivered entry: a message, or somebody entering or leaving.
     pub(crate) fn entry(&mut self, frame: &ServerFrame) -> Shown {
         let Some(line) = Line::of(frame) else { return Shown::default() };
         let (room, seq, ts) = (&line.room, line.entry.seq(), line.entry.ts());
@@ -218,7 +216,7 @@ impl View {
             Some(log) => (seq <= log.head, seq <= log.mark),
             None => (false, false),
         };
-        // Context is for the room that the user looks at; of the others only what is new counts.
+        // Context is shown only for the current room; in other rooms only new entries count.
         if seen && !self.is_current(room) {
             return Shown::default();
         }
@@ -264,13 +262,13 @@ impl View {
 
     fn message(&self, message: &Message, room: &RoomRef, cut: Cut) -> Block {
         let private = room.is_private();
-        // Private ones always say where they are.
+        // Private lines always name their chat.
         let place = match (private, self.is_current(room)) {
             (true, _) => format!("[private {room}]"),
             (false, true) => String::new(),
             (false, false) => format!("[{room}]"),
         };
-        let head = Head {
+        let head = LineHead {
             time: &self.clock.minute(&message.ts),
             place: &place,
             private,
@@ -279,22 +277,22 @@ impl View {
             own: message.username == self.own,
             mention: self.is_named(message),
         };
-        // With its room, so that it can be typed later and elsewhere too.
+        // The command names the room, so that it also works later and in another room.
         let rest = format!("/show {room} {}", message.seq);
         self.medium.message(&head, &message.message, cut.rows(), &rest, &|name| self.is_somebody(name))
     }
 
-    /// Whether somebody of this name is known to be here.
+    /// Returns whether a person of this name is known.
     fn is_somebody(&self, name: &str) -> bool {
         name == self.own || self.people.contains_key(name) || self.known.contains(name)
     }
 
-    /// Whether somebody else names the user.
+    /// Returns whether somebody else names the user.
     fn is_named(&self, message: &Message) -> bool {
         message.username != self.own && mentions(&message.message, &self.own)
     }
 
-    /// Whether a message is for the user: private, or with the own name in it.
+    /// Returns whether a message is meant for the user: private, or with the user's name in it.
     fn is_meant(&self, line: &Line<'_>) -> bool {
         match line.entry {
             Entry::Message(message) if message.username != self.own => {
@@ -304,10 +302,10 @@ impl View {
         }
     }
 
-    /// Somebody came, went, or is away. Nothing to show of oneself, or if nothing changed.
+    /// Shows that somebody came, went, or is away. Shows nothing about the user, or if nothing changed.
     pub(crate) fn presence(&mut self, presence: &Presence) -> Vec<String> {
         let before = self.meet(&presence.username, presence.state);
-        // Away again is away for another reason: the server tells changes only.
+        // Being away again means another reason: the server reports only changes.
         let repeated = before == Some(presence.state) && presence.state != PresenceState::Away;
         if presence.username == self.own || repeated {
             return Vec::new();
@@ -327,7 +325,7 @@ impl View {
     }
 }
 
-/// Whether `text` has `name` in it as a word.
+/// Returns whether `text` holds `name` as a word.
 fn mentions(text: &str, name: &str) -> bool {
     let of_a_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
     !name.is_empty()

@@ -1,4 +1,4 @@
-//! How lines look: what stands at their start, and in which style. Where they break is the terminal's business.
+//! How lines look: what is at their start, and in which style. The terminal decides where they break.
 
 use std::iter::once;
 
@@ -6,28 +6,28 @@ use lanchat_model::RoomRef;
 
 use crate::sanitize::{self, Lines, Space};
 
-/// Starts every line that the program says. A message starts with a digit and no account has an asterisk in its name; what
-/// in a text looks like this is never at the start of a row ([`sanitize::lines`]).
+/// Starts every line of the program. A message starts with a digit, and account names cannot hold an asterisk; text
+/// that looks like this is never at the start of a row ([`sanitize::lines`]).
 const NOTICE: &str = "***";
 /// Starts every line that says what went wrong, for the same reasons.
 const ERROR: &str = "!!!";
-/// A name longer than any that a server may give is cut: the line belongs to the text.
+/// A name longer than any valid one is cut: the line belongs to the text.
 const NAME_COLUMNS_MAX: usize = 40;
-/// A name in the prompt has so many columns at least.
+/// The least columns that a name has in the prompt.
 const NAME_COLUMNS_IN_PROMPT_MIN: usize = 6;
-/// Colours that are readable on light and on dark ground.
+/// Colours that are readable on light and on dark backgrounds.
 const NAME_COLOURS: [u8; 10] = [31, 32, 33, 34, 35, 36, 91, 92, 94, 95];
 
 /// Where the lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Medium {
-    /// A terminal, which wraps lines. What the program puts at the start of one has a style, and no text of others
-    /// ever has: so a row that only looks like the start of a line is known by its looks.
+    /// A terminal, which wraps lines. The program's start of a line has a style, which other people's text never has:
+    /// so a row that only imitates the start of a line can be told apart.
     Screen {
         /// Whether to use colours; without them the start of a line is bold.
         colour: bool,
     },
-    /// A terminal that wraps lines and can do nothing else.
+    /// A terminal that can only wrap lines.
     Dumb,
     /// A pipe: one line per message.
     Plain,
@@ -38,16 +38,16 @@ pub(crate) enum Medium {
 pub(crate) struct Block {
     /// Lines to print, without their newlines.
     pub(crate) rows: Vec<String>,
-    /// Rows of the terminal that they take, about.
+    /// About how many terminal rows they take.
     pub(crate) height: usize,
 }
 
-/// What stands before the text of a message.
+/// What comes before the text of a message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Head<'a> {
+pub(crate) struct LineHead<'a> {
     /// When it was said.
     pub(crate) time: &'a str,
-    /// The room that it is in, as it is shown; empty for the one that the user looks at.
+    /// Its room, as shown; empty for the current room.
     pub(crate) place: &'a str,
     /// Whether that room is a private one.
     pub(crate) private: bool,
@@ -55,7 +55,7 @@ pub(crate) struct Head<'a> {
     pub(crate) action: bool,
     /// Who said it.
     pub(crate) name: &'a str,
-    /// Whether that was the user.
+    /// Whether the user said it.
     pub(crate) own: bool,
     /// Whether the user is named in it.
     pub(crate) mention: bool,
@@ -65,14 +65,14 @@ pub(crate) struct Head<'a> {
 #[derive(Clone, Copy)]
 struct Style(&'static str, &'static str);
 
-/// Stands back.
+/// For text in the background.
 const FAINT: Style = Style("2", "");
 const NOTICE_MARK: Style = Style("1;36", "1");
 const ERROR_MARK: Style = Style("1;31", "1");
 const ERROR_TEXT: Style = Style("31", "");
 
 impl Medium {
-    /// A terminal, in colour unless the environment asks for none (<https://no-color.org>).
+    /// Returns a terminal, in colour unless the environment disables it (<https://no-color.org>).
     pub(crate) fn screen() -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self::Screen { colour: !refused }
@@ -86,28 +86,28 @@ impl Medium {
         }
     }
 
-    /// A line of the program: what happened, what to do.
+    /// Makes a line of the program: what happened, what to do.
     pub(crate) fn notice(self, text: &str) -> Vec<String> {
         self.lines("", (NOTICE, NOTICE_MARK), FAINT, text)
     }
 
-    /// A line of the program about an entry, with the time of it.
+    /// Makes a line of the program about an entry, with its time.
     pub(crate) fn notice_at(self, time: &str, text: &str) -> Vec<String> {
         self.lines(time, (NOTICE, NOTICE_MARK), FAINT, text)
     }
 
-    /// What went wrong and what to do.
+    /// Makes a line that says what went wrong and what to do.
     pub(crate) fn error(self, text: &str) -> Vec<String> {
         self.lines("", (ERROR, ERROR_MARK), ERROR_TEXT, text)
     }
 
-    /// What is said below the line that is being typed: its newlines stay, and so do its columns.
+    /// Makes the text below the line being typed. Its newlines and columns stay.
     pub(crate) fn below(self, text: &str) -> String {
         let rows = text.split('\n').map(|row| self.paint(ERROR_TEXT, &sanitize::one_line(row)));
         rows.collect::<Vec<_>>().join("\n")
     }
 
-    /// From here on it is another room: what comes without a room's name is in this one.
+    /// Makes the divider to another room: lines after it without a room's name are in this room.
     pub(crate) fn divider(self, room: &str) -> Vec<String> {
         match self {
             Self::Screen { .. } | Self::Dumb => {
@@ -127,10 +127,10 @@ impl Medium {
         heads.zip(lines).map(|(head, line)| head + &self.paint(style, &line)).collect()
     }
 
-    /// A message, in so many rows of the terminal at most. `rest` is what to type to see more.
+    /// Lays out a message in a bounded number of terminal rows. `rest` is what to type to see more.
     pub(crate) fn message(
         self,
-        head: &Head<'_>,
+        head: &LineHead<'_>,
         text: &str,
         rows: usize,
         rest: &str,
@@ -158,9 +158,9 @@ impl Medium {
         }
     }
 
-    /// What stands before the text, and its columns.
-    fn head(self, head: &Head<'_>) -> (String, usize) {
-        let Head { time, place, private, action, name, own, mention } = *head;
+    /// Returns what comes before the text, and its columns.
+    fn head(self, head: &LineHead<'_>) -> (String, usize) {
+        let LineHead { time, place, private, action, name, own, mention } = *head;
         let (before, after) = if action { ("* ", " ") } else { ("", "  ") };
         let name = clip(name);
         let gap = if place.is_empty() { "" } else { " " };
@@ -180,7 +180,7 @@ impl Medium {
     }
 }
 
-/// `text` with a style (ECMA-48 §8.3.117), which ends with it.
+/// Returns `text` in a style (ECMA-48 §8.3.117) that ends with it.
 fn painted(code: &str, text: &str) -> String {
     match code.is_empty() || text.is_empty() {
         true => text.to_owned(),
@@ -188,7 +188,8 @@ fn painted(code: &str, text: &str) -> String {
     }
 }
 
-/// The colour of an account's name, the same one each time; the own name stands out, and so does who names the user.
+/// Returns the colour of an account's name, always the same one. The user's own name stands out, and so do people who
+/// name the user.
 fn name_code(name: &str, own: bool, mention: bool) -> String {
     let code = NAME_COLOURS[colour_index(name)];
     match (own, mention) {
@@ -198,13 +199,14 @@ fn name_code(name: &str, own: bool, mention: bool) -> String {
     }
 }
 
-/// Lines of text for a terminal that no editor owns: clean, and no text of others at the start of one.
+/// Returns lines of text for a terminal without an editor: clean, and without other people's text at the start of a
+/// row.
 pub(crate) fn paragraphs(text: &str) -> Vec<String> {
     let space = Space { columns: columns(), taken: 0, rows: usize::MAX, is_name: &|_| false };
     text.lines().flat_map(|line| sanitize::lines(line, &space).lines).collect()
 }
 
-/// A name from elsewhere, clean and not wider than a name is on any terminal.
+/// Returns a foreign name, sanitised and cut to the width of the longest name.
 pub(crate) fn clip(name: &str) -> String {
     let clean = sanitize::one_line(name);
     let mut columns = 0;
@@ -218,7 +220,7 @@ pub(crate) fn clip(name: &str) -> String {
     }
 }
 
-/// Rows of the terminal that a printed line takes, about.
+/// Returns about how many terminal rows a printed line takes.
 pub(crate) fn height(row: &str, columns: usize) -> usize {
     let mut parts = row.split('\x1b');
     let plain = parts.next().map(sanitize::width).unwrap_or_default();
@@ -226,7 +228,7 @@ pub(crate) fn height(row: &str, columns: usize) -> usize {
     (plain + styled.sum::<usize>()).div_ceil(columns.max(1)).max(1)
 }
 
-/// The prompt: whose line it is, and where it goes. Names share it with the line, also on a narrow terminal.
+/// Returns the prompt: whose line it is, and where it goes. Names leave room for the line, even on a narrow terminal.
 pub(crate) fn prompt(account: &str, room: &RoomRef, columns: usize) -> String {
     let most = (columns / 4).max(NAME_COLUMNS_IN_PROMPT_MIN);
     let way = if room.is_private() { "to" } else { "in" };
@@ -234,7 +236,7 @@ pub(crate) fn prompt(account: &str, room: &RoomRef, columns: usize) -> String {
     format!("{account} {way} {room}> ")
 }
 
-/// The start of a clean text, in so many characters at most.
+/// Returns the start of a clean text, at most `most` characters.
 fn shorten(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),
@@ -242,7 +244,8 @@ fn shorten(text: &str, most: usize) -> String {
     }
 }
 
-/// A text as a sentence: its first letter large, and a stop at its end. None behind a command, which may be copied.
+/// Returns a text as a sentence: with a capital letter and a full stop. A command at its end gets no stop, since it may
+/// be copied.
 pub(crate) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
@@ -259,12 +262,12 @@ fn colour_index(name: &str) -> usize {
     hash as usize % NAME_COLOURS.len()
 }
 
-/// Columns of the terminal; it may change at any time.
+/// Returns the columns of the terminal, which may change at any time.
 pub(crate) fn columns() -> usize {
     size().0
 }
 
-/// Columns and rows of the terminal; 80 and 24 where it does not tell.
+/// Returns the columns and rows of the terminal, or 80 and 24 if it does not tell.
 pub(crate) fn size() -> (usize, usize) {
     terminal_size::terminal_size().map_or((80, 24), |(columns, rows)| (columns.0.into(), rows.0.into()))
 }
@@ -276,18 +279,18 @@ mod tests {
     const BARE: Medium = Medium::Screen { colour: false };
     const COLOUR: Medium = Medium::Screen { colour: true };
 
-    fn head(name: &str) -> Head<'_> {
-        Head { time: "10:00", place: "", private: false, action: false, name, own: false, mention: false }
+    fn head(name: &str) -> LineHead<'_> {
+        LineHead { time: "10:00", place: "", private: false, action: false, name, own: false, mention: false }
     }
 
-    fn message(medium: Medium, head: &Head<'_>, text: &str) -> Vec<String> {
+    fn message(medium: Medium, head: &LineHead<'_>, text: &str) -> Vec<String> {
         medium.message(head, text, 20, "/history", &|name| name == "bob").rows
     }
 
     #[test]
     fn a_name_keeps_its_colour_and_no_colour_means_none() {
         assert_eq!(message(COLOUR, &head("ana"), "hi"), message(COLOUR, &head("ana"), "hi"));
-        assert!(message(COLOUR, &Head { own: true, ..head("ana") }, "hi")[0].contains("\x1b[1;"));
+        assert!(message(COLOUR, &LineHead { own: true, ..head("ana") }, "hi")[0].contains("\x1b[1;"));
         assert_eq!(message(BARE, &head("ana"), "hi"), ["\x1b[1m10:00 ana\x1b[0m  hi"]);
         assert_eq!(message(Medium::Plain, &head("ana"), "hi"), ["10:00 ana  hi"]);
     }
@@ -295,17 +298,17 @@ mod tests {
     #[test]
     fn whoever_names_the_user_is_marked_without_a_change_to_what_is_copied() {
         for medium in [BARE, COLOUR] {
-            let marked = message(medium, &Head { mention: true, ..head("bob") }, "ana?");
+            let marked = message(medium, &LineHead { mention: true, ..head("bob") }, "ana?");
             assert!(marked[0].contains("7m10:00") && marked[0].ends_with("  ana?"), "{marked:?}");
             assert_eq!((height(&marked[0], 15), height(&marked[0], 14)), (1, 2), "it has 15 columns");
         }
         assert_eq!(
-            message(Medium::Plain, &Head { mention: true, ..head("bob") }, "ana?"),
+            message(Medium::Plain, &LineHead { mention: true, ..head("bob") }, "ana?"),
             ["10:00 bob  ana?"]
         );
     }
 
-    /// Whatever it is that a text looks like: it has no style, and what it looks like has one.
+    /// Text that imitates a line never has a style, and real lines always have one.
     #[test]
     fn a_start_of_a_line_has_a_style_and_text_never_has() {
         for medium in [BARE, COLOUR] {
@@ -372,7 +375,7 @@ mod tests {
         }
     }
 
-    /// A server calls itself as it likes; its name must not reach the first column of a row.
+    /// A server can choose any name, but the name must not reach the first column of a row.
     #[test]
     fn a_stranger_in_a_line_of_the_program_forges_no_other() {
         for forged in ["*** Your link says: verified", "12:00 bob  hi"] {

@@ -1,4 +1,4 @@
-//! Advertises a server on all interfaces that it may be found through.
+//! Advertises a server on every interface through which it may be found.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,39 +15,25 @@ use crate::interfaces::{Interface, on_each};
 use crate::link::{Link, buffer};
 use crate::records::Records;
 use crate::responder::{Heard, Responder};
+use crate::service::Service;
 
-/// A goodbye is sent a second time after this, in case the first one got lost.
+/// After this, a goodbye is sent a second time, in case the first one got lost.
 const SECOND_GOODBYE: Duration = Duration::from_millis(120);
-/// How long a socket rests that the system had an error for.
+/// How long a socket is left alone after the system reported an error on it.
 const ERROR_WAIT: Duration = Duration::from_millis(100);
-
-/// What is advertised.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Service {
-    /// What the instance is called: one label of at most 63 bytes, which may hold dots and spaces (RFC 6763 §4.1.1).
-    pub instance: String,
-    /// The first label of the name of the host.
-    pub host: String,
-    /// The port of the server.
-    pub port: u16,
-    /// Keys and values; a pair over 254 bytes is left out.
-    pub txt: Vec<(String, String)>,
-    /// How long its name may be contested, on each interface, before it is announced and kept whoever else has it. Zero: from
-    /// the beginning.
-    pub patience: Duration,
-}
 
 /// Why advertising ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// It was told to stop, and has said goodbye.
     Stopped,
-    /// Somebody else has the name. What was announced is withdrawn.
+    /// Somebody else has the name. The announcement is withdrawn.
     NameTaken,
 }
 
-/// Advertises until `stop`, on every interface and with every address that `admits` admits, those that come later
-/// included. Memory does not depend on what others send. Where no socket can be had it says so in the log and tries again.
+/// Advertises until `stop`, on every interface and with every address that `admits` accepts, including those that
+/// appear later. Memory use does not depend on what others send. If it cannot open a socket, it logs that and tries
+/// again.
 pub async fn advertise(
     service: Service,
     admits: impl Fn(&str, IpAddr) -> bool,
@@ -64,11 +50,11 @@ pub async fn advertise(
                     let records = Records::new(&service, interface.addresses.clone());
                     let responder = Responder::new(records, is_there_again, service.patience, Instant::now());
                     if respond(responder, link, &interface, &ending).await {
-                        // Somebody else said so already.
+                        // Another task has reported the conflict already.
                         let _ = sender.try_send(());
                     }
                 }
-                // It is tried again and again, and said once.
+                // Retried for ever, but logged once.
                 Err(error) if is_there_again => {
                     debug!(%error, interface = %interface.name, "still cannot advertise the server there");
                 }
@@ -89,7 +75,7 @@ pub async fn advertise(
     ended
 }
 
-/// Responds on one interface. Whether it ended because somebody else has the name.
+/// Responds on one interface. Returns whether it ended because somebody else has the name.
 async fn respond(
     mut responder: Responder,
     mut link: Link,
@@ -99,7 +85,7 @@ async fn respond(
     let (mut buffer, mut told) = (buffer(), false);
     let contested = loop {
         let now = Instant::now();
-        // Before the next message is read: a flood must not keep what is due from being said.
+        // Before the next message is read: a flood must not delay what is due.
         if responder.due().is_some_and(|due| due <= now) {
             if let Some(bytes) = responder.next(now) {
                 link.multicast(&bytes).await;
@@ -125,7 +111,7 @@ async fn respond(
             },
             Err(_) => sleep(ERROR_WAIT).await,
         }
-        // In a flood there is always one more, and each takes time to be read.
+        // In a flood there is always another message, and each takes time to read.
         yield_now().await;
     };
     if let Some(goodbye) = responder.goodbye() {
@@ -134,7 +120,7 @@ async fn respond(
             sleep(SECOND_GOODBYE).await;
             link.multicast(&goodbye).await;
         };
-        // A link that takes nothing keeps no server from stopping.
+        // A link that takes nothing must not keep the server from stopping.
         let _ = timeout(limits::WITHDRAW_MAX, twice).await;
     }
     contested

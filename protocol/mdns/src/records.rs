@@ -1,4 +1,4 @@
-//! The records of one server on one interface, and which of them a message is about.
+//! The records of one server on one interface, and the selection of those that a message is about.
 
 use std::net::IpAddr;
 
@@ -6,37 +6,37 @@ use lanchat_model::limits;
 use simple_dns::rdata::{A, AAAA, NSEC, PTR, RData, SRV, TXT};
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 
-use crate::Service;
 use crate::message::{instance_of, named, record, service_type};
+use crate::service::Service;
 
-/// Some of the records, as bits.
+/// A set of the records, as bits.
 pub(crate) type Set = u8;
 
 pub(crate) const NONE: Set = 0;
-/// Which instances of the service there are.
+/// The instances of the service.
 pub(crate) const PTR_SET: Set = 1;
-/// Which services there are (RFC 6763 §9).
+/// The services on the network (RFC 6763 §9).
 pub(crate) const META: Set = 1 << 1;
 pub(crate) const SRV_SET: Set = 1 << 2;
 pub(crate) const TXT_SET: Set = 1 << 3;
 pub(crate) const A_SET: Set = 1 << 4;
 pub(crate) const AAAA_SET: Set = 1 << 5;
-/// That the instance has no other records (RFC 6762 §6.1).
+/// The statement that the instance has no other records (RFC 6762 §6.1).
 pub(crate) const NSEC_INSTANCE: Set = 1 << 6;
-/// That the host has no other records.
+/// The statement that the host has no other records.
 pub(crate) const NSEC_HOST: Set = 1 << 7;
-/// What an announcement tells.
+/// The records in an announcement.
 pub(crate) const ALL: Set = PTR_SET | SRV_SET | TXT_SET | A_SET | AAAA_SET;
-/// What other hosts have records of as well; the rest is this host's alone.
+/// Names for which other hosts have records as well; the rest are this host's alone.
 pub(crate) const SHARED: Set = PTR_SET | META;
 
-/// Lifetimes in seconds: of what names a host, and of the rest (RFC 6762 §10).
+/// Lifetimes in seconds: for records that name a host, and for the rest (RFC 6762 §10).
 const HOST_TTL: u32 = 120;
 const OTHER_TTL: u32 = 4500;
-/// The longest that whoever is no multicast DNS itself may keep an answer (RFC 6762 §6.7).
+/// The longest that a plain DNS resolver may keep an answer (RFC 6762 §6.7).
 const LEGACY_TTL: u32 = 10;
 
-/// What a server says of itself on one interface.
+/// What a server says about itself on one interface.
 pub(crate) struct Records {
     meta: Name<'static>,
     service: Name<'static>,
@@ -48,11 +48,11 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// The records of `service` at these addresses.
+    /// Returns the records of `service` at these addresses.
     pub(crate) fn new(service: &Service, addresses: Vec<IpAddr>) -> Self {
         let mut txt = TXT::new();
         for (key, value) in &service.txt {
-            // A pair over 255 bytes is no attribute (RFC 6763 §6.1), and nobody could read it.
+            // A pair over 255 bytes is not a valid attribute (RFC 6763 §6.1), and nobody could read it.
             let _ = txt.add_attribute(key, Some(value.as_bytes()));
         }
         Self {
@@ -66,7 +66,7 @@ impl Records {
         }
     }
 
-    /// What the questions of a message ask for.
+    /// Returns the records that the questions of a message ask for.
     pub(crate) fn asked(&self, packet: &Packet<'_>) -> Set {
         let about = packet.questions.iter().filter(|question| is_internet(question.qclass));
         about.fold(NONE, |set, question| set | self.asked_by(question))
@@ -93,7 +93,7 @@ impl Records {
         }
     }
 
-    /// Those of `set` that there are on this interface.
+    /// Returns the part of `set` that exists on this interface.
     fn present(&self, set: Set) -> Set {
         let without = |is_there: bool, bit: Set| if is_there { NONE } else { bit };
         let v4 = without(self.addresses.iter().any(IpAddr::is_ipv4), A_SET);
@@ -101,7 +101,8 @@ impl Records {
         set & !(v4 | v6)
     }
 
-    /// What of `asked` whoever sent a query knows already, for at least half of its lifetime (RFC 6762 §7.1).
+    /// Returns the part of `asked` that the sender of a query knows already, with at least half of its lifetime left
+    /// (RFC 6762 §7.1).
     pub(crate) fn known(&self, packet: &Packet<'_>, asked: Set) -> Set {
         let is_known = |ours: &ResourceRecord<'_>| {
             packet.answers.iter().any(|theirs| theirs == ours && theirs.ttl >= ours.ttl / 2)
@@ -110,7 +111,7 @@ impl Records {
             .fold(NONE, |known, bit| if self.of(bit).iter().all(is_known) { known | bit } else { known })
     }
 
-    /// What goes along with an answer, so that nobody has to ask again (RFC 6763 §12).
+    /// Returns the additional records for an answer, so that nobody has to ask again (RFC 6763 §12).
     pub(crate) fn beside(&self, set: Set) -> Set {
         let beside = if set & PTR_SET != 0 {
             SRV_SET | TXT_SET | A_SET | AAAA_SET | NSEC_HOST
@@ -124,7 +125,7 @@ impl Records {
         self.present(beside) & !set
     }
 
-    /// The records of a set.
+    /// Returns the records of a set.
     fn of(&self, set: Set) -> Vec<ResourceRecord<'static>> {
         bits(set).flat_map(|bit| self.of_one(bit)).collect()
     }
@@ -169,7 +170,7 @@ impl Records {
         }
     }
 
-    /// A response with these answers and what goes along.
+    /// Returns a response with these answers and their additional records.
     pub(crate) fn response(&self, set: Set) -> Vec<u8> {
         let mut packet = reply(0);
         packet.answers = self.of(set);
@@ -177,7 +178,7 @@ impl Records {
         bytes(&packet)
     }
 
-    /// The answer to somebody who asks from a port of their own, as to any other DNS (RFC 6762 §6.7).
+    /// Returns the answer to a sender that asks from a port of its own, as plain DNS would get it (RFC 6762 §6.7).
     pub(crate) fn legacy_response(&self, query: &Packet<'_>, set: Set) -> Vec<u8> {
         let mut packet = reply(query.id());
         let about = query.questions.iter().filter(|question| self.asked_by(question) != NONE);
@@ -192,7 +193,7 @@ impl Records {
         bytes(&packet)
     }
 
-    /// Asks whether somebody else has the name (RFC 6762 §8.1).
+    /// Returns a probe, which asks whether somebody else has the name (RFC 6762 §8.1).
     pub(crate) fn probe(&self) -> Vec<u8> {
         let mut packet = Packet::new_query(0);
         let (any, class) = (QTYPE::ANY, QCLASS::CLASS(CLASS::IN));
@@ -202,7 +203,7 @@ impl Records {
         bytes(&packet)
     }
 
-    /// Says that all is gone (RFC 6762 §10.1).
+    /// Returns a message that withdraws all records (RFC 6762 §10.1).
     pub(crate) fn goodbye(&self) -> Vec<u8> {
         let mut packet = reply(0);
         packet.answers = self.of(ALL);
@@ -210,10 +211,10 @@ impl Records {
         bytes(&packet)
     }
 
-    /// Whether a response says that somebody else has the name: with other data for it (RFC 6762 §9).
+    /// Returns whether a response shows that somebody else has the name, by other data for it (RFC 6762 §9).
     pub(crate) fn is_contested_by(&self, response: &Packet<'_>) -> bool {
         let sections = [&response.answers, &response.name_servers, &response.additional_records];
-        // Made once: there may be very many of theirs.
+        // Made once, since the response may hold very many records.
         let ours = self.of(SRV_SET | TXT_SET);
         let differs = |theirs: &ResourceRecord<'_>| {
             let kind = theirs.rdata.type_code();
@@ -223,7 +224,7 @@ impl Records {
         sections.into_iter().flatten().filter(about_us).any(differs)
     }
 
-    /// Whether somebody who asks for the same name at the same time goes first (RFC 6762 §8.2).
+    /// Returns whether the sender of a simultaneous probe for the same name wins (RFC 6762 §8.2).
     pub(crate) fn yields_to(&self, probe: &Packet<'_>) -> bool {
         let theirs = probe.name_servers.iter().filter(|record| record.name == self.instance);
         let theirs = sorted(theirs.cloned().map(ResourceRecord::into_owned).collect());
@@ -231,7 +232,7 @@ impl Records {
     }
 }
 
-/// Classes, types and data of records in the order of RFC 6762 §8.2.
+/// Returns the classes, types and data of records in the order of RFC 6762 §8.2.
 fn sorted(records: Vec<ResourceRecord<'static>>) -> Vec<(u16, Vec<u8>)> {
     let mut keys: Vec<(u16, Vec<u8>)> = records
         .into_iter()
@@ -266,7 +267,7 @@ fn reply(id: u16) -> Packet<'static> {
     packet
 }
 
-/// A message as it is sent. Ours are short, and made of names that fit.
+/// Serialises a message. It cannot fail: our messages are short, and their names fit.
 fn bytes(packet: &Packet<'_>) -> Vec<u8> {
     packet.build_bytes_vec_compressed().unwrap_or_default()
 }

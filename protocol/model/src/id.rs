@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::hex;
+
 macro_rules! row_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -12,7 +14,7 @@ macro_rules! row_id {
 }
 
 row_id! {
-    /// An account, inside one server. Never on the wire: peers know accounts by name.
+    /// An account, inside one server. Never on the wire, where accounts go by name.
     AccountId
 }
 row_id! {
@@ -20,12 +22,12 @@ row_id! {
     DeviceId
 }
 row_id! {
-    /// A room, inside one server. Never on the wire: peers know rooms by name.
+    /// A room, inside one server. Never on the wire, where rooms go by name.
     RoomId
 }
 
 impl RoomId {
-    /// No room: stores give theirs numbers from 0 on.
+    /// No room: a store numbers its rooms from 0.
     pub const NONE: Self = Self(-1);
 }
 
@@ -41,12 +43,12 @@ macro_rules! wide_id {
         pub struct $name([u8; 16]);
 
         impl $name {
-            /// The id made of these bytes, most significant first.
+            /// Returns the id made of these bytes, most significant first.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
             }
 
-            /// The bytes, most significant first.
+            /// Returns the bytes, most significant first.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
             }
@@ -56,13 +58,13 @@ macro_rules! wide_id {
             type Err = BadId;
 
             fn from_str(text: &str) -> Result<Self, BadId> {
-                parse_hex(text).map(Self)
+                hex::parse(text).map(Self).ok_or(BadId)
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(&self.0, f)
+                hex::write(&self.0, f)
             }
         }
 
@@ -75,47 +77,15 @@ macro_rules! wide_id {
 }
 
 wide_id! {
-    /// The id that a client gives to a post, and keeps for every resend of it (PROTOCOL §6).
+    /// The id that a client gives to a post, and reuses for every resend of it (PROTOCOL §6).
     ///
-    /// Time-ordered (UUIDv7) by advice, so that the index that finds resends stays local; any 128-bit value works.
+    /// UUIDv7, which is time-ordered, is recommended: it keeps accesses to the index that finds resends local. Any
+    /// 128-bit value works.
     ClientId
 }
 wide_id! {
-    /// The id of a server: made once, with its key, and carried in its certificate and its advert.
+    /// The id of a server: made once, together with its key, and carried in its certificate and its advert.
     ServerId
-}
-
-/// Exactly 32 lower-case hex digits: one spelling per id, so that an echo is the text that was sent.
-fn parse_hex(text: &str) -> Result<[u8; 16], BadId> {
-    let digits = text.as_bytes();
-    if digits.len() != 32 {
-        return Err(BadId);
-    }
-    let mut bytes = [0; 16];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
-    Ok(bytes)
-}
-
-/// The inverse of [`parse_hex`], in one piece: each message that is stored, delivered or acknowledged has an id, and a
-/// call of the formatter for each byte was a fifteenth of what the server does for it.
-fn write_hex(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [0; 32];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 0xf)];
-    }
-    f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
-}
-
-fn nibble(digit: u8) -> Result<u8, BadId> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(BadId),
-    }
 }
 
 #[cfg(test)]

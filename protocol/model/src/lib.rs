@@ -1,8 +1,9 @@
 //! The nouns of lanchat: ids, names, rooms, sequence numbers, texts and limits.
 //!
-//! Values of these types are valid by construction: a name that exists has been parsed. This crate knows
-//! no wire, no clock, no store and nothing else of ours, so that every other crate can depend on it.
+//! Values of these types are valid by construction: a name that exists has been parsed. This crate has no wire, clock
+//! or store and depends on no other crate of the project, so that all of them can depend on it.
 
+pub mod hex;
 mod id;
 mod integer;
 mod invisible;

@@ -1,5 +1,5 @@
-//! Tells where to look: the sessions of this server, and the other servers over its store. The one place that does, so that
-//! nothing is told here that another server is not told too.
+//! Tells the sessions of this server, and the other servers over its store, where to look. Only this module does, so
+//! that other servers are always told too.
 
 use std::slice;
 use std::sync::Arc;
@@ -9,16 +9,14 @@ use lanchat_model::{AccountId, DeviceId, RoomId, Seq};
 use crate::bus::{Bus, Devices, Hint};
 use crate::entry::Entry;
 use crate::event::LogoutReason;
-use crate::port::Store;
-use crate::registry::{Registry, SessionId};
-use crate::typing::TypingBoard;
-use crate::writing::Writing;
+use crate::registry::Registry;
+use crate::session_id::SessionId;
 
-/// Tells this server and the others. Cheap to clone.
+/// Sends hints to this server's sessions and to the other servers. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Announcer {
     pub(crate) registry: Arc<Registry>,
-    bus: Arc<dyn Bus>,
+    pub(crate) bus: Arc<dyn Bus>,
 }
 
 impl Announcer {
@@ -26,14 +24,14 @@ impl Announcer {
         Self { registry, bus }
     }
 
-    /// Tells everybody where to look. What there is to see is there already.
+    /// Tells everybody where to look. What they will find is already stored.
     pub(crate) fn announce(&self, hint: &Hint) {
         self.tell(hint);
         self.bus.announce(hint);
     }
 
-    /// Shows entries of a room that were committed together to its readers, and tells the other servers how far the log goes.
-    /// How many readers were woken.
+    /// Shows a room's readers entries that were committed together, and tells the other servers the new head. Returns
+    /// how many readers were woken.
     pub(crate) fn grew(&self, room: RoomId, entries: &[Arc<Entry>]) -> usize {
         let woken = self.registry.room(room).map_or(0, |room| room.advance(entries));
         self.registry.trim_tails();
@@ -43,20 +41,20 @@ impl Announcer {
         woken
     }
 
-    /// As [`Announcer::grew`], of one entry that was committed by another way than the sequencer: that of a registration.
+    /// Like [`Announcer::grew`], for the one entry that the sequencer does not commit: that of a registration.
     pub(crate) fn shows(&self, entry: &Arc<Entry>) {
         self.grew(entry.room, slice::from_ref(entry));
     }
 
-    /// Lets go of what is in memory of an earlier entry that an entry which is shown has changed. Other servers let go of it by
-    /// reading the log anew.
+    /// Drops from memory an earlier entry that a newly shown entry has changed. Other servers drop it by rereading the
+    /// log.
     pub(crate) fn changed(&self, room: RoomId, target: Seq) {
         if let Some(room) = self.registry.room(room) {
             room.forget_up_to(target);
         }
     }
 
-    /// Ends the reading of a room by an account that left it, before anybody is shown what comes behind.
+    /// Stops an account that left a room from reading it, before anybody is shown the next entries.
     pub(crate) fn left(&self, room: RoomId, account: AccountId) {
         if let Some(room) = self.registry.room(room) {
             room.expel(account);
@@ -64,7 +62,7 @@ impl Announcer {
         self.announce(&Hint::Memberships { account });
     }
 
-    /// Ends the sessions of an account on some of its devices, on all servers, but for one session of this server.
+    /// Ends the sessions of an account on some of its devices, on all servers, except one session of this server.
     pub(crate) fn log_out(
         &self,
         account: AccountId,
@@ -82,7 +80,7 @@ impl Announcer {
     }
 
     /// Tells the sessions of this server.
-    fn tell(&self, hint: &Hint) {
+    pub(crate) fn tell(&self, hint: &Hint) {
         match hint {
             Hint::Grew { room, head } => {
                 if let Some(room) = self.registry.room(*room) {
@@ -97,30 +95,6 @@ impl Announcer {
                     room.wake_readers();
                 }
             }
-        }
-    }
-}
-
-/// Takes in what other servers say, and tells the sessions of this one. Ends with its task.
-pub(crate) async fn listen(
-    announcer: Announcer,
-    store: Arc<dyn Store>,
-    typing: Arc<TypingBoard>,
-    writing: Arc<Writing>,
-) {
-    loop {
-        let hint = announcer.bus.heard().await;
-        let is_news = match &hint {
-            Hint::Grew { .. } | Hint::Memberships { .. } | Hint::LoggedOut { .. } | Hint::Presence => true,
-            Hint::Typing { room, name } => typing.mark(*room, name.clone()),
-            Hint::Notice => {
-                // This server finds out by itself, and tells if it is so.
-                writing.note(&store.check_space().await);
-                false
-            }
-        };
-        if is_news {
-            announcer.tell(&hint);
         }
     }
 }

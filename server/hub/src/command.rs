@@ -1,11 +1,15 @@
-//! What a session may ask of the hub. No wire form: doors translate.
+//! What a session may ask of the hub, and how it is answered. This module has no wire form: doors translate.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lanchat_model::{
-    AccountName, AwayReason, ClientId, DisplayName, MessageText, Password, RoomName, RoomRef, Seq,
+    AccountName, AwayReason, ClientId, DisplayName, MessageText, Password, RoomName, RoomRef, Seq, Timestamp,
     TypedPassword,
 };
+
+use crate::entry::Entry;
+use crate::event::{PresenceState, RoomState};
 
 /// How a connection becomes a session.
 #[derive(Clone, Debug)]
@@ -14,33 +18,33 @@ pub enum Credentials {
     Register {
         /// The name to log in with.
         name: AccountName,
-        /// What to be called.
+        /// The display name.
         display_name: DisplayName,
-        /// The password to be. Checked behind the name.
+        /// The new password. It is checked after the name.
         password: TypedPassword,
-        /// What the device calls itself.
+        /// The device's label.
         device: Option<String>,
     },
     /// By password.
     Login {
         /// The account.
         name: AccountName,
-        /// The password as typed: not checked for length, so that a short one is simply wrong.
+        /// The password as typed. Its length is not checked, so a short password is simply wrong.
         password: TypedPassword,
-        /// What the device calls itself.
+        /// The device's label.
         device: Option<String>,
     },
-    /// By password each time, for a client that keeps no token and comes back often: on the device that it was on before, so
-    /// that its owner's other devices are not pushed out by it, and on a new one the first time.
+    /// By password each time, for a client that keeps no token and comes back often. It gets a new device the first
+    /// time and the same one later, so that it does not evict its owner's other devices.
     LoginAgain {
         /// The account.
         name: AccountName,
         /// The password as typed.
         password: TypedPassword,
-        /// What kind of client it is, in a word of the door: devices of one kind are none of another kind, and none of
+        /// The kind of client, named by the door. Each kind has its own devices, apart from those of
         /// [`Credentials::Login`].
         kind: &'static str,
-        /// What the device calls itself, the same each time.
+        /// The device's label, the same each time.
         device: String,
     },
     /// By the token of an earlier welcome.
@@ -53,17 +57,17 @@ pub enum Credentials {
 /// A message to be posted.
 #[derive(Clone, Debug)]
 pub struct Post {
-    /// Where. A private chat that is not there yet is opened.
+    /// The room. A private chat that does not exist yet is opened.
     pub room: RoomRef,
     /// Makes a resend idempotent.
     pub client_id: ClientId,
-    /// What.
+    /// The text.
     pub text: MessageText,
-    /// Whether the text is what the author does.
+    /// Whether the text describes what the author does.
     pub action: bool,
 }
 
-/// What a session asks.
+/// A request of a session.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Command {
@@ -71,74 +75,175 @@ pub enum Command {
     Logout,
     /// Change the password; other devices are logged out.
     ChangePassword {
-        /// The password as it is.
+        /// The current password.
         old: TypedPassword,
-        /// The password to be.
+        /// The new password.
         new: Password,
-        /// Whether the peer keeps the fresh token that the answer brings.
+        /// Whether the peer will keep the fresh token in the answer.
         renew: bool,
     },
     /// Start delivery.
     Attach {
         /// The epoch that the cursors belong to.
         epoch: Option<String>,
-        /// Per room the last seq that the client has.
+        /// The last `seq` that the client has of each room.
         cursors: BTreeMap<RoomRef, Seq>,
-        /// How many of the last entries to deliver of rooms without a cursor.
+        /// How many of the last entries to deliver for a room without a cursor.
         tail: u64,
     },
     /// Post a message. The answer is an [`Event::Ack`](crate::Event::Ack), later.
     Post(Post),
-    /// Say what this device has seen.
+    /// Set how far this device has seen a room.
     Mark {
-        /// Where.
+        /// The room.
         room: RoomRef,
         /// The last entry seen.
         seq: Seq,
     },
     /// Enter a group room.
     Join {
-        /// Which.
+        /// The room.
         room: RoomName,
         /// How many of the last entries to deliver.
         tail: u64,
     },
     /// Leave a group room.
     Leave {
-        /// Which.
+        /// The room.
         room: RoomName,
     },
     /// List the group rooms.
     Rooms,
-    /// List who is in a room, or who is online.
+    /// List the members of a room, or everybody who is online.
     Members {
-        /// Which room; everybody who is online if none.
+        /// The room; `None` for everybody who is online.
         room: Option<RoomRef>,
     },
     /// Read older entries.
     History {
-        /// Where.
+        /// The room.
         room: RoomRef,
-        /// Only before this position.
+        /// Only entries before this `seq`.
         before: Option<Seq>,
-        /// At most so many.
+        /// The largest number of entries.
         limit: usize,
     },
-    /// Be away.
+    /// Set the account away.
     Away {
-        /// Why.
+        /// The reason.
         reason: Option<AwayReason>,
     },
-    /// Be back.
+    /// Set the account back.
     Back,
     /// Ask about an account.
     Whois {
-        /// Whom.
+        /// The account's name.
         name: AccountName,
     },
-    /// Be typing.
+    /// Show that this account is typing.
     Typing {
-        /// Where.
+        /// The room.
         room: RoomRef,
     },
+}
+
+/// A row of the list of rooms.
+#[derive(Clone, Debug)]
+pub struct RoomSummary {
+    /// The room.
+    pub room: RoomRef,
+    /// How many accounts are in it.
+    pub members: u64,
+    /// How many of them are online or away.
+    pub online: u64,
+    /// Whether the asker is in it.
+    pub joined: bool,
+}
+
+/// A row of a list of members.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The account.
+    pub name: AccountName,
+    /// Its display name.
+    pub display_name: DisplayName,
+    /// Its presence.
+    pub state: PresenceState,
+}
+
+/// The answer to a command that has one at once. A closed list; doors match all of it.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// The password was changed.
+    PasswordChanged {
+        /// The only token of the device from now on, as text, if one was asked for.
+        token: Option<String>,
+    },
+    /// The session is over.
+    LoggedOut,
+    /// Delivery starts.
+    Attached {
+        /// The epoch of the server.
+        epoch: String,
+        /// Where delivery starts in each room.
+        rooms: Vec<RoomState>,
+    },
+    /// The draft was admitted: an [`Event::Ack`](crate::Event::Ack) or [`Event::Refused`](crate::Event::Refused) follows.
+    Admitted,
+    /// There is no answer.
+    Silent,
+    /// The room was entered.
+    Room(RoomState),
+    /// The group rooms.
+    Rooms(Vec<RoomSummary>),
+    /// The members of a room, or everybody who is online.
+    Members {
+        /// The room; `None` for everybody who is online.
+        room: Option<RoomRef>,
+        /// The members that fit on the page.
+        members: Vec<Member>,
+        /// How many there are.
+        total: u64,
+    },
+    /// Older entries.
+    History {
+        /// The room.
+        room: RoomRef,
+        /// The entries, oldest first.
+        entries: Vec<Arc<Entry>>,
+        /// Whether there are older ones.
+        more: bool,
+    },
+    /// An account's details.
+    Whois {
+        /// The account and its presence.
+        member: Member,
+        /// When it was made.
+        since: Timestamp,
+        /// Whether it may administer this server.
+        admin: bool,
+        /// How many sessions it has.
+        sessions: u64,
+    },
+}
+
+impl Reply {
+    /// Returns whether the session is over with it.
+    pub const fn ends_session(&self) -> bool {
+        match self {
+            Self::LoggedOut => true,
+            Self::Done
+            | Self::PasswordChanged { .. }
+            | Self::Attached { .. }
+            | Self::Admitted
+            | Self::Silent
+            | Self::Room(_)
+            | Self::Rooms(_)
+            | Self::Members { .. }
+            | Self::History { .. }
+            | Self::Whois { .. } => false,
+        }
+    }
 }

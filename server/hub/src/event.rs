@@ -1,4 +1,4 @@
-//! What the hub tells a session: answers, and what is delivered. No wire form: doors translate.
+//! What the hub tells a session by itself. This module has no wire form: doors translate.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,51 +9,51 @@ use crate::entry::{Entry, Run};
 use crate::error::Error;
 use crate::wire_form::{WireForms, WireVariant};
 
-/// What an account does.
+/// The presence of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PresenceState {
-    /// Has a session, or lost its last one a moment ago.
+    /// It has a session, or lost its last one a moment ago.
     Online,
-    /// Has a session and said that nobody sits at it.
+    /// It has a session, and has said that its owner is away.
     Away(Option<AwayReason>),
-    /// Has no session; last seen then.
+    /// It has no session; when it was last seen.
     Offline(Option<Timestamp>),
 }
 
 /// Why a device was logged out while it had a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogoutReason {
-    /// Another session of it said so.
+    /// Another session of the device logged it out.
     Elsewhere,
     /// The password was changed in another session.
     PasswordChanged,
-    /// A token was used that the device had replaced: somebody has a copy.
+    /// A token was used that the device had already replaced: somebody has a copy.
     TokenCopied,
-    /// The account logged in on more devices than it can have, and used all others later.
+    /// The account logged in on too many devices, and this one was the least recently used.
     TooManyDevices,
 }
 
-/// A room as one session has it.
+/// A room as one session sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomState {
-    /// Which.
+    /// The room.
     pub room: RoomRef,
-    /// The last position of its log.
+    /// Its head.
     pub head: Seq,
-    /// What this device has seen.
+    /// How far this device has seen it.
     pub mark: Seq,
-    /// Delivery starts behind it.
+    /// Delivery starts after this `seq`.
     pub from: Seq,
     /// How many accounts are in it.
     pub members: u64,
 }
 
-/// What a new session is told.
+/// What the hub tells a new session.
 #[derive(Clone, Debug)]
 pub struct Welcome {
     /// The account.
     pub name: AccountName,
-    /// What it is called.
+    /// Its display name.
     pub display_name: DisplayName,
     /// Whether it may administer this server.
     pub admin: bool,
@@ -61,146 +61,64 @@ pub struct Welcome {
     pub token: String,
     /// The epoch of the server.
     pub epoch: String,
-    /// Sessions now, this one included.
+    /// The number of sessions now, including this one.
     pub online: u64,
     /// The rooms that the account is in.
     pub rooms: Vec<RoomState>,
 }
 
-/// A line of the list of rooms.
-#[derive(Clone, Debug)]
-pub struct RoomSummary {
-    /// Which.
-    pub room: RoomRef,
-    /// How many accounts are in it.
-    pub members: u64,
-    /// How many of them are online or away.
-    pub online: u64,
-    /// Whether the asker is in it.
-    pub joined: bool,
-}
-
-/// A line of a list of members.
-#[derive(Clone, Debug)]
-pub struct Member {
-    /// The account.
-    pub name: AccountName,
-    /// What it is called.
-    pub display_name: DisplayName,
-    /// What it does.
-    pub state: PresenceState,
-}
-
-/// The answer to a command that has one at once. A closed list; doors match all of it.
-#[derive(Clone, Debug)]
-pub enum Reply {
-    /// Done.
-    Done,
-    /// The password is the new one.
-    PasswordChanged {
-        /// The only token of the device from now on, as text, if one was asked for.
-        token: Option<String>,
-    },
-    /// The session is over.
-    LoggedOut,
-    /// Delivery starts.
-    Attached {
-        /// The epoch of the server.
-        epoch: String,
-        /// Where delivery starts in each room.
-        rooms: Vec<RoomState>,
-    },
-    /// The draft was admitted: an [`Event::Ack`] or [`Event::Refused`] follows.
-    Admitted,
-    /// Nothing is to be said.
-    Silent,
-    /// The room was entered.
-    Room(RoomState),
-    /// The group rooms.
-    Rooms(Vec<RoomSummary>),
-    /// Who is in a room, or online.
-    Members {
-        /// Which room; none: everybody who is online.
-        room: Option<RoomRef>,
-        /// Those that fit the page.
-        members: Vec<Member>,
-        /// How many there are.
-        total: u64,
-    },
-    /// Older entries.
-    History {
-        /// Where.
-        room: RoomRef,
-        /// Oldest first.
-        entries: Vec<Arc<Entry>>,
-        /// Whether there are older ones.
-        more: bool,
-    },
-    /// About an account.
-    Whois {
-        /// The account and what it does.
-        member: Member,
-        /// When it was made.
-        since: Timestamp,
-        /// Whether it may administer this server.
-        admin: bool,
-        /// How many sessions it has.
-        sessions: u64,
-    },
-}
-
-/// Changes of presence: the same for all who read up to the same point, and most do.
+/// Changes of presence. They are the same for all sessions that read up to the same point, as most do.
 #[derive(Debug)]
 pub struct PresenceNews {
-    /// Who does what now, the latest change last.
+    /// Each account's new presence, the latest change last.
     pub changes: Vec<(AccountName, PresenceState)>,
-    /// Accounts that are online or away now.
+    /// The number of accounts that are online or away now.
     pub connected: u64,
     pub(crate) forms: WireForms,
 }
 
 impl PresenceNews {
-    /// Returns the news as bytes of one form. They are made at most once, and shared by all recipients that get the same
-    /// form; where the news has `limits::WIRE_FORMS_MAX` other forms, they are made for each.
+    /// Returns the news as bytes of one form. They are made at most once, and shared by all recipients of that form. If
+    /// the news has `limits::WIRE_FORMS_MAX` other forms, they are made for each recipient.
     pub fn wire_form(&self, of: &'static WireVariant, make: impl FnOnce() -> Vec<u8>) -> Cow<'_, [u8]> {
         self.forms.made_by(of, make)
     }
 }
 
-/// Which of the two members of a private chat somebody is: each sees it under the name of the other one. All members of a
+/// Which of the two members of a private chat somebody is: each sees the chat under the other's name. All members of a
 /// group room see the same, as `One`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// The one whose account is older.
+    /// The member with the older account.
     One,
-    /// The other one.
+    /// The other member.
     Other,
 }
 
-/// What holds for the whole server.
+/// A notice that holds for the whole server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The disk is full: reading goes on, nothing is taken.
+    /// The disk is full: reading continues, but posts are refused.
     ReadOnly,
-    /// Posts are taken.
+    /// Posts are accepted.
     Writable,
 }
 
-/// What is delivered to a session without being the answer to the command at hand. A closed list; doors match all of it.
+/// A delivery to a session that is not the answer to its current command. A closed list; doors match all of it.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Entries of a room that the session is attached to, all of a run.
+    /// A whole run of a room that the session is attached to.
     Run {
-        /// The room as this session sees it.
+        /// The room, as this session sees it.
         room: RoomRef,
-        /// From which side it sees it.
+        /// From which side the session sees it.
         side: Side,
         /// The entries.
         run: Arc<Run>,
     },
     /// An entry of a room that the session is attached to.
     Entry {
-        /// The room as this session sees it.
+        /// The room, as this session sees it.
         room: RoomRef,
         /// The entry.
         entry: Arc<Entry>,
@@ -214,32 +132,32 @@ pub enum Event {
     },
     /// A post of this session was refused.
     Refused {
-        /// Which.
+        /// Its client id.
         client_id: ClientId,
-        /// Why.
+        /// The error.
         error: Error,
     },
-    /// The session has a room that it did not have.
+    /// The session has a new room.
     Room(RoomState),
-    /// The session has a room no longer.
+    /// The session no longer has a room.
     RoomGone(RoomRef),
-    /// What accounts do now.
+    /// Changes of presence.
     Presence(Arc<PresenceNews>),
     /// Somebody is typing.
     Typing {
-        /// Where.
+        /// The room.
         room: RoomRef,
-        /// Who.
+        /// The account's name.
         name: AccountName,
     },
-    /// What holds for the whole server now.
+    /// A new notice for the whole server.
     Notice(Notice),
     /// The device was logged out; the session is over.
     LoggedOut(LogoutReason),
 }
 
 impl Event {
-    /// The entries that it delivers, in the order of the log.
+    /// Returns the entries that it delivers, in the order of the log.
     pub fn entries(&self) -> &[Arc<Entry>] {
         match self {
             Self::Run { run, .. } => run.entries(),

@@ -1,4 +1,4 @@
-//! Where the rest of the hub leaves word for one session: "look there", never the thing itself.
+//! The mailbox, in which the rest of the hub leaves hints for one session: "look there", never the thing itself.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -7,32 +7,34 @@ use std::task::{Context, Poll, Waker};
 
 use lanchat_model::{ClientId, RoomId, RoomRef};
 
-use crate::account_places::AccountPlaces;
+use crate::account_slots::AccountSlots;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::event::LogoutReason;
 
-/// What became of a post of this session.
+/// The outcome of a post of this session.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) room: RoomRef,
     pub(crate) client_id: ClientId,
-    /// The entry that is acknowledged, or why not.
+    /// The entry that is acknowledged, or the error.
     pub(crate) result: Result<Arc<Entry>, Error>,
 }
 
-/// All that waits for one session. Every field is bounded by something else than how slow the session is.
+/// Everything that waits for one session. Each field has a bound that does not depend on how slow the session is.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    /// Rooms whose log grew. Bounded by the rooms that the session is attached to: each says it once until it is read.
+    /// Rooms whose log grew. Bounded by the rooms that the session is attached to: each is listed once until it is
+    /// read.
     pub(crate) dirty: Vec<RoomId>,
-    /// What became of its posts. Bounded by `limits::UNACKED_PER_SESSION_MAX`: the listener reads no more.
+    /// The outcomes of its posts. Bounded by `limits::UNACKED_PER_SESSION_MAX`, beyond which the listener stops
+    /// reading.
     pub(crate) outcomes: VecDeque<Outcome>,
-    /// The rooms of the account are other ones now.
+    /// Whether the rooms of the account have changed.
     pub(crate) memberships_changed: bool,
-    /// Presence, typing or what holds for the server changed.
+    /// Whether presence, typing or the server's notice has changed.
     pub(crate) latest_changed: bool,
-    /// The device was logged out, and why first.
+    /// The first reason for which the device was logged out.
     pub(crate) logged_out: Option<LogoutReason>,
 }
 
@@ -44,17 +46,17 @@ impl Waiting {
     }
 }
 
-/// A round of posts: all that a session has posted since one failed that it knows of. When a post of a round fails, all
-/// behind it in the round fail with it, whenever they come to be stored: so what one connection posts keeps its order, and
-/// comes again in it.
+/// A round of posts: all that a session has posted since the last failure that it knows of. If a post of a round fails,
+/// all later posts of the round fail too, whenever they would be stored. So the posts of one connection keep their
+/// order, and are resent in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Round(u32);
 
 impl Round {
-    /// The first round of a session.
+    /// The number of a session's first round.
     pub(crate) const FIRST: Self = Self(1);
 
-    /// The round behind this one.
+    /// Returns the next round.
     pub(crate) const fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
     }
@@ -63,7 +65,7 @@ impl Round {
 /// How a round failed.
 #[derive(Debug)]
 struct Failure {
-    /// The post that failed first.
+    /// The first post that failed.
     first: ClientId,
     error: Error,
 }
@@ -74,40 +76,40 @@ pub(crate) struct Mailbox {
     inside: Mutex<Inside>,
     /// Whether the session was told that it is logged out.
     is_over: AtomicBool,
-    /// The last round that failed; 0: none. Read at each post, written with `failure`.
+    /// The last round that failed, or 0. Read at each post, and written together with `failure`.
     failed: AtomicU32,
     /// Shared with the other sessions of the account.
-    pub(crate) of_account: Arc<AccountPlaces>,
+    pub(crate) of_account: Arc<AccountSlots>,
 }
 
 #[derive(Debug, Default)]
 struct Inside {
     waiting: Waiting,
-    /// How the last round that failed did. Boxed, because hardly any session has one.
+    /// How the last failed round failed. Boxed, because hardly any session has one.
     failure: Option<Box<Failure>>,
-    /// The task that waits for word. It stays after a wake-up: a session is driven by one task for as long as it lives.
+    /// The task to wake. It stays after a wake-up, because one task drives a session for its whole life.
     waker: Option<Waker>,
 }
 
 impl Mailbox {
-    /// The mailbox of one session more of an account.
-    pub(crate) fn of(of_account: Arc<AccountPlaces>) -> Self {
+    /// Makes the mailbox of one more session of an account.
+    pub(crate) fn of(of_account: Arc<AccountSlots>) -> Self {
         Self { of_account, ..Self::default() }
     }
 
-    /// Tells the session that it is logged out, and why first. From now on it does nothing more, however much its peer has
-    /// asked for already.
+    /// Tells the session that it is logged out; the first reason stays. From now on it does nothing more, however much
+    /// its peer has already asked for.
     pub(crate) fn log_out(&self, why: LogoutReason) {
         self.is_over.store(true, Ordering::SeqCst);
         self.leave(|waiting| _ = waiting.logged_out.get_or_insert(why));
     }
 
-    /// Whether the session was told that it is logged out.
+    /// Returns whether the session was told that it is logged out.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::SeqCst)
     }
 
-    /// Notes that a post has failed, and with it all that is behind it in its round.
+    /// Notes that a post has failed, and with it all later posts of its round.
     pub(crate) fn fail(&self, round: Round, first: ClientId, error: &Error) {
         let mut inside = self.lock();
         if !self.has_failed(round) {
@@ -116,12 +118,12 @@ impl Mailbox {
         }
     }
 
-    /// Whether a post of this round has failed.
+    /// Returns whether a post of this round has failed.
     pub(crate) fn has_failed(&self, round: Round) -> bool {
         round.0 <= self.failed.load(Ordering::Acquire)
     }
 
-    /// What all posts of a round are answered by, if one has failed.
+    /// Returns the error that answers all posts of a round, if one has failed.
     pub(crate) fn failure(&self, round: Round) -> Option<Error> {
         if !self.has_failed(round) {
             return None;
@@ -129,12 +131,12 @@ impl Mailbox {
         self.lock().failure.as_ref().map(|failure| failure.error.clone())
     }
 
-    /// Whether this is the post with which the last round that failed did.
+    /// Returns whether this is the post with which the last failed round began to fail.
     pub(crate) fn failed_with(&self, post: ClientId) -> bool {
         self.lock().failure.as_ref().is_some_and(|failure| failure.first == post)
     }
 
-    /// Leaves word and wakes the session.
+    /// Leaves a hint and wakes the session.
     pub(crate) fn leave(&self, word: impl FnOnce(&mut Waiting)) {
         let mut inside = self.lock();
         word(&mut inside.waiting);
@@ -143,12 +145,12 @@ impl Mailbox {
         }
     }
 
-    /// Takes all that waits, for an empty one: so the space of both is used again.
+    /// Takes everything that waits, in exchange for an emptied one, so that the memory of both is reused.
     pub(crate) fn swap(&self, emptied: &mut Waiting) {
         std::mem::swap(&mut self.lock().waiting, emptied);
     }
 
-    /// Ready when something waits; otherwise the task is woken when something does.
+    /// Returns ready if something waits; otherwise the task is woken when something does.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut inside = self.lock();
         if !inside.waiting.is_empty() {
@@ -160,7 +162,7 @@ impl Mailbox {
         Poll::Pending
     }
 
-    /// A panic while the lock was held left a set of hints behind, which is still a set of hints.
+    /// Locks the mailbox. After a panic under the lock, the set of hints is still a valid set of hints.
     fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,36 +1,36 @@
-//! Who may do what in a room: one pure function. The hub asks it with what a session knows; the store asks it again, in its
-//! transaction, with what is on disk, so that what was true when something was asked for need not be true when it is done.
+//! Who may do what in a room: one pure function. The hub calls it with what a session knows. The store calls it again
+//! in its transaction, with what is on disk, because what was true at the request may have changed.
 //!
-//! It must not know where its arguments come from.
+//! The function must not know where its arguments come from.
 
 use lanchat_model::{AccountId, RoomRef};
 
 use crate::entry::Body;
-use crate::error::Refusal;
 use crate::port::RoomKind;
+use crate::refusal::Refusal;
 
-/// What an account is on this server. The later one outranks the earlier one.
+/// An account's role on this server. A later role outranks an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Somebody with an account.
+    /// An ordinary account.
     Member,
-    /// Whoever administers the server.
+    /// An administrator of the server.
     SiteAdmin,
 }
 
-/// What an account is to a room, now.
+/// An account's current standing in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// What it is on this server.
+    /// Its role on this server.
     pub role: Role,
     /// Whether it is in the room.
     pub is_member: bool,
 }
 
-/// What somebody wants to do in a room. A closed list.
+/// An act that somebody wants to do in a room. A closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Read its log, and say how far one has read.
+    /// Read its log, and set a mark.
     Read,
     /// Show that one is typing.
     Type,
@@ -38,18 +38,18 @@ pub enum Act {
     Post,
     /// Become a member.
     Join,
-    /// Be a member no longer.
+    /// End one's membership.
     Leave,
     /// Make somebody else a member.
     Admit,
-    /// End the membership of somebody else.
+    /// End somebody else's membership.
     Remove,
 }
 
-/// What kind of room it is, as far as permission goes.
+/// The kind of a room, as far as permission goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Where everybody is, and stays.
+    /// The lobby, in which everybody is and stays.
     Lobby,
     /// A room that anybody may enter and leave.
     Group,
@@ -57,35 +57,35 @@ pub enum Scope {
     Private,
 }
 
-/// What holds in a room for everybody.
+/// The rules of a room, which hold for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomPolicy {
-    /// What kind of room it is.
+    /// The kind of the room.
     pub scope: Scope,
 }
 
-/// Whether somebody may do something in a room; `target` is the account that it is done to, if that is another one.
+/// Checks whether `actor` may do `act` in a room; `target` is the account that it is done to, if that is another one.
 ///
 /// # Errors
-/// What the actor is told: [`Refusal::NotAMember`], [`Refusal::LobbyStays`] or [`Refusal::Forbidden`].
+/// The actor gets [`Refusal::NotAMember`], [`Refusal::LobbyStays`] or [`Refusal::Forbidden`].
 pub fn may(actor: Standing, act: Act, target: Option<Standing>, policy: RoomPolicy) -> Result<(), Refusal> {
     match (act, policy.scope) {
         (Act::Read | Act::Type | Act::Post, _) if actor.is_member => Ok(()),
         (Act::Read | Act::Type | Act::Post, _) => Err(Refusal::NotAMember),
         (Act::Join, Scope::Lobby | Scope::Group) => Ok(()),
-        // Who asks for somebody else's chat learns nothing of it.
+        // A request for somebody else's chat must not reveal anything about it.
         (Act::Join, Scope::Private) => Err(Refusal::NotAMember),
         (Act::Leave, Scope::Group) => Ok(()),
         (Act::Leave, Scope::Lobby) => Err(Refusal::LobbyStays),
         (Act::Leave, Scope::Private) => Err(Refusal::Forbidden),
-        // One acts on lower ranks alone: equal ones could never part.
+        // Only a lower rank may be removed: equals could otherwise remove each other.
         (Act::Remove, Scope::Group) if target.is_some_and(|target| target.role < actor.role) => Ok(()),
         (Act::Admit | Act::Remove, _) => Err(Refusal::Forbidden),
     }
 }
 
 impl Act {
-    /// What an entry of this author does.
+    /// Returns the act of an entry by this author.
     pub fn of(author: AccountId, body: &Body) -> Self {
         match body {
             Body::Message { .. } => Self::Post,
@@ -98,7 +98,7 @@ impl Act {
 }
 
 impl Role {
-    /// The role of an account that may or may not administer the server.
+    /// Returns an account's role, given whether it may administer the server.
     pub const fn of(admin: bool) -> Self {
         if admin { Self::SiteAdmin } else { Self::Member }
     }
@@ -138,7 +138,7 @@ mod tests {
     const ROLES: [Role; 2] = [Role::Member, Role::SiteAdmin];
     const SCOPES: [Scope; 3] = [Scope::Lobby, Scope::Group, Scope::Private];
 
-    /// What everybody is told who asks for an act: in the room or not, in each scope.
+    /// The answer to each act, for members and others, in each scope.
     const OWN: [(Act, [[&str; 2]; 3]); 5] = {
         const INSIDE: [&str; 2] = ["yes", "not a member"];
         [

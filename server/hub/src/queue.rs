@@ -1,28 +1,28 @@
-//! How much may wait in front of the disk. Each account has a little of its own there, so that whoever says a line now and
-//! then is in the next batch whatever others do; what goes beyond it, all accounts share, first come, first served.
+//! How much may wait in front of the disk. Each account has a small part of its own, so that an occasional line is in
+//! the next batch whatever others do. All accounts share the rest, first come, first served.
 
 use std::sync::Arc;
 
 use lanchat_model::limits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::account_places::{AccountPlaces, OwnBytes};
+use crate::account_slots::{AccountSlots, OwnBytes};
 use crate::error::Error;
-use crate::places::Place;
+use crate::slots::Slot;
 
-/// What is left of `limits::QUEUE_BYTES_MAX`.
+/// The rest of `limits::QUEUE_BYTES_MAX`, which all accounts share.
 #[derive(Debug)]
 pub(crate) struct Queue(Arc<Semaphore>);
 
-/// The place of one post in the queue; given back when dropped.
+/// The slot of one post in the queue; returned when dropped.
 #[derive(Debug)]
-pub(crate) struct QueuePlace {
-    /// One of the account's posts.
-    _post: Place,
+pub(crate) struct QueueSlot {
+    /// A slot of the account's posts.
+    _post: Slot,
     _bytes: Bytes,
 }
 
-/// Whose bytes a post has taken.
+/// The part of the queue from which a post has taken its bytes.
 #[derive(Debug)]
 enum Bytes {
     OfAccount { _own: OwnBytes },
@@ -34,13 +34,13 @@ impl Queue {
         Self(Arc::new(Semaphore::new(limits::QUEUE_BYTES_MAX)))
     }
 
-    /// Takes a place for a post whose body weighs so many bytes, when there is one. Cancel safe.
+    /// Waits for a slot for a post whose body has this weight in bytes, and takes it. Cancel safe.
     ///
     /// # Errors
-    /// None but a fault: the queue is never closed.
-    pub(crate) async fn place(&self, of_account: &AccountPlaces, weight: usize) -> Result<QueuePlace, Error> {
+    /// Only a fault, because the queue is never closed.
+    pub(crate) async fn slot(&self, of_account: &AccountSlots, weight: usize) -> Result<QueueSlot, Error> {
         let post = of_account.post().await;
-        // No body is nearly as heavy as the queue; one that were would wait for all of it, not for ever.
+        // Bodies are much smaller than the queue. A larger one would wait for the whole queue instead of for ever.
         let bytes = weight.clamp(limits::QUEUE_BYTES_PER_DRAFT_MIN, limits::QUEUE_BYTES_MAX);
         let bytes = if let Some(own) = of_account.take_queued(bytes) {
             Bytes::OfAccount { _own: own }
@@ -49,6 +49,6 @@ impl Queue {
             let permit = Arc::clone(&self.0).acquire_many_owned(permits).await;
             Bytes::OfAll { _permit: permit.map_err(|closed| Error::fault(&closed))? }
         };
-        Ok(QueuePlace { _post: post, _bytes: bytes })
+        Ok(QueueSlot { _post: post, _bytes: bytes })
     }
 }

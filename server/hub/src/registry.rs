@@ -1,27 +1,25 @@
-//! Who is here: the sessions by account, and the rooms that somebody reads.
+//! The registry: the sessions by account, and the rooms that somebody reads.
 //!
-//! Lock order: registry, then room, then mailbox. Never two rooms at once, and no lock across an await.
+//! Lock order: registry, then room, then mailbox. Two rooms are never locked at once, and no lock is held across an
+//! await.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use lanchat_model::{AccountId, DeviceId, RoomId, Seq, limits};
 
-use crate::account_places::AccountPlaces;
+use crate::account_slots::AccountSlots;
 use crate::event::LogoutReason;
 use crate::mailbox::Mailbox;
 use crate::rings::Rings;
 use crate::room::{ReaderKey, Room};
+use crate::session_id::SessionId;
 
-/// A session, for as long as this process lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SessionId(u64);
-
-/// A place that is kept for a session until it enters; given up when dropped before.
+/// A slot that is reserved for a session until it enters; returned if dropped before that.
 #[derive(Debug)]
-pub(crate) struct Place(Option<Arc<Registry>>);
+pub(crate) struct SessionSlot(Option<Arc<Registry>>);
 
-impl Drop for Place {
+impl Drop for SessionSlot {
     fn drop(&mut self) {
         if let Some(registry) = self.0.take() {
             registry.lock().count -= 1;
@@ -29,7 +27,7 @@ impl Drop for Place {
     }
 }
 
-/// The whereabouts of everybody.
+/// All sessions and the rooms that they read.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     state: Mutex<State>,
@@ -39,69 +37,70 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct State {
     last: u64,
-    /// Bounded by the sessions that are allowed. One flat map: nearly all accounts have one session.
+    /// Bounded by the allowed number of sessions. One flat map, because nearly all accounts have one session.
     sessions: BTreeMap<(AccountId, SessionId), (DeviceId, Arc<Mailbox>)>,
-    /// Sessions, and places that are kept for them.
+    /// The number of sessions and of slots reserved for them.
     count: usize,
-    /// How often sessions were told that they are over.
+    /// How often [`Registry::end_sessions`] was called.
     logouts: u64,
     /// Rooms with at least one reader: bounded by sessions × rooms per account.
     rooms: HashMap<RoomId, Arc<Room>>,
-    /// Accounts whose last session ended while posts of theirs were waiting: these count against whoever comes back.
-    /// Bounded by those posts: see [`State::left_behind`].
-    left: HashMap<AccountId, Weak<AccountPlaces>>,
+    /// Accounts whose last session ended while posts of theirs were waiting: these posts count against the account's
+    /// next sessions. Bounded by the waiting posts: see [`State::left_behind`].
+    left: HashMap<AccountId, Weak<AccountSlots>>,
 }
 
 impl Registry {
-    /// Keeps a place for a session, unless `limit` are taken already. Before anything is stored for its sake.
-    pub(crate) fn reserve(self: &Arc<Self>, limit: usize) -> Option<Place> {
+    /// Reserves a slot for a session, unless `limit` are already taken. To be called before anything is stored for the
+    /// session.
+    pub(crate) fn reserve(self: &Arc<Self>, limit: usize) -> Option<SessionSlot> {
         let mut state = self.lock();
         if state.count >= limit {
             return None;
         }
         state.count += 1;
-        Some(Place(Some(Arc::clone(self))))
+        Some(SessionSlot(Some(Arc::clone(self))))
     }
 
-    /// Whether so many places are free.
-    pub(crate) fn has_spare(&self, limit: usize, places: usize) -> bool {
-        self.lock().count.saturating_add(places) <= limit
+    /// Returns whether this many slots are free.
+    pub(crate) fn has_spare(&self, limit: usize, slots: usize) -> bool {
+        self.lock().count.saturating_add(slots) <= limit
     }
 
-    /// How often [`Registry::end_sessions`] was called. While it stays the same, nobody was logged out.
+    /// Returns how often [`Registry::end_sessions`] was called. While the count stays the same, nobody was logged out.
     pub(crate) fn logouts(&self) -> u64 {
         self.lock().logouts
     }
 
-    /// Whether an account has so many sessions that its tokens open no more.
+    /// Returns whether an account has so many sessions that its tokens cannot open more.
     pub(crate) fn is_full(&self, account: AccountId) -> bool {
         self.sessions_of(account) >= limits::SESSIONS_BY_TOKEN_MAX
     }
 
-    /// Whether a login by password may make one session more of an account than it has.
+    /// Returns whether a login by password may make one more session of an account.
     pub(crate) fn has_space(&self, account: AccountId) -> bool {
         self.sessions_of(account) < limits::SESSIONS_PER_ACCOUNT_MAX
     }
 
-    /// Adds a session in its place, unless the account has `most`.
+    /// Adds a session in its slot, unless the account already has `most`.
     pub(crate) fn enter(
         &self,
         account: AccountId,
         device: DeviceId,
         most: usize,
-        mut place: Place,
+        mut slot: SessionSlot,
     ) -> Option<(SessionId, Arc<Mailbox>)> {
         let mut state = self.lock();
         let others = state.of(account).count();
         if others >= most {
-            // The place is given up under the same lock.
+            // Dropping the slot takes the same lock.
             drop(state);
             return None;
         }
         let beside = state.of(account).next().map(|(_, (_, mailbox))| Arc::clone(&mailbox.of_account));
         let of_account = beside.or_else(|| state.left.remove(&account)?.upgrade());
-        // From here on the place is given up by `exit`.
-        place.0 = None;
+        // From here on, `exit` returns the slot.
+        slot.0 = None;
         state.last += 1;
         let (id, mailbox) = (SessionId(state.last), Arc::new(Mailbox::of(of_account.unwrap_or_default())));
         state.sessions.insert((account, id), (device, Arc::clone(&mailbox)));
@@ -127,19 +126,21 @@ impl Registry {
         }
     }
 
-    /// How many sessions there are.
+    /// Returns the number of sessions and reserved slots.
     pub(crate) fn count(&self) -> usize {
         self.lock().count
     }
 
-    /// How many sessions an account has.
+    /// Returns how many sessions an account has.
     pub(crate) fn sessions_of(&self, account: AccountId) -> usize {
         self.lock().of(account).count()
     }
 
-    /// The room, made from its stored head if nobody reads it yet, with the session as a reader.
+    /// Makes the session a reader of a room, and returns the room. It is made from its stored head if nobody reads it
+    /// yet.
     ///
-    /// A head that the caller read *before* this call may be stale: it reads again and calls [`Room::raise_head`].
+    /// A head that the caller read *before* this call may be stale: the caller reads it again and calls
+    /// [`Room::raise_head`].
     pub(crate) fn attach(
         &self,
         session: SessionId,
@@ -154,19 +155,19 @@ impl Registry {
         (Arc::clone(room), key)
     }
 
-    /// Ends the reading of one room.
+    /// Ends a session's reading of one room.
     pub(crate) fn detach(&self, session: SessionId, room: RoomId, key: ReaderKey) {
         self.lock().detach(session, room, key);
     }
 
-    /// The room, if somebody reads it.
+    /// Returns the room, if somebody reads it.
     pub(crate) fn room(&self, room: RoomId) -> Option<Arc<Room>> {
         self.lock().rooms.get(&room).cloned()
     }
 
-    /// Keeps the tails of all rooms together within `limits::RINGS_BYTES_MAX`: those that were written longest ago go. To be
-    /// called whenever one was written. It looks at every room only after a quarter of the bound was written since the last
-    /// time.
+    /// Keeps the tails of all rooms together within `limits::RINGS_BYTES_MAX`: those that were written longest ago go.
+    /// To be called whenever a tail was written. It scans all rooms only after a quarter of the bound was written since
+    /// the last scan.
     pub(crate) fn trim_tails(&self) {
         if !self.rings.is_full() {
             return;
@@ -182,28 +183,28 @@ impl Registry {
         }
     }
 
-    /// What the tails of all rooms hold, in bytes.
+    /// Returns the size of all tails, in bytes.
     #[cfg(test)]
     pub(crate) fn tail_bytes(&self) -> usize {
         self.rings.bytes()
     }
 
-    /// The accounts that read a room.
+    /// Returns the accounts that read a room.
     pub(crate) fn accounts_in(&self, room: RoomId) -> BTreeSet<AccountId> {
         self.room(room).map(|room| room.accounts()).unwrap_or_default()
     }
 
-    /// Tells the sessions of an account that their rooms are other ones now.
+    /// Tells the sessions of an account that their rooms have changed.
     pub(crate) fn memberships_changed(&self, account: AccountId) {
         for (_, (_, mailbox)) in self.lock().of(account) {
             mailbox.leave(|waiting| waiting.memberships_changed = true);
         }
     }
 
-    /// Tells the sessions of an account that they are over, and why: those that `ends` says.
+    /// Tells those sessions of an account that `ends` selects that they are over, and why.
     ///
-    /// Whoever calls it has changed the store first: a session that enters too late for this word sees that the count of
-    /// calls is another one than before its login was proved, and asks the store.
+    /// The caller must change the store first. A session that enters too late to be told sees that the count of calls
+    /// has changed since its login was proved, and reads the store.
     pub(crate) fn end_sessions(
         &self,
         account: AccountId,
@@ -218,36 +219,37 @@ impl Registry {
         }
     }
 
-    /// Wakes everybody: presence changed, or what holds for the server.
+    /// Wakes every session: presence or the server's notice changed.
     pub(crate) fn touch_all(&self) {
         for (_, mailbox) in self.lock().sessions.values() {
             mailbox.leave(|waiting| waiting.latest_changed = true);
         }
     }
 
-    /// Every change under this lock is one insertion or removal: a panic leaves nothing half done.
+    /// Locks the registry. Every change under this lock is one insertion or removal, so a panic leaves nothing half
+    /// done.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// The sessions of an account.
+    /// Returns the sessions of an account.
     fn of(&self, account: AccountId) -> impl Iterator<Item = (SessionId, &(DeviceId, Arc<Mailbox>))> {
         let all = (account, SessionId(u64::MIN))..=(account, SessionId(u64::MAX));
         self.sessions.range(all).map(|((_, id), session)| (*id, session))
     }
 
-    /// Remembers what an account has under way, whose last session has ended.
-    fn left_behind(&mut self, account: AccountId, places: &Arc<AccountPlaces>) {
+    /// Remembers the posts that an account has under way after its last session has ended.
+    fn left_behind(&mut self, account: AccountId, slots: &Arc<AccountSlots>) {
         if self.left.len() >= limits::CLIENTS_DEFAULT {
-            // What is left is no more than the posts that wait.
-            self.left.retain(|_, places| places.strong_count() > 0);
+            // The entries that stay are at most as many as the posts that wait.
+            self.left.retain(|_, slots| slots.strong_count() > 0);
         }
-        self.left.insert(account, Arc::downgrade(places));
+        self.left.insert(account, Arc::downgrade(slots));
     }
 
-    /// A room that nobody reads leaves memory; its log is in the store.
+    /// Removes a reader. A room without readers leaves memory; its log is in the store.
     fn detach(&mut self, session: SessionId, room: RoomId, key: ReaderKey) {
         if self.rooms.get(&room).is_some_and(|found| found.detach(session, key)) {
             self.rooms.remove(&room);
@@ -260,8 +262,8 @@ mod tests {
     use super::*;
 
     fn enter(registry: &Arc<Registry>) -> (SessionId, Arc<Mailbox>) {
-        let place = registry.reserve(usize::MAX).unwrap();
-        registry.enter(AccountId(1), DeviceId(1), usize::MAX, place).unwrap()
+        let slot = registry.reserve(usize::MAX).unwrap();
+        registry.enter(AccountId(1), DeviceId(1), usize::MAX, slot).unwrap()
     }
 
     #[tokio::test]

@@ -9,8 +9,8 @@ use slab::Slab;
 use crate::entry::{Entry, Run};
 use crate::failpoint;
 use crate::mailbox::Mailbox;
-use crate::registry::SessionId;
 use crate::rings::Rings;
+use crate::session_id::SessionId;
 
 /// A room that at least one session is attached to.
 #[derive(Debug)]
@@ -22,28 +22,28 @@ pub(crate) struct Room {
 
 #[derive(Debug)]
 struct State {
-    /// The last position that was committed, as far as this process knows.
+    /// The last committed `seq`, as far as this process knows.
     head: Seq,
     tail: Tail,
-    /// When the tail was written last, by [`Rings::writing`].
+    /// When the tail was last written, by [`Rings::writing`].
     written: u64,
-    /// Who is to be woken, in one run of memory: waking all is what a room does most. Bounded by the sessions of the
-    /// server.
+    /// The readers to wake. They are contiguous in memory, because a room mostly wakes all of them. Bounded by the
+    /// sessions of the server.
     readers: Slab<Reader>,
 }
 
 /// The last entries, without holes, ending at the head. Bounded by `limits::RING_ENTRIES_MAX` and
-/// `limits::RING_BYTES_MAX`; the oldest leave first, and who needs those reads the store. All tails together are bounded by
-/// `limits::RINGS_BYTES_MAX`.
+/// `limits::RING_BYTES_MAX`. The oldest entries go first, and a reader that needs them reads the store. All tails
+/// together are bounded by `limits::RINGS_BYTES_MAX`.
 #[derive(Debug, Default)]
 struct Tail {
     runs: VecDeque<Arc<Run>>,
     entries: usize,
-    /// By [`Entry::wire_weight`].
+    /// The size by [`Entry::wire_weight`].
     bytes: usize,
 }
 
-/// What a session reads of a room's tail: a whole run wherever it stands before one.
+/// A piece of a room's tail: a whole run, unless the reader's cursor is inside it.
 pub(crate) enum Piece<'a> {
     Run(&'a Arc<Run>),
     Entry(&'a Arc<Entry>),
@@ -55,23 +55,23 @@ struct Reader {
     session: SessionId,
     account: AccountId,
     mailbox: Arc<Mailbox>,
-    /// Word was left and the session has not read since: it needs no second one.
+    /// Whether the session was told and has not read since. It need not be told again.
     told: bool,
 }
 
-/// The place of a reader in its room. Another session may have it after the reader was expelled.
+/// The key of a reader in its room. Another session may get the key after the reader was expelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReaderKey(usize);
 
-/// What a session reads of a room at a cursor.
+/// The result of reading a room at a cursor.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// Nothing is newer, or the session is not attached any more.
+    /// Nothing is newer, or the session is no longer attached.
     CaughtUp,
     /// The next entries were handed out.
     Entries,
-    /// The ring does not go back that far: read the store, up to this position. What is beyond it was committed and not
-    /// announced: by then the reader may not be in the room any more.
+    /// The ring does not go back that far: read the store, up to this `seq`. Later entries are committed but not
+    /// announced, and the reader may have left the room by then.
     Behind(Seq),
 }
 
@@ -81,15 +81,15 @@ impl Room {
         Self { id, state: Mutex::new(state), rings: Arc::clone(rings) }
     }
 
-    /// Takes in entries that were just committed together, and wakes the readers that were not told since they last
-    /// read, so many as it returns. Called by the sequencer, in commit order.
+    /// Adds entries that were just committed together, and wakes the readers that were not told since they last read.
+    /// Returns how many it woke. The sequencer calls it, in commit order.
     pub(crate) fn advance(&self, entries: &[Arc<Entry>]) -> usize {
         let mut state = self.lock();
         let (known, held) = (state.head, state.tail.bytes);
         let readers = u32::try_from(state.readers.len()).unwrap_or(u32::MAX);
         for run in runs(entries.iter().filter(|entry| entry.seq > known), readers) {
             if run.first() != state.head.next() {
-                // Something between was committed before this room was in memory. The store has it.
+                // Entries between were committed before this room was in memory. The store has them.
                 state.tail = Tail::default();
             }
             state.head = run.last();
@@ -99,12 +99,13 @@ impl Room {
             self.rings.resized(held, state.tail.bytes);
             state.written = self.rings.writing();
         }
-        // Also when the head was known: whoever read it from the store between commit and this call told nobody else.
+        // Wakes even if the head was known: a session that read it from the store before this call did not tell the
+        // others.
         state.wake(self.id)
     }
 
-    /// Takes in that the log goes further, without the entries: those who read it read the store. Wakes them as
-    /// [`Room::advance`] does.
+    /// Notes that the log has grown, without the entries: readers get them from the store. Wakes them like
+    /// [`Room::advance`].
     pub(crate) fn grew_to(&self, head: Seq) {
         let mut state = self.lock();
         if head > state.head {
@@ -114,7 +115,7 @@ impl Room {
         }
     }
 
-    /// Lets go of what is in memory up to an entry that is not what it was: who has not read that far reads the store.
+    /// Forgets the tail up to an entry that has changed. A reader that has not read that far reads the store.
     pub(crate) fn forget_up_to(&self, target: Seq) {
         let mut state = self.lock();
         let held = state.tail.bytes;
@@ -122,8 +123,8 @@ impl Room {
         self.rings.resized(held, state.tail.bytes);
     }
 
-    /// Learns of a head that was read from the store: of entries that were committed before the room was in memory, or that
-    /// [`Room::advance`] is about to bring. Wakes nobody.
+    /// Takes over a head that was read from the store. The entries up to it were committed before the room was in
+    /// memory, or [`Room::advance`] is about to bring them. Does not wake anybody.
     pub(crate) fn raise_head(&self, head: Seq) {
         let mut state = self.lock();
         if head > state.head {
@@ -132,13 +133,13 @@ impl Room {
         }
     }
 
-    /// When the tail was written last, by [`Rings::writing`]; `None`: it is empty.
+    /// Returns when the tail was last written, by [`Rings::writing`], or `None` if it is empty.
     pub(crate) fn written(&self) -> Option<u64> {
         let state = self.lock();
         (state.tail.bytes > 0).then_some(state.written)
     }
 
-    /// Forgets the tail: who needs it reads the store.
+    /// Forgets the tail. A reader that needs it reads the store.
     pub(crate) fn forget_tail(&self) {
         self.forget(&mut self.lock());
     }
@@ -148,24 +149,24 @@ impl Room {
         state.tail = Tail::default();
     }
 
-    /// The last position.
+    /// Returns the head.
     pub(crate) fn head(&self) -> Seq {
         self.lock().head
     }
 
-    /// The last position that was announced to a reader. `None`: it is none.
+    /// Returns the head that was announced to a reader, or `None` if the session is not a reader.
     pub(crate) fn head_for(&self, session: SessionId, key: ReaderKey) -> Option<Seq> {
         let mut state = self.lock();
         state.reader(session, key).is_some().then_some(state.head)
     }
 
-    /// Adds a reader. From now on it is woken.
+    /// Adds a reader, which is woken from now on.
     pub(crate) fn attach(&self, session: SessionId, account: AccountId, mailbox: &Arc<Mailbox>) -> ReaderKey {
         let reader = Reader { session, account, mailbox: Arc::clone(mailbox), told: false };
         ReaderKey(self.lock().readers.insert(reader))
     }
 
-    /// Removes a reader, and tells whether nobody is left.
+    /// Removes a reader, and returns whether no reader is left.
     pub(crate) fn detach(&self, session: SessionId, key: ReaderKey) -> bool {
         let mut state = self.lock();
         if state.reader(session, key).is_some() {
@@ -174,29 +175,30 @@ impl Room {
         state.readers.is_empty()
     }
 
-    /// Removes all sessions of an account that left the room. What comes after is not theirs to see.
+    /// Removes all sessions of an account that left the room. They must not see later entries.
     pub(crate) fn expel(&self, account: AccountId) {
         self.lock().readers.retain(|_, reader| reader.account != account);
     }
 
-    /// Whether the session is a reader.
+    /// Returns whether the session is a reader.
     pub(crate) fn is_read_by(&self, session: SessionId, key: ReaderKey) -> bool {
         self.lock().reader(session, key).is_some()
     }
 
-    /// The accounts that read it.
+    /// Returns the accounts that read the room.
     pub(crate) fn accounts(&self) -> BTreeSet<AccountId> {
         self.lock().readers.iter().map(|(_, reader)| reader.account).collect()
     }
 
-    /// Wakes all readers for something that is not in the log.
+    /// Wakes all readers for a change outside the log.
     pub(crate) fn wake_readers(&self) {
         for (_, reader) in &self.lock().readers {
             reader.mailbox.leave(|waiting| waiting.latest_changed = true);
         }
     }
 
-    /// Hands what comes after `cursor` to `take`, until `bytes` are reached. From now on the reader is told of news again.
+    /// Passes what comes after `cursor` to `take`, until `bytes` are reached. From now on the reader is told about new
+    /// entries again.
     pub(crate) fn read_after(
         &self,
         (session, key): (SessionId, ReaderKey),
@@ -211,7 +213,7 @@ impl Room {
             return Read::CaughtUp;
         }
         let missing = usize::try_from(state.head.get() - cursor.get()).unwrap_or(usize::MAX);
-        // Wrong in a test build: what the ring has lost is lost.
+        // Wrong on purpose in a test build: what the ring has lost is lost.
         if missing > state.tail.entries && !failpoint::on("hub::ring_overrun") {
             return Read::Behind(state.head);
         }
@@ -219,7 +221,8 @@ impl Room {
         Read::Entries
     }
 
-    /// Nothing panics while the lock is held; if it did, the tail is still a run of committed entries.
+    /// Locks the room. Nothing panics while the lock is held. Even after a panic, the tail would be a run of committed
+    /// entries.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -233,7 +236,7 @@ impl Drop for Room {
 }
 
 impl State {
-    /// Wakes the readers that were not told since they last read: so many as it returns.
+    /// Wakes the readers that were not told since they last read. Returns how many it woke.
     fn wake(&mut self, room: RoomId) -> usize {
         let mut woken = 0;
         for (_, reader) in &mut self.readers {
@@ -246,7 +249,7 @@ impl State {
         woken
     }
 
-    /// The reader in a place, if it still is this session.
+    /// Returns the reader with this key, if it is still this session.
     fn reader(&mut self, session: SessionId, key: ReaderKey) -> Option<&mut Reader> {
         self.readers.get_mut(key.0).filter(|reader| reader.session == session)
     }
@@ -280,7 +283,7 @@ impl Tail {
             if run.first() > cursor {
                 take(Piece::Run(run));
             } else {
-                // Somebody who came in the middle of it.
+                // The reader's cursor is inside the run.
                 run.entries()
                     .iter()
                     .filter(|entry| entry.seq > cursor)
@@ -298,7 +301,8 @@ fn weight(run: &Run) -> usize {
     run.entries().iter().map(|entry| entry.wire_weight()).sum()
 }
 
-/// Cuts entries into runs: where one would be too large, and where there is a hole. So many read the room.
+/// Cuts entries into runs, where a run would be too large and where there is a hole. `readers` is the number of the
+/// room's readers.
 fn runs<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>, readers: u32) -> Vec<Run> {
     let (mut runs, mut bytes): (Vec<Run>, usize) = (Vec::new(), 0);
     for entry in entries {

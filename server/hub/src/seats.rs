@@ -1,31 +1,32 @@
-//! The rooms of a session: which they are, and how far each was handed out.
+//! The rooms of a session, and how far each was handed out.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use lanchat_model::{RoomId, RoomRef, Seq, limits};
 
 use crate::event::{RoomState, Side};
 use crate::port::{MembershipRecord, RoomKind};
-use crate::registry::SessionId;
 use crate::room::{ReaderKey, Room};
+use crate::session_id::SessionId;
 
-/// A room that the account is in.
+/// A seat: a room that the account is in.
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) room: RoomId,
-    /// How this account names the room.
+    /// This account's name for the room.
     pub(crate) view: RoomRef,
     /// From which side this account sees it.
     pub(crate) side: Side,
-    /// What the store knew of the room when it was asked last: the lowest position of its log, and the last.
+    /// The lowest and the last `seq` of the room's log, when the store was last asked.
     pub(crate) first: Seq,
     head: Seq,
     pub(crate) mark: Seq,
     members: u64,
     /// Set once delivery has begun.
     pub(crate) live: Option<Live>,
-    /// Whether the room is in the session's list of those to be read.
+    /// Whether the room is on the session's list of rooms to read.
     pub(crate) listed: bool,
 }
 
@@ -38,13 +39,21 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Whether the session is still woken for this room.
+    /// Returns whether the session is still woken for this room.
     pub(crate) fn is_read_by(&self, session: SessionId) -> bool {
         self.room.is_read_by(session, self.key)
     }
 }
 
 impl Seat {
+    /// Puts the room on the list of rooms to read, once.
+    pub(crate) fn list(&mut self, dirty: &mut VecDeque<RoomId>) {
+        if !self.listed {
+            self.listed = true;
+            dirty.push_back(self.room);
+        }
+    }
+
     fn new(record: &MembershipRecord, view: RoomRef) -> Self {
         Self {
             room: record.room.id,
@@ -59,20 +68,20 @@ impl Seat {
         }
     }
 
-    /// Takes over what the store knows now.
+    /// Takes over the store's current record.
     pub(crate) fn refresh(&mut self, record: &MembershipRecord) {
         (self.first, self.head) = (record.room.first, record.room.head);
         (self.mark, self.members) = (record.mark, record.room.members);
     }
 
-    /// The last position of the room, as far as is known.
+    /// Returns the room's head, as far as is known.
     pub(crate) fn head(&self) -> Seq {
         self.live.as_ref().map_or(self.head, |live| live.room.head())
     }
 
-    /// Where delivery starts without a cursor (PROTOCOL §5): before the last `tail` entries. Of a private chat before all
-    /// that this device has not said it has seen, however much that is: whoever began it while its reader was away is heard
-    /// from the first line on.
+    /// Returns where delivery starts without a cursor (PROTOCOL §5): before the last `tail` entries. In a private chat
+    /// it starts before everything that this device has not marked, however much that is. So a peer who opened the chat
+    /// while its reader was away is read from the first line on.
     pub(crate) fn start(&self, tail: u64) -> Seq {
         let tail = self.head().back(tail.min(limits::JOIN_TAIL_MAX));
         match self.view {
@@ -81,18 +90,18 @@ impl Seat {
         }
     }
 
-    /// Before the first entry that the log keeps: no cursor is of any use below.
+    /// Returns the `seq` before the first entry that the log keeps. A lower cursor is useless.
     pub(crate) fn floor(&self) -> Seq {
         self.first.back(1)
     }
 
-    /// The room as the peer is told of it; delivery starts behind `from`.
+    /// Returns the room's state for the peer; delivery starts after `from`.
     pub(crate) fn state(&self, from: Seq) -> RoomState {
         RoomState { room: self.view.clone(), head: self.head(), mark: self.mark, from, members: self.members }
     }
 }
 
-/// From which side a room is seen by whoever names it so.
+/// Returns from which side an account with this view sees the room.
 fn side(kind: &RoomKind, view: &RoomRef) -> Side {
     match (kind, view) {
         (RoomKind::Private([one, _]), RoomRef::Private(peer)) if one.1 == *peer => Side::Other,
@@ -102,43 +111,44 @@ fn side(kind: &RoomKind, view: &RoomRef) -> Side {
 
 /// The seats of a session, by room and by view. Bounded by `limits::ROOMS_PER_ACCOUNT_MAX`.
 ///
-/// Two sorted lists and no map: most sessions are in one room or in a few, and a server has very many sessions.
+/// They are two sorted lists instead of a map: most sessions are in one room or a few, and a server has very many
+/// sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
-    /// Boxed, because a list of large things doubles the memory of each.
+    /// Boxed, because a growing list of large items takes twice their memory.
     #[expect(clippy::vec_box, reason = "the list grows by moving; most sessions have one seat in it")]
     by_room: Vec<Box<Seat>>,
-    /// The views stand in the seats: a second copy of each would be the larger part of what most sessions have here.
+    /// The views are in the seats: a second copy of each would be most of what a typical session has here.
     by_view: Vec<RoomId>,
 }
 
 impl Seats {
-    /// The seat in a room.
+    /// Returns the seat in a room.
     pub(crate) fn seat(&self, room: RoomId) -> Option<&Seat> {
         let place = self.by_room.binary_search_by_key(&room, |seat| seat.room).ok()?;
         self.by_room.get(place).map(Box::as_ref)
     }
 
-    /// The seat in a room, to be changed.
+    /// Returns the seat in a room, to be changed.
     pub(crate) fn seat_mut(&mut self, room: RoomId) -> Option<&mut Seat> {
         let place = self.by_room.binary_search_by_key(&room, |seat| seat.room).ok()?;
         self.by_room.get_mut(place).map(Box::as_mut)
     }
 
-    /// The seat in the room of this view.
+    /// Returns the seat in the room with this view.
     pub(crate) fn find(&self, view: &RoomRef) -> Option<&Seat> {
         let place = self.place_by_view(view).ok()?;
         self.by_view.get(place).and_then(|room| self.seat(*room))
     }
 
-    /// Where the room of this view is listed, or would be.
+    /// Returns where the room with this view is listed, or would be.
     fn place_by_view(&self, view: &RoomRef) -> Result<usize, usize> {
-        // Each that is listed has a seat.
+        // Each listed room has a seat.
         let listed = |room: &RoomId| self.seat(*room).map_or(Ordering::Less, |seat| seat.view.cmp(view));
         self.by_view.binary_search_by(listed)
     }
 
-    /// Adds a seat, unless there is one in that room.
+    /// Adds a seat, unless there already is one in that room.
     pub(crate) fn insert(&mut self, record: &MembershipRecord, view: RoomRef) {
         let room = record.room.id;
         let (Err(place), Err(place_of_view)) =
@@ -157,18 +167,18 @@ impl Seats {
         Some(self.by_room.remove(place))
     }
 
-    /// All seats, by room.
+    /// Iterates over all seats, by room.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Seat> {
         self.by_room.iter().map(Box::as_ref)
     }
 
-    /// The rooms as a new session is told of them, in the order of their views.
+    /// Returns the rooms' states for a new session, in the order of their views.
     pub(crate) fn states(&self) -> Vec<RoomState> {
         let seats = self.by_view.iter().filter_map(|room| self.seat(*room));
         seats.map(|seat| seat.state(seat.head())).collect()
     }
 
-    /// The rooms, in the order of their views.
+    /// Returns the rooms, in the order of their views.
     pub(crate) fn rooms_by_view(&self) -> Vec<RoomId> {
         self.by_view.clone()
     }

@@ -1,4 +1,5 @@
-//! A session: proof of a login, and a set of cursors. Only [`Hub::authenticate`](crate::Hub::authenticate) makes one.
+//! A session: the proof of a login, and a set of cursors. Only [`Hub::authenticate`](crate::Hub::authenticate) makes
+//! one.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -8,70 +9,70 @@ use std::task::{Context, Poll};
 use lanchat_model::{AccountId, AccountName, ClientId, DeviceId, RoomId, RoomRef, Seq, limits};
 use tokio::time::{Instant, sleep};
 
-use crate::answers::AnswerPlace;
-use crate::command::Command;
-use crate::error::{Error, Refusal};
-use crate::event::{Event, Notice, Reply, RoomState, Welcome};
-use crate::hub::Inner;
+use crate::domain::Domain;
+use crate::error::Error;
+use crate::event::{Event, Notice, RoomState, Welcome};
 use crate::mailbox::{Mailbox, Round, Waiting};
 use crate::permit::{Act, Role, Standing, may};
-use crate::places;
 use crate::port::{Account, MembershipRecord, RoomKind, TokenHash};
-use crate::registry::{Place, SessionId};
+use crate::refusal::Refusal;
+use crate::registry::SessionSlot;
 use crate::seats::{Seat, Seats};
 use crate::sequencer::Sequencer;
+use crate::session_id::SessionId;
 use crate::source::Source;
 use crate::token::Token;
 
 /// One logged-in connection.
 pub struct Session {
-    pub(crate) hub: Arc<Inner>,
+    pub(crate) hub: Arc<Domain>,
     pub(crate) sequencer: Sequencer,
     pub(crate) account: AccountId,
     pub(crate) name: AccountName,
-    /// What the account was on this server when it logged in; the store looks again at what is written.
+    /// The account's role on this server when it logged in; the store checks it again for each write.
     role: Role,
     pub(crate) device: DeviceId,
-    /// Hash of the token that the peer was given last.
+    /// The hash of the token that the peer was last given.
     pub(crate) given: TokenHash,
     pub(crate) source: Source,
     pub(crate) id: SessionId,
     pub(crate) mailbox: Arc<Mailbox>,
-    /// What was taken out of the mailbox and not yet looked at.
+    /// What was taken out of the mailbox and is not handled yet.
     pub(crate) waiting: Waiting,
-    /// The rooms of the account. To have a seat is to be a member; the store looks again at what is written.
+    /// The rooms of the account. To have a seat is to be a member; the store checks this again for each write.
     pub(crate) seats: Seats,
-    /// Rooms to read from, in turn. Bounded by the seats: each is listed once.
+    /// The rooms to read from, in turn. Bounded by the seats: each room is listed once.
     pub(crate) dirty: VecDeque<RoomId>,
-    /// Rooms that came and went, to be told before anything else. Bounded by the seats: it is emptied by every batch.
+    /// Rooms that came and went, to be announced before anything else. Bounded by the seats: every batch empties it.
     pub(crate) announced: Vec<RoomNews>,
-    /// Where presence and typing were read up to, once delivery has begun.
+    /// How far presence and typing were read, once delivery has begun.
     pub(crate) latest: Option<LatestCursor>,
-    /// Posts whose outcome has not been delivered. At most `limits::UNACKED_PER_SESSION_MAX`, by the listener's leave.
+    /// The number of posts whose outcome has not been delivered. The listener keeps it within
+    /// `limits::UNACKED_PER_SESSION_MAX`.
     pub(crate) unacked: usize,
-    /// What it posts now belongs to.
+    /// The round of its present posts.
     pub(crate) round: Round,
-    /// When its peer was first told that a post of the round has failed.
+    /// When its peer was first told that a post of the round had failed.
     failure_told: Option<Instant>,
-    attaches: Attaches,
+    pub(crate) attaches: Attaches,
     /// When something last came from the peer.
     heard: Instant,
     on_purpose: bool,
-    /// Whether presence counts it.
+    /// Whether presence counts this session.
     arrived: bool,
 }
 
-/// What is to be told of a room that came or went.
+/// What is to be announced about a room that came or went.
 #[derive(Debug)]
 pub(crate) enum RoomNews {
-    /// The session has it.
+    /// The session has the room.
     Here(RoomState),
-    /// The session has it no longer. How far it was handed out.
+    /// The session no longer has the room; how far it was handed out.
     Gone(RoomRef, Option<Seq>),
 }
 
 impl RoomNews {
-    /// The room that it is of.
+    /// Returns the room that the news is about.
     pub(crate) fn room(&self) -> &RoomRef {
         match self {
             Self::Here(state) => &state.room,
@@ -79,7 +80,7 @@ impl RoomNews {
         }
     }
 
-    /// As the peer is told.
+    /// Returns the event that tells the peer.
     pub(crate) fn into_event(self) -> Event {
         match self {
             Self::Here(state) => Event::Room(state),
@@ -88,42 +89,42 @@ impl RoomNews {
     }
 }
 
-/// How often a session begins delivery anew.
+/// Limits how often a session attaches.
 #[derive(Debug, Default)]
-struct Attaches {
-    /// When it has done no more than one in each `limits::ATTACH_EVERY`.
+pub(crate) struct Attaches {
+    /// When the session's attaches so far will average one in each `limits::ATTACH_EVERY`.
     even: Option<Instant>,
 }
 
 impl Attaches {
-    /// Waits until the session may: at once for the first `limits::ATTACHES_FREE`.
-    async fn wait(&mut self) {
+    /// Waits until the session may attach. The first `limits::ATTACHES_FREE` attaches do not wait.
+    pub(crate) async fn wait(&mut self) {
         let now = Instant::now();
         let even = self.even.map_or(now, |even| even.max(now));
         self.even = Some(even + limits::ATTACH_EVERY);
         let wait = (even - now).saturating_sub(limits::ATTACH_EVERY * (limits::ATTACHES_FREE - 1));
-        // The clock of the runtime makes a millisecond of no wait at all.
+        // The runtime's clock rounds a zero wait up to a millisecond.
         if !wait.is_zero() {
             sleep(wait).await;
         }
     }
 }
 
-/// What credentials proved.
+/// The result of proved credentials.
 pub(crate) struct Login {
     pub(crate) account: Account,
     pub(crate) device: DeviceId,
     pub(crate) source: Source,
-    /// Sessions of the account beyond which it is refused.
+    /// The largest number of sessions of the account with which the login is accepted.
     pub(crate) most: usize,
     /// [`Registry::logouts`] before the credentials were proved.
     ///
     /// [`Registry::logouts`]: crate::registry::Registry::logouts
     pub(crate) logouts: u64,
-    pub(crate) place: Place,
+    pub(crate) slot: SessionSlot,
 }
 
-/// Versions of presence and typing that were handed out, and what the peer believes of the server.
+/// The versions of presence and typing that were handed out, and the notice that the peer knows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LatestCursor {
     pub(crate) presence: u64,
@@ -132,15 +133,19 @@ pub(crate) struct LatestCursor {
 }
 
 impl Session {
-    /// Enters the registry first and reads the store second, so that no change between the two is missed: neither of the
-    /// memberships, nor one that ends the login.
+    /// Begins a session. It enters the registry before it reads the store, so that it cannot miss a change between the
+    /// two, neither of the memberships nor one that ends the login.
     ///
     /// # Errors
-    /// [`Refusal::BadToken`] when the device was logged out, or the password changed, since the login was proved.
-    pub(crate) async fn begin(hub: Arc<Inner>, login: Login, token: Token) -> Result<(Self, Welcome), Error> {
-        let Login { account, device, source, most, logouts, place } = login;
+    /// [`Refusal::BadToken`] if the device was logged out, or the password changed, since the login was proved.
+    pub(crate) async fn begin(
+        hub: Arc<Domain>,
+        login: Login,
+        token: Token,
+    ) -> Result<(Self, Welcome), Error> {
+        let Login { account, device, source, most, logouts, slot } = login;
         let sequencer = hub.sequencer()?;
-        let entered = hub.registry.enter(account.id, device, most, place);
+        let entered = hub.registry.enter(account.id, device, most, slot);
         let (id, mailbox) = entered.ok_or(Refusal::TooManySessions)?;
         let mut session = Self {
             hub,
@@ -167,7 +172,7 @@ impl Session {
             arrived: false,
         };
         let (store, generation) = (&*session.hub.store, account.generation);
-        // Hardly ever was somebody logged out meanwhile: nobody asks the store for that.
+        // Somebody is hardly ever logged out meanwhile, so the store is usually not asked about that.
         let rooms = if session.hub.registry.logouts() == logouts {
             Some(store.memberships(account.id, device).await?)
         } else {
@@ -189,89 +194,29 @@ impl Session {
         Ok((session, welcome))
     }
 
-    /// The name of the account, for logs.
+    /// Returns the name of the account, for logs.
     pub fn name(&self) -> &AccountName {
         &self.name
     }
 
-    /// Does what the peer asks. Posts are answered later, by [`Session::next_batch`].
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for what the peer did wrong, otherwise a fault of ours. The session goes on in both cases.
-    pub async fn submit(&mut self, command: Command) -> Result<Reply, Error> {
-        match command {
-            Command::Post(post) => self.post(post).await,
-            Command::Typing { room } => self.typing(&room),
-            Command::Mark { room, seq } => self.mark(&room, seq).await,
-            Command::Attach { epoch, cursors, tail } => {
-                self.attaches.wait().await;
-                let _turn = self.turn_to_read().await?;
-                self.attach(epoch, cursors, tail).await
-            }
-            Command::Join { room, tail } => {
-                let _turn = self.turn_to_read().await?;
-                self.join(room, tail).await
-            }
-            Command::Leave { room } => self.leave(room).await,
-            Command::Rooms => {
-                let _turn = self.turn_to_read().await?;
-                self.rooms().await
-            }
-            Command::Members { room } => {
-                let _turn = self.turn_to_read().await?;
-                self.members(room).await
-            }
-            Command::History { room, before, limit } => self.history(room, before, limit).await,
-            Command::Away { reason } => self.set_away(Some(crate::port::Away { reason })).await,
-            Command::Back => self.set_away(None).await,
-            Command::Whois { name } => self.whois(name).await,
-            Command::ChangePassword { old, new, renew } => self.change_password(old, new, renew).await,
-            Command::Logout => self.log_out().await,
-        }
-    }
-
-    /// The place that the answer to this command needs while it is held in memory, if it may be long. Waits for one.
-    ///
-    /// # Errors
-    /// `Busy` when there was none for `limits::ANSWER_WAIT_MAX`.
-    ///
-    /// # Cancel safety
-    /// Safe: nothing has been done yet.
-    pub async fn place_for(&self, command: &Command) -> Result<Option<AnswerPlace>, Error> {
-        match command {
-            Command::Rooms | Command::Members { .. } | Command::History { .. } => {
-                let place = self.hub.answers.place(&self.mailbox.of_account).await?;
-                self.check_is_on()?;
-                Ok(Some(place))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    async fn turn_to_read(&self) -> Result<Option<places::Place>, Error> {
-        let turn = self.mailbox.of_account.reading().await?;
-        self.check_is_on()?;
-        Ok(turn)
-    }
-
-    /// Whoever has waited may be logged out meanwhile.
-    fn check_is_on(&self) -> Result<(), Error> {
+    /// Checks that the session was not logged out while it waited.
+    pub(crate) fn check_is_on(&self) -> Result<(), Error> {
         if self.is_over() { Err(Refusal::BadToken.into()) } else { Ok(()) }
     }
 
-    /// Whether the device was logged out: nothing more is to be taken from the peer, nor is it to be waited for.
-    /// [`Session::next_batch`] says why.
+    /// Returns whether the device was logged out. Then nothing more is to be read from the peer, or waited for.
+    /// [`Session::next_batch`] gives the reason.
     pub fn is_over(&self) -> bool {
         self.mailbox.is_over()
     }
 
-    /// Whether another post may be submitted. While not, the listener leaves the socket unread.
+    /// Returns whether another post may be submitted. If not, the listener leaves the socket unread.
     pub fn has_credit(&self) -> bool {
         self.unacked < limits::UNACKED_PER_SESSION_MAX
     }
 
-    /// Begins a new round of posts with this one, if the peer knows that the one before has failed: it sends the very post
-    /// again, or was told so long ago that what comes was sent since.
+    /// Begins a new round with this post, if the peer knows that the last round has failed. It does if it resends the
+    /// failed post, or was told so long ago that this post must have been sent since.
     pub(crate) fn go_on_behind_failed(&mut self, post: ClientId) {
         if !self.mailbox.has_failed(self.round) {
             return;
@@ -289,7 +234,7 @@ impl Session {
         }
     }
 
-    /// Whether posts wait for their outcome.
+    /// Returns whether posts wait for their outcome.
     pub fn has_unacked(&self) -> bool {
         self.unacked > 0
     }
@@ -302,7 +247,8 @@ impl Session {
         poll_fn(|cx| self.poll_ready(cx)).await;
     }
 
-    /// As [`Session::ready`], for a task that waits for other things too. One task at a time: the last one is woken.
+    /// Like [`Session::ready`], for a task that also waits for other things. Only one task may wait: the last one is
+    /// woken.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.dirty.is_empty() && self.announced.is_empty() {
             self.mailbox.poll_ready(cx)
@@ -311,28 +257,28 @@ impl Session {
         }
     }
 
-    /// Whether the server wants all sessions to end. To be asked after [`Session::poll_ready`]: the word of a drain that
-    /// began before this session did wakes nobody.
+    /// Returns whether the server wants all sessions to end. To be called after [`Session::poll_ready`], because a
+    /// drain that began before this session does not wake it.
     pub fn is_draining(&self) -> bool {
         self.hub.is_draining()
     }
 
-    /// Says that something came from the peer just now: it is seen (PROTOCOL §8).
+    /// Notes that something has just come from the peer, which was thus seen (PROTOCOL §8).
     pub fn heard(&mut self) {
         self.heard = Instant::now();
     }
 
-    /// Says that the peer leaves on purpose: its absence is announced at once when the session is dropped.
+    /// Notes that the peer leaves on purpose: its absence is announced as soon as the session is dropped.
     pub fn leave_on_purpose(&mut self) {
         self.on_purpose = true;
     }
 
-    /// The account's rooms, with the marks of this device, as the store has them now.
+    /// Reads the account's rooms from the store, with the marks of this device.
     pub(crate) async fn memberships(&self) -> Result<Vec<MembershipRecord>, Error> {
         Ok(self.hub.store.memberships(self.account, self.device).await?)
     }
 
-    /// How this account names a room.
+    /// Returns this account's name for a room.
     pub(crate) fn view_of(&self, kind: &RoomKind) -> RoomRef {
         match kind {
             RoomKind::Group(name) => RoomRef::Group(name.clone()),
@@ -343,7 +289,7 @@ impl Session {
         }
     }
 
-    /// Adds a room of the account; delivery of it has not begun.
+    /// Adds a room of the account, without starting its delivery.
     pub(crate) fn take_seat(&mut self, record: &MembershipRecord) {
         self.seats.insert(record, self.view_of(&record.room.kind));
     }
@@ -358,7 +304,7 @@ impl Session {
         Some(seat.view)
     }
 
-    /// The seat in a room, if the account may do this there.
+    /// Returns the seat in a room, if the account may do this act there.
     pub(crate) fn seat_for(&self, act: Act, view: &RoomRef) -> Result<&Seat, Error> {
         let seat = self.seats.find(view);
         let standing = Standing { role: self.role, is_member: seat.is_some() };

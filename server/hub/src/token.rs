@@ -1,39 +1,41 @@
 //! Device tokens: random bits that stand for "this device knew the password once".
 //!
-//! A token is a series, which all tokens of a device have in common, and 256 bits of its own. The series is as secret as
-//! the token: so whoever shows one of a series that is not valid any more had a token of that device, however long ago,
-//! and nobody else can accuse it. Earlier versions made tokens without a series; theirs is derived from them.
+//! A token consists of a series, which all tokens of a device share, and 256 bits of its own. The series is as secret
+//! as the token. So a peer that shows an invalid token of a series once had a token of that device, however long ago,
+//! and nobody else can make the device look copied. Earlier versions made tokens without a series; the series of those
+//! is derived from the token.
 
+use lanchat_model::hex;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::port::TokenRecord;
 
-/// 128 bits: they are looked for by their hash, and found by guessing never.
+/// 128 bits: a series is looked up by its hash, and cannot be guessed.
 const SERIES_BYTES: usize = 16;
 const OWN_BYTES: usize = 32;
-/// What tells the derived series from all else that is hashed here.
+/// Separates derived series from everything else that is hashed here.
 const DERIVED: &[u8] = b"lanchat: the series of a device token that has none";
 
-/// A device token. Its text goes to the device, its hashes to the store; there is no `Debug` that could show it.
+/// A device token. Its text goes to the device, and its hashes go to the store. It lacks `Debug`, which could show it.
 pub(crate) struct Token {
-    /// `None`: an earlier version made it.
+    /// `None` if an earlier version made it.
     series: Option<[u8; SERIES_BYTES]>,
     own: [u8; OWN_BYTES],
 }
 
 impl Token {
-    /// A fresh token, of a fresh series.
+    /// Makes a fresh token, of a fresh series.
     pub(crate) fn generate() -> Result<Self, Error> {
         Ok(Self { series: Some(random()?), own: random()? })
     }
 
-    /// A fresh token for the device of this one.
+    /// Makes a fresh token of the same series.
     pub(crate) fn next(&self) -> Result<Self, Error> {
         Ok(Self { series: Some(self.series()), own: random()? })
     }
 
-    /// What the store keeps.
+    /// Returns what the store keeps.
     pub(crate) fn record(&self) -> TokenRecord {
         let hash = Sha256::new()
             .chain_update(self.series.as_ref().map_or(&[][..], |series| series))
@@ -41,7 +43,7 @@ impl Token {
         TokenRecord { hash: hash.finalize().into(), series: Sha256::digest(self.series()).into() }
     }
 
-    /// What the device keeps: 96 hex digits.
+    /// Returns what the device keeps: 96 hex digits.
     pub(crate) fn expose(&self) -> String {
         let mut text = String::with_capacity(2 * (SERIES_BYTES + OWN_BYTES));
         for byte in self.series.iter().flatten().chain(&self.own) {
@@ -52,16 +54,16 @@ impl Token {
         text
     }
 
-    /// Reads what a device kept: 96 hex digits, or 64 of an earlier version. `None`: it is no token.
+    /// Reads what a device kept: 96 hex digits, or 64 from an earlier version. Returns `None` if it is not a token.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (series, own) = match text.len() {
             96 => {
                 let (series, own) = text.split_at_checked(2 * SERIES_BYTES)?;
-                (Some(bytes_of(series)?), own)
+                (Some(hex::parse(&series.to_ascii_lowercase())?), own)
             }
             _ => (None, text),
         };
-        Some(Self { series, own: bytes_of(own)? })
+        Some(Self { series, own: hex::parse(&own.to_ascii_lowercase())? })
     }
 
     fn series(&self) -> [u8; SERIES_BYTES] {
@@ -77,18 +79,6 @@ fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| Error::fault(&error))?;
     Ok(bytes)
-}
-
-/// As many bytes as hex digits say, no more and no less.
-fn bytes_of<const N: usize>(hex: &str) -> Option<[u8; N]> {
-    if hex.len() != 2 * N || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -115,7 +105,7 @@ mod tests {
         assert_ne!(first.record().series, Token::generate().unwrap().record().series);
     }
 
-    /// SHA-256 of 32 bytes is what an earlier version stored.
+    /// An earlier version stored the SHA-256 of 32 bytes.
     #[test]
     fn a_token_of_an_earlier_version_is_known_by_its_hash_and_begins_a_series() {
         let old = Token::parse(&"0a".repeat(32)).unwrap();

@@ -1,8 +1,8 @@
-//! Whose turn it is to use the hasher: places come round over networks, and in a network to whoever asked least lately, so
-//! that nobody waits behind a flood of somebody else, from however many addresses it comes.
+//! Whose turn it is to use the hasher. Networks take turns, and in a network the source goes first that has lately
+//! asked least. So nobody waits behind somebody else's flood, from however many addresses it comes.
 //!
-//! Of those who asked as much, whoever was refused and came back when it was told to goes first, and of these whoever began
-//! first. An address that was never seen costs a flood nothing; to stay with each of them does.
+//! Among sources that asked equally often, those go first that were refused and came back when told to, and of these
+//! the earliest. Fresh addresses cost a flood nothing, but coming back from each of them does.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -16,27 +16,27 @@ use tokio::time::{Instant, timeout};
 use crate::budget::{Budget, Expires, Rate, Remembered};
 use crate::source::{Network, Source};
 
-/// Who waits, apart from whom. Each lane that has somebody waiting gets every other turn.
+/// The lanes in which attempts wait apart. While both have waiters, each lane gets every other turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lane<'a> {
-    /// Logged in to this account from this source before. An account has one waiter here: what it has beyond is as if it
-    /// were new, so that one account cannot fill the lane.
+    /// The source has logged in to this account before. An account has one waiter here: further ones wait as new, so
+    /// that one account cannot fill the lane.
     Known(&'a AccountName),
-    /// Everybody else.
+    /// All others.
     New,
 }
 
 /// Why somebody got no turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoTurn {
-    /// Too many wait, and none of them asked for more.
+    /// Too many wait, and none of them has asked for more.
     Crowded,
-    /// It took longer than there was patience.
+    /// The turn did not come in time.
     TooLong,
 }
 
-/// Turns at something of which there are few. Each lane holds at most `limits::HASH_QUEUE_MAX` that wait; beyond it the
-/// network that has the most waiting loses the one whose source asked most lately and came last.
+/// Turns at a scarce resource. Each lane holds at most `limits::HASH_QUEUE_MAX` waiters. Beyond that, the network with
+/// the most waiters loses the one whose source has lately asked most.
 #[derive(Debug)]
 pub(crate) struct Turns {
     state: Mutex<State>,
@@ -47,55 +47,55 @@ struct State {
     free: usize,
     known: Queue,
     new: Queue,
-    /// Whether the known lane had the last turn that both wanted.
+    /// Whether the known lane had the last turn.
     known_was_last: bool,
     next_id: u64,
 }
 
-/// Those who wait in one lane: by network, and the networks in the order of their turns.
+/// The waiters in one lane: by network, with the networks in the order of their turns.
 #[derive(Debug, Default)]
 struct Queue {
     halls: VecDeque<Hall>,
     len: usize,
-    /// What each source asked for lately.
+    /// How much each source has lately asked for.
     asked: Remembered<Source, Asked>,
-    /// Chooses among those who asked as much: in no order that somebody could come in.
+    /// Chooses among equals by lot, so that nobody gains by when they come.
     lots: RandomState,
 }
 
-/// Those who wait in one network, first come first.
+/// The waiters in one network, in order of arrival.
 #[derive(Debug)]
 struct Hall {
     network: Network,
     waiters: Vec<Waiter>,
 }
 
-/// What one source asked for lately.
+/// How much one source has lately asked for.
 #[derive(Debug, Default)]
 struct Asked {
     budget: Budget,
     refused: Option<Refused>,
 }
 
-/// A source was told to come again.
+/// A source that was refused and told to come again.
 #[derive(Clone, Copy, Debug)]
 struct Refused {
     at: Instant,
-    /// When it came first.
+    /// When it first came.
     since: Instant,
 }
 
-/// Where a waiter stands in its network: the lower, the earlier it has its turn, and the later it has to go.
+/// A waiter's rank in its network. The lowest rank has its turn first, and is shed last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    /// How often its source had asked lately when it came.
+    /// How often its source had lately asked when it came.
     asked: u32,
     claim: Claim,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Claim {
-    /// It was refused, came back when it was told to, and began then.
+    /// It was refused and came back when told to; when it first came.
     Since(Instant),
     None,
 }
@@ -104,28 +104,28 @@ enum Claim {
 struct Waiter {
     id: u64,
     rank: Rank,
-    /// Of the known lane: for which account.
+    /// The account, in the known lane.
     account: Option<AccountName>,
     go: oneshot::Sender<Turn>,
 }
 
-/// The right to do one thing; the next one gets it when it is dropped.
+/// The right to do one thing. When it is dropped, the next waiter gets it.
 #[derive(Debug)]
 pub(crate) struct Turn(Option<Arc<Turns>>);
 
-/// A place in the queue, given up when dropped.
-struct Place<'a> {
+/// A waiter's place in the queue, given up when dropped.
+struct QueuedTurn<'a> {
     turns: &'a Turns,
     is_known: bool,
     network: Network,
     id: u64,
 }
 
-/// What a source may ask for at once before it stands with all others that ask for too much.
+/// How much a source may ask for at once before it ranks with all others that ask for too much.
 const ASKED: Rate = Rate { burst: limits::HASH_ASKED_MAX, every: limits::HASH_ASKED_EVERY };
 
 impl Turns {
-    /// So many at once.
+    /// Makes turns for `free` holders at once.
     pub(crate) fn new(free: usize) -> Arc<Self> {
         let state =
             State { free, known: Queue::default(), new: Queue::default(), known_was_last: false, next_id: 0 };
@@ -159,10 +159,10 @@ impl Turns {
             state.queue(is_known).push(network, Waiter { id, rank, account, go });
             (is_known, id, rank, mine)
         };
-        let _place = Place { turns: self, is_known, network, id };
+        let _place = QueuedTurn { turns: self, is_known, network, id };
         let why = match timeout(patience, mine).await {
             Ok(Ok(turn)) => return Ok(turn),
-            // Another waiter was let in, and this one shed.
+            // Another waiter was let in, and this one was shed.
             Ok(Err(_)) => NoTurn::Crowded,
             Err(_) => NoTurn::TooLong,
         };
@@ -170,19 +170,19 @@ impl Turns {
         Err(why)
     }
 
-    /// Hands the turn that became free to whoever is next.
+    /// Passes a freed turn to the next waiter.
     fn pass_on(self: &Arc<Self>) {
         while let Some(waiter) = self.next_or_free() {
-            // Not under the lock: whoever wakes up may need it at once.
+            // Outside the lock, because the woken task may need it at once.
             match waiter.go.send(Turn(Some(Arc::clone(self)))) {
                 Ok(()) => return,
-                // Nobody waits there any more. The turn must not come back here by being dropped.
+                // That waiter has gone. The turn must not come back here by being dropped.
                 Err(mut turn) => turn.0 = None,
             }
         }
     }
 
-    /// Whoever is next; if nobody is, the turn is free.
+    /// Takes the next waiter; if there is none, the turn becomes free.
     fn next_or_free(&self) -> Option<Waiter> {
         let mut state = self.lock();
         let next = state.next();
@@ -196,7 +196,7 @@ impl Turns {
 }
 
 impl State {
-    /// The account, if it is one that waits in the known lane.
+    /// Returns the account, if the attempt waits in the known lane.
     fn lane_of(&self, lane: Lane<'_>) -> Option<AccountName> {
         match lane {
             Lane::Known(account) if !self.known.has(account) => Some(account.clone()),
@@ -220,7 +220,7 @@ impl State {
 }
 
 impl Queue {
-    /// Where a source stands that asks now. Counts that it does, unless it goes on with what it was refused.
+    /// Returns the rank of a source that asks now. Counts the request, unless it continues a refused one.
     fn rank(&mut self, source: &Source, now: Instant) -> Rank {
         let asked = self.asked.touch(source.clone(), Asked::default);
         let returns = limits::HASH_AGAIN_AFTER..=limits::HASH_AGAIN_WITHIN;
@@ -234,7 +234,7 @@ impl Queue {
         Rank { asked: asked.budget.used(ASKED, now), claim }
     }
 
-    /// Remembers that a source is told to come again, and since when it has asked.
+    /// Remembers that a source was told to come again, and since when it has been asking.
     fn refuse(&mut self, source: &Source, since: Instant) {
         let refused = Refused { at: Instant::now(), since };
         self.asked.touch(source.clone(), Asked::default).refused = Some(refused);
@@ -247,7 +247,8 @@ impl Queue {
             .any(|waiter| waiter.account.as_ref() == Some(account))
     }
 
-    /// Makes room for one more of a network, which would stand there. `false`: it would be the first to go itself.
+    /// Makes room for one more waiter of a network, with this rank. Returns `false` if it would itself be the first to
+    /// go.
     fn make_room(&mut self, network: Network, rank: Rank) -> bool {
         if self.len < limits::HASH_QUEUE_MAX {
             return true;
@@ -274,7 +275,8 @@ impl Queue {
         self.len += 1;
     }
 
-    /// Of the network whose turn it is the first of those who stand first; that network goes behind all others.
+    /// Takes the lowest rank, and of equals the first, from the network whose turn it is. That network then goes to the
+    /// end.
     fn pop(&mut self) -> Option<Waiter> {
         let mut hall = self.halls.pop_front()?;
         let (at, _) = hall.waiters.iter().enumerate().min_by_key(|(_, waiter)| waiter.rank)?;
@@ -300,7 +302,7 @@ impl Queue {
 }
 
 impl Rank {
-    /// When somebody began to ask who stands there and came now.
+    /// Returns when a waiter with this rank, which came at `came`, began to ask.
     fn began(self, came: Instant) -> Instant {
         match self.claim {
             Claim::Since(began) => began,
@@ -323,7 +325,7 @@ impl Drop for Turn {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuedTurn<'_> {
     fn drop(&mut self) {
         self.turns.lock().queue(self.is_known).remove(self.network, self.id);
     }

@@ -1,5 +1,5 @@
-//! Who may wait in front of the login. When there is no place left the oldest connection goes, of the source that holds most:
-//! nobody is kept out because others came first (docs/adr/0008).
+//! Which connections may wait before the login. When no place is left, the oldest connection of the source that holds
+//! most is closed: nobody is kept out because others came first (docs/adr/0008).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -15,28 +15,28 @@ mod tests;
 
 /// The connections that have not logged in.
 #[derive(Debug, Default)]
-pub(crate) struct Anteroom(Mutex<Room>);
+pub(crate) struct Anteroom(Mutex<Guests>);
 
-/// A place in the anteroom, given up when dropped. It may be taken away. A login that is at work by then goes on, and whomever
-/// it lets in needs no place; the queues that it goes through bound how many those are.
+/// A place in the anteroom, given up when dropped. It may be taken away. A login in progress then continues, and a
+/// client that it lets in no longer needs a place. The queues that logins pass bound how many of these there are.
 #[derive(Debug)]
 pub(crate) struct Place {
     anteroom: Arc<Anteroom>,
     id: u64,
     pub(crate) source: Source,
-    /// Whether it was one of those that are kept for sources that are known, when it came.
+    /// Whether it was one of the places reserved for known sources when the connection arrived.
     pub(crate) is_kept: bool,
-    /// Whether another one had to make room for it.
+    /// Whether another connection had to make room for it.
     pub(crate) is_anothers: bool,
 }
 
-/// See `limits::CONNECTIONS_BEFORE_LOGIN_MAX`, which bounds all that is in here.
+/// The state of the anteroom. `limits::CONNECTIONS_BEFORE_LOGIN_MAX` bounds everything in it.
 #[derive(Debug, Default)]
-struct Room {
+struct Guests {
     next: u64,
     guests: HashMap<u64, Guest>,
     networks: HashMap<Network, Hall>,
-    /// Who is in a kept place, at most `limits::KEPT_PLACES_MAX`.
+    /// The connections in reserved places, at most `limits::KEPT_PLACES_MAX`.
     kept: BTreeSet<u64>,
 }
 
@@ -46,9 +46,9 @@ struct Guest {
     source: Source,
     network: Network,
     is_kept: bool,
-    /// Greater than that of all that came, or finished a handshake, before.
+    /// Greater than that of every connection that arrived, or finished its handshake, earlier.
     age: Reverse<u64>,
-    /// To be woken when its place is taken away.
+    /// Woken when its place is taken away.
     waker: Option<Waker>,
 }
 
@@ -57,7 +57,7 @@ struct Guest {
 struct Hall {
     count: usize,
     parties: HashMap<Source, Party>,
-    /// Who goes first when somebody has to: the last one. Each party has one in it.
+    /// The order in which connections make room, the last one first. Each party has one entry.
     ranking: BTreeSet<Rank>,
 }
 
@@ -69,10 +69,12 @@ struct Party {
     rank: Option<Rank>,
 }
 
-/// Who of one source goes first: the greatest. Not in a kept place, and old.
+/// The order in which connections of one source make room: the greatest goes first. That is an old one, not in a
+/// reserved place.
 type Standing = (bool, Reverse<u64>, u64);
 
-/// Who of one network goes first: the greatest. Not in a kept place, of a source that holds many, and old.
+/// The order in which connections of one network make room: the greatest goes first. That is an old one, not in a
+/// reserved place, of a source that holds many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     is_open: bool,
@@ -82,8 +84,8 @@ struct Rank {
 }
 
 impl Anteroom {
-    /// A place for a connection, which may be a kept one if somebody has logged in from there before. Where there is none left,
-    /// another one loses its place.
+    /// Returns a place for a connection. It may be a reserved one if somebody has logged in from this source before. If
+    /// none is left, another connection loses its place.
     pub(crate) fn enter(self: &Arc<Self>, source: Source, is_known: bool) -> Place {
         let network = source.network();
         let mut room = self.lock();
@@ -103,7 +105,7 @@ impl Anteroom {
         Place { anteroom: Arc::clone(self), id, source, is_kept, is_anothers }
     }
 
-    /// Sends up to `count` connections away, in the order in which they would have to make room, and tells how many.
+    /// Closes up to `count` connections, in the order in which they would have to make room, and returns how many.
     pub(crate) fn send_away(&self, count: usize) -> usize {
         let mut sent = 0;
         while sent < count {
@@ -117,13 +119,13 @@ impl Anteroom {
         sent
     }
 
-    fn lock(&self) -> MutexGuard<'_, Room> {
+    fn lock(&self) -> MutexGuard<'_, Guests> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place {
-    /// Resolves when the place was taken away. Cancel safe.
+    /// Resolves when the place has been taken away. Cancel safe.
     pub(crate) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut room = self.anteroom.lock();
         let Some(guest) = room.guests.get_mut(&self.id) else { return Poll::Ready(()) };
@@ -134,7 +136,7 @@ impl Place {
         Poll::Pending
     }
 
-    /// The handshake is over, which cost both sides something: its age counts from now.
+    /// Notes that the handshake is over: it cost both sides something, so the age counts from now.
     pub(crate) fn is_greeted(&self) {
         self.anteroom.lock().renew(self.id);
     }
@@ -147,7 +149,7 @@ impl Drop for Place {
     }
 }
 
-impl Room {
+impl Guests {
     fn insert(&mut self, source: Source, network: Network, is_known: bool) -> (u64, bool) {
         self.next += 1;
         let id = self.next;
@@ -164,8 +166,8 @@ impl Room {
         (id, is_kept)
     }
 
-    /// Whether one connection more of a source may have a kept place. When all are taken, the source that has most of them
-    /// gives one up: that of the oldest, which becomes one like others.
+    /// Returns whether one more connection of a source may have a reserved place. When all are taken, the source with
+    /// the most gives up that of its oldest connection, which then counts as an ordinary one.
     fn has_kept_place(&mut self, source: &Source, network: Network) -> bool {
         let has = self.party(source, network).map_or(0, |party| party.kept);
         if has >= limits::KEPT_PLACES_PER_SOURCE_MAX {
@@ -193,7 +195,8 @@ impl Room {
         self.networks.get(&network)?.parties.get(source)
     }
 
-    /// Takes a connection out, and tells whom to wake, after the lock: it finds its place gone.
+    /// Removes a connection, and returns the waker to call once the lock is released: the connection will find its
+    /// place gone.
     fn remove(&mut self, id: u64) -> Option<Waker> {
         let guest = self.guests.remove(&id)?;
         self.kept.remove(&id);
@@ -229,12 +232,13 @@ impl Room {
         party.rank_in(&mut hall.ranking);
     }
 
-    /// Who has to go first in one network.
+    /// Returns the connection that has to go first in one network.
     fn first_of(&self, network: Network) -> Option<u64> {
         Some(self.networks.get(&network)?.ranking.last()?.id)
     }
 
-    /// Who has to go first: where sources hold the same, of the network that holds most.
+    /// Returns the connection that has to go first: between sources that hold the same number, one of the network that
+    /// holds most.
     fn first_of_all(&self) -> Option<u64> {
         let key = |rank: &Rank, hall: &Hall| (rank.is_open, rank.held, hall.count, rank.age, rank.id);
         let firsts = self.networks.values().filter_map(|hall| Some(key(hall.ranking.last()?, hall)));
@@ -249,7 +253,7 @@ impl Guest {
 }
 
 impl Party {
-    /// Brings its rank up to date.
+    /// Updates its rank.
     fn rank_in(&mut self, ranking: &mut BTreeSet<Rank>) {
         if let Some(before) = self.rank.take() {
             ranking.remove(&before);
@@ -260,8 +264,8 @@ impl Party {
     }
 }
 
-/// Where a peer is, as limits count it: its address, an IPv4 one also where it is mapped into IPv6, and a link-local one
-/// with its interface, on each of which another host may have it.
+/// Returns a peer's source, as limits count it: its address. An IPv4 address mapped into IPv6 counts as IPv4. A
+/// link-local address includes its interface, since another host may have the same one on another interface.
 pub(crate) fn source_of(peer: SocketAddr) -> Source {
     let name = match (peer.ip().to_canonical(), peer) {
         (IpAddr::V6(address), SocketAddr::V6(scoped)) if address.is_unicast_link_local() => {

@@ -7,64 +7,45 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use lanchat_hub::{AnswerPlace, Command, Error, Reply, Session, Source};
+use lanchat_hub::{AnswerSlot, Command, Error, Reply, Session, Source};
 use lanchat_model::limits;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, info};
 
-use crate::admission::Place;
 use crate::door::{Closing, Dialect, Flow, Inbound, Request};
-use crate::listener::Entrance;
+use crate::entrance::Entrance;
+use crate::newcomer::Newcomer;
 use crate::stalled::Hold;
 use crate::stream::Stream;
 
-/// A connection that chats: behind its TLS handshake, if it has one.
+/// A chat connection, after its TLS handshake if it has one.
 pub(crate) struct Pump {
     stream: Stream,
     dialect: Box<dyn Dialect>,
     entrance: Arc<Entrance>,
     source: Source,
-    /// What it needs until its login. Boxed: it is no memory of those that live.
+    /// The state it needs until its login. Boxed, so that it takes no memory after that.
     newcomer: Option<Box<Newcomer>>,
     session: Option<Session>,
-    /// Whether the dialect may have a whole request. Most wake-ups are for deliveries, and need not ask it.
+    /// Whether the dialect may have a whole request. Most wake-ups are for deliveries and need not ask the dialect.
     pub(crate) has_input: bool,
-    /// Requests since it last let others go first.
+    /// Requests taken since it last let other connections go first.
     taken: u32,
-    /// Bytes that came since then, those of TLS itself counted `limits::TLS_BYTE_COST` times.
+    /// Bytes received since then. TLS's own bytes count `limits::TLS_BYTE_COST` times.
     received: usize,
-    /// What is to be written. Written as soon as it exceeds `limits::WRITE_BUFFER_BYTES_MAX`, and before every wait.
+    /// Output not yet written. Written as soon as it exceeds `limits::WRITE_BUFFER_BYTES_MAX`, and before every wait.
     out: Vec<u8>,
     last_sent: Instant,
-    /// What it has of a request that is not whole. Boxed: hardly any connection has much of one.
+    /// The count of bytes held for an incomplete request. Boxed: few connections hold many.
     half: Option<Box<Hold>>,
-    /// When the dialect is to be told that the peer is silent, if it asked for that.
+    /// When to tell the dialect that the peer is silent, if the dialect asked for that.
     quiet_at: Option<Instant>,
 }
 
-/// A connection that has no session yet.
-pub(crate) struct Newcomer {
-    /// Held until the login, unless it is taken away.
-    pub(crate) place: Place,
-    pub(crate) login_deadline: Instant,
-    /// Requests so far.
-    asked: u32,
-    /// Bytes so far, counted as those of [`Pump::received`].
-    heard: usize,
-    /// Whether its place is gone, and one more look was taken at what it says.
-    was_reprieved: bool,
-}
-
-impl Newcomer {
-    pub(crate) fn new(place: Place, login_deadline: Instant) -> Box<Self> {
-        Box::new(Self { place, login_deadline, asked: 0, heard: 0, was_reprieved: false })
-    }
-}
-
-/// What the loop was woken by: all that is ready at once, so that neither side of a connection waits for the other.
+/// Why the loop was woken: everything that is ready, so that neither side of a connection waits for the other.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wake {
-    /// Bytes came in; `false`: the peer has closed.
+    /// `true`: bytes were received. `false`: the peer has closed.
     received: Option<bool>,
     deliver: bool,
     keep_alive: bool,
@@ -75,7 +56,7 @@ struct Wake {
 }
 
 impl Pump {
-    /// The pump of a connection of which nothing was read, and to which nothing was said.
+    /// Makes the pump of a connection, before anything is read or written.
     pub(crate) fn new(
         entrance: Arc<Entrance>,
         stream: Stream,
@@ -109,15 +90,16 @@ impl Pump {
         }
         let name = self.session.as_ref().map(|session| session.name().to_string());
         debug!(account = name, source = %self.source.0, reason = ?ended.err(), "connection ended");
-        // Whoever never had a session is heard out only while few are.
+        // Without a session, the connection lingers only while few others do.
         let lingers = match self.session {
             Some(_) => Ok(None),
             None => self.entrance.lingering.try_acquire().map(Some),
         };
-        // The session first: others need not wait for this socket to close. The place too: nobody could be sent away.
+        // End the session first: others need not wait for this socket to close. Free the place too: this connection no
+        // longer watches whether it is taken.
         self.session = None;
         self.newcomer = None;
-        // Boxed: what a connection needs only at its end is no memory of those that live.
+        // Boxed: state that is needed only at the end takes no memory of a live connection.
         match (lingers, self.dialect.ends_by_reset()) {
             (Ok(_permit), false) => Box::pin(self.stream.close()).await,
             (Ok(_permit), true) => Box::pin(self.stream.reset()).await,
@@ -137,7 +119,7 @@ impl Pump {
             let is_long = self.out.len() >= limits::WRITE_BUFFER_BYTES_MAX / 2;
             self.flush().await?;
             if is_long {
-                // A peer that takes all at once is no reason to keep the others waiting: there may be much more for it.
+                // There may be much more output. Even if the peer reads it all at once, the others must not wait.
                 tokio::task::yield_now().await;
             }
             let wake = poll_fn(|cx| self.poll_wake(cx, alarm.as_mut(), shut_down.as_mut())).await?;
@@ -147,30 +129,30 @@ impl Pump {
         }
     }
 
-    /// Whether more requests may be taken: a session with too many posts under way is left unread.
+    /// Returns whether more requests may be taken. The socket is not read while its session has too many posts pending.
     fn has_credit(&self) -> bool {
         self.session.as_ref().is_none_or(Session::has_credit)
     }
 
-    /// Whether the session was logged out: its peer is told, and served no more.
+    /// Returns whether the session was logged out. The peer is told, and no longer served.
     fn is_over(&self) -> bool {
         self.session.as_ref().is_some_and(Session::is_over)
     }
 
-    /// When to look at the clock next. The alarm is not moved whenever something is sent: it may ring early, and is
-    /// then set again.
+    /// Returns when to look at the clock next. The alarm is not moved each time something is sent: it may ring early,
+    /// and is then set again.
     fn next_alarm(&self) -> Instant {
         let keep_alive = self.last_sent + limits::KEEPALIVE;
         let login = self.newcomer.as_ref().map(|newcomer| newcomer.login_deadline);
         [login, self.next_quiet()].into_iter().flatten().fold(keep_alive, Instant::min)
     }
 
-    /// When the peer is silent for as long as the dialect asked. Not while its socket is left unread.
+    /// Returns when the peer will have been silent for as long as the dialect asked. `None` while the socket is unread.
     fn next_quiet(&self) -> Option<Instant> {
         self.quiet_at.filter(|_| self.has_credit())
     }
 
-    /// Whether the connection goes on, by the word of its dialect, which may have to be asked for a request.
+    /// Applies the dialect's decision whether the connection goes on. The dialect may also have a request of its own.
     fn heed(&mut self, flow: Flow) -> ControlFlow<()> {
         match flow {
             Flow::Continue => ControlFlow::Continue(()),
@@ -182,7 +164,7 @@ impl Pump {
         }
     }
 
-    /// Waits for something to do. Each source is polled once, and all that is ready is said at once.
+    /// Waits for something to do. Polls each source once and reports everything that is ready together.
     fn poll_wake(
         &mut self,
         cx: &mut Context<'_>,
@@ -205,7 +187,7 @@ impl Pump {
                 wake.received = Some(came.is_open);
                 self.has_input = true;
                 self.quiet_at = self.dialect.quiet_after().map(|silence| Instant::now() + silence);
-                // Also an end in order is something that came from the peer.
+                // Even an orderly close is a sign of life from the peer.
                 if let Some(session) = &mut self.session {
                     session.heard();
                 }
@@ -242,7 +224,7 @@ impl Pump {
         self.poll_half(cx).map(Err)
     }
 
-    /// Counts what is there of a request that is not whole. Resolves when others need the memory, and the connection goes.
+    /// Counts the bytes held for an incomplete request. Resolves when others need the memory: the connection closes.
     fn poll_half(&mut self, cx: &Context<'_>) -> Poll<io::Error> {
         let bytes = self.dialect.held() + self.stream.held();
         if bytes < limits::STALLED_BYTES_MIN {
@@ -260,7 +242,7 @@ impl Pump {
     async fn act_on(&mut self, wake: Wake) -> io::Result<ControlFlow<()>> {
         if wake.keep_alive {
             let flow = self.dialect.keep_alive(&mut self.out);
-            // Also where it said nothing: it is asked again after as long.
+            // Set even if nothing was written: the dialect is asked again after the same time.
             self.last_sent = Instant::now();
             if self.heed(flow).is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -278,7 +260,7 @@ impl Pump {
             self.dialect.close(Closing::LoginTimeout, &mut self.out);
             return Ok(ControlFlow::Break(()));
         }
-        // What came at the last moment may be a login: it is looked at first, once.
+        // Input that arrived at the last moment may be a login: it is processed first, once.
         if wake.place_taken
             && let Some(newcomer) = &mut self.newcomer
             && (wake.received != Some(true) || std::mem::replace(&mut newcomer.was_reprieved, true))
@@ -290,7 +272,8 @@ impl Pump {
             Box::pin(self.drain()).await?;
             return Ok(ControlFlow::Break(()));
         }
-        // What was acknowledged leaves even if the peer has closed its side: it may still read.
+        // Acks are written even if the peer has closed its side: it may still read. Boxed, so that an idle connection
+        // holds no memory for a delivery.
         if wake.deliver && self.deliver().await.is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -298,7 +281,7 @@ impl Pump {
         Ok(if closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
-    /// Hands out one batch.
+    /// Delivers one batch.
     async fn deliver(&mut self) -> ControlFlow<()> {
         let Some(session) = &mut self.session else { return ControlFlow::Continue(()) };
         match session.next_batch().await {
@@ -310,14 +293,14 @@ impl Pump {
                 ControlFlow::Continue(())
             }
             Err(error) => {
-                // The cursors stand where they stood: the peer comes back and reads on.
+                // The cursors did not move: the peer reconnects and resumes from them.
                 self.dialect.close(Closing::Fault(&error), &mut self.out);
                 ControlFlow::Break(())
             }
         }
     }
 
-    /// Posts that were taken are answered before the goodbye.
+    /// Answers the posts that were taken, then says why the connection closes.
     async fn drain(&mut self) -> io::Result<()> {
         while let Some(session) = &self.session
             && session.has_unacked()
@@ -328,14 +311,14 @@ impl Pump {
             }
             self.flush().await?;
         }
-        let retry_after = self.entrance.herd.retry_after(self.entrance.hub.online());
+        let retry_after = self.entrance.reconnects.retry_after(self.entrance.hub.online());
         self.dialect.close(Closing::Drain { retry_after }, &mut self.out);
         Ok(())
     }
 
-    /// Takes the requests that are whole, while there is credit; of a session that is logged out, none. After so many, so
-    /// long ones, or a full write buffer, it lets others go first: the runtime counts reads, and one read may bring hundreds of
-    /// requests that need no waiting.
+    /// Takes complete requests while there is credit and the session is not logged out. After many requests, many bytes
+    /// or a full write buffer, it lets other connections go first: the runtime counts only reads, and one read may
+    /// bring hundreds of requests that never wait.
     async fn take_requests(&mut self) -> io::Result<ControlFlow<()>> {
         while self.has_input && self.has_credit() && !self.is_over() {
             let flow = match self.dialect.next_inbound(&mut self.out) {
@@ -348,7 +331,7 @@ impl Pump {
                     info!(source = %self.source.0, code, "protocol broken");
                     Flow::Close
                 }
-                // Boxed: it takes no memory of the many connections that ask nothing.
+                // Boxed, so that it takes no memory of the many connections without a request.
                 Inbound::Request(request) => Box::pin(self.serve(request)).await?,
             };
             if self.heed(flow).is_break() || self.has_asked_enough() {
@@ -368,8 +351,8 @@ impl Pump {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Counts a request of a connection without a session, and tells it when that was the last one; or that it has sent more
-    /// than all of them could be, in lines that are none.
+    /// Counts a request before the login. Tells the peer and returns `true` when that was the last one allowed, or when
+    /// the peer has sent more bytes than all allowed requests could need, for example in invalid lines.
     fn has_asked_enough(&mut self) -> bool {
         let Some(newcomer) = &mut self.newcomer else { return false };
         newcomer.asked += u32::from(self.has_input);
@@ -381,12 +364,12 @@ impl Pump {
         is_enough
     }
 
-    /// Posts go the short way. All else is rare, and boxed, so that the way of a post stays short.
+    /// Serves a request. Posts take the short path. Everything else is rare, and boxed to keep that path short.
     async fn serve(&mut self, request: Request) -> io::Result<Flow> {
         if let Request::Command { command, .. } = &request
             && may_wait(command)
         {
-            // For seconds: what was answered before them leaves first.
+            // It may wait for seconds: earlier answers are written first.
             self.flush().await?;
         }
         Ok(match (request, &mut self.session) {
@@ -395,25 +378,25 @@ impl Pump {
                 self.reply(&tag, result)
             }
             (Request::Command { tag, command }, Some(session)) => {
-                // Boxed: an answer that may be long, and its place, are the business of few.
-                let place = match Box::pin(session.place_for(&command)).await {
-                    Ok(place) => place,
+                // Boxed: few connections need a slot for an answer that may be long.
+                let slot = match Box::pin(session.slot_for(&command)).await {
+                    Ok(slot) => slot,
                     Err(busy) => return Ok(self.reply(&tag, Err(busy))),
                 };
                 let result = Box::pin(session.submit(command)).await;
                 let flow = self.reply(&tag, result);
                 while self.dialect.go_on(&mut self.out) {
                     if self.is_over() {
-                        // In the middle of an answer nothing else can be said: it learns why when it comes back.
+                        // Nothing else can be written inside an answer: the peer learns why when it reconnects.
                         return Err(io::ErrorKind::ConnectionAborted.into());
                     }
-                    self.write_out(place.as_ref()).await?;
-                    // A peer that takes all at once is no reason to keep the others waiting.
+                    self.write_out(slot.as_ref()).await?;
+                    // Even if the peer reads everything at once, the others must not wait.
                     tokio::task::yield_now().await;
                 }
                 flow
             }
-            // A dialect lets no command pass before the login.
+            // A dialect does not pass on commands before the login.
             (Request::Command { .. }, None) => Flow::Close,
             (Request::Authenticate { tag, credentials }, _) => {
                 let result = Box::pin(self.entrance.hub.authenticate(credentials, &self.source)).await;
@@ -434,8 +417,8 @@ impl Pump {
         })
     }
 
-    /// Answers a request. One that a session which is logged out did not get to is not answered, as those behind it: its
-    /// peer may ask again after a login.
+    /// Answers a request. A request that failed because the session was logged out is not answered, like the requests
+    /// after it: the peer may repeat them after a login.
     fn reply(&mut self, tag: &str, result: Result<Reply, Error>) -> Flow {
         if result.is_err() && self.is_over() {
             return Flow::Continue;
@@ -443,7 +426,7 @@ impl Pump {
         self.dialect.reply(tag, result, &mut self.out)
     }
 
-    /// A peer that takes nothing does not keep its place by that.
+    /// Writes the output before the login. A peer cannot keep its place by not reading.
     async fn flush_to_newcomer(&mut self) -> io::Result<()> {
         let Some(newcomer) = &self.newcomer else { return Ok(()) };
         tokio::select! {
@@ -453,14 +436,14 @@ impl Pump {
         }
     }
 
-    /// Writes what is to be said to somebody who is logged in, and holds a `place` for an answer or none. While it is not taken
-    /// it is held together with what there is of a request.
-    async fn write_out(&mut self, place: Option<&AnswerPlace>) -> io::Result<()> {
+    /// Writes the output after the login; `slot` is that of a long answer, if any. While the peer does not read, the
+    /// unsent bytes are counted together with those of an incomplete request.
+    async fn write_out(&mut self, slot: Option<&AnswerSlot>) -> io::Result<()> {
         self.half = None;
         let beside = self.dialect.held() + self.stream.held();
         let Self { stream, out, session, entrance, .. } = self;
         let is_overdue =
-            || session.as_ref().is_some_and(Session::is_over) || place.is_some_and(AnswerPlace::is_overdue);
+            || session.as_ref().is_some_and(Session::is_over) || slot.is_some_and(AnswerSlot::is_overdue);
         stream.write_before(out, |bytes| entrance.stalled.hold(bytes + beside), is_overdue).await?;
         self.last_sent = Instant::now();
         Ok(())
@@ -469,6 +452,7 @@ impl Pump {
     async fn flush(&mut self) -> io::Result<()> {
         if !self.out.is_empty() {
             match &self.newcomer {
+                // Boxed, so that an idle connection holds no memory for a write.
                 None => return self.write_out(None).await,
                 Some(_) => Box::pin(self.flush_to_newcomer()).await?,
             }
@@ -478,7 +462,7 @@ impl Pump {
     }
 }
 
-/// Whether a command may wait for others before it is done.
+/// Returns whether a command may have to wait for others.
 fn may_wait(command: &Command) -> bool {
     matches!(
         command,

@@ -1,4 +1,5 @@
-//! The server's side of a stream, TLS or plain: no buffer while nothing comes or goes, and an end for a peer who takes nothing.
+//! The server's side of a stream, TLS or plain: no buffers while it is idle, and a deadline for a peer that does not
+//! read.
 
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
@@ -20,16 +21,17 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 
-use crate::listener::abort;
+use crate::socket_options::abort;
 use crate::stalled::Hold;
 use records::Records;
 use scratch::{PIECE_BYTES_MAX, lend_incoming, lend_outgoing};
 
-/// Bytes of a peer that are thrown away after the last word to it.
+/// Bytes from a peer that are discarded after the last output to it.
 pub(crate) const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How often it is asked whether a peer that takes nothing is waited for by others.
+/// How often to check whether others wait for a peer that does not read.
 const OVERDUE_EVERY: Duration = Duration::from_secs(1);
-/// What is kept of an output buffer while its connection is idle: a line of chat fits. Most connections are idle.
+/// The capacity of an output buffer that is kept while its connection is idle: a chat line fits. Most connections are
+/// idle.
 const KEPT_BYTES: usize = 512;
 
 /// What one read of the socket brought.
@@ -37,21 +39,21 @@ const KEPT_BYTES: usize = 512;
 pub(crate) struct Received {
     /// `false`: the peer has closed its side, and nothing came.
     pub(crate) is_open: bool,
-    /// Bytes that were worked on and are no text: what records are wrapped in, those that are empty, updates of keys.
+    /// Bytes that were processed but carried no text: record overhead, empty records, key updates.
     pub(crate) wrapping: usize,
 }
 
-/// The socket of one connection. Its bytes pass through memory that all connections of a thread share; it keeps to
-/// itself only what is not whole, or what its peer does not take.
+/// The socket of one connection. Its bytes pass through memory that all connections of a thread share; it holds only
+/// what is incomplete, or what its peer does not read.
 pub(crate) struct Stream {
     tcp: TcpStream,
     records: Records,
-    /// Plaintext that came along with the end of the handshake, before anybody asked for it.
+    /// Plaintext that arrived with the end of the handshake, before it was asked for.
     early: Vec<u8>,
 }
 
 impl Stream {
-    /// Waits for a client's first word.
+    /// Makes a stream that waits for a client's first bytes.
     ///
     /// # Errors
     /// When rustls refuses the configuration.
@@ -59,17 +61,17 @@ impl Stream {
         Ok(Self { tcp, records: Records::new(config)?, early: Vec::new() })
     }
 
-    /// A stream that is not encrypted, and has nothing to shake hands about.
+    /// Returns an unencrypted stream, which does not need a handshake.
     pub(crate) fn plain(tcp: TcpStream) -> Self {
         Self { tcp, records: Records::plain(), early: Vec::new() }
     }
 
-    /// Shakes hands. Each step of work on it has a turn, which `turn` waits for, and has no wait in it. To be given up by
-    /// dropping the stream.
+    /// Shakes hands. Each step of work has a turn, which `turn` waits for, and never waits itself. Drop the stream to
+    /// give up.
     ///
     /// # Errors
-    /// `InvalidData` when the peer breaks TLS: it was told why, if its socket took that at once. `UnexpectedEof` when
-    /// it leaves.
+    /// `InvalidData` when the peer breaks TLS: it was sent an alert, if its socket took that at once. `UnexpectedEof`
+    /// when it closes.
     pub(crate) async fn shake_hands<T, F: Future<Output = T>>(
         &mut self,
         turn: impl Fn() -> F,
@@ -81,7 +83,7 @@ impl Stream {
             }
             self.tcp.readable().await?;
             let turn = turn().await;
-            // What was there may be gone: then it is waited for without the turn.
+            // The input may be gone by now: then the wait for more is without the turn.
             let received =
                 poll_fn(|cx| Poll::Ready(self.poll_receive(cx, |bytes| early.extend_from_slice(bytes))));
             let received = received.await;
@@ -95,32 +97,32 @@ impl Stream {
         Ok(())
     }
 
-    /// Has the connection reset when the stream is dropped.
+    /// Makes the connection end with a reset when the stream is dropped.
     pub(crate) fn abort(&self) {
         abort(&self.tcp);
     }
 
-    /// Has the connection end in order when the stream is dropped, also after [`Stream::abort`].
+    /// Makes the connection end in order when the stream is dropped, even after [`Stream::abort`].
     pub(crate) fn spare(&self) {
-        // Otherwise it is reset, which ends it as well.
+        // If this fails, it is reset, which ends it as well.
         let _ = SockRef::from(&self.tcp).set_linger(None);
     }
 
-    /// Bytes that were taken in to be written and have not left.
+    /// Returns the number of bytes that were accepted for writing but have not been sent.
     pub(crate) fn unsent(&self) -> usize {
         self.records.unsent.len()
     }
 
-    /// The protocol that both sides agreed on (RFC 7301).
+    /// Returns the protocol that both sides agreed on (RFC 7301).
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
         self.records.alpn()
     }
 
-    /// Reads from the socket once, and gives the text of all records that are whole now to `take`, which may be none: what
-    /// the peer sends without end would else be read without end.
+    /// Reads from the socket once, and passes the text of all complete records to `take`. There may be none: reading
+    /// until there is one could go on for ever.
     ///
     /// # Errors
-    /// As the socket says, and `InvalidData` when the peer breaks TLS.
+    /// The socket's error, or `InvalidData` when the peer breaks TLS.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -142,20 +144,20 @@ impl Stream {
         Poll::Ready(Ok(Received { is_open, wrapping: used.saturating_sub(text) }))
     }
 
-    /// Writes all of `out` and empties it. What was encrypted is taken from `out` at once: dropped in between, it is
-    /// continued by the next write.
+    /// Writes all of `out` and empties it. Encrypted bytes are removed from `out` at once: if the future is dropped,
+    /// the next write continues.
     ///
     /// # Errors
-    /// `TimedOut` when the peer took nothing for `limits::WRITE_STALL_MAX`; else as the socket says.
+    /// `TimedOut` when the peer did not read for `limits::WRITE_STALL_MAX`; else the socket's error.
     pub(crate) async fn write(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         self.write_before(out, |_| None, || false).await
     }
 
-    /// As [`Stream::write`], for a peer that is not waited for without end: others wait for it, or it is logged out. While it
-    /// takes nothing it has a `hold` on what is not taken, so many bytes.
+    /// As [`Stream::write`], for a peer that must not block for ever: others wait for it, or it is logged out. While it
+    /// does not read, `hold` counts the unsent bytes.
     ///
     /// # Errors
-    /// Also `TimedOut` when others need what it holds, and when `is_overdue` and the peer has not taken all of it a moment
+    /// Also `TimedOut` when others need the memory, or when `is_overdue` and the peer has not read everything a moment
     /// later.
     pub(crate) async fn write_before(
         &mut self,
@@ -165,7 +167,7 @@ impl Stream {
     ) -> io::Result<()> {
         let mut began = None;
         while !(out.is_empty() && self.records.unsent.is_empty()) {
-            // Whoever takes a little each time is waited for all the same.
+            // Others wait even for a peer that reads a little each time.
             let since = *began.get_or_insert_with(Instant::now);
             if since.elapsed() >= OVERDUE_EVERY && is_overdue() {
                 return Err(ErrorKind::TimedOut.into());
@@ -176,15 +178,15 @@ impl Stream {
         Ok(())
     }
 
-    /// How many bytes are held of records that are not whole.
+    /// Returns how many bytes of incomplete records are held.
     pub(crate) fn held(&self) -> usize {
         self.records.held()
     }
 
     /// Closes in order: TLS's close_notify, then TCP. Best effort, briefly.
     ///
-    /// What the peer still sends is read and thrown away for a while: a socket that is closed with input unread resets
-    /// the connection, and the peer would lose the error that it was just told.
+    /// What the peer still sends is read and discarded for a while: closing a socket with unread input resets the
+    /// connection, and the peer would lose the error that was just sent.
     pub(crate) async fn close(mut self) {
         let closed = async {
             self.records.say_goodbye();
@@ -195,14 +197,14 @@ impl Stream {
         let _ = timeout(limits::LINGER_MAX, closed).await;
     }
 
-    /// Closes by a reset, once the peer has closed its side or had the time to read what was written last.
+    /// Closes with a reset, once the peer has closed its side or had time to read the last output.
     pub(crate) async fn reset(mut self) {
         // It is over either way.
         let _ = timeout(limits::LINGER_MAX, self.hear_out()).await;
         self.abort();
     }
 
-    /// Throws away what the peer still sends, to its end or for [`LINGER_BYTES_MAX`].
+    /// Discards what the peer still sends, to its end or up to [`LINGER_BYTES_MAX`].
     async fn hear_out(&mut self) -> io::Result<()> {
         let mut left = LINGER_BYTES_MAX;
         while left > 0 {
@@ -212,33 +214,33 @@ impl Stream {
         Ok(())
     }
 
-    /// Closes without a wait: TLS's close_notify, if the socket takes it at once, then TCP.
+    /// Closes without waiting: TLS's close_notify, if the socket takes it at once, then TCP.
     pub(crate) fn close_at_once(mut self) {
         self.records.say_goodbye();
         let _ = self.poll_flush(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// Reads from the socket once, and tells how many bytes of records were worked on.
+    /// Reads from the socket once, and returns how many bytes of records were processed.
     fn poll_receive(&mut self, cx: &mut Context<'_>, take: impl FnMut(&[u8])) -> Poll<io::Result<usize>> {
         let result = lend_incoming(|memory| {
             let mut fresh = ReadBuf::new(memory);
             ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut fresh))?;
             if fresh.filled().is_empty() {
-                // A peer that closes without TLS's close_notify has closed all the same; frames end with a newline, so
-                // a cut frame is never taken for a whole one.
+                // A peer that closes without TLS's close_notify has still closed. Frames end with a newline, so a
+                // truncated frame is never mistaken for a whole one.
                 self.records.peer_closed = true;
                 return Poll::Ready(Ok(0));
             }
             Poll::Ready(self.records.receive(fresh.filled_mut(), take))
         });
-        // What TLS itself has to say, an alert for example, leaves even if nobody writes. An error is the writer's.
+        // TLS's own output, such as an alert, is sent even if nobody writes. An error is left to the next writer.
         if !self.records.unsent.is_empty() {
             let _ = self.poll_flush(cx);
         }
         result
     }
 
-    /// Makes one step: sends what is left of the piece before, or encrypts the next one and sends what is taken of it.
+    /// Makes one step: sends the rest of the previous piece, or encrypts the next one and sends what the socket takes.
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<io::Result<()>> {
         if !self.records.unsent.is_empty() {
             return self.poll_send(cx);
@@ -252,11 +254,11 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes in a piece of `bytes` once all that was taken in before has left, and tells how much. What the socket does not
-    /// take at once is held, and leaves by [`Stream::poll_flush`].
+    /// Accepts a piece of `bytes` once everything accepted before has been sent, and returns how much. What the socket
+    /// does not take at once is held until [`Stream::poll_flush`] sends it.
     ///
     /// # Errors
-    /// As the socket says, and `NotConnected` once TLS has failed.
+    /// The socket's error, or `NotConnected` once TLS has failed.
     pub(crate) fn poll_take_in(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_flush(cx))?;
         let piece = bytes.get(..bytes.len().min(PIECE_BYTES_MAX)).unwrap_or_default();
@@ -264,7 +266,7 @@ impl Stream {
         Poll::Ready(Ok(piece.len()))
     }
 
-    /// Encrypts a piece and sends what is taken of it; nothing may be unsent.
+    /// Encrypts a piece and sends what the socket takes; nothing may be unsent before.
     fn put(&mut self, cx: &mut Context<'_>, plain: &[u8]) -> io::Result<()> {
         lend_outgoing(|memory| {
             let count = self.records.seal(plain, memory)?;
@@ -278,20 +280,21 @@ impl Stream {
         })
     }
 
-    /// Says TLS's close_notify behind all that was taken in, and closes TCP in this direction. Nothing can be read any more.
+    /// Sends TLS's close_notify after everything accepted so far, and closes TCP in this direction. Nothing can be read
+    /// any more.
     ///
     /// # Errors
-    /// As the socket says.
+    /// The socket's error.
     pub(crate) fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.records.say_goodbye();
         ready!(self.poll_flush(cx))?;
         Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 
-    /// Sends all that was encrypted.
+    /// Sends everything that was encrypted.
     ///
     /// # Errors
-    /// As the socket says.
+    /// The socket's error.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.records.unsent.is_empty() {
             ready!(self.poll_send(cx))?;
@@ -299,7 +302,7 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends of what was encrypted as much as the socket takes at once.
+    /// Sends as much of the encrypted output as the socket takes at once.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let unsent = &mut self.records.unsent;
         let sent = ready!(Pin::new(&mut self.tcp).poll_write(cx, unsent))?;
@@ -313,10 +316,10 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads from the socket once, past TLS, and tells how many bytes it was; 0: the peer has closed.
+    /// Reads from the socket once, bypassing TLS, and returns how many bytes it was; 0: the peer has closed.
     ///
     /// # Errors
-    /// As the socket says.
+    /// The socket's error.
     pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         lend_incoming(|memory| {
             let mut discarded = ReadBuf::new(memory);
@@ -326,7 +329,8 @@ impl Stream {
     }
 }
 
-/// Resolves as `work` does, or with `TimedOut`. Most peers take all at once: only for the others is a clock set up.
+/// Resolves as `work` does, or with `TimedOut`. Most peers read everything at once: a timer is started only for the
+/// others.
 async fn patiently<T>(
     mut work: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
     hold: impl FnOnce() -> Option<Hold>,

@@ -1,4 +1,4 @@
-//! Whose connection it is that a door has taken whole, and whether it may stay.
+//! The peer of a connection that a door has taken over, and whether it may stay.
 
 use std::future::{pending, poll_fn};
 use std::pin::pin;
@@ -9,17 +9,17 @@ use lanchat_hub::Source;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep_until;
 
-use crate::listener::Entrance;
-use crate::pump::Newcomer;
+use crate::entrance::Entrance;
+use crate::newcomer::Newcomer;
 
-/// The peer of a connection that its door has taken whole: shared by the door, the connection and the listener. Cheap to
+/// The peer of a connection that its door has taken over: shared by the door, the connection and the listener. Cheap to
 /// clone.
 #[derive(Clone)]
 pub struct Visitor(Arc<Inside>);
 
 struct Inside {
     source: Source,
-    /// Its place in front of the login, until it is let in.
+    /// Its place before the login, until it is let in.
     newcomer: Mutex<Option<Box<Newcomer>>>,
     entrance: Arc<Entrance>,
 }
@@ -29,18 +29,18 @@ impl Visitor {
         Self(Arc::new(Inside { source, newcomer: Mutex::new(Some(newcomer)), entrance }))
     }
 
-    /// Where it comes from, as limits count it.
+    /// Returns its source, as limits count it.
     pub fn source(&self) -> &Source {
         &self.0.source
     }
 
-    /// Says that the peer has proved who it is: it gives up its place in front of the login, and is not sent away for others
-    /// any more. From now on it is the door that bounds how many of these there are.
+    /// Notes that the peer has proved its identity: it gives up its place before the login, and can no longer be
+    /// displaced. From now on the door must bound how many such peers there are.
     pub fn let_in(&self) {
         drop(self.take_newcomer());
     }
 
-    /// Resolves when the server stops: the door has `limits::DRAIN_MAX` to say so.
+    /// Resolves when the server stops: the door has `limits::DRAIN_MAX` to tell its peer.
     ///
     /// # Cancel safety
     /// Safe.
@@ -48,26 +48,26 @@ impl Visitor {
         self.0.entrance.shutdown.cancelled().await;
     }
 
-    /// Resolves when it has to go: its place is needed, or it was not let in in time.
+    /// Resolves when it has to go: its place is needed, or it was not let in before the deadline.
     pub(crate) async fn has_to_go(&self) {
         let deadline = self.lock().as_ref().map(|newcomer| newcomer.login_deadline);
         let Some(deadline) = deadline else { return pending().await };
         let mut alarm = pin!(sleep_until(deadline));
         poll_fn(|cx| {
             let newcomer = self.lock();
-            // Whoever was let in stays; nobody needs to be woken for that.
+            // A peer that was let in stays, so nothing needs to be woken.
             let Some(newcomer) = &*newcomer else { return Poll::Pending };
             if newcomer.place.poll_taken(cx).is_ready() { Poll::Ready(()) } else { alarm.as_mut().poll(cx) }
         })
         .await;
     }
 
-    /// The right to be closed slowly, so that the peer reads the last word, while few are.
+    /// Returns a permit to linger when closed, so that the peer can read the last output, while few others do.
     pub(crate) fn linger(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.entrance.lingering).try_acquire_owned().ok()
     }
 
-    /// What it needs until its login, if it was not let in.
+    /// Returns what it needs until its login, if it was not let in.
     pub(crate) fn take_newcomer(&self) -> Option<Box<Newcomer>> {
         self.lock().take()
     }

@@ -1,18 +1,10 @@
-//! Values: their defaults, and how each is read from texts. Errors say what would be right.
-
-use std::net::{Ipv6Addr, SocketAddr};
+//! Values: their defaults, and how each is parsed. Errors say what would be valid.
 
 use lanchat_model::limits;
-use lanchat_protocol::beacon;
 
-use super::listen::Listen;
+use crate::listen::Listen;
 
-/// `[::]` takes IPv4 as well.
-pub(crate) fn default_listen() -> Listen {
-    SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), beacon::DEFAULT_PORT).into()
-}
-
-/// The name of the host, without its domain.
+/// Returns the name of the host, without its domain.
 pub(super) fn default_name() -> String {
     let host = hostname::get().ok().and_then(|host| host.into_string().ok()).unwrap_or_default();
     let first = host.split('.').next().unwrap_or_default();
@@ -40,7 +32,7 @@ fn parse_name(text: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-/// Where to listen: URIs or `ADDR:PORT`, one or more.
+/// Parses where to listen: URIs or `ADDR:PORT`, one or more.
 pub(super) fn listen(texts: &[String]) -> Result<Vec<Listen>, String> {
     let listen = |text: &String| text.parse::<Listen>().map_err(|bad| bad.to_string());
     match texts {
@@ -49,7 +41,7 @@ pub(super) fn listen(texts: &[String]) -> Result<Vec<Listen>, String> {
     }
 }
 
-/// A number of sessions.
+/// Parses a number of sessions.
 pub(super) fn clients(texts: &[String]) -> Result<usize, String> {
     let text = one(texts)?;
     match text.parse() {
@@ -58,7 +50,7 @@ pub(super) fn clients(texts: &[String]) -> Result<usize, String> {
     }
 }
 
-/// One of two words: the first one is `true`.
+/// Parses one of two words: the first one means `true`.
 pub(super) fn choice(texts: &[String], [yes, no]: [&str; 2]) -> Result<bool, String> {
     match one(texts)? {
         text if text == yes => Ok(true),
@@ -67,7 +59,7 @@ pub(super) fn choice(texts: &[String], [yes, no]: [&str; 2]) -> Result<bool, Str
     }
 }
 
-/// A server name: one line, at most `limits::SERVER_NAME_BYTES_MAX`.
+/// Parses a server name: one line, at most `limits::SERVER_NAME_BYTES_MAX`.
 pub(super) fn name(texts: &[String]) -> Result<String, String> {
     parse_name(one(texts)?)
 }

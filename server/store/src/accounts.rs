@@ -5,16 +5,14 @@ use lanchat_hub::port::{
     NotResumed, PasswordHash, PresenceRecord, Recognised, Registered, TokenRecord,
 };
 use lanchat_hub::{Body, Subject};
-use lanchat_model::{
-    AccountId, AccountName, AwayReason, ClientId, DeviceId, LOBBY, RoomId, Timestamp, limits,
-};
-use rusqlite::types::Type;
+use lanchat_model::{AccountId, AccountName, AwayReason, ClientId, DeviceId, LOBBY, RoomId, limits};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::account_row::{account_of, select_account};
 use crate::batch::Batch;
 use crate::devices::{self, Moment};
-use crate::rooms::enter;
-use crate::row::{invalid, limit_value, parsed, timestamp};
+use crate::membership::enter;
+use crate::row::{limit_value, parsed};
 use crate::sqlite::SqliteStore;
 
 impl Accounts for SqliteStore {
@@ -44,8 +42,8 @@ impl Accounts for SqliteStore {
         device: NewDevice,
     ) -> Answer<'_, Option<AddedDevice>> {
         let lived = self.lived();
-        // Behind a password that took longer to check.
-        self.write_in_company(move |conn, clock| {
+        // It follows a password check that took longer than the wait.
+        self.write_deferred(move |conn, clock| {
             devices::add_device(conn, account, known, &device, Moment { wall: clock(), lived })
         })
     }
@@ -57,7 +55,7 @@ impl Accounts for SqliteStore {
         device: NewDevice,
     ) -> Answer<'_, Option<AddedDevice>> {
         let lived = self.lived();
-        self.write_in_company(move |conn, clock| {
+        self.write_deferred(move |conn, clock| {
             devices::use_device(conn, account, known, &device, Moment { wall: clock(), lived })
         })
     }
@@ -85,7 +83,7 @@ impl Accounts for SqliteStore {
     }
 
     fn renew_hash(&self, account: AccountId, known: Generation, phc: PasswordHash) -> Answer<'_, ()> {
-        self.write_in_company(move |conn, _| {
+        self.write_deferred(move |conn, _| {
             conn.prepare_cached("UPDATE accounts SET phc = ?3 WHERE id = ?1 AND generation = ?2")?
                 .execute(params![account.0, known.0, phc.0])?;
             Ok(())
@@ -100,8 +98,8 @@ impl Accounts for SqliteStore {
     }
 
     fn set_away(&self, account: AccountId, away: Option<Away>) -> Answer<'_, ()> {
-        // Somebody waits for it, but not for long: those who change it often share their commits.
-        self.write_in_company(move |conn, _| {
+        // Somebody waits for it, but not for long. Frequent changes share commits.
+        self.write_deferred(move |conn, _| {
             let reason = away.as_ref().and_then(|away| away.reason.as_ref()).map(AwayReason::as_str);
             conn.prepare_cached("UPDATE accounts SET away = ?2, away_reason = ?3 WHERE id = ?1")?
                 .execute(params![account.0, away.is_some(), reason])?;
@@ -110,7 +108,7 @@ impl Accounts for SqliteStore {
     }
 
     fn set_presence(&self, records: Vec<PresenceRecord>) -> Answer<'_, ()> {
-        self.write_in_company(move |conn, _| {
+        self.write_deferred(move |conn, _| {
             let mut statement =
                 conn.prepare_cached("UPDATE accounts SET online = ?2, last_seen_ms = ?3 WHERE id = ?1")?;
             for PresenceRecord { account, online, at } in records {
@@ -129,19 +127,8 @@ impl Accounts for SqliteStore {
     }
 }
 
-/// Selects what [`account_of`] reads.
-macro_rules! select_account {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, name, display_name, admin, phc, created_ms, last_seen_ms, away, away_reason, generation
-             FROM accounts ",
-            $rest
-        )
-    };
-}
-use select_account;
-
-/// A name as it looks at a glance, as `AccountName::looks` makes it. The expression that is indexed, sign by sign.
+/// A name as it looks at a glance, computed as `AccountName::looks` does. It is the indexed expression, character for
+/// character.
 macro_rules! looks {
     () => {
         "replace(replace(replace(replace(trim(
@@ -153,23 +140,6 @@ macro_rules! looks {
 
 const MISTAKEN_FOR: &str =
     concat!("SELECT name FROM accounts WHERE ", looks!(), " = ?2 ORDER BY name <> ?1 LIMIT 1");
-
-fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
-    let reason = row.get_ref(8)?.as_str_or_null()?;
-    let reason = reason.map(AwayReason::stored).transpose().map_err(|error| invalid(8, Type::Text, error))?;
-    let away: bool = row.get(7)?;
-    Ok(Account {
-        id: AccountId(row.get(0)?),
-        name: parsed(row, 1)?,
-        display_name: parsed(row, 2)?,
-        admin: row.get(3)?,
-        phc: PasswordHash(row.get(4)?),
-        generation: Generation(row.get(9)?),
-        created: timestamp(row, 5)?,
-        last_seen: row.get::<_, Option<i64>>(6)?.map(Timestamp),
-        away: away.then_some(Away { reason }),
-    })
-}
 
 fn register(
     conn: &Connection,
@@ -206,7 +176,7 @@ fn register(
     let body = Body::Joined(Subject { account: id, name: author_name.clone() });
     let draft = Draft { room: lobby, author: id, author_name, client_id, body };
     let joined = Batch::begin(conn, now.wall)?.push(&draft)?;
-    // An id that was drawn a moment ago cannot have been used by an account that is as young.
+    // A new account cannot have used an id that was drawn a moment ago.
     let entry = joined.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     let account = Account {
         id,
@@ -220,11 +190,6 @@ fn register(
         away: None,
     };
     Ok(Some(Registered { account, device, entry }))
-}
-
-/// The account of this row.
-pub(crate) fn account_by_id(conn: &Connection, id: AccountId) -> rusqlite::Result<Account> {
-    conn.prepare_cached(select_account!("WHERE id = ?1"))?.query_row([id.0], account_of)
 }
 
 #[cfg(test)]

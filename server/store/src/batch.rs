@@ -1,5 +1,5 @@
-//! Drafts into logs, a batch at a time: what one transaction knows already it does not ask again. The only place that
-//! takes a `seq`.
+//! Appends drafts to logs, a batch at a time: a transaction does not ask again for what it has read. Only this module
+//! assigns a `seq`.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
@@ -11,29 +11,29 @@ use lanchat_hub::{Body, Entry, Refusal, Subject, failpoint};
 use lanchat_model::{AccountId, ClientId, LOBBY, RoomId, Seq, Timestamp};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
-use crate::log::columns;
-use crate::rooms::{enter, has_space, has_space_for_group, is_empty, leave, standing};
+use crate::entry_row::columns;
+use crate::membership::{enter, has_space, has_space_for_group, is_empty, leave, standing};
 use crate::row::{seq, seq_value};
 
-/// Texts that are longer stand beside the logs: with all else of an entry they would not fit what SQLite keeps of a row in a
-/// page of 4 KiB, 1002 bytes (fileformat2.html §1.6).
+/// Longer texts are stored outside the logs. With the rest of the entry they would exceed the 1002 bytes of a row that
+/// SQLite keeps in a page of 4 KiB (fileformat2.html §1.6).
 const TEXT_BYTES_IN_LOG_MAX: usize = 800;
 
-/// What a batch knows of a room.
+/// A room's state, as a batch knows it.
 #[derive(Clone, Copy)]
 struct Ground {
-    /// The last position of its log.
+    /// The last `seq` of its log.
     head: Seq,
     /// The messages in it.
     said: i64,
     policy: RoomPolicy,
 }
 
-/// A batch of drafts on its way into the logs, inside a transaction: while it lasts nobody else writes, so that heads and
-/// memberships change by its own doing alone. Both maps are bounded by the drafts of the batch.
+/// A batch of drafts on its way into the logs, inside a transaction. Nobody else writes during the transaction, so only
+/// the batch itself changes heads and memberships. The number of drafts bounds both maps.
 pub(crate) struct Batch<'c> {
     conn: &'c Connection,
-    /// When all of it is taken: at the moment of one commit.
+    /// The time of every entry in the batch, which is one commit.
     at: Timestamp,
     grounds: HashMap<RoomId, Option<Ground>>,
     standings: HashMap<(RoomId, AccountId), Standing>,
@@ -42,9 +42,9 @@ pub(crate) struct Batch<'c> {
 }
 
 impl<'c> Batch<'c> {
-    /// A batch that is taken at `at`.
+    /// Begins a batch whose entries get the time `at`.
     pub(crate) fn begin(conn: &'c Connection, at: Timestamp) -> rusqlite::Result<Self> {
-        // A resend finds the first post by the id that keeps it from being a second one.
+        // The client id identifies a resend, and leads to the first post.
         let post = conn.prepare_cached(
             "INSERT INTO posts (client_id, sender, room, seq) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (client_id, sender) DO NOTHING",
@@ -56,7 +56,7 @@ impl<'c> Batch<'c> {
         Ok(Self { conn, at, grounds: HashMap::new(), standings: HashMap::new(), post, insert })
     }
 
-    /// Appends `drafts` in order, and says of each what became of it.
+    /// Appends `drafts` in order, and returns the outcome of each.
     pub(crate) fn append(mut self, drafts: Vec<Draft>) -> rusqlite::Result<Vec<Appended>> {
         drafts.iter().map(|draft| self.take(draft)).collect()
     }
@@ -71,13 +71,13 @@ impl<'c> Batch<'c> {
 
     fn say(&mut self, draft: &Draft) -> rusqlite::Result<Appended> {
         if let Err(refusal) = self.permitted(draft)? {
-            // What was taken before is answered as it was then.
+            // A resend of an accepted draft gets the answer of that time.
             return self.again(draft)?.map_or_else(|| Ok(Appended::Refused(refusal)), Ok);
         }
         match self.push(draft)? {
             Some(entry) => Ok(Appended::Fresh { entry, moved: Moved::Head }),
             None if failpoint::on("store::dedupe_off") => self.doubled(draft),
-            // The id is taken, and so there is a post: this falls back on nothing.
+            // The id is taken, so there is a post, and the default is never used.
             None => self.again(draft)?.map_or_else(id_reused, Ok),
         }
     }
@@ -114,9 +114,10 @@ impl<'c> Batch<'c> {
         self.push(draft)?.map_or_else(id_reused, |entry| Ok(Appended::Fresh { entry, moved }))
     }
 
-    /// What a resend is answered with, even to somebody who has left since: as before. None: it is no resend.
+    /// Returns the answer to a resend: the same as the first time, even for somebody who has left since. Returns `None`
+    /// if the draft is not a resend.
     ///
-    /// Of an entry that was changed, deleted or pruned meanwhile no text is left to compare: then the place decides.
+    /// If the entry has since been changed, deleted or pruned, there is no text left to compare, and the room decides.
     fn again(&self, draft: &Draft) -> rusqlite::Result<Option<Appended>> {
         let (kind, text) = columns(&draft.body);
         let mut statement = self.conn.prepare_cached(
@@ -149,7 +150,7 @@ impl<'c> Batch<'c> {
         statement.query_row(values, answer).optional()
     }
 
-    /// Wrong, for a test build: a resend is a second post, and its author is told nothing of it.
+    /// Posts a resend a second time and hides this from its author. Wrong on purpose, for a test build.
     fn doubled(&mut self, draft: &Draft) -> rusqlite::Result<Appended> {
         let client_id = draft.client_id;
         let other = self.conn.query_row("SELECT randomblob(16)", [], |row| row.get(0))?;
@@ -161,7 +162,8 @@ impl<'c> Batch<'c> {
         pushed.map_or_else(id_reused, told)
     }
 
-    /// Puts a draft at the end of its log. Whether it may be there was decided before. None: its author has used the id.
+    /// Puts a draft at the end of its log, without checking permissions. Returns `None` if its author has already used
+    /// the id.
     pub(crate) fn push(&mut self, draft: &Draft) -> rusqlite::Result<Option<Arc<Entry>>> {
         let Draft { room, author, client_id, body, .. } = draft;
         let ground = ground(self.conn, &mut self.grounds, *room)?;
@@ -191,7 +193,7 @@ impl<'c> Batch<'c> {
         Ok(Some(self.entry(draft, place, self.at)))
     }
 
-    /// The entry of a draft at this place.
+    /// Returns the entry that a draft becomes at this `seq`.
     fn entry(&self, draft: &Draft, place: Seq, at: Timestamp) -> Arc<Entry> {
         Arc::new(Entry {
             room: draft.room,
@@ -204,7 +206,7 @@ impl<'c> Batch<'c> {
         })
     }
 
-    /// Whether the author of a draft may do what it does, as the rows have it now.
+    /// Checks against the current rows whether the author of a draft may do what it does.
     fn permitted(&mut self, draft: &Draft) -> rusqlite::Result<Result<(), Refusal>> {
         let Draft { room, author, ref body, .. } = *draft;
         let actor = self.standing(room, author)?;
@@ -226,12 +228,12 @@ impl<'c> Batch<'c> {
     }
 }
 
-/// What stands in `target`.
+/// Returns the value of the column `target`.
 fn target_of(draft: &Draft) -> Option<i64> {
     draft.body.target().map(seq_value)
 }
 
-/// What stands in `whom`: nobody, where it is about the author or about no account.
+/// Returns the value of the column `whom`: `None` if the draft is about its author or about no account.
 fn whom_of(draft: &Draft) -> Option<i64> {
     let others = draft.body.subject().filter(|subject| subject.account != draft.author);
     others.map(|subject| subject.account.0)
@@ -241,12 +243,12 @@ fn id_reused() -> rusqlite::Result<Appended> {
     Ok(Appended::Refused(Refusal::IdReused))
 }
 
-/// Puts a text beside the logs, and returns what an entry names it by.
+/// Stores a text outside the logs, and returns the id by which an entry refers to it.
 fn keep_apart(conn: &Connection, text: &str) -> rusqlite::Result<i64> {
     conn.prepare_cached("INSERT INTO long_texts (text) VALUES (?1)")?.insert([text])
 }
 
-/// What a batch knows of a room; it asks once. None: there is no such room.
+/// Returns what a batch knows of a room, and reads it once. `None` if there is no such room.
 fn ground<'g>(
     conn: &Connection,
     known: &'g mut HashMap<RoomId, Option<Ground>>,
@@ -260,7 +262,8 @@ fn ground<'g>(
 
 fn ground_of(conn: &Connection, room: RoomId) -> rusqlite::Result<Option<Ground>> {
     let mut statement = conn.prepare_cached(
-        // One row by its key, and the last one of its log by that of the log: no third look for which one is the last.
+        // One row by its key, and the last row of its log by the log's key, without a third lookup to find the last
+        // one.
         "SELECT name, coalesce(seq, 0), coalesce(said, 0) FROM rooms LEFT JOIN entries ON room = rooms.id
          WHERE rooms.id = ?1 ORDER BY seq DESC LIMIT 1",
     )?;

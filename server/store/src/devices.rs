@@ -1,4 +1,4 @@
-//! Devices and their tokens in SQL: what `port::Accounts` says of them. The token rule is PROTOCOL §4, and ADR 9.
+//! Devices and their tokens in SQL: their part of `port::Accounts`. The token rule is in PROTOCOL §4 and ADR 9.
 
 use lanchat_hub::port::{
     Account, AddedDevice, Generation, NewDevice, NewPassword, NotResumed, Recognised, TokenHash, TokenLeft,
@@ -7,18 +7,18 @@ use lanchat_hub::port::{
 use lanchat_model::{AccountId, DeviceId, Timestamp, limits};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::accounts::account_by_id;
+use crate::account_row::account_by_id;
 use crate::clock::Lived;
 use crate::row::{limit_value, parsed};
 
-/// When a device is made: on the wall, for its owner's eyes, and in the life of the server, for its age.
+/// When a device is made: by the wall clock, to show its owner, and in the life of the server, for its age.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) wall: Timestamp,
     pub(crate) lived: Lived,
 }
 
-/// Makes a device, unless the password is not that of `known` any more.
+/// Makes a device, unless the password has changed since `known`.
 pub(crate) fn add_device(
     conn: &Connection,
     account: AccountId,
@@ -33,14 +33,14 @@ pub(crate) fn add_device(
     }
 }
 
-/// Makes a device, and room for it.
+/// Makes a device, and evicts others if there are too many.
 fn insert_device(
     conn: &Connection,
     account: AccountId,
     device: &NewDevice,
     now: Moment,
 ) -> rusqlite::Result<AddedDevice> {
-    // Those whose tokens are worthless go first. The new one makes `DEVICES_PER_ACCOUNT_MAX`.
+    // Devices whose tokens are worthless go first. With the new device there are at most `DEVICES_PER_ACCOUNT_MAX`.
     let evicted = conn
         .prepare_cached(
             "DELETE FROM devices WHERE id IN (
@@ -64,7 +64,7 @@ fn insert_device(
     Ok(AddedDevice { device, evicted })
 }
 
-/// Uses the device of this label again, or makes it; unless the password is not that of `known` any more.
+/// Reuses the device with this label, or makes it, unless the password has changed since `known`.
 pub(crate) fn use_device(
     conn: &Connection,
     account: AccountId,
@@ -88,7 +88,7 @@ pub(crate) fn use_device(
         )
         .optional()?;
     let Some(device) = again else { return insert_device(conn, account, device, now).map(Some) };
-    // Whoever shows one of them from now on shows a token of nobody.
+    // From now on a spent token belongs to no device.
     conn.prepare_cached("DELETE FROM spent_tokens WHERE device = ?1")?.execute([device.0])?;
     Ok(Some(AddedDevice { device, evicted: Vec::new() }))
 }
@@ -103,7 +103,7 @@ fn is_generation(conn: &Connection, account: AccountId, known: Generation) -> ru
         .exists([account.0, known.0])
 }
 
-/// Whether a device may be used by whoever proved the password of `known`.
+/// Returns whether a client that proved the password of `known` may use a device.
 pub(crate) fn is_current(conn: &Connection, device: DeviceId, known: Generation) -> rusqlite::Result<bool> {
     conn.prepare_cached(
         "SELECT 1 FROM devices JOIN accounts ON accounts.id = devices.account
@@ -122,14 +122,14 @@ pub(crate) fn set_password(conn: &Connection, new: &NewPassword) -> rusqlite::Re
         .execute(params![account.0, phc.0])?;
     conn.prepare_cached("DELETE FROM devices WHERE account = ?1 AND id <> ?2")?
         .execute([account.0, device.0])?;
-    // Whoever shows one of them from now on was logged out by the change, and is no news.
+    // A client that presents a spent token from now on was logged out by the change. That is not a sign of a copy.
     conn.prepare_cached("DELETE FROM spent_tokens WHERE device = ?1")?.execute([device.0])?;
     match token {
         TokenLeft::Fresh(token) => conn
             .prepare_cached("UPDATE devices SET token = ?2, next_token = NULL, series = ?3 WHERE id = ?1")?
             .execute(params![device.0, token.hash, token.series])?,
-        // Unused is the next token, and the current one of a device that was never resumed. Else there is to be no
-        // token: 256 random bits that nobody knows. The series begins anew with the next resume.
+        // The next token is unused, and so is the current token of a device that was never resumed. Otherwise no token
+        // may be left: it becomes 256 random bits that nobody knows. The next resume begins a new series.
         TokenLeft::Given(token) => conn
             .prepare_cached(
                 "UPDATE devices SET next_token = NULL, series = NULL,
@@ -140,19 +140,19 @@ pub(crate) fn set_password(conn: &Connection, new: &NewPassword) -> rusqlite::Re
     Ok(true)
 }
 
-/// A device, found by one of its two tokens.
+/// A device that was found by one of its two tokens.
 struct Holder {
     device: DeviceId,
     account: AccountId,
     used_next: bool,
     copied: bool,
     used: Lived,
-    /// [`TokenRecord::series`]; `None`: its tokens are as an earlier version made them.
+    /// [`TokenRecord::series`]; `None` if an earlier version made its tokens.
     series: Option<TokenHash>,
 }
 
 impl Holder {
-    /// Whether the device was not used for so long that its tokens are worth nothing.
+    /// Returns whether the device has been unused for so long that its tokens are worthless.
     fn is_idle(&self, now: Lived) -> bool {
         let idle = now.0.saturating_sub(self.used.0);
         u128::try_from(idle).is_ok_and(|idle| idle > limits::DEVICE_IDLE_MAX.as_millis())
@@ -177,7 +177,7 @@ fn holder_of(conn: &Connection, token: &TokenHash) -> rusqlite::Result<Option<Ho
     .optional()
 }
 
-/// What [`resume`] would make of a token.
+/// Returns what [`resume`] would make of a token.
 pub(crate) fn recognise(conn: &Connection, token: &TokenRecord, now: Lived) -> rusqlite::Result<Recognised> {
     if let Some(holder) = holder_of(conn, &token.hash)?.filter(|holder| !holder.copied) {
         return Ok(if holder.is_idle(now) {
@@ -210,11 +210,11 @@ pub(crate) fn resume(
     Ok(Ok((account_by_id(conn, holder.account)?, holder.device)))
 }
 
-/// Gives a device its next token. Used for the first time, the next token replaces the current one; else it is replaced
-/// itself, unused: its answer was lost, or another holder of the current one has it.
+/// Gives a device its next token. When the next token is used for the first time, it replaces the current one.
+/// Otherwise it is itself replaced, unused: its answer was lost, or another holder of the current one has it.
 ///
-/// SQLite writes to the index of each column that a statement sets, whether its value changes or not, and each of these
-/// is another page. So only what changes is set: when all come back at once, this is most of what is written.
+/// SQLite writes to the index of each column that a statement sets, whether or not its value changes, and each index is
+/// another page. So only what changes is set: when all devices reconnect at once, this is most of what is written.
 fn rotate(
     conn: &Connection,
     holder: &Holder,
@@ -238,8 +238,8 @@ fn rotate(
     Ok(())
 }
 
-/// Keeps the token that a resume replaces, the current one or the next one, where it is not known by its series: of a
-/// device whose tokens an earlier version made. That is one for each device; from then on its tokens have a series.
+/// Keeps the token that a resume replaces, current or next, if it has no series because an earlier version made it.
+/// That is one token for each device; from then on its tokens have a series.
 fn retire(conn: &Connection, holder: &Holder) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "INSERT INTO spent_tokens (device, rotation, token)
@@ -250,16 +250,16 @@ fn retire(conn: &Connection, holder: &Holder) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A device of which somebody has a copy of a token.
+/// A device one of whose tokens has been copied.
 struct Copied {
     what: NotResumed,
     device: DeviceId,
-    /// Whether the device is marked so already.
+    /// Whether the device is already marked as copied.
     is_marked: bool,
 }
 
-/// The device that a token betrays: it is of its series and none of its two, or an older one that an earlier version made and
-/// this device had, or one of a device that is marked.
+/// Finds the device that a token exposes as copied. The token is of the device's series but neither of its two, or is
+/// an older one that an earlier version made for it, or belongs to a device that is already marked.
 fn copied(conn: &Connection, token: &TokenRecord) -> rusqlite::Result<Option<Copied>> {
     conn.prepare_cached(
         "SELECT devices.id, accounts.id, accounts.name, devices.copied FROM devices
@@ -278,8 +278,8 @@ fn copied(conn: &Connection, token: &TokenRecord) -> rusqlite::Result<Option<Cop
     .optional()
 }
 
-/// Why a token resumes nothing. The device of a copied one stays, so that its owner, who may come later and with a token that
-/// was good, is told why too.
+/// Returns why a token resumes nothing. The device of a copied token stays, so that its owner is told why too: the
+/// owner may come later, with a token that was valid.
 fn not_resumed(conn: &Connection, token: &TokenRecord) -> rusqlite::Result<NotResumed> {
     let Some(copied) = copied(conn, token)? else { return Ok(NotResumed::Unknown) };
     conn.prepare_cached("UPDATE devices SET copied = 1 WHERE id = ?1 AND copied = 0")?

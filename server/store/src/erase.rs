@@ -1,4 +1,4 @@
-//! What was deleted is gone: from the pages of the database, from what an upgrade left in it, and from old copies of it.
+//! Removes deleted content for good: from the database's pages, from what an upgrade left in them, and from old copies.
 
 use std::fs;
 use std::io;
@@ -11,26 +11,28 @@ use rusqlite::{Connection, OpenFlags};
 use crate::clock::Lived;
 use crate::error::OpenError;
 use crate::fault::refusal;
-use crate::migrate::{COPY_SUFFIX, beside, copy_into};
-use crate::open::{open_writer, sync_folder};
+use crate::files::{beside, sync_folder};
+use crate::migrate::{COPY_SUFFIX, copy_into};
+use crate::open::open_writer;
 
-/// Has whatever the connection deletes from now on overwritten. Of a page that is full of long text `FAST` would leave most.
+/// Makes SQLite overwrite whatever the connection deletes from now on. `FAST` would leave most of a page of long text.
 pub(crate) fn overwrite_deleted(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     conn.pragma_update(None, "secure_delete", "ON").map_err(|error| refusal(path, &error))
 }
 
-/// Puts a copy without free pages in the place of the database, if a migration has left in them what may have been deleted
-/// since. A kill leaves the old file or the new one, and the next start does what is left to do.
+/// Replaces the database by a copy without free pages, if a migration has left content in them that may have been
+/// deleted since. A kill leaves the old file or the new one, and the next start finishes the work.
 ///
-/// Not a `VACUUM` in place: that takes as much memory as the database is large, or a folder for temporary files that may be
-/// anybody's. On a disk that is too full for two of them it is put off.
+/// This is not a `VACUUM` in place, which needs as much memory as the database is large, or a folder for temporary
+/// files that others may read. It is postponed if the disk has no space for two databases.
 pub(crate) fn vacuum_if_due(conn: Connection, path: &Path) -> Result<Connection, OpenError> {
     let failed = |error: rusqlite::Error| refusal(path, &error);
     let is_due: bool = conn.query_row("SELECT vacuum_due FROM meta", [], |row| row.get(0)).map_err(failed)?;
     if !is_due {
         return Ok(conn);
     }
-    // A journal beside the file belongs to the old one: it must be empty, and gone, before another file has its name.
+    // A journal beside the file belongs to the old database. It must be emptied and removed before another file gets
+    // the name.
     let journal = conn.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0));
     match journal.map_err(failed) {
         Ok(journal) if journal == "delete" => {}
@@ -61,7 +63,7 @@ pub(crate) fn vacuum_if_due(conn: Connection, path: &Path) -> Result<Connection,
     open_writer(path)
 }
 
-/// Writes the copy, in which nothing is due any more, to the disk.
+/// Writes the copy to the disk, marked as no longer due for a vacuum.
 fn write_copy(conn: &Connection, copy: &Path) -> Result<(), OpenError> {
     remove_if_there(&beside(copy, "-journal"))?;
     let file = copy_into(conn, copy)?;
@@ -80,9 +82,9 @@ fn remove_if_there(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Removes the copies that upgrades kept, once the server has run for `limits::COPY_KEPT_MAX` behind the last one: they hold
-/// what was deleted since. Neither the clock on the wall nor the times of the files are asked: either may be wrong, and what is
-/// taken away too early is the way back.
+/// Removes the copies that upgrades kept, once the server has run for `limits::COPY_KEPT_MAX` after the last one: they
+/// hold content that was deleted since. The wall clock and the file times may both be wrong and are not used: a copy
+/// removed too early is a lost way back.
 pub(crate) fn remove_old_copies(conn: &Connection, path: &Path, lived: Lived) -> rusqlite::Result<()> {
     let copies = copies(path).unwrap_or_default();
     if copies.is_empty() {
@@ -107,7 +109,7 @@ pub(crate) fn remove_old_copies(conn: &Connection, path: &Path, lived: Lived) ->
     Ok(())
 }
 
-/// The copies beside a database.
+/// Lists the copies beside a database.
 fn copies(path: &Path) -> io::Result<Vec<PathBuf>> {
     let prefix = beside(path, COPY_SUFFIX);
     let (Some(folder), Some(prefix)) = (path.parent(), prefix.file_name().and_then(|name| name.to_str()))

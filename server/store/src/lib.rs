@@ -1,19 +1,22 @@
 //! The store of lanchat: the hub's ports (`lanchat_hub::port`) over one SQLite database in the data
 //! directory.
 //!
-//! [`SqliteStore`] is all there is to see. Behind it one thread writes, in group commits with
-//! `synchronous=FULL`, and a few threads read. The crate is the only one that knows SQL; it knows
-//! no wire, no socket and no session.
+//! [`SqliteStore`] is the whole interface. Behind it one thread writes, in group commits with `synchronous=FULL`, and a
+//! few threads read. This is the only crate that knows SQL; it does not know the wire, sockets or sessions.
 
+mod account_row;
 mod accounts;
 mod batch;
 mod clock;
 mod devices;
+mod entry_row;
 mod erase;
 mod error;
 mod fault;
+mod files;
 mod journal;
 mod log;
+mod membership;
 mod migrate;
 mod open;
 mod reader;

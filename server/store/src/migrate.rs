@@ -1,26 +1,26 @@
-//! Brings a database to the schema of this program: one transaction a step, never a step back.
+//! Brings a database to the schema of this program: one transaction for each step, and never a step back.
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lanchat_hub::failpoint;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::OpenError;
 use crate::fault::refusal;
-use crate::open::{create_private, sync_folder};
+use crate::files::{beside, create_private, sync_folder};
 
-/// Stands in every database of ours (`PRAGMA application_id`): "LANC".
+/// Marks every database of ours (`PRAGMA application_id`): "LANC".
 const APPLICATION_ID: i64 = 0x4c41_4e43;
 
-/// What the name of a copy has behind that of the database, before the number of the schema that came then.
+/// Follows the database's name in the name of a copy. The number of the schema that came next follows it.
 pub(crate) const COPY_SUFFIX: &str = ".before-v";
 
-/// The schema from which on it is known since when there is a copy.
+/// The first schema that records when a copy was made.
 const COPIES_COUNTED_FROM: i64 = 8;
 
-/// One step: brings a database to the schema whose number is its place in the list, from 1.
+/// One step: brings a database to the schema whose number is the step's position in the list, counted from 1.
 #[derive(Clone, Copy)]
 pub(crate) struct Migration {
     /// Its file, without `.sql`.
@@ -29,7 +29,7 @@ pub(crate) struct Migration {
     pub(crate) sql: &'static str,
 }
 
-/// All steps, in order. A released one never changes; a test compares the list with the folder.
+/// All steps, in order. A released step never changes; a test compares the list with the folder.
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "0001_init", sql: include_str!("../../../migrations/0001_init.sql") },
     Migration {
@@ -44,8 +44,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "0008_floor", sql: include_str!("../../../migrations/0008_floor.sql") },
 ];
 
-/// Applies the steps that the database lacks. Keeps a copy of a database that is not new before the
-/// first of them.
+/// Applies the steps that the database lacks. Before the first step it keeps a copy, unless the database is new.
 pub(crate) fn migrate(conn: &mut Connection, path: &Path, steps: &[Migration]) -> Result<(), OpenError> {
     let known = number(steps.len());
     let found = schema_version(conn, path)?;
@@ -59,12 +58,11 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path, steps: &[Migration]) -
         keep_copy(conn, path, known)?;
     }
     if found >= COPIES_COUNTED_FROM {
-        // It is a new one: its time begins anew.
+        // The copy is new, so its age is counted from now.
         conn.execute("UPDATE meta SET copies_ms = NULL", []).map_err(|error| refusal(path, &error))?;
     }
     failpoint::crash("store::in_migration");
-    // A step that rebuilds a table must be able to drop it; each step is checked as a whole
-    // instead.
+    // A step that rebuilds a table must be able to drop it. Each step is checked as a whole instead.
     conn.pragma_update(None, "foreign_keys", false).map_err(|error| refusal(path, &error))?;
     for (version, step) in (1..).zip(steps).filter(|(version, _)| *version > found) {
         apply(conn, path, version, step)?;
@@ -73,7 +71,7 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path, steps: &[Migration]) -
     conn.pragma_update(None, "foreign_keys", true).map_err(|error| refusal(path, &error))
 }
 
-/// The schema that the database has; 0 for an empty file. Refuses what is not ours.
+/// Returns the database's schema, or 0 for an empty file. Refuses a database that is not ours.
 fn schema_version(conn: &Connection, path: &Path) -> Result<i64, OpenError> {
     let ask = |sql: &str| {
         conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|error| refusal(path, &error))
@@ -121,8 +119,8 @@ fn keep_copy(conn: &Connection, path: &Path, target: i64) -> Result<(), OpenErro
     Ok(())
 }
 
-/// Copies the database, without its free pages, into a file that only its owner may read. What an earlier attempt left there
-/// goes. Not synced yet.
+/// Copies the database, without its free pages, into a file that only its owner may read. Replaces what an earlier
+/// attempt left there. Does not sync the file.
 pub(crate) fn copy_into(conn: &Connection, target: &Path) -> Result<File, OpenError> {
     let failed = |source| OpenError::io(target, source);
     if target.exists() {
@@ -138,18 +136,14 @@ pub(crate) fn copy_into(conn: &Connection, target: &Path) -> Result<File, OpenEr
     Ok(file)
 }
 
-pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
 fn number(len: usize) -> i64 {
     i64::try_from(len).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use std::sync::mpsc;
 
     use super::*;
@@ -163,7 +157,7 @@ mod tests {
         conn.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
-    /// A database of schema 1 in a folder of its own.
+    /// Makes a database of schema 1 in a folder of its own.
     fn first() -> (tempfile::TempDir, PathBuf, Connection) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lanchat.db");
@@ -237,7 +231,7 @@ mod tests {
     fn a_step_that_fails_leaves_the_database_as_it_was() {
         for sql in [
             "CREATE TABLE half (id INTEGER PRIMARY KEY); SELECT nonsense;",
-            // A mark of a device that there is not.
+            // A mark of a device that does not exist.
             "INSERT INTO marks (device, room, seq) VALUES (7, 1, 0)",
         ] {
             let (_dir, path, mut conn) = first();
@@ -250,7 +244,7 @@ mod tests {
         }
     }
 
-    /// What a kill at this instant would leave of the files in `dir`.
+    /// Copies the files in `dir` as a kill at this instant would leave them.
     fn left_by_a_kill(dir: &Path) -> tempfile::TempDir {
         let copy = tempfile::tempdir().unwrap();
         for file in fs::read_dir(dir).unwrap().map(Result::unwrap) {
@@ -261,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_kill_at_any_point_of_a_step_leaves_the_old_or_the_new() {
-        // A cache of one page, so that the file is changed long before the commit.
+        // The cache has one page, so the file changes long before the commit.
         let big = Migration {
             name: "0002_big",
             sql: "PRAGMA cache_size = 1;

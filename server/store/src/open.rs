@@ -1,8 +1,6 @@
 //! Opens connections: files that only their owner may read, and the settings that durability rests
 //! on.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,19 +10,18 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::OpenError;
 use crate::fault::refusal;
-use crate::migrate::beside;
+use crate::files::{beside, check_file, create_private, set_private, sync_folder};
 
-/// The first SQLite without the bug that loses commits when a journal is reset, as a number and in
-/// words.
+/// The first SQLite without the bug that loses commits when a journal is reset, as a number and as text.
 const ENGINE_LEAST: (i32, &str) = (3_051_003, "3.51.3");
 /// How long a statement waits for another program that holds the database, such as a backup.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
-/// The size that the journal file is cut back to after it has grown beyond.
+/// The size to which a journal file that has grown larger is cut back.
 const JOURNAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
-/// Statements that a connection keeps prepared: more than the store has.
+/// The number of statements that a connection keeps prepared: more than the store has.
 const STATEMENTS_MAX: usize = 64;
 
-/// Opens the connection of the writer, and makes the file if there is none.
+/// Opens the writer's connection, and makes the file if there is none.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let found = rusqlite::version_number();
     if found < ENGINE_LEAST.0 {
@@ -50,7 +47,7 @@ pub(crate) fn turn_journal_on(conn: &Connection, path: &Path) -> Result<(), Open
     if journal == "wal" { Ok(()) } else { Err(OpenError::NoJournal { path: path.to_owned() }) }
 }
 
-/// Opens a connection that can only read. The file exists and is migrated.
+/// Opens a connection that can only read. The file must exist and be migrated.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     conn.pragma_update(None, "query_only", true).map_err(|error| refusal(path, &error))?;
@@ -58,7 +55,7 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
 }
 
 fn open(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
-    // One thread owns a connection, so SQLite needs no lock of its own. No URI: a path is a path.
+    // One thread owns a connection, so SQLite need not lock it. URIs are off: a path is a path.
     Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .and_then(|conn| configure(&conn).map(|()| conn))
         .map_err(|error| refusal(path, &error))
@@ -69,91 +66,24 @@ fn configure(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    // A plan that may depend on the values of parameters is made anew for each: at every commit, for the end of a log.
+    // If a plan may depend on parameter values, SQLite plans again for each value: for a log's end, at every commit.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
-    // The writer alone checkpoints, when it says so: not whoever closes last, perhaps after a
+    // Only the writer checkpoints, and only when it chooses to. The last connection to close must not, perhaps after a
     // failed fsync.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     let synchronous = if failpoint::on("store::synchronous_normal") { "NORMAL" } else { "FULL" };
     conn.pragma_update(None, "synchronous", synchronous)?;
-    // macOS: a plain fsync stops at the cache of the drive.
+    // On macOS, a plain fsync stops at the drive's cache.
     conn.pragma_update(None, "fullfsync", true)?;
     conn.pragma_update(None, "checkpoint_fullfsync", true)?;
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "cell_size_check", true)?;
-    // A read error under a memory map is a signal that kills the process; a read call returns it.
+    // A read error in a memory map is a signal that kills the process; a read call returns the error.
     conn.pragma_update(None, "mmap_size", 0)?;
     conn.pragma_update(None, "journal_size_limit", JOURNAL_BYTES_KEPT)?;
-    // What is sorted may be messages, and belongs in no temporary folder.
+    // Sorted rows may contain messages, which must not go to a temporary folder.
     conn.pragma_update(None, "temp_store", "MEMORY")
-}
-
-/// Makes an empty file that only its owner may read and write, whatever the umask.
-pub(crate) fn create_private(path: &Path) -> Result<File, OpenError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|source| OpenError::io(path, source))
-}
-
-/// Refuses what is no file of the owner of its folder: a link would lead the messages, or a change of rights, to a place
-/// that somebody else chose. There may be none.
-fn check_file(path: &Path) -> Result<(), OpenError> {
-    let found = match fs::symlink_metadata(path) {
-        Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(OpenError::io(path, source)),
-    };
-    if !found.is_file() {
-        return Err(OpenError::NotAFile { path: path.to_owned() });
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-
-        let folder =
-            path.parent().map(fs::metadata).transpose().map_err(|source| OpenError::io(path, source))?;
-        if folder.is_some_and(|folder| folder.uid() != found.uid()) {
-            return Err(OpenError::NotOwned { path: path.to_owned(), owner: found.uid() });
-        }
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn is_private(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-
-    fs::metadata(path).is_ok_and(|found| found.mode() & 0o077 == 0)
-}
-
-/// Takes the rights of everybody but the owner away. SQLite gives the files beside the database the
-/// same rights.
-fn set_private(path: &Path) -> Result<(), OpenError> {
-    #[cfg(unix)]
-    {
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        match fs::set_permissions(path, mode) {
-            // A disk that keeps no rights refuses, also where it was mounted for its user alone.
-            Err(_) if is_private(path) => {}
-            outcome => outcome.map_err(|source| OpenError::io(path, source))?,
-        }
-    }
-    fs::metadata(path).map(drop).map_err(|source| OpenError::io(path, source))
-}
-
-/// Makes the names of the files in the folder of `path` durable.
-pub(crate) fn sync_folder(path: &Path) -> Result<(), OpenError> {
-    let Some(folder) = path.parent() else { return Ok(()) };
-    // Windows opens no folder as a file; its file systems journal names by themselves.
-    if cfg!(unix) {
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|source| OpenError::io(folder, source))?;
-    }
-    Ok(())
 }

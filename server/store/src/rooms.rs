@@ -1,9 +1,8 @@
-//! Rooms, memberships and marks: `port::Rooms` in SQL.
+//! Rooms and marks: `port::Rooms` in SQL.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use lanchat_hub::permit::{Role, Standing};
 use lanchat_hub::port::{
     Answer, Generation, GroupRecord, MemberRecord, MembershipRecord, Opened, RoomKind, RoomRecord, Rooms,
 };
@@ -11,11 +10,11 @@ use lanchat_model::{AccountId, DeviceId, RoomId, RoomName, Seq, Timestamp, limit
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use crate::devices::is_current;
+use crate::membership::{enter, has_space, has_space_for_chat, has_space_for_group, is_member};
 use crate::row::{limit_value, parsed, seq, seq_value};
 use crate::sqlite::SqliteStore;
 
-/// How fresh `devices.used_ms` is kept by marks: a day, so that most marks write one row and
-/// not two.
+/// How old `devices.used_ms` may be before a mark updates it: a day, so that most marks write one row instead of two.
 const USED_STEP_MS: i64 = 24 * 3600 * 1000;
 
 impl Rooms for SqliteStore {
@@ -46,7 +45,8 @@ impl Rooms for SqliteStore {
         known: Generation,
     ) -> Answer<'_, Option<Vec<MembershipRecord>>> {
         self.read(move |conn| {
-            // Both in one state of the database: who is logged out between the two has lost a session, not a right.
+            // Both come from one state of the database: a client logged out between the two reads loses a session, not
+            // a right.
             let current = is_current(conn, device, known)?;
             current.then(|| memberships(conn, account, device)).transpose()
         })
@@ -84,8 +84,8 @@ impl Rooms for SqliteStore {
     fn mark(&self, device: DeviceId, room: RoomId, seq: Seq) -> Answer<'_, ()> {
         let lived = self.lived();
         self.write(move |conn, _| {
-            // Nothing happens for a device that was removed meanwhile. Nobody has seen what is not
-            // in the log.
+            // Nothing happens for a device that was removed meanwhile. The mark stops at the head: nobody has seen what
+            // is not in the log.
             conn.prepare_cached(
                 "INSERT INTO marks (device, room, seq)
                  SELECT devices.id, rooms.id, min(head.seq, ?3)
@@ -116,7 +116,7 @@ fn memberships(
     statement.query_map([account.0, device.0], record)?.collect()
 }
 
-/// Selects what [`room_of`] reads in columns 0 to 8, and perhaps more behind it.
+/// Selects what [`room_of`] reads in columns 0 to 8, and perhaps more columns after it.
 macro_rules! select_room {
     ($more:literal, $rest:literal) => {
         concat!(
@@ -187,8 +187,8 @@ fn open_group(
     Ok(group(conn, name)?.map_or(Opened::TooManyRooms, Opened::Room))
 }
 
-/// How long an account has to wait until it may make a room again, if it has to. Rooms of a time to come were made before
-/// a clock was put right: they do not count.
+/// Returns how long an account has to wait until it may make a room again, or `None`. A room from the future was made
+/// before the clock was corrected, and does not count.
 fn made_too_many(
     conn: &Connection,
     account: AccountId,
@@ -204,29 +204,6 @@ fn made_too_many(
     let oldest = statement.query_row(params![account.0, since, now.0, nth], |row| row.get::<_, i64>(0));
     let wait = |made: i64| Duration::from_millis(u64::try_from(made.saturating_sub(since)).unwrap_or(0));
     Ok(oldest.optional()?.map(wait))
-}
-
-/// Whether somebody may be in one more group room of the server.
-pub(crate) fn has_space_for_group(conn: &Connection) -> rusqlite::Result<bool> {
-    let mut statement =
-        conn.prepare_cached("SELECT count(*) FROM rooms WHERE name IS NOT NULL AND members > 0")?;
-    let in_use: i64 = statement.query_row([], |row| row.get(0))?;
-    Ok(in_use < limit_value(limits::ROOMS_MAX))
-}
-
-/// Whether nobody is in a room.
-pub(crate) fn is_empty(conn: &Connection, room: RoomId) -> rusqlite::Result<bool> {
-    conn.prepare_cached("SELECT 1 FROM rooms WHERE id = ?1 AND members = 0")?.exists([room.0])
-}
-
-/// Removes the rooms that were made for a join that never came: a server that died in between left them.
-pub(crate) fn remove_never_entered(conn: &Connection) -> rusqlite::Result<()> {
-    conn.execute(
-        "DELETE FROM rooms WHERE made_by IS NOT NULL AND members = 0
-         AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.room = rooms.id)",
-        [],
-    )
-    .map(drop)
 }
 
 fn private(conn: &Connection, one: AccountId, other: AccountId) -> rusqlite::Result<Option<RoomRecord>> {
@@ -248,55 +225,6 @@ fn open_private(conn: &Connection, one: AccountId, other: AccountId) -> rusqlite
     enter(conn, room, one)?;
     enter(conn, room, other)?;
     private(conn, one, other)
-}
-
-/// Whether an account may be in one more group room.
-pub(crate) fn has_space(conn: &Connection, account: AccountId) -> rusqlite::Result<bool> {
-    Ok(count(conn, account, false)? < limit_value(limits::GROUPS_PER_ACCOUNT_MAX))
-}
-
-fn has_space_for_chat(conn: &Connection, account: AccountId) -> rusqlite::Result<bool> {
-    Ok(count(conn, account, true)? < limit_value(limits::PRIVATE_CHATS_PER_ACCOUNT_MAX))
-}
-
-/// How many private chats, or group rooms, an account is in.
-fn count(conn: &Connection, account: AccountId, private: bool) -> rusqlite::Result<i64> {
-    conn.prepare_cached(
-        "SELECT count(*) FROM memberships JOIN rooms ON rooms.id = memberships.room
-         WHERE memberships.account = ?1 AND (rooms.name IS NULL) = ?2",
-    )?
-    .query_row((account.0, private), |row| row.get(0))
-}
-
-/// Whether an account is in a room.
-pub(crate) fn is_member(conn: &Connection, room: RoomId, account: AccountId) -> rusqlite::Result<bool> {
-    conn.prepare_cached("SELECT 1 FROM memberships WHERE room = ?1 AND account = ?2")?
-        .exists([room.0, account.0])
-}
-
-/// What an account is to a room. One that is not there is nothing to any.
-pub(crate) fn standing(conn: &Connection, room: RoomId, account: AccountId) -> rusqlite::Result<Standing> {
-    let mut statement = conn.prepare_cached(
-        "SELECT admin, EXISTS (SELECT 1 FROM memberships WHERE room = ?1 AND account = ?2)
-         FROM accounts WHERE id = ?2",
-    )?;
-    let found = |row: &Row<'_>| Ok(Standing { role: Role::of(row.get(0)?), is_member: row.get(1)? });
-    let found = statement.query_row([room.0, account.0], found).optional()?;
-    Ok(found.unwrap_or(Standing { role: Role::Member, is_member: false }))
-}
-
-/// Makes an account that is not in a room a member.
-pub(crate) fn enter(conn: &Connection, room: RoomId, account: AccountId) -> rusqlite::Result<()> {
-    conn.prepare_cached("INSERT INTO memberships (room, account) VALUES (?1, ?2)")?
-        .execute([room.0, account.0])?;
-    Ok(())
-}
-
-/// Ends a membership.
-pub(crate) fn leave(conn: &Connection, room: RoomId, account: AccountId) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM memberships WHERE room = ?1 AND account = ?2")?
-        .execute([room.0, account.0])?;
-    Ok(())
 }
 
 /// Ids as a JSON array: the form in which SQL takes a list as one value.

@@ -13,10 +13,11 @@ use crate::clock::{Clock, Lived, LivedClock, wall};
 use crate::erase::{overwrite_deleted, remove_old_copies, vacuum_if_due};
 use crate::error::OpenError;
 use crate::fault::refusal;
-use crate::migrate::{MIGRATIONS, beside, migrate};
+use crate::files::beside;
+use crate::membership::remove_never_entered;
+use crate::migrate::{MIGRATIONS, migrate};
 use crate::open::{open_reader, open_writer, turn_journal_on};
 use crate::reader::Readers;
-use crate::rooms::remove_never_entered;
 use crate::space::Space;
 use crate::writer::Writer;
 
@@ -25,8 +26,8 @@ pub const FILE_NAME: &str = "lanchat.db";
 
 /// All that a server keeps, in one SQLite database.
 ///
-/// Every answer to a change comes after its commit is on disk. Dropping the store waits, on the
-/// thread that drops it, until all that was admitted is done.
+/// Every answer to a change comes after its commit is on disk. Dropping the store blocks the thread until all admitted
+/// work is done.
 pub struct SqliteStore {
     epoch: String,
     clock: Clock,
@@ -37,31 +38,30 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens `lanchat.db` in the folder `dir`, which exists; makes it if there is none, migrates it
-    /// if it is older.
+    /// Opens `lanchat.db` in the folder `dir`, which must exist. Makes the file if there is none, and migrates it if it
+    /// is older.
     ///
-    /// Blocks. One store per folder at a time: whoever opens it holds the lock of the data
-    /// directory.
+    /// Blocks. There is one store per folder at a time: the caller holds the lock of the data directory.
     ///
     /// # Errors
-    /// [`OpenError`], in words for whoever runs the server.
+    /// [`OpenError`], in words for the operator of the server.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         let start = Instant::now();
         Self::open_with_clocks(dir, wall, move || start.elapsed())
     }
 
-    /// As [`SqliteStore::open`], with another clock than the one on the wall, and another measure of the time since
+    /// Like [`SqliteStore::open`], with a given clock instead of the wall clock, and a given measure of the time since
     /// this start.
     ///
     /// # Errors
-    /// As [`SqliteStore::open`].
+    /// As for [`SqliteStore::open`].
     pub fn open_with_clocks(
         dir: &Path,
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
         uptime: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let path = dir.join(FILE_NAME);
-        // A stop in order empties the journal.
+        // An orderly stop empties the journal.
         let was_killed = std::fs::metadata(beside(&path, "-wal")).is_ok_and(|journal| journal.len() > 0);
         let mut conn = open_writer(&path)?;
         migrate(&mut conn, &path, MIGRATIONS)?;
@@ -89,7 +89,7 @@ impl SqliteStore {
         })
     }
 
-    /// Changes something: `work` runs whole or not at all, and is on disk when the answer comes.
+    /// Changes something: `work` takes effect whole or not at all, and is on disk when the answer comes.
     pub(crate) fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection, &Clock) -> rusqlite::Result<T> + Send + 'static,
@@ -98,8 +98,8 @@ impl SqliteStore {
         Box::pin(self.writer.run(move |conn| work(conn, &clock)))
     }
 
-    /// As `write`, for what makes the database grow for good. `Full` once only the margin is left, which is kept for
-    /// logins (`limits::DISK_MARGIN_BYTES_MAX`).
+    /// Like `write`, for changes that make the database grow for good. Fails with `Full` once only the margin is left,
+    /// which is kept for logins (`limits::DISK_MARGIN_BYTES_MAX`).
     pub(crate) fn write_more<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection, &Clock) -> rusqlite::Result<T> + Send + 'static,
@@ -110,21 +110,21 @@ impl SqliteStore {
         }
     }
 
-    /// As `write`, in no hurry: in the commit of something else, if that comes soon.
-    pub(crate) fn write_in_company<T: Send + 'static>(
+    /// Like `write`, but coalesced with the next write's commit, if one comes soon.
+    pub(crate) fn write_deferred<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection, &Clock) -> rusqlite::Result<T> + Send + 'static,
     ) -> Answer<'_, T> {
         let clock = Arc::clone(&self.clock);
-        Box::pin(self.writer.run_in_company(move |conn| work(conn, &clock)))
+        Box::pin(self.writer.run_deferred(move |conn| work(conn, &clock)))
     }
 
-    /// For how long the server has lived.
+    /// Returns how long the server has run.
     pub(crate) fn lived(&self) -> Lived {
         self.lived.now()
     }
 
-    /// Asks something.
+    /// Runs `work` on a reader thread, and returns its answer.
     pub(crate) fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -133,8 +133,8 @@ impl SqliteStore {
     }
 }
 
-/// The epoch, and for how long the server has lived. Of a server that was killed, what was stamped after its last stop in order
-/// was lived through too; to look for that takes memory and time by the number of devices.
+/// Reads the epoch, and how long the server has run. For a server that was killed, the time up to its last stamp counts
+/// too. Finding that stamp takes memory and time in proportion to the number of devices.
 fn read_meta(conn: &Connection, was_killed: bool) -> rusqlite::Result<(String, Lived)> {
     let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Lived(row.get(1)?)));
     let (epoch, Lived(stopped)) = conn.query_row("SELECT epoch, lived_ms FROM meta", [], read)?;
@@ -152,7 +152,7 @@ impl Store for SqliteStore {
     }
 
     fn check_space(&self) -> Answer<'_, ()> {
-        // Writing a number of the header, even the one that is there, makes a page that must be stored.
+        // Writing a number to the header, even the same one, makes a page that must be stored.
         self.write_more(|conn, _| {
             let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
             conn.pragma_update(None, "user_version", version)
@@ -166,7 +166,7 @@ impl Store for SqliteStore {
                 .write(move |conn, _| conn.execute("UPDATE meta SET lived_ms = ?1", [lived.0]).map(drop))
                 .await;
             if let Err(error) = counted {
-                // Devices rest a little longer for it, and nobody is logged out.
+                // Unused devices then live a little longer, and nobody is logged out.
                 tracing::warn!(%error, "for how long the server has lived was not stored");
             }
             self.writer.checkpoint().await

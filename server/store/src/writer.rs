@@ -1,12 +1,10 @@
-//! The one thread that writes. Takes all that waits, commits it as one transaction, and only then
-//! answers.
+//! The one thread that writes. It takes everything that waits, commits it as one transaction, and only then answers.
 //!
-//! There is no delay to make batches larger: while one commit waits for the disk the next batch
-//! gathers by itself. Only work that is in no hurry waits for company, for a moment. A disk that is
-//! full fails the batch and nothing else. Any other failed commit or checkpoint, and any panic, ends
-//! the writing for good, because a disk that failed an fsync once may call the next one good with the
-//! data gone: the process must stop and recover from what is on disk, which [`Writer::failed`] tells
-//! it.
+//! No delay makes batches larger: while one commit waits for the disk, the next batch gathers by itself. Only deferred
+//! work waits a moment for a commit to share. A full disk fails only the batch. Any other failed commit or checkpoint,
+//! and any panic, ends the writing for good: after a failed fsync, a disk may report the next one as successful
+//! although the data is gone. [`Writer::failed`] then tells the process, which must stop and recover from what is on
+//! disk.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,11 +20,11 @@ use tokio::sync::{oneshot, watch};
 use crate::fault::{Severity, severity};
 use crate::journal::Journal;
 
-/// What the thread is asked.
+/// What the thread is asked to do.
 enum Order {
     Write(Box<dyn Job>),
-    /// As `Write`, in the commit of what comes next, or in its own when nothing comes for a while.
-    WriteInCompany(Box<dyn Job>),
+    /// Like `Write`, in the commit of what comes next, or in its own if nothing comes for a while.
+    WriteDeferred(Box<dyn Job>),
     Checkpoint(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -34,7 +32,7 @@ enum Order {
 trait Job: Send {
     /// Does the work, inside a savepoint. Called once.
     fn run(&mut self, conn: &Connection) -> rusqlite::Result<()>;
-    /// Answers: with what the work returned, or with the error that undid it.
+    /// Answers with what the work returned, or with the error that undid it.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
@@ -59,12 +57,12 @@ where
 
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
         let Self { value, reply, .. } = *self;
-        // Nobody waits any more: the work is done all the same.
+        // If nobody waits any more, the work is done all the same.
         let _ = reply.send(outcome.and_then(|()| value.ok_or_else(stopped)));
     }
 }
 
-/// A job, and what became of it in its savepoint.
+/// A job, and its outcome in its savepoint.
 struct Slot {
     job: Box<dyn Job>,
     outcome: Result<(), StoreError>,
@@ -72,7 +70,7 @@ struct Slot {
 
 /// Why a whole batch was undone.
 enum Undone {
-    /// The next batch may fare better.
+    /// The next batch may succeed.
     ForNow(StoreError),
     /// The thread must end.
     ForGood(String),
@@ -96,17 +94,17 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It owns `conn` until the writer is dropped. What is in no hurry waits for `company` at most.
-    pub(crate) fn start(conn: Connection, company: Duration) -> std::io::Result<Self> {
+    /// Starts the thread. It owns `conn` until the writer is dropped. Deferred work waits for `defer_max` at most.
+    pub(crate) fn start(conn: Connection, defer_max: Duration) -> std::io::Result<Self> {
         let (inbox, orders) = flume::bounded(limits::WRITER_INBOX_MAX);
         let (report, failure) = watch::channel(None);
         let thread = thread::Builder::new().name("store-writer".into()).spawn(move || {
-            let served = catch_unwind(AssertUnwindSafe(|| serve(conn, &orders, company)));
+            let served = catch_unwind(AssertUnwindSafe(|| serve(conn, &orders, defer_max)));
             if let Err(cause) = served.unwrap_or_else(|panic| Err(format!("it panicked: {}", words(&*panic))))
             {
                 tracing::error!(%cause, "the store can no longer write; the server must be started again");
                 report.send_replace(Some(cause));
-                // What waits, and what is handed in until the writer is dropped, is answered all the same: by this.
+                // Dropping an order answers it: those that wait, and those that arrive until the writer is dropped.
                 orders.iter().for_each(drop);
             }
         })?;
@@ -115,8 +113,8 @@ impl Writer {
 
     /// Runs `work` in a transaction and answers when it is on disk. Waits while the inbox is full.
     ///
-    /// Cancel safe: dropped before the work is admitted, nothing is done; dropped later, the work
-    /// is done whole.
+    /// Cancel safe: if the call is dropped before the work is admitted, nothing is done; if it is dropped later, all of
+    /// it is done.
     pub(crate) async fn run<F, T>(&self, work: F) -> Result<T, StoreError>
     where
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -125,13 +123,13 @@ impl Writer {
         self.ask(work, Order::Write).await
     }
 
-    /// As [`Writer::run`], with one commit less: together with what is written next, if that comes soon.
-    pub(crate) async fn run_in_company<F, T>(&self, work: F) -> Result<T, StoreError>
+    /// Like [`Writer::run`], but shares the commit of the next write, if one comes soon.
+    pub(crate) async fn run_deferred<F, T>(&self, work: F) -> Result<T, StoreError>
     where
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.ask(work, Order::WriteInCompany).await
+        self.ask(work, Order::WriteDeferred).await
     }
 
     async fn ask<F, T>(&self, work: F, order: fn(Box<dyn Job>) -> Order) -> Result<T, StoreError>
@@ -151,12 +149,13 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    /// Completes, with the cause, when the thread can write no longer. Cancel safe.
+    /// Completes with the cause when the thread can no longer write. Cancel safe.
     pub(crate) async fn failed(&self) -> String {
         let mut failure = self.failure.clone();
         match failure.wait_for(Option::is_some).await {
             Ok(cause) => cause.clone().unwrap_or_default(),
-            // Without a word it ends only when it is dropped, and then nobody can be here, or by a panic.
+            // The thread ends without a report only by a panic, or when the writer is dropped, and then nobody can wait
+            // here.
             Err(_) => "the writer ended unexpectedly".into(),
         }
     }
@@ -170,7 +169,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Waits for what was admitted, so that whoever opens the database next finds it at rest.
+    /// Waits until all admitted work is done, so that the next one to open the database finds it closed.
     fn drop(&mut self) {
         self.inbox = None;
         if let Some(thread) = self.thread.take() {
@@ -184,11 +183,11 @@ fn stopped() -> StoreError {
     StoreError::Failed("the writer has stopped".into())
 }
 
-/// The life of the thread. An error is a failure for good.
-fn serve(conn: Connection, orders: &flume::Receiver<Order>, company: Duration) -> Result<(), String> {
+/// Runs the thread. An error is a failure for good.
+fn serve(conn: Connection, orders: &flume::Receiver<Order>, defer_max: Duration) -> Result<(), String> {
     let mut journal = Journal::of(conn).map_err(|error| error.to_string())?;
     for first in orders {
-        let (mut batch, checkpoints) = gather(first, orders, company);
+        let (mut batch, checkpoints) = gather(first, orders, defer_max);
         let undone = commit(journal.conn(), &mut batch).err();
         let failure = match undone {
             Some(Undone::ForGood(cause)) => {
@@ -200,7 +199,7 @@ fn serve(conn: Connection, orders: &flume::Receiver<Order>, company: Duration) -
         };
         failpoint::crash("store::after_commit");
         answer(batch, &failure);
-        // After the answers: nobody waits for a checkpoint who does not ask for it.
+        // The checkpoint comes after the answers: only those who ask for it wait for it.
         journal.keep_short()?;
         for reply in checkpoints {
             let _ = reply.send(journal.empty()?);
@@ -209,26 +208,26 @@ fn serve(conn: Connection, orders: &flume::Receiver<Order>, company: Duration) -
     Ok(())
 }
 
-/// The first order and all that wait behind it, up to `limits::WRITER_BATCH_MAX`; the rest stays in
-/// the inbox. Waits for company if it has nothing that somebody waits for.
+/// Gathers the first order and all that wait behind it, up to `limits::WRITER_BATCH_MAX`; the rest stays in the inbox.
+/// If all its orders are deferred, it waits for another.
 fn gather(
     first: Order,
     orders: &flume::Receiver<Order>,
-    company: Duration,
+    defer_max: Duration,
 ) -> (Vec<Slot>, Vec<oneshot::Sender<Result<(), StoreError>>>) {
     let (mut batch, mut checkpoints) = (Vec::new(), Vec::new());
-    let (mut is_awaited, company_until) = (false, Instant::now() + company);
+    let (mut is_awaited, deferred_until) = (false, Instant::now() + defer_max);
     let mut next = Some(first);
     while let Some(order) = next {
-        is_awaited |= !matches!(order, Order::WriteInCompany(_));
+        is_awaited |= !matches!(order, Order::WriteDeferred(_));
         match order {
-            Order::Write(job) | Order::WriteInCompany(job) => batch.push(Slot { job, outcome: Ok(()) }),
+            Order::Write(job) | Order::WriteDeferred(job) => batch.push(Slot { job, outcome: Ok(()) }),
             Order::Checkpoint(reply) => checkpoints.push(reply),
         }
         next = match batch.len() + checkpoints.len() < limits::WRITER_BATCH_MAX {
             false => None,
             true if is_awaited => orders.try_recv().ok(),
-            true => orders.recv_deadline(company_until).ok(),
+            true => orders.recv_deadline(deferred_until).ok(),
         };
     }
     (batch, checkpoints)
@@ -240,7 +239,7 @@ fn answer(batch: Vec<Slot>, failure: &Result<(), StoreError>) {
     }
 }
 
-/// Runs and commits a batch. On an error nothing of it is kept.
+/// Runs and commits a batch. On an error, none of it is kept.
 fn commit(conn: &Connection, batch: &mut [Slot]) -> Result<(), Undone> {
     if batch.is_empty() {
         return Ok(());
@@ -266,12 +265,12 @@ fn run_all(conn: &Connection, batch: &mut [Slot]) -> Result<(), Undone> {
     Ok(())
 }
 
-/// A step of a transaction. Prepared once: there are four of them around each commit.
+/// Runs a step of a transaction. It is prepared once: each commit needs four steps.
 fn step(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(sql)?.execute([]).map(drop)
 }
 
-/// Runs a job in a savepoint: one that fails by itself is undone by itself, and the others go on.
+/// Runs a job in a savepoint: a job that fails is undone alone, and the others continue.
 fn run_one(conn: &Connection, job: &mut dyn Job) -> Result<Result<(), StoreError>, Undone> {
     let step = |sql| step(conn, sql).map_err(|error| Undone::by(&error));
     step("SAVEPOINT job")?;
@@ -280,7 +279,7 @@ fn run_one(conn: &Connection, job: &mut dyn Job) -> Result<Result<(), StoreError
         Ok(Err(error)) => error,
         Err(panic) => return Err(Undone::ForGood(format!("a job panicked: {}", words(panic.as_ref())))),
     };
-    // Some errors end the transaction by themselves, and with it what the earlier jobs did.
+    // Some errors end the transaction, and undo what the earlier jobs did.
     if severity(&error) != Severity::Statement || conn.is_autocommit() {
         return Err(Undone::by(&error));
     }
@@ -289,7 +288,7 @@ fn run_one(conn: &Connection, job: &mut dyn Job) -> Result<Result<(), StoreError
     Ok(Err(StoreError::Failed(error.to_string())))
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")

@@ -8,11 +8,12 @@ use lanchat_protocol::{
 use tokio::sync::oneshot;
 
 use super::Client;
-use crate::driver::{Answer, Command};
 use crate::error::{HomeError, RequestError};
+use crate::requests::RequestResult;
+use crate::shared::Order;
 
 impl Client {
-    /// The account that the [`Home`](crate::Home) keeps a token for on this server.
+    /// Returns the account on this server that the [`Home`](crate::Home) keeps a token for.
     ///
     /// # Errors
     /// [`HomeError`] when the list of servers cannot be read whole.
@@ -25,12 +26,12 @@ impl Client {
     /// Revokes the token of this device, forgets it, and ends the session.
     ///
     /// # Errors
-    /// [`RequestError`]; the token is then still kept.
+    /// [`RequestError`]; the token is then kept.
     pub async fn logout(&self) -> Result<(), RequestError> {
         self.done(Logout { id: self.shared.request_id() }.into()).await
     }
 
-    /// Changes the password; all other sessions and devices are logged out. A fresh token of this device is kept.
+    /// Changes the password, which logs out all other sessions and devices. This device keeps a fresh token.
     ///
     /// # Errors
     /// [`RequestError`], `wrong_password` and `bad_password` included.
@@ -39,7 +40,7 @@ impl Client {
         self.done(Passwd { id, old: old.clone(), new: new.clone(), renew: true }.into()).await
     }
 
-    /// Enters a group room, made if there is none, and delivers its last `tail` entries.
+    /// Enters a group room, which is made if it does not exist, and delivers its last `tail` entries.
     ///
     /// # Errors
     /// [`RequestError`].
@@ -104,7 +105,7 @@ impl Client {
         }
     }
 
-    /// Tells everybody that the account is away.
+    /// Tells everyone that the account is away.
     ///
     /// # Errors
     /// [`RequestError`].
@@ -139,9 +140,9 @@ impl Client {
         }
     }
 
-    async fn request(&self, frame: ClientFrame) -> Answer {
+    async fn request(&self, frame: ClientFrame) -> RequestResult {
         let (reply, answer) = oneshot::channel();
-        self.submit(Command::Request { frame, reply }).await?;
+        self.submit(Order::Request { frame, reply }).await?;
         self.wait(answer).await
     }
 }

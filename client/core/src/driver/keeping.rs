@@ -1,6 +1,6 @@
-//! Keeping the outbox on disk: nothing is sent that is not there first, as long as there is a disk to keep it on.
+//! Keeps the outbox on disk: a post is written there before it is sent, as long as the disk can be written.
 //!
-//! Writing is done by a blocking task, one at a time; what comes meanwhile is the next batch.
+//! One blocking task at a time writes; posts that arrive meanwhile form the next batch.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,30 +16,30 @@ use crate::event::{Event, Unsent};
 use crate::outbox::{Outbox, Post};
 use crate::spool::{Leftovers, Owner, Spool};
 
-/// What a blocking task did.
+/// The result of a blocking task.
 type Written = Result<Spool, HomeError>;
 
-/// Who writes the outbox down.
+/// The state of writing the outbox down.
 #[derive(Debug, Default)]
 pub(super) enum Keeper {
-    /// Nobody: there is no session, or the disk refused. Posts go without.
+    /// Nobody writes: there is no session, or the disk refused. Posts are sent without being kept.
     #[default]
     Nobody,
-    /// The file, made when it is needed.
-    Idle(Place, Option<Spool>),
-    /// A task that writes so many posts.
-    Busy(Place, usize, JoinHandle<Written>),
+    /// Nothing is being written. The file is made when it is needed.
+    Idle(OutboxFolder, Option<Spool>),
+    /// A task is writing this many posts.
+    Busy(OutboxFolder, usize, JoinHandle<Written>),
 }
 
 /// Where the file is, and whose posts are in it.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct OutboxFolder {
     folder: PathBuf,
     owner: Owner,
 }
 
 impl Keeper {
-    /// Resolves when the task at work is done. Cancel safe.
+    /// Waits until the running task is done. Cancel safe.
     pub(super) async fn done(&mut self) -> Written {
         match self {
             Self::Busy(place, _, task) => {
@@ -54,7 +54,7 @@ impl Keeper {
         }
     }
 
-    /// Has written down what is not yet, unless a task is at work.
+    /// Starts to write down the posts that are not on disk yet, unless a task is running.
     fn write(self, outbox: &mut Outbox) -> Self {
         let Self::Idle(place, spool) = self else { return self };
         let (count, posts) = outbox.unkept(limits::OUTBOX_BATCH_BYTES_MAX);
@@ -64,11 +64,11 @@ impl Keeper {
         }
         let is_empty = outbox.is_empty();
         let live = match &spool {
-            // Mostly settled posts by now: begun anew, with those that are left.
+            // The file holds mostly settled posts by now: begin a new one with those that are left.
             Some(spool) if spool.bytes > limits::OUTBOX_FILE_SLACK_BYTES => Some(outbox.kept_lines()),
             _ => None,
         };
-        let Place { folder, owner } = place.clone();
+        let OutboxFolder { folder, owner } = place.clone();
         let task = spawn_blocking(move || match spool {
             Some(mut spool) if is_empty => spool.clear().map(|()| spool),
             Some(old) if live.as_ref().is_some_and(|live| old.bytes > 2 * live.len() as u64) => {
@@ -85,18 +85,18 @@ impl Keeper {
 }
 
 impl Driver {
-    /// Begins to keep the posts of an account, and takes over those that programs before this one left.
+    /// Begins to keep the posts of an account, and takes over those that earlier programs left.
     pub(super) async fn begin_keeping(&mut self, account: &str) {
         let owner = Owner::new(self.server_id, self.fingerprint, account);
-        let place = Place { folder: self.home.outbox(), owner };
-        // All places that are free, so that each post that is taken over has its own.
+        let place = OutboxFolder { folder: self.home.outbox(), owner };
+        // Takes all free places, so that each post that is taken over has its own.
         let free = Arc::clone(&self.shared.places);
         let free = u32::try_from(free.available_permits())
             .ok()
             .and_then(|all| free.try_acquire_many_owned(all).ok());
         let (there, most) = (place.clone(), free.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
         let adopted = self.home.blocking(move |_| {
-            let Place { folder, owner } = there;
+            let OutboxFolder { folder, owner } = there;
             let mut leftovers = Leftovers::adopt(&folder, &owner, most)?;
             if leftovers.posts.is_empty() {
                 leftovers.settle();
@@ -117,7 +117,7 @@ impl Driver {
                 self.keeper = Keeper::Idle(place, spool);
                 self.send_again(posts, free);
             }
-            // They stay where they are, under their locks, and are sent all the same.
+            // The files stay where they are, under their locks, and their posts are sent all the same.
             Ok((Err((error, leftovers)), posts)) => {
                 self.leftovers = Some(leftovers);
                 self.without_keeping(&error);
@@ -127,11 +127,11 @@ impl Driver {
         }
     }
 
-    /// Puts posts that are on disk into the outbox, and tells.
+    /// Puts posts that are on disk into the outbox and reports them.
     fn send_again(&mut self, posts: Vec<(ClientId, Send)>, mut free: Option<OwnedSemaphorePermit>) {
         let mut unsent = Vec::new();
         for (id, post) in posts {
-            // No more were taken over than there are places.
+            // At most as many posts were taken over as there are places.
             let Some(place) = free.as_mut().and_then(|free| free.split(1)) else { break };
             self.outbox.push(Post { id, room: post.room.clone(), line: line(&post), place, was_sent: true });
             unsent.push(Unsent { id, room: post.room, message: post.message });
@@ -142,7 +142,7 @@ impl Driver {
         }
     }
 
-    /// Has written down what is not yet.
+    /// Starts to write down what is not on disk yet.
     pub(super) fn keep(&mut self) {
         self.keeper = std::mem::take(&mut self.keeper).write(&mut self.outbox);
         if matches!(self.keeper, Keeper::Nobody) {
@@ -156,7 +156,7 @@ impl Driver {
         }
     }
 
-    /// A task is done.
+    /// Handles the end of a task.
     pub(super) fn kept(&mut self, written: Written) {
         let Keeper::Busy(place, count, _) = std::mem::take(&mut self.keeper) else { return };
         match written {
@@ -168,13 +168,13 @@ impl Driver {
         }
     }
 
-    /// To chat on without a disk is better than not to chat; but it must be known.
+    /// Goes on without keeping posts. Chatting without a disk is better than not chatting, but the user must know.
     fn without_keeping(&mut self, error: &HomeError) {
         self.keeper = Keeper::Nobody;
         self.tell(Event::NotKept { reason: error.to_string() });
     }
 
-    /// Ends the keeping. What is in the outbox then is left to the next program; if nothing is, no file.
+    /// Stops keeping posts. What is still in the outbox is left to the next program; an empty outbox leaves no file.
     pub(super) async fn end_keeping(&mut self) {
         loop {
             self.keep();
@@ -187,11 +187,11 @@ impl Driver {
         if let Keeper::Idle(_, Some(spool)) = std::mem::take(&mut self.keeper)
             && self.outbox.is_empty()
         {
-            // A file that is not removed is an empty orphan.
+            // If the removal fails, an empty orphan stays.
             let _ = spawn_blocking(move || spool.remove()).await;
         }
         if let Some(removal) = self.removal.take() {
-            // What is not removed is sent once more next time, and is one copy all the same.
+            // A file that is not removed is sent again next time; the server still keeps one copy of each post.
             let _ = removal.await;
         }
     }

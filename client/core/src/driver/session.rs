@@ -9,22 +9,22 @@ use lanchat_protocol::{
 };
 use tokio::sync::oneshot;
 
-use super::{Account, Driver, Phase};
+use super::{Driver, Phase, SignedIn};
 use crate::attach::AttachPolicy;
 use crate::delivery::Broken;
 use crate::error::{ConnectError, HomeError, RequestError};
-use crate::event::{Event, Session};
+use crate::event::{Event, SessionInfo};
 use crate::home::TokenLock;
 use crate::link::Link;
-use crate::requests::{Answer, Asker, LoggedIn, Request};
+use crate::requests::{Asker, LoggedIn, Request, RequestResult};
 use crate::sentence::Sentence;
 use crate::servers::Login;
 
-/// More rooms than an account can be in.
+/// The reason given for more rooms than an account can be in.
 const TOO_MANY_ROOMS: &str = "it lists too many rooms";
 
 impl Driver {
-    /// A user wants to register or to log in.
+    /// Takes in a user's request to register or to log in.
     pub(super) fn log_in(
         &mut self,
         frame: ClientFrame,
@@ -48,7 +48,7 @@ impl Driver {
         }
     }
 
-    /// A user wants to log in by the token that is kept.
+    /// Takes in a user's request to log in by the kept token.
     pub(super) fn log_in_by_token(&mut self, login: (Login, TokenLock), reply: oneshot::Sender<LoggedIn>) {
         let (Login { account, token }, lock) = login;
         self.token_lock = Some(lock);
@@ -56,8 +56,8 @@ impl Driver {
         self.log_in(frame, reply, &account, Some(token));
     }
 
-    /// A new connection for the session that there is, if there is one. `kept` is what the folder
-    /// has: another program may have used the token of this one, and kept the next.
+    /// Resumes the session, if there is one, on a new connection. `kept` is what the folder holds: another program may
+    /// have used this one's token and kept the next.
     pub(super) fn resume_session(&mut self, kept: Option<(Login, TokenLock)>) {
         let Some(account) = &mut self.account else { return };
         if let Some((Login { account: name, token }, lock)) = kept
@@ -83,8 +83,8 @@ impl Driver {
         (number, frame.into())
     }
 
-    /// A user wants delivery to start.
-    pub(super) fn attach(&mut self, policy: AttachPolicy, reply: oneshot::Sender<Answer>) {
+    /// Takes in a user's request to start delivery.
+    pub(super) fn attach(&mut self, policy: AttachPolicy, reply: oneshot::Sender<RequestResult>) {
         if self.delivery.started {
             let reason = Sentence::Ours("Delivery has started already, and goes on by itself.".to_owned());
             let refused = RequestError::Refused { code: ErrorCode::NotPossible, reason, retry_after: None };
@@ -92,7 +92,7 @@ impl Driver {
         }
         self.delivery.policy = Some(policy);
         self.delivery.reply = Some(reply);
-        // While a session is being resumed, its delivery is started as soon as that is done.
+        // While a session is being resumed, delivery has to wait: it starts once the session is resumed.
         if self.phase == Phase::Ready {
             self.start_delivery();
         }
@@ -108,7 +108,7 @@ impl Driver {
         self.phase = Phase::Attaching(number);
     }
 
-    /// The server has let somebody in.
+    /// Takes in a granted login or resume.
     pub(super) async fn welcomed(&mut self, welcome: Welcome, line: &[u8]) {
         let resuming = matches!(self.phase, Phase::Resuming(id) if welcome.id == id.to_string());
         let request = self.requests.take(&welcome.id);
@@ -135,11 +135,11 @@ impl Driver {
         let (mut token, mut stale, mut unkept) = (welcome.token.clone(), None, None);
         let kept = self.keep_login(&welcome.username, &token).await;
         self.token_lock = None;
-        let session = Session::from(welcome);
+        let session = SessionInfo::from(welcome);
         match (kept, used) {
             (Ok(()), _) => {}
             (Err(error), _) if !error.is_full() && request.is_some() => {
-                // The folder is not what it should be: better to say so than to go on as if.
+                // The folder is not as it should be: report that rather than ignore it.
                 self.link = Link::Idle;
                 if let Some(request) = request {
                     request.fail(error.into());
@@ -147,8 +147,8 @@ impl Driver {
                 return;
             }
             (Err(error), Some(used)) => {
-                // The folder has the one that was used, which is good until the new one is used (PROTOCOL §4): so the new
-                // one is not.
+                // The folder holds the used token, which stays valid until the new one is used (PROTOCOL §4): so the
+                // new one is not used.
                 tracing::warn!(%error, "the new token is not kept; the one before stays in use");
                 (token, stale) = (used, before);
             }
@@ -159,7 +159,7 @@ impl Driver {
         }
         let broken = self.delivery.welcome(&session.epoch, &session.rooms);
         self.reset(broken);
-        self.account = Some(Account { session: session.clone(), token, stale });
+        self.account = Some(SignedIn { session: session.clone(), token, stale });
         self.shared.logged_in.store(true, Ordering::Relaxed);
         if let Some(request) = request {
             self.phase = Phase::Ready;
@@ -169,7 +169,7 @@ impl Driver {
             }
             self.begin_keeping(&session.username).await;
             if let Asker::LogIn { reply, .. } = request.asker {
-                // An error says that the user waits no longer; the session is there all the same.
+                // An error means that the user no longer waits; the session exists all the same.
                 drop(reply.send(Ok(session)));
             }
         } else if self.delivery.policy.is_some() {
@@ -179,13 +179,14 @@ impl Driver {
         }
     }
 
-    /// Whoever asked was told that nobody answers. A session that nobody knows of would have nothing delivered.
+    /// Drops a login that was answered too late. The asker was told that there is no answer, and a session that nobody
+    /// knows of would never start delivery.
     fn welcomed_too_late(&mut self) {
         self.requests.unsend();
         self.lost(Sentence::Ours("the login was answered too late".to_owned()), None);
     }
 
-    /// What is wrong with a welcome that answers `request`, or the resume of this session.
+    /// Returns what is wrong with a welcome that answers `request`, or the resume of this session.
     fn wrong_with(&self, welcome: &Welcome, request: Option<&Request>) -> Option<&'static str> {
         let meant = match (request, &self.account) {
             (Some(request), _) => request.account(),
@@ -200,7 +201,7 @@ impl Driver {
         }
     }
 
-    /// The server has started delivery.
+    /// Takes in that the server has started delivery.
     pub(super) fn attached(&mut self, attached: Attached, line: String) {
         if !matches!(self.phase, Phase::Attaching(id) if attached.id == id.to_string()) {
             return tracing::debug!("an 'attached' that nobody asked for");
@@ -217,7 +218,7 @@ impl Driver {
         self.resumed(Some(attached));
     }
 
-    /// Everything goes again.
+    /// Goes on with the session: everything may be sent again.
     fn resumed(&mut self, attached: Option<Attached>) {
         self.phase = Phase::Ready;
         self.marks.resume();
@@ -235,7 +236,7 @@ impl Driver {
         }
     }
 
-    /// The server has refused to resume, or to start delivery again.
+    /// Handles the server's refusal to resume, or to start delivery again.
     pub(super) async fn not_resumed(&mut self, error: ErrorFrame) {
         match error.code {
             ErrorCode::BadToken | ErrorCode::LoggedOut => {
@@ -245,8 +246,8 @@ impl Driver {
         }
     }
 
-    /// The server does not let this session go on: for now, since it is busy or has a fault, or because of what this
-    /// program says, which it will say again.
+    /// Handles a refusal to let this session go on. A busy or faulty server refuses for now; otherwise it objects to
+    /// what this program sends, which the next attempt would send again.
     pub(super) fn turned_down(&mut self, error: ErrorFrame) {
         use ErrorCode::{Busy, LoginTimeout, ServerFull, SlowDown};
 
@@ -260,8 +261,7 @@ impl Driver {
         }
     }
 
-    /// There is no session any more. What is not settled will not be sent: whoever logs in next may
-    /// be somebody else.
+    /// Ends the session. Unsettled posts will not be sent: the next login may be somebody else's.
     pub(super) async fn logged_out(&mut self, reason: Sentence) {
         let Some(account) = self.account.take() else { return };
         self.drop_login(account.token).await;
@@ -293,7 +293,7 @@ impl Driver {
         self.home.blocking(move |home| home.keep_login(id, key, &account, &token)).await
     }
 
-    /// Keeps the token that a change of the password has left as the only good one.
+    /// Keeps the only token that is still valid after a password change.
     pub(super) async fn renew_token(&mut self, token: Secret) {
         let Some(account) = &self.account else { return };
         let name = account.session.username.clone();
@@ -307,24 +307,24 @@ impl Driver {
         }
     }
 
-    /// The token that the folder has for this account.
+    /// Returns the token that the folder holds for this account.
     async fn kept_token(&self, account: &str) -> Option<Secret> {
         let id = self.server_id;
         let login = self.home.blocking(move |home| home.login(id)).await.ok()??;
         (login.account == account).then_some(login.token)
     }
 
-    /// Forgets a token that is no longer good.
+    /// Forgets a token that is no longer valid.
     pub(super) async fn drop_login(&self, token: Secret) {
         let id = self.server_id;
         if let Err(error) = self.home.blocking(move |home| home.drop_login(id, &token)).await {
-            // The server takes it no longer, so that no harm can come of it.
+            // The server no longer accepts the token, so it can do no harm.
             tracing::warn!(%error, "the old token stays in the folder");
         }
     }
 }
 
-/// The line of a welcome for the eyes of others.
+/// Returns the line of a welcome without its token, to be shown to others.
 pub(super) fn without_token(line: &[u8]) -> String {
     let Ok(serde_json::Value::Object(mut welcome)) = serde_json::from_slice(line) else {
         return String::new();

@@ -1,4 +1,4 @@
-//! The connection comes and goes.
+//! Makes connections, and handles their loss.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Driver, Phase};
-use crate::connect::{Connection, Trusted};
+use crate::connection::{Connection, Trusted};
 use crate::error::{ConnectError, RequestError};
 use crate::event::Event;
 use crate::link::{Link, Wire};
@@ -19,7 +19,7 @@ impl Driver {
     pub(super) fn made(&mut self, trusted: Trusted) {
         let Trusted(Connection { stream, received, hello, hello_line, address, .. }) = trusted;
         self.window = usize::try_from(hello.limits.unacked).unwrap_or(usize::MAX);
-        // A server that takes none at all would never get one.
+        // With a window of 0 no post would ever be sent.
         self.window = self.window.clamp(1, limits::UNACKED_PER_SESSION_MAX);
         self.target = self.target.clone().bound_to(self.server_id, self.fingerprint, address);
         self.link = Link::Up(Box::new(Wire::new(stream, received, &hello.limits)));
@@ -29,7 +29,7 @@ impl Driver {
         self.tell(Event::Connected { hello, address, line: hello_line });
     }
 
-    /// The attempt to connect has ended.
+    /// Takes in the outcome of an attempt to connect.
     pub(super) fn connected(&mut self, outcome: Result<Reached, ConnectError>) {
         match outcome {
             Ok(Reached { trusted, login }) => {
@@ -61,14 +61,14 @@ impl Driver {
         }
     }
 
-    /// Says that the server is crowded, once until it is reached.
+    /// Reports that the server is crowded, once until it is reached.
     fn turned_away(&mut self) {
         if !std::mem::replace(&mut self.was_turned_away, true) {
             self.tell(Event::Crowded);
         }
     }
 
-    /// Says who answers instead of the server, once each.
+    /// Reports each address where another server answers, once.
     fn tell_of_others(&mut self, error: &ConnectError) {
         let ConnectError::Unreachable { attempts, .. } = error else { return };
         for attempt in attempts {
@@ -82,13 +82,13 @@ impl Driver {
         }
     }
 
-    /// Whether the server answers what is on the wire at once: nothing waits there for a turn, as logins and reading rooms
-    /// do, and it takes what is sent, which it does not while a session has a full window of posts.
+    /// Returns whether the server answers at once. It does not while a request waits there for its turn, as logins and
+    /// room reads do, nor while the session's window of posts is full, since it then stops reading.
     pub(super) fn is_answered_at_once(&self) -> bool {
         self.phase == Phase::Ready && !self.requests.has_slow() && self.outbox.on_wire() < self.window
     }
 
-    /// Asks whether the link is alive. Without an answer it is lost, in `limits::LINK_PROBE_MAX`.
+    /// Asks whether the link is alive. Without an answer within `limits::LINK_PROBE_MAX` it is lost.
     pub(super) fn probe(&mut self) {
         if self.phase == Phase::Ready
             && let Some(wire) = self.link.wire()
@@ -97,8 +97,9 @@ impl Driver {
         }
     }
 
-    /// Makes the next attempt to come back now: there is reason to think that it goes better than the last one, or somebody
-    /// waits for it. At most once in `limits::RECONNECT_HASTE_EVERY`, and never before the time that the server asked for.
+    /// Makes the next attempt to reconnect now, because it is likelier to succeed than the last one or because somebody
+    /// waits for it. At most once in `limits::RECONNECT_HASTE_EVERY`, and never before the time that the server asked
+    /// for.
     pub(super) fn hasten(&mut self) {
         let now = Instant::now();
         let is_due = self.hastened.is_none_or(|last| now >= last + limits::RECONNECT_HASTE_EVERY);
@@ -112,7 +113,7 @@ impl Driver {
         }
     }
 
-    /// Makes a connection.
+    /// Starts to connect.
     pub(super) fn connect(&mut self) {
         let way = Way {
             home: self.home.clone(),
@@ -125,7 +126,7 @@ impl Driver {
         self.link = Link::Connecting(AbortOnDropHandle::new(tokio::spawn(way.go())));
     }
 
-    /// The connection is gone, or could not be made: whatever was on it will be on the next one.
+    /// Handles a connection that is gone or could not be made: whatever was on it will be sent on the next one.
     pub(super) fn lost(&mut self, reason: Sentence, retry_after: Option<Duration>) {
         if self.closing.is_some() {
             self.over = true;
@@ -142,8 +143,8 @@ impl Driver {
         if self.account.is_none() {
             tracing::debug!(?reason, "connection lost before login");
             self.link = Link::Idle;
-            // Nobody is logged in, so nobody needs a connection before the next login. One that waits goes at once, unless
-            // the connection before was as short.
+            // Nobody is logged in, so nobody needs a connection before the next login. A waiting login gets one at
+            // once, unless the lost connection was short-lived.
             if stable {
                 self.backoff.reset();
             }
@@ -160,7 +161,8 @@ impl Driver {
         self.tell(if told { Event::Retrying { reason, retry_in } } else { Event::Lost { reason, retry_in } });
     }
 
-    /// The server broke the protocol, or says that we do. It is asked again on another connection, but not for ever.
+    /// Handles a breach of the protocol, by the server or, as it says, by us. It is tried again on another connection,
+    /// but not for ever.
     pub(super) fn breach(&mut self, what: Sentence) {
         if self.closing.is_none() && self.breaches.note() {
             return self.stop(ConnectError::BrokenProtocol { reason: what });
@@ -172,7 +174,7 @@ impl Driver {
         self.lost(reason, None);
     }
 
-    /// There is no use in going on.
+    /// Stops for good, because going on is pointless or unsafe.
     pub(super) fn stop(&mut self, error: ConnectError) {
         self.link = Link::Idle;
         self.tell(Event::Stopped { error });
@@ -180,7 +182,7 @@ impl Driver {
     }
 }
 
-/// Whether another attempt cannot end better, or must not be made.
+/// Returns whether another attempt could not end better, or must not be made.
 fn is_final(error: &ConnectError) -> bool {
     matches!(
         error,

@@ -23,30 +23,31 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::bytes::Bytes;
 
-/// What is unfinished for so long is no character and no key. Shorter than the editor waits for the rest of a key.
+/// Input that stays unfinished this long is neither a character nor a key. Shorter than the editor waits for the rest
+/// of a key.
 const SETTLED: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-/// A terminal that is there answers sooner, also at the other end of a slow line.
+/// A live terminal answers sooner, even at the other end of a slow line.
 const ANSWER: Duration = Duration::from_secs(2);
-/// A terminal that did not answer so often is not asked again.
+/// A terminal that failed to answer this often is not asked again.
 const MISSES_MAX: usize = 2;
-/// What is read at once.
+/// Bytes read at a time.
 const CHUNK: usize = 1024;
 /// A stop reaches all threads within this time.
 const STOP: Duration = Duration::from_millis(50);
 /// Asks where the cursor is (ECMA-48 §8.3.35).
 const WHERE: &[u8] = b"\x1b[6n";
-/// Whether the terminal marks what is pasted, which the editor asks it for and a shell may not know.
+/// Turns the marking of pasted text off and on: the editor asks for it, and a shell may not know it.
 const PASTE_PLAIN: &[u8] = b"\x1b[?2004l";
 const PASTE_MARKED: &[u8] = b"\x1b[?2004h";
 
-/// See the module. Gives the terminal back when it is dropped.
+/// See the module. Restores the terminal when it is dropped.
 #[derive(Debug)]
 pub(in crate::repl) struct Keyboard {
     terminal: Arc<File>,
-    /// How the terminal was found, and how it is while lines are edited.
+    /// The modes of the terminal as it was found, and while lines are edited.
     before: Termios,
     raw: Termios,
-    answer: Arc<Answer>,
+    answer: Arc<CursorReport>,
     /// Questions that were not answered in time.
     misses: AtomicUsize,
     /// Whether the program went on after a stop.
@@ -55,18 +56,18 @@ pub(in crate::repl) struct Keyboard {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Where the cursor is, from the thread that hears it.
+/// The cursor's position, from the thread that receives it.
 #[derive(Debug, Default)]
-struct Answer {
+struct CursorReport {
     cursor: Mutex<Option<(usize, usize)>>,
     told: Condvar,
 }
 
 impl Keyboard {
-    /// Puts a pseudo-terminal in the place of stdin. `garbled` is called when something was no UTF-8.
+    /// Puts a pseudo-terminal in place of stdin. `garbled` is called when some input was not UTF-8.
     ///
     /// # Errors
-    /// Stdin is no terminal, or the system gives us no pseudo-terminal and no thread: stdin is as it was.
+    /// Stdin is not a terminal, or the system cannot give us a pseudo-terminal or a thread. Stdin is then unchanged.
     pub(in crate::repl) fn take(garbled: impl Fn() + Send + 'static) -> io::Result<Self> {
         let terminal = Arc::new(File::from(io::stdin().as_fd().try_clone_to_owned()?));
         let before = tcgetattr(&*terminal)?;
@@ -77,10 +78,10 @@ impl Keyboard {
         unlockpt(&ours)?;
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let editors = rustix::fs::open(ptsname(&ours, Vec::new())?, flags, Mode::empty())?;
-        // From the start: what comes between two lines is neither echoed nor gathered.
+        // Set from the start, so that input between two lines is neither echoed nor collected into lines.
         tcsetattr(&editors, OptionalActions::Now, &raw)?;
         let (stop, stopped) = UnixStream::pair()?;
-        let answer = Arc::new(Answer::default());
+        let answer = Arc::new(CursorReport::default());
         let pump = Pump {
             terminal: Arc::clone(&terminal),
             ours: File::from(ours),
@@ -95,24 +96,24 @@ impl Keyboard {
         Ok(keyboard)
     }
 
-    /// Takes the terminal, which a shell may have changed while the program was stopped.
+    /// Sets the modes of the terminal, which a shell may have changed while the program was stopped.
     pub(in crate::repl) fn grab(&self) {
         let is_ours = |modes: &Termios| !modes.local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO);
-        // A terminal that is gone is noticed by the editor.
+        // The editor notices a terminal that is gone.
         if !tcgetattr(&*self.terminal).is_ok_and(|modes| is_ours(&modes)) {
             let _ = tcsetattr(&*self.terminal, OptionalActions::Now, &self.raw);
         }
     }
 
-    /// Stops the program and gives the terminal to the shell, until that lets it go on.
+    /// Stops the program and gives the terminal to the shell until the shell lets the program go on.
     pub(in crate::repl) fn suspend(&self) {
         let mut out = io::stdout().lock();
         let mut say = |text: &[u8]| drop(out.write_all(text).and_then(|()| out.flush()));
         say(PASTE_PLAIN);
         let _ = tcsetattr(&*self.terminal, OptionalActions::Now, &self.before);
-        // Without a shell that could let it go on the system stops nothing.
+        // If there is no shell that could let it go on, the system does not stop it.
         let _ = kill_current_process_group(Signal::TSTP);
-        // The signal is another thread's to take: this one goes on for a moment, and must not take the terminal back yet.
+        // Another thread may get the signal: this one runs on for a moment, and must not take the terminal back yet.
         let resumed = self.resumed.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.resumed.1.wait_timeout_while(resumed, STOP, |resumed| !*resumed);
         *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
@@ -120,7 +121,7 @@ impl Keyboard {
         say(PASTE_MARKED);
     }
 
-    /// Where the cursor is, row and column from 1. `None`: the terminal does not tell.
+    /// Returns where the cursor is, row and column from 1, or `None` if the terminal does not tell.
     pub(in crate::repl) fn cursor(&self) -> Option<(usize, usize)> {
         if self.misses.load(Ordering::Relaxed) >= MISSES_MAX {
             return None;
@@ -136,8 +137,8 @@ impl Keyboard {
     }
 }
 
-/// Takes the terminal back whenever the program goes on after a stop, however it was stopped, and calls `resumed`. Ends with
-/// the keyboard. Must be called within a runtime.
+/// Takes the terminal again whenever the program continues after a stop, however it was stopped, and calls `resumed`.
+/// Ends with the keyboard. Must be called within a runtime.
 pub(in crate::repl) fn follow_stops(
     keyboard: Weak<Keyboard>,
     resumed: impl Fn() + Send + 'static,
@@ -157,9 +158,9 @@ pub(in crate::repl) fn follow_stops(
 
 impl Drop for Keyboard {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
+        // A terminal that is gone need not be restored.
         let _ = tcsetattr(&*self.terminal, OptionalActions::Now, &self.before);
-        // The editor's end is closed with this, so that the thread waits for nobody to read.
+        // This closes the editor's end, so that the thread does not wait for a reader.
         let _ = dup2_stdin(&*self.terminal);
         let _ = self.stop.write_all(b".");
         if let Some(thread) = self.thread.take() {
@@ -168,8 +169,8 @@ impl Drop for Keyboard {
     }
 }
 
-/// The modes of a terminal that a line editor reads: each key at once, as it is, and not echoed. What is written is
-/// treated as before.
+/// Returns the modes for a line editor: each key arrives at once, unchanged, and without echo. Output is treated as
+/// before.
 fn raw(before: &Termios) -> Termios {
     let mut raw = before.clone();
     raw.input_modes -=
@@ -181,16 +182,16 @@ fn raw(before: &Termios) -> Termios {
     raw
 }
 
-/// What the thread works with.
+/// The state of the thread.
 struct Pump {
     terminal: Arc<File>,
     ours: File,
-    answer: Arc<Answer>,
+    answer: Arc<CursorReport>,
     stopped: UnixStream,
 }
 
 impl Pump {
-    /// Hands on what comes until it is told to stop or one side is gone. Then the editor finds its input at its end.
+    /// Passes on input until it is told to stop or one side is gone. Then the editor reads the end of its input.
     fn run(mut self, garbled: &dyn Fn()) {
         let mut bytes = Bytes::default();
         let mut chunk = [0; CHUNK];
@@ -213,7 +214,7 @@ impl Pump {
                 *self.answer.cursor.lock().unwrap_or_else(PoisonError::into_inner) = Some(cursor);
                 self.answer.told.notify_one();
             }
-            // While the editor is at something else this waits, and so does the terminal.
+            // While the editor is busy, this write blocks, and the terminal waits too.
             if self.ours.write_all(&bytes.take()).is_err() {
                 return;
             }

@@ -11,54 +11,54 @@ use wire::{BadFrame, ClientFrame, ErrorCode, ErrorFrame, Registration, Severity,
 use crate::listing::Listing;
 use crate::{from_hub, to_hub};
 
-/// What all members of a group room get.
+/// The form for all members of a group room.
 static FOR_ALL: WireVariant = WireVariant::for_all("json");
-/// What one side of a private chat gets, under the name of the other one.
+/// The form for one side of a private chat, under the other's name.
 static FOR_ONE: WireVariant = WireVariant::for_one_side("json, one side");
-/// What the other side gets.
+/// The form for the other side.
 static FOR_OTHER: WireVariant = WireVariant::for_one_side("json, other side");
 
-/// What a server says of itself in `hello`.
+/// What a server says about itself in `hello`.
 #[derive(Clone, Debug)]
 pub struct ServerInfo {
-    /// The id that pins are kept under.
+    /// The id under which pins are kept.
     pub server_id: ServerId,
     /// The name for people.
     pub name: String,
     /// Program and version.
     pub software: String,
-    /// Whether everybody may make an account.
+    /// Whether anybody may make an account.
     pub registration_open: bool,
 }
 
-/// The requests and answers of one connection. Its door cuts the frames out of what came, and gives them here; what is to
-/// be said is appended to `out` as whole lines of JSON, but for an answer that is said in pieces
+/// The requests and answers of one connection. The door cuts frames out of the received bytes and passes them in.
+/// Output is appended to `out` as whole lines of JSON, except for an answer that is written in pieces
 /// ([`Conversation::go_on`]).
 ///
-/// The methods are those of [`Dialect`](lanchat_listener::Dialect), after whose rules they are called.
+/// The methods are those of [`Dialect`](lanchat_listener::Dialect), and are called by its rules.
 pub struct Conversation {
     info: Arc<ServerInfo>,
-    /// Whether there is a session: what may be asked, and how long a frame may be.
+    /// Whether there is a session. Decides which requests are allowed, and how long a frame may be.
     logged_in: bool,
-    /// The version that the peer's login agreed on.
+    /// The version negotiated at the peer's login.
     version: u32,
-    /// An answer that was begun.
+    /// An answer that is only partly written.
     listing: Option<Box<Listing>>,
 }
 
 impl Conversation {
-    /// Begins one, with a server that says this of itself.
+    /// Begins a conversation, with a server that introduces itself with `info`.
     pub fn new(info: Arc<ServerInfo>) -> Self {
         Self { info, logged_in: false, version: wire::version::DEFAULT, listing: None }
     }
 
-    /// Returns how many bytes a frame of the peer may have now, the end of its line included. To be checked before a frame
-    /// is whole.
+    /// Returns how many bytes a frame from the peer may have now, its line end included. To be checked before a frame
+    /// is complete.
     pub fn frame_bytes_max(&self) -> usize {
         if self.logged_in { limits::FRAME_BYTES_MAX } else { limits::FRAME_BYTES_BEFORE_LOGIN_MAX }
     }
 
-    /// Takes one whole frame, without the end of its line.
+    /// Takes one whole frame, without its line end.
     pub fn take(&mut self, frame: &[u8], out: &mut Vec<u8>) -> Inbound {
         match ClientFrame::decode(frame) {
             Ok(frame) => self.act_on(frame, out),
@@ -66,12 +66,12 @@ impl Conversation {
         }
     }
 
-    /// Says what is wrong with something that is no frame.
+    /// Says what is wrong with a line that is not a frame.
     pub fn refuse(&self, bad: BadFrame, out: &mut Vec<u8>) -> Inbound {
         refuse(bad.id, bad.code, bad.reason, out)
     }
 
-    /// Does what the frame asks or, where that needs no hub, answers.
+    /// Turns a frame into a request for the hub, or answers it if that does not need the hub.
     fn act_on(&mut self, frame: ClientFrame, out: &mut Vec<u8>) -> Inbound {
         let id = frame.id().to_owned();
         if let ClientFrame::Ping(_) = frame {
@@ -108,7 +108,7 @@ impl Conversation {
         }
     }
 
-    /// Speaks first: `hello`. `online`: sessions that are logged in.
+    /// Writes `hello`, before the peer has said anything. `online`: the number of sessions logged in.
     pub fn greet(&mut self, online: u64, out: &mut Vec<u8>) {
         let limits = wire::Limits {
             frame_bytes: limits::FRAME_BYTES_MAX as u64,
@@ -130,7 +130,7 @@ impl Conversation {
         say(hello, out);
     }
 
-    /// Says what became of an attempt to log in.
+    /// Answers an attempt to log in.
     pub fn welcome(&mut self, tag: &str, result: Result<Welcome, Error>, out: &mut Vec<u8>) -> Flow {
         match result {
             Ok(welcome) => {
@@ -146,7 +146,7 @@ impl Conversation {
     pub fn reply(&mut self, tag: &str, result: Result<Reply, Error>, out: &mut Vec<u8>) -> Flow {
         match result {
             Ok(reply) => {
-                let flow = flow_behind(&reply);
+                let flow = if reply.ends_session() { Flow::Close } else { Flow::Continue };
                 self.listing = Listing::begin(tag, reply, out).map(Box::new);
                 flow
             }
@@ -154,7 +154,7 @@ impl Conversation {
         }
     }
 
-    /// Says more of an answer that is too long for one piece. `false`: that was the end of its line.
+    /// Writes more of an answer that is too long for one piece. Returns `false` at the end of its line.
     pub fn go_on(&mut self, out: &mut Vec<u8>) -> bool {
         let goes_on = self.listing.as_mut().is_some_and(|listing| listing.go_on(out));
         if !goes_on {
@@ -166,7 +166,7 @@ impl Conversation {
     /// Delivers an event.
     pub fn deliver(&mut self, event: &Event, out: &mut Vec<u8>) -> Flow {
         match event {
-            // The same bytes for all who see the room under the same name: encoded once, then shared.
+            // The same bytes for everybody who sees the room under the same name: encoded once, then shared.
             Event::Run { room, side, run } => {
                 out.extend_from_slice(&run.wire_form(variant(room, *side), || lines(frames(room, run))));
             }
@@ -190,7 +190,7 @@ impl Conversation {
         Flow::Continue
     }
 
-    /// Gives a sign of life.
+    /// Writes a sign of life.
     pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
         say(wire::KeepAlive {}, out);
     }
@@ -230,7 +230,7 @@ impl Conversation {
     }
 }
 
-/// The form in which a run is said to whoever sees its room so.
+/// Returns the wire form of a run for sessions that see its room this way.
 fn variant(room: &RoomRef, side: Side) -> &'static WireVariant {
     match (room, side) {
         (RoomRef::Group(_), _) => &FOR_ALL,
@@ -239,7 +239,7 @@ fn variant(room: &RoomRef, side: Side) -> &'static WireVariant {
     }
 }
 
-/// The versions that a login offers.
+/// Returns the versions that a login offers.
 fn versions_of(frame: &ClientFrame) -> Option<&[u32]> {
     match frame {
         ClientFrame::Register(frame) => Some(&frame.versions),
@@ -266,36 +266,19 @@ fn say(frame: impl Into<wire::ServerFrame>, out: &mut Vec<u8>) {
     encode(&frame.into(), out);
 }
 
-/// Whether the connection goes on behind an answer.
-const fn flow_behind(reply: &Reply) -> Flow {
-    match reply {
-        Reply::LoggedOut => Flow::Close,
-        Reply::Done
-        | Reply::PasswordChanged { .. }
-        | Reply::Attached { .. }
-        | Reply::Admitted
-        | Reply::Silent
-        | Reply::Room(_)
-        | Reply::Rooms(_)
-        | Reply::Members { .. }
-        | Reply::History { .. }
-        | Reply::Whois { .. } => Flow::Continue,
-    }
-}
-
-/// The frames of a run.
+/// Returns the frames of a run.
 fn frames(room: &RoomRef, run: &Run) -> impl Iterator<Item = wire::ServerFrame> {
     run.entries().iter().map(move |entry| from_hub::entry(room, entry))
 }
 
-/// Frames as lines.
+/// Encodes frames as lines.
 fn lines(frames: impl Iterator<Item = wire::ServerFrame>) -> Vec<u8> {
     let mut bytes = Vec::new();
     frames.for_each(|frame| encode(&frame, &mut bytes));
     bytes
 }
 
-/// Says an error; a violation closes the connection.
+/// Writes an error; a violation closes the connection.
 fn say_error(id: Option<&str>, error: &Error, out: &mut Vec<u8>) -> Flow {
     let frame = from_hub::error(id, error);
     let flow = if frame.fatal { Flow::Close } else { Flow::Continue };

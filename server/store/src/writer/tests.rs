@@ -8,14 +8,14 @@ use std::task::Poll;
 use super::*;
 use crate::open::{open_reader, open_writer, turn_journal_on};
 
-/// Tables with which a row of `child` can be inserted and not committed.
+/// Tables in which a row of `child` can be inserted but not committed.
 const DANGLING: &str = "CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
                         CREATE TABLE parent (id INTEGER PRIMARY KEY)";
 
 /// Longer than any test.
 const COMPANY: Duration = Duration::from_secs(3600);
 
-/// A writer on a database with one table, `t`, of bodies that are not empty.
+/// Starts a writer on a database with one table, `t`, of bodies that are not empty.
 fn writer(dir: &tempfile::TempDir, more: &str) -> Writer {
     let path = dir.path().join("lanchat.db");
     let conn = open_writer(&path).unwrap();
@@ -37,7 +37,7 @@ fn dangle(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute("INSERT INTO child VALUES (1)", []).map(drop)
 }
 
-/// Polls a call once: that admits its job.
+/// Polls a call once, which admits its job.
 async fn admit<T>(call: &mut Pin<Box<impl Future<Output = T>>>) {
     poll_fn(|context| {
         assert!(call.as_mut().poll(context).is_pending());
@@ -46,12 +46,12 @@ async fn admit<T>(call: &mut Pin<Box<impl Future<Output = T>>>) {
     .await;
 }
 
-/// Admits a job that holds the thread: it says that it runs, and goes on when it is told to.
+/// Admits a job that holds the thread. It reports that it runs, and continues when it is told to.
 async fn hold(writer: &Writer) -> (Receiver<()>, SyncSender<()>) {
     hold_then(writer, |_| Ok(())).await
 }
 
-/// As [`hold`], with work of its own once it goes on.
+/// Like [`hold`], with work of its own once it continues.
 async fn hold_then(
     writer: &Writer,
     then: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
@@ -76,8 +76,7 @@ async fn what_waits_is_committed_together_and_answered_afterwards() {
     let (running, go) = hold(&writer).await;
     running.recv().unwrap();
 
-    // While the thread is held, ten jobs gather; the last one looks at what others can see of the
-    // nine.
+    // While the thread is held, ten jobs gather; the last one checks what others can see of the first nine.
     let mut jobs = Vec::new();
     for _ in 0..9 {
         let mut job = Box::pin(writer.run(insert(1)));
@@ -98,14 +97,14 @@ async fn what_is_in_no_hurry_goes_with_the_next_commit() {
     let dir = tempfile::tempdir().unwrap();
     let writer = writer(&dir, "");
     let outside = open_reader(&dir.path().join("lanchat.db")).unwrap();
-    let mut patient = Box::pin(writer.run_in_company(insert(1)));
+    let mut patient = Box::pin(writer.run_deferred(insert(1)));
     admit(&mut patient).await;
     let seen = writer.run(move |conn| Ok((count(conn)?, count(&outside)?))).await;
     assert_eq!(seen, Ok((1, 0)), "in one transaction, which nobody else can see into");
     patient.await.unwrap();
 
-    // Nor does the end of the writer wait for company.
-    let mut patient = Box::pin(writer.run_in_company(insert(1)));
+    // The end of the writer does not wait for company either.
+    let mut patient = Box::pin(writer.run_deferred(insert(1)));
     admit(&mut patient).await;
     drop(patient);
     drop(writer);
@@ -117,7 +116,7 @@ async fn what_nobody_joins_is_committed_by_itself() {
     let dir = tempfile::tempdir().unwrap();
     let conn = open_writer(&dir.path().join("lanchat.db")).unwrap();
     let writer = Writer::start(conn, Duration::from_millis(1)).unwrap();
-    assert_eq!(writer.run_in_company(|_| Ok(())).await, Ok(()));
+    assert_eq!(writer.run_deferred(|_| Ok(())).await, Ok(()));
 }
 
 #[tokio::test]
@@ -174,7 +173,7 @@ async fn a_commit_that_fails_ends_the_writer_and_says_so() {
     assert_eq!(writer.checkpoint().await, Err(stopped()));
 }
 
-/// A caller that hears nothing would keep the server from ending.
+/// A caller without an answer would keep the server from ending.
 #[tokio::test]
 async fn what_waits_behind_a_commit_that_fails_is_answered() {
     let dir = tempfile::tempdir().unwrap();
