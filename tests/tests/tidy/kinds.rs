@@ -1,23 +1,24 @@
-//! The closed lists of the hub are matched whole, so that a new kind of entry, event, answer or refusal is found by the
-//! compiler in each place that has to know it, and never taken for another one.
+//! The closed lists of the hub are matched exhaustively, so that the compiler finds each place that has to handle a new
+//! kind of entry, event, answer or refusal, and never takes it for another one.
 
 use crate::source::{File, expect_none, rust_files};
 
-/// The lists. A pattern of one of them stands behind its name.
+/// The lists. A pattern of one of them comes after its name.
 const LISTS: [&str; 6] = ["Appended::", "Body::", "Event::", "Moved::", "Refusal::", "Reply::"];
-/// Who reads and keeps what the lists name: the hub, its stores, its doors and what drives them.
+/// The crates that read and keep what the lists name: the hub, its stores, its doors and what drives them.
 const READERS: [&str; 5] =
     ["server/conformance/", "server/doors/", "server/hub/", "server/listener/", "server/store"];
 /// Where `Self` is one of them.
-const OWN_FILES: [&str; 2] = ["server/hub/src/entry.rs", "server/hub/src/event.rs"];
-/// Questions that a new kind of body would answer by `false`.
+const OWN_FILES: [&str; 3] =
+    ["server/hub/src/command.rs", "server/hub/src/entry.rs", "server/hub/src/event.rs"];
+/// Questions that a new kind of body would answer with `false`.
 const QUESTIONS: [&str; 6] = ["matches!(", "if let ", "while let ", "let Body::", "== Body::", "!= Body::"];
 
 fn is_reader(file: &File) -> bool {
     READERS.iter().any(|folder| file.path.starts_with(folder)) && file.path.contains("/src/")
 }
 
-/// The end of what is opened at `open`: the place of the bracket that closes it.
+/// Returns the position of the bracket that closes the one at `open`.
 fn closed(code: &str, open: usize) -> usize {
     let mut depth = 0_usize;
     for (at, c) in code[open..].char_indices() {
@@ -33,7 +34,7 @@ fn closed(code: &str, open: usize) -> usize {
     code.len()
 }
 
-/// The place of the first of `wanted` outside of brackets.
+/// Returns the position of the first `wanted` outside brackets.
 fn outside(code: &str, wanted: &str) -> Option<usize> {
     let mut at = 0;
     while at < code.len() {
@@ -47,7 +48,7 @@ fn outside(code: &str, wanted: &str) -> Option<usize> {
     None
 }
 
-/// The patterns of the arms of a `match`, given what stands between its braces.
+/// Returns the patterns of the arms of a `match`, given the text between its braces.
 fn patterns(mut arms: &str) -> Vec<&str> {
     let mut found = Vec::new();
     while let Some(arrow) = outside(arms, "=>") {
@@ -65,7 +66,7 @@ fn patterns(mut arms: &str) -> Vec<&str> {
     found
 }
 
-/// Whether a pattern takes all that no other one does: `_`, a name, or one of them behind `Ok` or `Some`.
+/// Returns whether a pattern matches everything that is left: `_`, a name, or one of them inside `Ok` or `Some`.
 fn takes_the_rest(pattern: &str) -> bool {
     let bare = pattern.split(" if ").next().unwrap_or_default().trim().trim_start_matches(['&', '|']).trim();
     let inner = ["Ok(", "Some("].iter().find_map(|wrapper| bare.strip_prefix(wrapper)?.strip_suffix(')'));
@@ -73,7 +74,7 @@ fn takes_the_rest(pattern: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// The lines of each `match` over one of `lists` that has an arm for the rest.
+/// Returns the line of each `match` over one of `lists` that has an arm for the rest.
 fn open_matches(code: &str, lists: &[&str]) -> Vec<usize> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("match ") {
