@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::source::{expect_none, files, root};
+use crate::source::{expect_none, files, root, rust_files};
 
 /// Words with a slash that are not paths.
 const NO_PATHS: [&str; 3] = ["lanchat/1", "http/1.1", "application/octet-stream"];
+/// Folders whose files docs/files.md leaves out: they do not belong to the programs.
+const UNLISTED: [&str; 5] = ["bench/", "fuzz/", "server/conformance/", "tests/", "xtask/"];
 
 /// Returns text in backquotes that looks like a path of this repository, perhaps with `::test_name` after it.
 fn paths(text: &str) -> impl Iterator<Item = &str> {
@@ -48,6 +50,42 @@ fn every_path_that_a_document_names_exists() {
         );
     }
     expect_none("correct the document, or the tree:", &broken);
+}
+
+/// Returns whether docs/files.md must name a file: it belongs to a program, and is neither a test nor a crate's or
+/// folder's root.
+fn must_be_listed(path: &str) -> bool {
+    let (folder, name) = path.rsplit_once('/').unwrap_or_default();
+    let stem = name.trim_end_matches(".rs");
+    let is_test =
+        stem == "tests" || stem.ends_with("_tests") || folder.split('/').any(|part| part == "tests");
+    path.contains("/src/")
+        && !UNLISTED.iter().any(|outside| path.starts_with(outside))
+        && !is_test
+        && !["lib", "main", "mod"].contains(&stem)
+}
+
+#[test]
+fn every_source_file_of_the_programs_is_in_the_list_of_files() {
+    let text = fs::read_to_string(root().join("docs/files.md")).unwrap();
+    let (mut folder, mut named, mut wrong) = ("", BTreeSet::new(), Vec::new());
+    for line in text.lines() {
+        folder = line.strip_prefix("## ").unwrap_or(folder);
+        // A row begins with a path from the folder in the heading.
+        let Some((path, _)) = line.strip_prefix("| `").and_then(|row| row.split_once("` |")) else {
+            continue;
+        };
+        let path = format!("{folder}/{path}");
+        wrong.extend((!root().join(&path).is_file()).then(|| format!("{path} does not exist")));
+        wrong.extend(named.contains(&path).then(|| format!("{path} has two rows")));
+        named.insert(path);
+    }
+    let sources = rust_files().into_iter().map(|file| file.path).filter(|path| must_be_listed(path));
+    let sources: Vec<String> = sources.collect();
+    assert!(sources.len() > 200, "the sources were not found");
+    let missing = sources.into_iter().filter(|path| !named.contains(path));
+    wrong.extend(missing.map(|path| format!("{path} has no row")));
+    expect_none("correct docs/files.md:", &wrong);
 }
 
 #[test]
