@@ -72,6 +72,27 @@ fn a_name_that_the_system_resolves_leads_to_no_other_server_than_the_one_that_is
     assert_eq!(script(client, &Home::new(), &["--server", "localhost"], "register").0, 0, "it leads there");
 }
 
+/// Servers choose their own names. If two known ones have the same, the network decides which of them it resolves to.
+#[test]
+fn a_name_that_two_known_servers_have_leads_to_neither() {
+    let Some(lan) = Lan::new(2, Addressing::Both) else { return };
+    let [known_host, client] = lan.hosts() else { panic!("two hosts") };
+    let home = Home::new();
+    let known = TestServer::start_as(ServerSpec::on(&known_host.place(), "localhost"));
+    assert_eq!(script(client, &home, &["--server", &known_host.ipv4()], "register").0, 0);
+    let data = tempfile::tempdir().expect("a temporary folder can be made");
+    let data = data.path().join("data");
+    let mut cafe = TestServer::start_as(ServerSpec::on(&client.place(), "cafe").on_data(&data));
+    assert_eq!(script(client, &home, &["--server", "127.0.0.1"], "register").0, 0);
+    assert_eq!(cafe.stop(), 0);
+    let renamed = TestServer::start_as(ServerSpec::on(&client.place(), "localhost").on_data(&data));
+    assert_eq!(script(client, &home, &["--server", "127.0.0.1"], "login").0, 0, "by its address it is meant");
+    let (code, _, complaints) = script(client, &home, &["--server", "localhost"], "login");
+    assert_eq!(code, EXIT_TRUST, "{complaints}");
+    assert!(complaints.contains("ANOTHER one whose name looks the same"), "{complaints}");
+    drop((known, renamed));
+}
+
 /// A server's id is in its adverts, so anybody can put it into a certificate.
 #[test]
 fn who_claims_the_id_of_a_new_server_does_not_stand_in_its_place() {

@@ -33,6 +33,15 @@ pub struct Probe {
     pub address: SocketAddr,
 }
 
+impl Probe {
+    /// Returns a target that has to be the server which was probed, with the same key. Without this, whoever answers the
+    /// next connection could be somebody else.
+    #[must_use]
+    pub fn hold(&self, target: Target) -> Target {
+        target.bound_to(self.server_id, self.fingerprint, self.address)
+    }
+}
+
 /// Probes a server without logging in: connects, reads its greeting, and closes. Cancel safe.
 ///
 /// # Errors

@@ -369,3 +369,24 @@ fn two_programs_with_one_folder_keep_both_changes() {
     writers.into_iter().for_each(|writer| writer.join().unwrap());
     assert_eq!(home.home.pins().unwrap().iter().count(), 8);
 }
+
+/// Between a probe and the connection somebody else may begin to answer there.
+#[tokio::test]
+async fn what_was_probed_is_who_has_to_answer() {
+    let (mut fake, home) = (Fake::start().await, TestHome::new());
+    let (connection, _peer) = meet(&fake, &home.home).await;
+    drop(connection.unwrap().trust(&home.home).unwrap());
+    // A name that this device has not used yet.
+    let typed = format!("localhost:{}", fake.address().port()).parse::<Target>().unwrap();
+    let (probed, _peer) = tokio::join!(probe(&typed, &home.home), fake.accept());
+    let held = probed.unwrap().hold(typed);
+
+    let other = Fake::start().await;
+    fake.become_other(other.config());
+    let (outcome, peer) = tokio::join!(connect(&held, &home.home), fake.try_accept());
+    assert!(
+        matches!(outcome, Err(ConnectError::UnexpectedKey { .. } | ConnectError::KeyChanged(_))),
+        "{outcome:?}"
+    );
+    heard_nothing(peer).await;
+}

@@ -38,9 +38,9 @@ pub(crate) async fn named(named: Named, home: &Home, args: &ChatArgs) -> Result<
     // A name that the system resolves means that computer.
     if let Some(target) = target
         && resolves(&name).await
-        && is_meant(&target, &remembered, home).await?
+        && let Some(meant) = meant(&target, &remembered, home).await?
     {
-        return Ok(target);
+        return unmistakable(meant, &name, &remembered, home);
     }
     if asks {
         say(&format!("Looking for a server called {}…", quoted(&clip(&name))))?;
@@ -74,8 +74,10 @@ pub(crate) async fn named(named: Named, home: &Home, args: &ChatArgs) -> Result<
 
 /// Finds the server that a name led to before, and only that one, whatever answers by that name now.
 async fn the_one(server: &Server, name: &str, target: &Target, home: &Home) -> Result<Target, Failure> {
-    if resolves(name).await && is_meant(target, &[server], home).await? {
-        return Ok(target.clone());
+    if resolves(name).await
+        && let Some((target, _)) = meant(target, &[server], home).await?
+    {
+        return Ok(target);
     }
     let remembered = Target::remembered(server);
     if reached(&remembered, home).await.is_some() {
@@ -94,23 +96,46 @@ async fn the_one(server: &Server, name: &str, target: &Target, home: &Home) -> R
     })
 }
 
-/// Returns whether a name means the computer that it resolves to. If a server of this name is known, only that one is
-/// meant: anyone who answers name lookups on this network decides where a name leads.
+/// What a name means: a target, and what was found there if a server of that name is known.
+type Meant = (Target, Option<Probe>);
+
+/// Returns what a name means if it means the computer that it resolves to. If a server of this name is known, only that
+/// one is meant: anyone who answers name lookups on this network decides where a name leads. The target is then held to
+/// the server that was found: whoever answers the next connection may be somebody else.
 ///
 /// # Errors
 /// [`Reason::Untrusted`] when another server answers there.
-async fn is_meant(target: &Target, remembered: &[&Server], home: &Home) -> Result<bool, Failure> {
+async fn meant(target: &Target, remembered: &[&Server], home: &Home) -> Result<Option<Meant>, Failure> {
     if remembered.is_empty() {
-        return Ok(true);
+        return Ok(Some((target.clone(), None)));
     }
-    let Some(probed) = reached(target, home).await else { return Ok(false) };
+    let Some(probed) = reached(target, home).await else { return Ok(None) };
     if remembered.iter().any(|server| server.id == probed.server_id) {
-        return Ok(true);
+        return Ok(Some((probed.hold(target.clone()), Some(probed))));
     }
     let address = probed.address;
     let words = format!(
         "The server at {address} is NOT the server of this name that you know. If you mean this one: lanchat --server \
          {address}"
+    );
+    Err(Failure::new(Reason::Untrusted, words))
+}
+
+/// Returns where a name leads, unless another known server has the name too, or one that looks the same: servers choose
+/// their own names, and the network decides which of them the name resolves to.
+///
+/// # Errors
+/// [`Reason::Untrusted`] when the name does not tell which server is meant.
+fn unmistakable(meant: Meant, name: &str, remembered: &[&Server], home: &Home) -> Result<Target, Failure> {
+    let (target, Some(probed)) = meant else { return Ok(meant.0) };
+    let is_shared = remembered.iter().any(|server| server.id != probed.server_id);
+    if !is_shared && namesake(&home.pins()?, probed.server_id, name).is_none() {
+        return Ok(target);
+    }
+    let address = probed.address;
+    let words = format!(
+        "The server at {address} is known to you, but so is ANOTHER one whose name looks the same. If you mean this \
+         one: lanchat --server {address}"
     );
     Err(Failure::new(Reason::Untrusted, words))
 }
