@@ -144,7 +144,7 @@ async fn chat(
     words.iter().for_each(|line| chat.notice(line));
     let mut first = None;
     let end = loop {
-        chat.greeted(trusted.hello());
+        chat.met(&trusted);
         let (client, events) = Client::start(trusted, home.clone(), options());
         match chat.run(client, events, first.take()).await {
             End::Done => break Ok(()),

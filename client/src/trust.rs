@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use lanchat_client::{ConnectError, Connection, Decision, Home, KeyChange, Pins, look_alike};
+use lanchat_client::{ConnectError, Connection, Decision, Fingerprint, Home, KeyChange, Pins, look_alike};
 use lanchat_model::{ServerId, limits};
 
 use crate::cli::TrustTask;
@@ -40,19 +40,21 @@ pub(crate) fn introduction(connection: &Connection, pins: &Pins, chats: bool) ->
     lines.iter().flat_map(|line| line.split('\n')).map(str::to_owned).collect()
 }
 
-/// Answers `/trust` in a chat with the server `id`: shows its six words. With `typed`, which is `verify` or the six
-/// words that the user was told, notes that a person has compared them. `hosting`: the server runs in this process.
+/// Answers `/trust` in a chat with the server `id` that holds `key`: shows its six words. With `typed`, which is `verify`
+/// or the six words that the user was told, notes that a person has compared them. `hosting`: the server runs in this
+/// process.
 ///
 /// # Errors
 /// A sentence that says what is wrong, and what to do.
 pub(crate) fn in_chat(
     home: &Home,
-    id: ServerId,
+    (id, key): (ServerId, Fingerprint),
     hosting: bool,
     typed: Option<&str>,
 ) -> Result<Vec<String>, String> {
     let pins = home.pins().map_err(|error| error.to_string())?;
-    let Some(pin) = pins.get(id) else {
+    // Another program may have forgotten the server since, and met another one that claims the same id.
+    let Some(pin) = pins.get(id).filter(|pin| pin.fingerprint == key) else {
         return Err(
             "The key of this server was forgotten on this computer. Leave with /quit and come back.".into()
         );
@@ -237,8 +239,6 @@ pub(crate) fn print(line: &str) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use lanchat_client::Fingerprint;
-
     use super::*;
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
         let id: ServerId = "0123456789abcdef0123456789abcdef".parse().unwrap();
         let key = Fingerprint::from_bytes([7; 32]);
         home.pin(id, key, "lab", false).unwrap();
-        let ask = |typed: Option<&str>| in_chat(&home, id, false, typed);
+        let ask = |typed: Option<&str>| in_chat(&home, (id, key), false, typed);
         let verified = || home.pins().unwrap().get(id).unwrap().verified;
         let shown = ask(None).unwrap().join("\n");
         assert!(shown.contains(&key.words()) && shown.contains("/trust verify"), "{shown}");
@@ -259,10 +259,15 @@ mod tests {
         let spoken = key.words().replace('-', "  ").to_uppercase();
         assert!(ask(Some(&spoken)).is_ok() && verified());
         assert!(ask(None).unwrap().concat().contains("Verified"));
-        assert!(in_chat(&home, id, true, None).unwrap().concat().contains("You host"));
+        assert!(in_chat(&home, (id, key), true, None).unwrap().concat().contains("You host"));
         home.forget(id).unwrap();
         assert!(ask(Some("verify")).unwrap_err().contains("/quit"));
         home.pin(id, key, "lab", false).unwrap();
         assert!(ask(Some("verify")).is_ok() && verified());
+        // Elsewhere the key was forgotten, and another server met that has the same id.
+        home.forget(id).unwrap();
+        home.pin(id, Fingerprint::from_bytes([8; 32]), "lab", false).unwrap();
+        assert!(ask(None).unwrap_err().contains("/quit"), "the words shown would be another server's");
+        assert!(ask(Some("verify")).is_err() && !verified());
     }
 }

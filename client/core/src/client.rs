@@ -104,8 +104,8 @@ impl Client {
     /// [`RequestError::NoToken`] if there is none, [`RequestError::LoginExpired`] if the server no longer accepts it;
     /// otherwise as [`Client::login`].
     pub async fn resume(&self) -> Result<SessionInfo, RequestError> {
-        let login =
-            self.shared.home.newest_login(self.shared.server_id).await?.ok_or(RequestError::NoToken)?;
+        let (id, key) = (self.shared.server_id, self.shared.fingerprint);
+        let login = self.shared.home.newest_login(id, key).await?.ok_or(RequestError::NoToken)?;
         let account = login.0.account.clone();
         let (reply, answer) = oneshot::channel();
         self.submit(Order::Resume { login, reply }).await?;

@@ -115,6 +115,11 @@ impl Trusted {
         self.0.server_id
     }
 
+    /// Returns the key that it holds.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint
+    }
+
     /// Returns where it answered.
     pub fn address(&self) -> SocketAddr {
         self.0.address

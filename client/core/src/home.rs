@@ -181,6 +181,12 @@ impl Home {
         Ok(self.read()?.login(id))
     }
 
+    /// Returns the account and the token for a server, if this is its key.
+    fn login_by(&self, id: ServerId, key: Fingerprint) -> Result<Option<Login>, HomeError> {
+        let is_its_key = self.pins()?.get(id).is_some_and(|pin| pin.fingerprint == key);
+        if is_its_key { self.login(id) } else { Ok(None) }
+    }
+
     /// Keeps the account and the token for the server with this key, in place of the old ones. If the server was
     /// forgotten meanwhile, nothing is kept: a token without a pin would go to anyone who claims the id next.
     pub(crate) fn keep_login(
@@ -218,8 +224,15 @@ impl Home {
     /// share a device, and a token is good for at most two uses (PROTOCOL §4). Keep the lock until the next token is
     /// kept.
     ///
+    /// Returns `None` if the server's pin is not `key` now: another program may have forgotten the server and met another
+    /// one of the same id since, and the token is that one's.
+    ///
     /// A program that holds the lock for longer than `limits::TOKEN_LOCK_MAX` hangs; the wait then ends.
-    pub(crate) async fn newest_login(&self, id: ServerId) -> Result<Option<(Login, TokenLock)>, HomeError> {
+    pub(crate) async fn newest_login(
+        &self,
+        id: ServerId,
+        key: Fingerprint,
+    ) -> Result<Option<(Login, TokenLock)>, HomeError> {
         let path = self.folder.join(format!("login-{id}.lock"));
         let opened = open_lock(&path).map_err(|source| HomeError::Io { action: "lock", path, source });
         let file = match opened {
@@ -235,7 +248,7 @@ impl Home {
         {
             tokio::time::sleep(LOCK_POLL).await;
         }
-        let login = self.blocking(move |home| home.login(id)).await?;
+        let login = self.blocking(move |home| home.login_by(id, key)).await?;
         Ok(login.map(|login| (login, TokenLock { _file: file })))
     }
 
@@ -319,4 +332,26 @@ fn check(path: &Path, found: &fs::Metadata) -> Result<(), HomeError> {
 #[cfg(not(unix))]
 fn check(path: &Path, found: &fs::Metadata) -> Result<(), HomeError> {
     if found.is_dir() { Ok(()) } else { Err(HomeError::NotAFolder(path.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_token_is_for_the_key_that_is_pinned_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(&folder.path().join("home")).unwrap();
+        let id: ServerId = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        let [impostor, real] = [1, 2].map(|byte| Fingerprint::from_bytes([byte; 32]));
+        home.pin(id, impostor, "lab", false).unwrap();
+        home.remember(id, "lab", "192.0.2.1:7072".parse().unwrap(), None).unwrap();
+        // In another window the key is forgotten, and the real server met.
+        home.forget(id).unwrap();
+        home.pin(id, real, "lab", false).unwrap();
+        home.remember(id, "lab", "192.0.2.2:7072".parse().unwrap(), None).unwrap();
+        home.keep_login(id, real, "ana", &Secret("token".into())).unwrap();
+        assert!(home.newest_login(id, impostor).await.unwrap().is_none(), "it was pinned when this began");
+        assert!(home.newest_login(id, real).await.unwrap().is_some());
+    }
 }

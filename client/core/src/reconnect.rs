@@ -43,7 +43,8 @@ impl Way {
         if let Err(error) = self.home.blocking(move |home| home.remember(id, &name, address, None)).await {
             tracing::warn!(%error, "the address of the server is not kept for next time");
         }
-        let login = if self.resume { self.home.newest_login(id).await? } else { None };
+        let login =
+            if self.resume { self.home.newest_login(id, connection.fingerprint).await? } else { None };
         Ok(Reached { trusted: Trusted(connection), login })
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use lanchat_certs::Fingerprint;
 use lanchat_model::{Seq, ServerId, limits};
 use lanchat_protocol::{ClientFrame, MarkTyping};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     /// Where the token is kept, and the server id it is kept under.
     pub(crate) home: Home,
     pub(crate) server_id: ServerId,
+    /// The key that it holds.
+    pub(crate) fingerprint: Fingerprint,
     /// The name of this device.
     pub(crate) device: Option<String>,
     /// The server's bounds for one frame and one message.
@@ -81,6 +84,7 @@ impl Shared {
             ended: CancellationToken::new(),
             home,
             server_id: trusted.server_id(),
+            fingerprint: trusted.fingerprint(),
             device: device.map(label),
             frame_bytes: at_most(bounds.frame_bytes, limits::FRAME_BYTES_MAX),
             message_bytes: at_most(bounds.message_bytes, limits::MESSAGE_BYTES_MAX),

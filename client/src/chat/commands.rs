@@ -131,8 +131,8 @@ impl Chat {
 
     /// Shows or verifies the six words of the server.
     fn trust(&mut self, words: Option<&str>) {
-        let Some(id) = self.server.id else { return };
-        match trust::in_chat(&self.wishes.home, id, self.wishes.hosting, words) {
+        let (Some(id), Some(key)) = (self.server.id, self.server.key) else { return };
+        match trust::in_chat(&self.wishes.home, (id, key), self.wishes.hosting, words) {
             Ok(lines) => self.say_each(lines),
             Err(words) => self.refuse(&words),
         }

@@ -1,6 +1,6 @@
 //! Takes in what the server and the library report.
 
-use lanchat_client::{Event, Sentence};
+use lanchat_client::{Event, Sentence, Trusted};
 use lanchat_model::{RoomRef, Seq};
 use lanchat_protocol::{Entry, Hello, Presence, Registration, Room, RoomState, ServerFrame};
 use tokio::time::Instant;
@@ -14,7 +14,13 @@ use crate::view::{Line, clip, sentence};
 impl Chat {
     /// Takes in what the server says about itself. The first time, this comes before anything is typed: a script may be
     /// refused at its first line, in words that depend on the server.
-    pub(crate) fn greeted(&mut self, hello: &Hello) {
+    /// Notes which server the chat is with.
+    pub(crate) fn met(&mut self, server: &Trusted) {
+        self.server.key = Some(server.fingerprint());
+        self.greeted(server.hello());
+    }
+
+    fn greeted(&mut self, hello: &Hello) {
         self.server.name = quoted(&clip(&hello.name));
         self.server.id = hello.server_id.parse().ok();
         self.server.closed = hello.registration == Registration::Closed;

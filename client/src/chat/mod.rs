@@ -31,6 +31,7 @@ mod wishes;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
+use lanchat_client::Fingerprint;
 use lanchat_model::{ClientId, RoomRef, ServerId};
 use tokio::sync::mpsc;
 
@@ -95,6 +96,8 @@ struct Server {
     /// Its name, in quotation marks.
     name: String,
     id: Option<ServerId>,
+    /// Its key, which every connection of this chat has to show.
+    key: Option<Fingerprint>,
     /// Whether it takes no new accounts.
     closed: bool,
     /// How many sessions or accounts are connected, as last heard.
