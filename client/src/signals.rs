@@ -9,6 +9,7 @@ pub(crate) const AWAKE: &str = "Ctrl+Z does not stop this program: it serves oth
 /// Keeps Ctrl+Z (SIGTSTP) from stopping this process, since others depend on it, and reports each attempt to `teller`.
 /// When the editor has the keyboard, it says the same. SIGSTOP, which cannot be refused, still stops it. Needs a tokio
 /// runtime.
+#[cfg(feature = "host")]
 pub(crate) fn stay_awake(teller: mpsc::Sender<String>) {
     #[cfg(unix)]
     {

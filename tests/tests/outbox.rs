@@ -3,7 +3,8 @@
 #![cfg(unix)]
 
 use lanchat_tests::{
-    Home, Launch, PASSWORD, Pipe, Place, Process, Proxy, Signal, TestPeer, TestServer, TinyDisk, lanchat,
+    FakeIdentity, FakeServer, Home, Launch, PASSWORD, Pipe, Place, Process, Proxy, Signal, TestPeer,
+    TestServer, TinyDisk, lanchat,
 };
 
 /// The exit code of a script that leaves while the server does not answer.
@@ -153,4 +154,28 @@ fn a_disk_that_is_full_at_the_start_keeps_nobody_from_talking() {
     let said = say(&disk, &address, "last\n");
     assert!(!said.contains("No space left"), "{said}");
     hears("last");
+}
+
+/// A script that leaves waits for its last acks. Whoever answers in the server's place meanwhile does not settle them.
+#[test]
+fn who_leaves_while_another_key_answers_does_not_end_well() {
+    let server = TestServer::start();
+    let proxy = Proxy::to(server.address());
+    let (home, address) = (Home::new(), proxy.address().to_string());
+    let mut bob = TestPeer::registered(server.address(), "bob");
+    let mut ana = Pipe::start(&home, &Place::Here, &["--plain", "--follow", "--server", &address]);
+    ana.enter(&format!("/register ana {PASSWORD}"));
+    ana.enter("ready");
+    ana.find("ready");
+    bob.expect_where("message", |frame| frame["message"] == "ready");
+    proxy.mute();
+    ana.enter("the last word");
+    assert_eq!(bob.expect("message")["message"], "the last word");
+    let id = "0123456789abcdef0123456789abcdef";
+    let impostor = FakeServer::start(FakeIdentity::with_own_key(id), id);
+    ana.signal(Signal::Terminate);
+    proxy.cut();
+    proxy.join(impostor.address());
+    assert_ne!(ana.process().wait(), 0, "its last word may not be on the server");
+    assert_eq!(impostor.trusted_bytes(), 0);
 }

@@ -68,7 +68,7 @@ impl Chat {
         let next = self.inbox.at_hand();
         match self.hand.is_script() && next.as_ref().is_some_and(waits) {
             true => unread("The program was told to stop."),
-            false => End::Done,
+            false => self.outcome(),
         }
     }
 

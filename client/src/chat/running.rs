@@ -118,22 +118,31 @@ impl Chat {
         tokio::pin!(patience);
         let settled = client.settled();
         tokio::pin!(settled);
-        let mut sent = false;
+        let (mut sent, mut ended) = (false, None);
         while !(sent && self.is_shown()) {
             tokio::select! {
-                _ = &mut settled, if !sent => {
+                // A client that has stopped settles nothing: it says why by its last event.
+                Ok(_) = &mut settled, if !sent => {
                     sent = true;
                     // The messages are safe; waiting to show them too is a courtesy.
                     patience.as_mut().reset(Instant::now() + limits::ACK_PATIENCE);
                 }
-                event = next_event(&self.output, events) => {
-                    self.heard(event?);
-                }
+                event = next_event(&self.output, events) => match event.map(|event| self.heard(event)) {
+                    Some(None) => {}
+                    Some(Some(end)) => { ended = Some(end); break }
+                    None => break,
+                },
                 () = &mut patience => break,
             }
         }
-        let lost = if sent { 0 } else { self.unacked.len() };
-        (lost > 0).then(|| Failure::new(Reason::Lost, self.left_behind()))
+        if sent || self.unacked.is_empty() {
+            return None;
+        }
+        let left = self.left_behind();
+        Some(match ended {
+            Some(End::Failed(why)) => Failure::new(why.reason, format!("{}\n{left}", why.words)),
+            _ => Failure::new(Reason::Lost, left),
+        })
     }
 
     /// Sends requests that nobody has typed, while no other is on its way: what an unknown name may have meant, and at
@@ -167,7 +176,7 @@ impl Chat {
     }
 
     /// Returns what a script is told at the end.
-    fn outcome(&self) -> End {
+    pub(super) fn outcome(&self) -> End {
         match self.refusals {
             0 => End::Done,
             1 => End::Failed(Failure::new(Reason::Refused, "One line was refused; see above.")),
