@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use lanchat_model::limits;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error_code::ErrorCode;
@@ -122,12 +122,65 @@ impl<'de> Visitor<'de> for WholeVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Whole, A::Error> {
         while let Some(name) = fields.next_key::<String>()? {
             match name.as_str() {
-                // These are read as text: half of a surrogate pair is invalid (PROTOCOL §2).
-                "type" | "id" => _ = fields.next_value::<serde_json::Value>()?,
+                "type" | "id" => _ = fields.next_value::<Checked>()?,
                 _ => _ = fields.next_value::<IgnoredAny>()?,
             }
         }
         Ok(Whole)
+    }
+}
+
+/// Any value whose texts are all valid: half of a surrogate pair is not (PROTOCOL §2). Nothing of it is built, because a
+/// tree of small objects costs a hundred times its bytes. Its depth is bounded by [`limits::JSON_DEPTH_MAX`].
+struct Checked;
+
+impl<'de> Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CheckedVisitor)
+    }
+}
+
+struct CheckedVisitor;
+
+impl<'de> Visitor<'de> for CheckedVisitor {
+    type Value = Checked;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Checked, A::Error> {
+        while items.next_element::<Checked>()?.is_some() {}
+        Ok(Checked)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Checked, A::Error> {
+        while fields.next_entry::<Checked, Checked>()?.is_some() {}
+        Ok(Checked)
     }
 }
 
@@ -148,6 +201,9 @@ pub fn encode(frame: &impl Serialize, out: &mut Vec<u8>) {
         out.push(b'\n');
     }
 }
+
+/// Spare bytes that a buffer may have besides as many as it holds.
+const SPARE_BYTES_MAX: usize = 1024;
 
 /// Splits a stream of bytes into lines, and refuses a line that is too long *before* its bytes are kept.
 ///
@@ -176,6 +232,11 @@ impl LineBuffer {
         self.buffer.len() - self.taken
     }
 
+    /// Returns how many bytes of memory it has that hold nothing.
+    pub fn spare(&self) -> usize {
+        self.buffer.capacity() - self.pending()
+    }
+
     /// Returns the next whole line, without its newline.
     ///
     /// # Errors
@@ -187,6 +248,13 @@ impl LineBuffer {
                 if self.pending() == 0 {
                     // Most connections are idle most of the time, so nothing is kept for them.
                     *self = Self::default();
+                } else if self.buffer.capacity() > 2 * self.pending() + SPARE_BYTES_MAX {
+                    // The rest of a long read may be the beginning of a line that never ends.
+                    *self = Self {
+                        scanned: self.pending(),
+                        taken: 0,
+                        buffer: self.buffer[self.taken..].to_vec(),
+                    };
                 }
                 return if self.pending() >= limit { Err(BadFrame::too_long(limit)) } else { Ok(None) };
             };

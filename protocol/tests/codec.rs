@@ -280,6 +280,27 @@ fn a_lone_surrogate_is_refused_wherever_it_is_read() {
     assert!(ClientFrame::decode(br#"{"type":"ping","id":"1","mood":"\ud800"}"#).is_ok());
 }
 
+/// A tree of small objects takes a hundred times its bytes, once it is built.
+#[test]
+fn a_tree_in_place_of_a_text_is_read_and_not_built() {
+    let tree = format!("{{\"id\":\"a\",\"type\":[{}1]}}", "{\"\":{\"\":1}},".repeat(2000));
+    assert_eq!(code_of(tree.as_bytes()), ErrorCode::BadFrame);
+    for half in [r#"{"type":[{"\ud800":1}]}"#, r#"{"type":["\ud800"]}"#, r#"{"type":[tru]}"#] {
+        assert_eq!(code_of(half.as_bytes()), ErrorCode::NotJson, "{half}");
+    }
+}
+
+#[test]
+fn the_rest_of_a_long_read_does_not_keep_its_memory() {
+    let mut buffer = LineBuffer::default();
+    buffer.push(&[&[b'a'; 60_000][..], b"\nb"].concat());
+    assert!(buffer.next_line(limits::FRAME_BYTES_MAX).unwrap().is_some());
+    assert!(buffer.next_line(limits::FRAME_BYTES_MAX).unwrap().is_none());
+    assert!(buffer.spare() < 2048, "{} bytes are spare", buffer.spare());
+    buffer.push(b"c\n");
+    assert_eq!(buffer.next_line(limits::FRAME_BYTES_MAX).unwrap(), Some(&b"bc"[..]));
+}
+
 #[test]
 fn unknown_fields_are_ignored_and_unknown_server_frames_skipped() {
     let frame = ClientFrame::decode(br#"{"type":"ping","id":"1","mood":{"a":[1,2.5,null]}}"#).unwrap();

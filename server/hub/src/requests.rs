@@ -43,7 +43,10 @@ impl Session {
             Command::History { room, before, limit } => self.history(room, before, limit).await,
             Command::Away { reason } => self.set_away(Some(Away { reason })).await,
             Command::Back => self.set_away(None).await,
-            Command::Whois { name } => self.whois(name).await,
+            Command::Whois { name } => {
+                let _turn = self.turn_to_read().await?;
+                self.whois(name).await
+            }
             Command::ChangePassword { old, new, renew } => self.change_password(old, new, renew).await,
             Command::Logout => self.log_out().await,
         }

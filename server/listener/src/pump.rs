@@ -471,6 +471,7 @@ fn may_wait(command: &Command) -> bool {
             | Command::History { .. }
             | Command::Members { .. }
             | Command::Rooms
+            | Command::Whois { .. }
     )
 }
 

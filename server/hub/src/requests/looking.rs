@@ -26,10 +26,8 @@ impl Session {
         let seat = self.seat_for(Act::Read, view)?;
         if seat.live.is_none() && seq > seat.head() {
             // Before delivery begins, the session is not told how a room grows.
-            let now = self.memberships().await?;
-            let of_room = now.iter().find(|record| record.room.id == seat.room);
-            let head = of_room.ok_or(Refusal::NotAMember)?.room.head;
-            self.hub.store.mark(self.device, seat.room, seq.min(head)).await?;
+            let (room, head) = self.shown(view).await?;
+            self.hub.store.mark(self.device, room, seq.min(head)).await?;
             return Ok(Reply::Done);
         }
         self.hub.store.mark(self.device, seat.room, seq.min(seat.head())).await?;
