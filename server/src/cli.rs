@@ -79,7 +79,7 @@ struct Flags {
     /// What the server is called [default: the name of this computer]
     #[arg(long, global = true, value_name = "NAME")]
     name: Option<String>,
-    /// Be found through this network interface only; may be given several times [default: all real ones]
+    /// Be found through this network interface only; may be given several times [default: all physical ones]
     #[arg(long, global = true, value_name = "NAME")]
     iface: Vec<String>,
     /// Do not be found through this network interface; may be given several times

@@ -39,7 +39,7 @@ const VIRTUAL: [&str; 25] = [
 /// Which interfaces to use, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InterfaceRule {
-    /// Only these, of whatever kind. Empty: all real ones.
+    /// Only these, of whatever kind. Empty: all physical interfaces.
     pub only: Vec<String>,
     /// Never these, even if they are named in `only`.
     pub except: Vec<String>,
