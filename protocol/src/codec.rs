@@ -202,9 +202,6 @@ pub fn encode(frame: &impl Serialize, out: &mut Vec<u8>) {
     }
 }
 
-/// Spare bytes that a buffer may have besides as many as it holds.
-const SPARE_BYTES_MAX: usize = 1024;
-
 /// Splits a stream of bytes into lines, and refuses a line that is too long *before* its bytes are kept.
 ///
 /// Empty lines are skipped, a `\r` before the newline is dropped. It keeps less than the limit plus one push, so memory
@@ -248,7 +245,7 @@ impl LineBuffer {
                 if self.pending() == 0 {
                     // Most connections are idle most of the time, so nothing is kept for them.
                     *self = Self::default();
-                } else if self.buffer.capacity() > 2 * self.pending() + SPARE_BYTES_MAX {
+                } else if self.spare() > self.pending() + limits::SPARE_BYTES_MAX {
                     // The rest of a long read may be the beginning of a line that never ends.
                     *self = Self {
                         scanned: self.pending(),

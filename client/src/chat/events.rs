@@ -12,14 +12,14 @@ use crate::sanitize::quoted;
 use crate::view::{Line, clip, sentence};
 
 impl Chat {
-    /// Takes in what the server says about itself. The first time, this comes before anything is typed: a script may be
-    /// refused at its first line, in words that depend on the server.
-    /// Notes which server the chat is with.
+    /// Notes which server the chat is with. The first time, this comes before anything is typed: a script may be refused at
+    /// its first line, in words that depend on the server.
     pub(crate) fn met(&mut self, server: &Trusted) {
         self.server.key = Some(server.fingerprint());
         self.greeted(server.hello());
     }
 
+    /// Takes in what the server says about itself.
     fn greeted(&mut self, hello: &Hello) {
         self.server.name = quoted(&clip(&hello.name));
         self.server.id = hello.server_id.parse().ok();

@@ -118,14 +118,17 @@ impl Chat {
         tokio::pin!(patience);
         let settled = client.settled();
         tokio::pin!(settled);
-        let (mut sent, mut ended) = (false, None);
+        let (mut waits, mut sent, mut ended) = (true, false, None);
         while !(sent && self.is_shown()) {
             tokio::select! {
-                // A client that has stopped settles nothing: it says why by its last event.
-                Ok(_) = &mut settled, if !sent => {
-                    sent = true;
-                    // The messages are safe; waiting to show them too is a courtesy.
-                    patience.as_mut().reset(Instant::now() + limits::ACK_PATIENCE);
+                outcome = &mut settled, if waits => {
+                    waits = false;
+                    // A client that has stopped settles nothing: it says why by its last event.
+                    if outcome.is_ok() {
+                        sent = true;
+                        // The messages are safe; waiting to show them too is a courtesy.
+                        patience.as_mut().reset(Instant::now() + limits::ACK_PATIENCE);
+                    }
                 }
                 event = next_event(&self.output, events) => match event.map(|event| self.heard(event)) {
                     Some(None) => {}

@@ -239,6 +239,9 @@ pub const LATEST_PIECE_MAX: usize = 256;
 /// Pieces of that kind that are kept in encoded form: sessions that arrive in a crowd read one after the other, each at
 /// its own position.
 pub const LATEST_READ_MAX: usize = 4;
+/// Spare bytes that a buffer of incomplete input may have, besides as many as it holds. When there are more, the input is
+/// copied to a buffer of its own.
+pub const SPARE_BYTES_MAX: usize = 1024;
 /// Unsent bytes of one connection that the kernel may buffer, so that a peer that reads nothing costs little there.
 pub const SEND_UNSENT_MAX: u32 = 131_072;
 /// Typing marks kept: one per room and account, latest value. When full, the oldest is dropped.

@@ -16,8 +16,6 @@ mod tests;
 
 /// How much of a peer's incomplete records may be held. A handshake message of an honest client is a tenth of it.
 const HELD_BYTES_MAX: usize = limits::HANDSHAKE_BYTES_MAX;
-/// Spare bytes that these may have, besides as many as they are.
-const HELD_SPARE_BYTES_MAX: usize = 1024;
 /// Room for a close_notify, and for a key update before it.
 const FAREWELL_BYTES_MAX: usize = 256;
 
@@ -131,7 +129,7 @@ impl Records {
             self.held.drain(..opened.used.min(self.held.len()));
         }
         // An incomplete record keeps its own bytes, not the memory of the read that it came with.
-        let spare_max = if self.held.is_empty() { 0 } else { self.held.len() + HELD_SPARE_BYTES_MAX };
+        let spare_max = if self.held.is_empty() { 0 } else { self.held.len() + limits::SPARE_BYTES_MAX };
         if self.held.capacity() - self.held.len() > spare_max {
             self.held = self.held.as_slice().to_vec();
         }
